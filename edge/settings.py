@@ -1,0 +1,209 @@
+"""What can be set, as small frozen records with the unit in each name; every value has a default.
+
+Reading files and the environment is `edge.configfile`'s; nothing here has a side effect.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(ge=0.0)]
+_TOPIC_FORBIDDEN = re.compile(r"[+#\x00]")
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Node(Section):
+    """The box itself."""
+
+    id: Slug | None = Field(None, description="name in topics and messages; the host name when not set")
+    location: str = Field("", description="free text or 'lat,lon', sent with every event")
+
+
+class Source(Section):
+    """One input of sound."""
+
+    name: Slug = Field("mic", description="name in topics and messages")
+    spec: str = Field("mic", description="mic, mic:ID, file:PATH, rtsp://, http://, pcm:- or udp://:PORT")
+    enabled: bool = Field(True, description="false keeps it in the configuration but closed")
+    location: str = Field("", description="overrides the node's location")
+
+
+class Model(Section):
+    """The network."""
+
+    bundle: str = Field("city", description="id of an installed bundle, or a path to a folder")
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field("auto", description="where it runs")
+    threads: int = Field(1, ge=1, le=64, description="processor threads for one inference")
+    max_batch: int = Field(64, ge=1, le=1024, description="windows in one inference")
+    cache_dir: Path | None = Field(None, description="TensorRT engines; beside the database when not set")
+
+
+class DetectionClass(Section):
+    """How one label's scores become events; what is not set comes from the defaults and the bundle."""
+
+    alert: bool | None = Field(None, description="whether the label makes events")
+    on: Probability | None = Field(None, description="score that starts an event")
+    off: Probability | None = Field(None, description="score under which it may end")
+    min_windows: int | None = Field(None, ge=1, description="decisions at or above `on` in a row")
+    min_duration_s: Seconds | None = Field(None, description="seconds at or above `on` before it is reported")
+    hold_s: Seconds | None = Field(None, description="seconds below `off` before it ends")
+    cooldown_s: Seconds | None = Field(None, description="seconds after an end without a new start")
+    max_duration_s: float | None = Field(None, gt=0.0, description="seconds after which it is ended and may begin anew")
+    smoothing_s: Seconds | None = Field(None, description="seconds over which scores are averaged; 0 is the fast path")
+    severity: Literal["info", "warning", "critical"] | None = Field(None, description="carried in the event")
+    save_clip: bool | None = Field(None, description="keep the sound of the event (needs privacy.keep_clips)")
+
+    @model_validator(mode="after")
+    def _off_below_on(self) -> DetectionClass:
+        if self.on is not None and self.off is not None and self.off > self.on:
+            msg = f"off ({self.off}) must not be above on ({self.on})"
+            raise ValueError(msg)
+        return self
+
+
+class Detection(DetectionClass):
+    """Decisions: defaults for every label, and what differs for some."""
+
+    update_s: float = Field(2.0, gt=0.0, description="seconds between two `update` messages of one event")
+    classes: dict[str, DetectionClass] = Field(default_factory=dict, description="per label")
+
+
+class Claps(Section):
+    """Clap patterns (not part of this release)."""
+
+    enabled: Literal[False] = Field(default=False, description="clap patterns are not part of this release")
+
+
+class Away(Section):
+    """Away mode (not part of this release)."""
+
+    enabled: Literal[False] = Field(default=False, description="the away mode is not part of this release")
+
+
+class LevelSettings(Section):
+    """Sound level."""
+
+    enabled: bool = Field(True, description="publish levels once a second")
+    calibration_offset_db: float | None = Field(
+        None, description="dB SPL of a full-scale sine's mean square; without it levels are dB re full scale"
+    )
+
+
+class Privacy(Section):
+    """What of the sound is kept."""
+
+    keep_clips: bool = Field(False, description="allow the sound of events to be stored on the node")
+    clip_before_s: Seconds = Field(2.0, le=30.0, description="seconds kept before the onset")
+    clip_max_s: float = Field(15.0, gt=0.0, le=60.0, description="longest clip")
+
+
+class Mqtt(Section):
+    """The broker."""
+
+    enabled: bool = Field(True, description="publish over MQTT")
+    host: str = Field("127.0.0.1", min_length=1, description="broker's name or address")
+    port: int = Field(1883, ge=1, le=65535, description="broker's port")
+    version: Literal["3.1.1", "5"] = Field("3.1.1", description="protocol version")
+    base: str = Field("tocsin", min_length=1, description="first part of every topic")
+    client_id: str = Field("", description="tocsin-{node} when not set")
+    username: str = Field("", description="empty for none")
+    password: SecretStr | None = Field(None, description="better in password_file")
+    password_file: Path | None = Field(None, description="file whose first line is the password")
+    keepalive_s: int = Field(30, ge=5, le=3600, description="seconds between signs of life")
+    tls: bool = Field(False, description="encrypt, and check the broker's certificate")
+    ca_file: Path | None = Field(None, description="authority to trust; the system's when not set")
+    cert_file: Path | None = Field(None, description="client certificate")
+    key_file: Path | None = Field(None, description="key of the client certificate")
+
+    @field_validator("base")
+    @classmethod
+    def _plain_topic(cls, value: str) -> str:
+        if _TOPIC_FORBIDDEN.search(value) or value.startswith(("/", "$")) or value.endswith("/"):
+            msg = "must be a topic without + # or a slash at either end"
+            raise ValueError(msg)
+        return value
+
+
+class HomeAssistant(Section):
+    """Discovery by Home Assistant."""
+
+    enabled: bool = Field(False, description="announce sensors to Home Assistant")
+    prefix: str = Field("homeassistant", min_length=1, description="discovery prefix set in Home Assistant")
+
+
+class Api(Section):
+    """The web side."""
+
+    enabled: bool = Field(True, description="serve REST and the dashboard")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
+    token: SecretStr | None = Field(None, description="better in token_file; needed off loopback")
+    token_file: Path | None = Field(None, description="file whose first line is the bearer token")
+    max_upload_mb: int = Field(256, ge=1, description="largest upload, in MiB")
+    max_clip_s: float = Field(660.0, gt=0.0, description="longest upload, in seconds of sound")
+    classify_queue: int = Field(128, ge=1, description="uploads that may wait")
+
+
+class Storage(Section):
+    """The history."""
+
+    path: Path | None = Field(
+        None, description="folder of database and clips; $STATE_DIRECTORY or ~/.local/state/tocsin"
+    )
+    retention_days: float = Field(90.0, gt=0.0, description="events and clips older than this are removed")
+    max_events: int = Field(1_000_000, ge=100, description="events kept at most")
+    clips_max_mb: int = Field(512, ge=1, description="clips kept at most, in MiB")
+    min_free_mb: int = Field(64, ge=0, description="below this much free disk the node is not ready")
+    outbox_max: int = Field(200_000, ge=100, description="messages that may wait for the broker; then the oldest go")
+
+
+class Telemetry(Section):
+    """Metrics."""
+
+    enabled: bool = Field(True, description="serve /metrics")
+
+
+class Logging(Section):
+    """The log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line shown")
+    format: Literal["text", "json"] = Field("text", description="how a line looks")
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    node: Node = Node()
+    sources: tuple[Source, ...] = (Source(),)
+    model: Model = Model()
+    detection: Detection = Detection()
+    claps: Claps = Claps()
+    away: Away = Away()
+    level: LevelSettings = LevelSettings()
+    privacy: Privacy = Privacy()
+    mqtt: Mqtt = Mqtt()
+    homeassistant: HomeAssistant = HomeAssistant()
+    api: Api = Api()
+    storage: Storage = Storage()
+    telemetry: Telemetry = Telemetry()
+    logging: Logging = Logging()
+
+    @field_validator("sources")
+    @classmethod
+    def _distinct_names(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
+        names = [source.name for source in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            msg = f"two sources are called {', '.join(twice)}; give each its own name"
+            raise ValueError(msg)
+        return value
