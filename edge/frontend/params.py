@@ -1,0 +1,96 @@
+"""The parameters of the front end, in one frozen record that travels with every model."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FrontEndParams:
+    """What turns sound into log-mel frames.
+
+    The record is part of a checkpoint and of a bundle's manifest; it is never a setting,
+    because a network only understands the features that it was trained on.
+    """
+
+    sample_rate_hz: int = 16_000
+    n_fft: int = 512
+    """Samples in a frame, and the length of its Fourier transform."""
+    hop_samples: int = 250
+    """Samples between frames: 64 frames a second at 16 kHz."""
+    n_mels: int = 64
+    fmin_hz: float = 40.0
+    fmax_hz: float = 7_800.0
+    log_floor: float = 1e-8
+    """Added to each mel band's power before the logarithm: the level of silence."""
+    offset: float = 10.0
+    scale: float = 0.2
+    """A feature is ``(ln(power + log_floor) + offset) * scale``: a fixed affine, no statistic of the clip."""
+    window_frames: int = 96
+    """Frames that the network sees at once."""
+    decision_frames: int = 8
+    """Frames between two decisions: eight a second."""
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that cannot describe a front end, with a ``ValueError``."""
+        for name in ("sample_rate_hz", "n_fft", "hop_samples", "n_mels", "window_frames", "decision_frames"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value <= 0:
+                msg = f"front end: {name} must be a positive whole number, not {value!r}"
+                raise ValueError(msg)
+        if self.hop_samples > self.n_fft:
+            msg = f"front end: hop_samples {self.hop_samples} would skip samples of frames of {self.n_fft}"
+            raise ValueError(msg)
+        if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
+            msg = f"front end: need 0 <= fmin_hz < fmax_hz <= {self.sample_rate_hz / 2}, not {self.fmin_hz}, {self.fmax_hz}"
+            raise ValueError(msg)
+        if self.log_floor <= 0 or self.scale <= 0:
+            msg = "front end: log_floor and scale must be positive"
+            raise ValueError(msg)
+
+    @property
+    def window_samples(self) -> int:
+        """Samples under one network window."""
+        return (self.window_frames - 1) * self.hop_samples + self.n_fft
+
+    @property
+    def window_s(self) -> float:
+        """Seconds under one network window."""
+        return self.window_samples / self.sample_rate_hz
+
+    @property
+    def decision_samples(self) -> int:
+        """Samples between two decisions."""
+        return self.decision_frames * self.hop_samples
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames in a second of sound."""
+        return self.sample_rate_hz / self.hop_samples
+
+    @property
+    def silence(self) -> float:
+        """The feature value of digital silence."""
+        return (math.log(self.log_floor) + self.offset) * self.scale
+
+    def frames_in(self, samples: int) -> int:
+        """Return how many whole frames fit into `samples` samples."""
+        return 0 if samples < self.n_fft else (samples - self.n_fft) // self.hop_samples + 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FrontEndParams:
+        """Read a record that `to_dict` wrote.
+
+        Raises `ValueError` for an unknown name: a parameter this version does not know would change the features.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            msg = f"front end: unknown parameter {', '.join(unknown)}"
+            raise ValueError(msg)
+        return cls(**values)
