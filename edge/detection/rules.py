@@ -1,0 +1,105 @@
+"""What turns a label's scores into events: the built-in defaults, the bundle's thresholds, the user's settings."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge.settings import Detection
+
+ALERT_LABELS = ("siren", "gunshot", "traffic", "horn", "clap")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one label's scores become events."""
+
+    label: str
+    on: float = 0.7
+    off: float = 0.4
+    min_windows: int = 2
+    min_duration_s: float = 0.0
+    hold_s: float = 1.0
+    cooldown_s: float = 1.0
+    max_duration_s: float = 60.0
+    smoothing_s: float = 0.5
+    severity: str = "info"
+    save_clip: bool = False
+
+    @property
+    def fast(self) -> bool:
+        """Whether one strong window decides."""
+        return self.smoothing_s == 0.0
+
+
+_IMPULSE: dict[str, Any] = {
+    "smoothing_s": 0.0,
+    "min_windows": 1,
+    "hold_s": 0.5,
+    "cooldown_s": 0.25,
+    "max_duration_s": 10.0,
+}
+_SLOW: dict[str, Any] = {"smoothing_s": 1.0, "min_windows": 2, "hold_s": 2.0, "cooldown_s": 2.0}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "gunshot": {**_IMPULSE, "severity": "critical"},
+    "glass": {**_IMPULSE, "severity": "warning"},
+    "clap": _IMPULSE,
+    "horn": {**_IMPULSE, "max_duration_s": 30.0},
+    "siren": {**_SLOW, "smoothing_s": 0.5, "severity": "warning", "max_duration_s": 120.0},
+    "traffic": {**_SLOW, "smoothing_s": 2.0, "min_windows": 8, "hold_s": 4.0, "max_duration_s": 300.0},
+}
+_SETTABLE = tuple(field.name for field in fields(Rule) if field.name != "label")
+
+
+def alert_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels that make events by default: the product's, or all but `background` where there are none."""
+    known = tuple(label for label in labels if label in ALERT_LABELS)
+    return known or tuple(label for label in labels if label != "background")
+
+
+def rules_for(
+    labels: Sequence[str], thresholds: Mapping[str, Mapping[str, float]], settings: Detection
+) -> tuple[Rule, ...]:
+    """Return a rule per label that makes events, in the order of `labels`.
+
+    A value is the user's for the label, else the user's default, else the bundle's threshold, else built in; a
+    section for a label makes it an alert unless it says ``alert = false``. Raises `ConfigError` for a label that
+    the model does not have and for `off` above `on`.
+    """
+    for label in settings.classes:
+        if label not in labels:
+            near = difflib.get_close_matches(label, labels, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else f"; it has {', '.join(labels)}"
+            msg = f"detection.classes.{label}: the model has no such label{hint}"
+            raise ConfigError(msg)
+    general = _given(settings)
+    default_alerts = alert_labels(labels) if settings.alert is None else tuple(labels) if settings.alert else ()
+    rules = []
+    for label in labels:
+        own = settings.classes.get(label)
+        alert = label in default_alerts if own is None else own.alert is not False
+        if not alert:
+            continue
+        values = {**_DEFAULTS.get(label, {}), **_threshold(thresholds.get(label, {})), **general}
+        if own is not None:
+            values.update(_given(own))
+        rule = Rule(label, **values)
+        if rule.off > rule.on:
+            msg = f"detection.classes.{label}: off ({rule.off}) must not be above on ({rule.on})"
+            raise ConfigError(msg)
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _given(section: object) -> dict[str, Any]:
+    return {name: value for name in _SETTABLE if (value := getattr(section, name)) is not None}
+
+
+def _threshold(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(values[name]) for name in ("on", "off") if name in values}

@@ -1,0 +1,1 @@
+"""The network: bundles, the runtime and batching."""

@@ -1,0 +1,36 @@
+"""One batch over all streams: take what is ready, never wait for more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from edge.pipeline import Classifier
+    from edge.types import MelWindow
+
+Owner = TypeVar("Owner")
+
+
+def score_ready(
+    ready: Sequence[tuple[Owner, MelWindow]],
+    classifier: Classifier,
+    max_batch: int,
+    observe: Callable[[int], None] | None = None,
+) -> Iterator[tuple[Owner, MelWindow, NDArray[np.float32]]]:
+    """Score windows of many streams together; yield each with its owner and row, shape (labels,), in order.
+
+    At most `max_batch` windows go into one inference; `observe` is told the size of each.
+    """
+    for start in range(0, len(ready), max_batch):
+        part = ready[start : start + max_batch]
+        rows = classifier.probabilities(np.stack([window.features for _, window in part]))
+        if observe is not None:
+            observe(len(part))
+        for (owner, window), row in zip(part, rows, strict=True):
+            yield owner, window, row

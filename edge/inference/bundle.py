@@ -1,0 +1,178 @@
+"""Read and check a model bundle: a folder with `model.onnx`, `manifest.json` and `golden.npz`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.errors import BundleError
+from edge.frontend.params import FrontEndParams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FORMAT = 1
+MANIFEST, MODEL, GOLDEN = "manifest.json", "model.onnx", "golden.npz"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A recording with the features and logits that the exporter got for it."""
+
+    waveform: NDArray[np.float32]
+    """Shape (n,), at the front end's rate."""
+    mel: NDArray[np.float32]
+    """Shape (frames, n_mels)."""
+    logits: NDArray[np.float32]
+    """Shape (windows, labels); windows begin every `decision_frames` frames."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model and everything needed to use it."""
+
+    path: Path
+    id: str
+    version: str
+    labels: tuple[str, ...]
+    params: FrontEndParams
+    scale: NDArray[np.float32]
+    """Shape (labels,): probability = sigmoid(scale * logit + bias)."""
+    bias: NDArray[np.float32]
+    thresholds: Mapping[str, Mapping[str, float]]
+    sha256: str
+    """Of the network."""
+    tolerance: Mapping[str, float]
+    """Largest difference of ``mel`` and ``logits`` from the golden recording."""
+    manifest: Mapping[str, Any]
+    golden: Golden
+
+    @property
+    def model_path(self) -> Path:
+        """Where the network is."""
+        return self.path / MODEL
+
+    def calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities of logits, both of shape (n, labels) (Platt 1999)."""
+        z = np.clip(logits * self.scale + self.bias, -30.0, 30.0)
+        return np.asarray(1.0 / (1.0 + np.exp(-z)), np.float32)
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle and check that it is whole: every file there, every sha256 right, every record consistent.
+
+    Raises `BundleError` otherwise. Whether the network still computes what it should is `edge.inference.load`'s.
+    """
+    manifest = _manifest(path)
+    sums = _field(manifest, path, "sha256", dict)
+    for name in (MODEL, GOLDEN):
+        if name not in sums:
+            raise _bad(path, f"the manifest has no sha256 of {name}")
+    for name, expected in sums.items():
+        if "/" in name or name.startswith("."):
+            raise _bad(path, f"the manifest names a file outside the bundle: {name!r}")
+        if _sha256(path, name) != expected:
+            raise _bad(path, f"{name} is not the file that was exported (its sha256 differs)")
+    labels = tuple(_field(manifest, path, "labels", list))
+    if not labels or len(set(labels)) != len(labels) or not all(isinstance(label, str) and label for label in labels):
+        raise _bad(path, "labels must be a list of different names")
+    try:
+        params = FrontEndParams.from_dict(_field(manifest, path, "frontend", dict))
+    except (TypeError, ValueError) as exc:
+        raise _bad(path, str(exc)) from exc
+    calibration = _field(manifest, path, "calibration", dict)
+    thresholds = _field(manifest, path, "thresholds", dict)
+    if unknown := sorted(set(thresholds) - set(labels)):
+        raise _bad(path, f"thresholds for labels that the model does not have: {', '.join(unknown)}")
+    return Bundle(
+        path=path,
+        id=_field(manifest, path, "id", str),
+        version=_field(manifest, path, "version", str),
+        labels=labels,
+        params=params,
+        scale=_per_label(calibration, path, "scale", labels),
+        bias=_per_label(calibration, path, "bias", labels),
+        thresholds=thresholds,
+        sha256=sums[MODEL],
+        tolerance=_field(manifest, path, "golden_tolerance", dict),
+        manifest=manifest,
+        golden=_golden(path, params, labels),
+    )
+
+
+def check_golden(bundle: Bundle, mel: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
+    """Compare features and logits computed here with the golden ones; raise `BundleError` beyond tolerance."""
+    for name, ours, golden in (("mel", mel, bundle.golden.mel), ("logits", logits, bundle.golden.logits)):
+        if ours.shape != golden.shape:
+            raise _bad(bundle.path, f"the golden {name} have shape {golden.shape}, here {ours.shape}")
+        worst = float(np.abs(ours - golden).max(initial=0.0))
+        limit = float(bundle.tolerance.get(name, 1e-2))
+        if not worst <= limit:  # also true for NaN
+            raise _bad(bundle.path, f"on the golden recording the {name} are off by {worst:.3g} (allowed: {limit:.3g})")
+
+
+def _bad(path: Path, what: str) -> BundleError:
+    return BundleError(f"model bundle {path}: {what}; export it again, or choose another with 'tocsin model activate'")
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise _bad(path, f"there is no {MANIFEST}") from exc
+    except OSError as exc:
+        raise _bad(path, f"{MANIFEST} cannot be read ({exc.strerror})") from exc
+    except ValueError as exc:
+        raise _bad(path, f"{MANIFEST} is not JSON ({exc})") from exc
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise _bad(path, f"{MANIFEST} is not of format {FORMAT}")
+    return manifest
+
+
+def _field(manifest: Mapping[str, Any], path: Path, name: str, kind: type) -> Any:  # noqa: ANN401 - checked here
+    value = manifest.get(name)
+    if not isinstance(value, kind):
+        raise _bad(path, f"{MANIFEST} needs {name!r} of type {kind.__name__}")
+    return value
+
+
+def _per_label(calibration: Mapping[str, Any], path: Path, name: str, labels: tuple[str, ...]) -> NDArray[np.float32]:
+    try:
+        values = np.asarray(calibration.get(name), np.float32)
+    except (TypeError, ValueError) as exc:
+        raise _bad(path, f"calibration.{name} must be numbers") from exc
+    if values.shape != (len(labels),) or not np.isfinite(values).all():
+        raise _bad(path, f"calibration.{name} must be a finite number per label")
+    return values
+
+
+def _sha256(path: Path, name: str) -> str:
+    digest = hashlib.sha256()
+    try:
+        with (path / name).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except FileNotFoundError as exc:
+        raise _bad(path, f"{name} is missing") from exc
+    except OSError as exc:
+        raise _bad(path, f"{name} cannot be read ({exc.strerror})") from exc
+    return digest.hexdigest()
+
+
+def _golden(path: Path, params: FrontEndParams, labels: tuple[str, ...]) -> Golden:
+    try:
+        with np.load(path / GOLDEN, allow_pickle=False) as arrays:
+            golden = Golden(*(np.asarray(arrays[name], np.float32) for name in ("waveform", "mel", "logits")))
+    except (OSError, ValueError, KeyError, EOFError) as exc:
+        raise _bad(path, f"{GOLDEN} cannot be read ({exc})") from exc
+    shapes_fit = golden.waveform.ndim == 1 and golden.mel.shape[1:] == (params.n_mels,)
+    if not shapes_fit or golden.logits.shape[1:] != (len(labels),) or not len(golden.logits):
+        raise _bad(path, f"{GOLDEN} does not fit the manifest's front end and labels")
+    return golden

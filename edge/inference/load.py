@@ -1,0 +1,40 @@
+"""Find a bundle that works: the wanted one, else the previous good one, else the one that was shipped."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from edge.errors import BundleError
+from edge.inference.bundle import read_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edge.inference.onnx import OnnxClassifier
+
+log = logging.getLogger("tocsin.inference")
+
+
+def load_classifier(
+    candidates: Sequence[Path], *, provider: str = "auto", threads: int = 1, cache_dir: Path | None = None
+) -> OnnxClassifier:
+    """Return the first of `candidates` that is whole and passes its golden replay.
+
+    Each one that fails is said in one line. Raises the first one's `BundleError` when none works.
+    """
+    from edge.inference.onnx import OnnxClassifier  # noqa: PLC0415 - half a second that only a run needs
+
+    first: BundleError | None = None
+    for path in candidates:
+        try:
+            classifier = OnnxClassifier(read_bundle(path), provider=provider, threads=threads, cache_dir=cache_dir)
+        except BundleError as exc:
+            log.error("%s", exc)  # noqa: TRY400 - a user's fault needs no traceback
+            first = first or exc
+            continue
+        if first is not None:
+            log.warning("using model %s %s from %s instead", classifier.bundle.id, classifier.bundle.version, path)
+        return classifier
+    raise first or BundleError("there is no model bundle; install one with 'tocsin model install PATH'")

@@ -1,0 +1,175 @@
+"""The pure line from sound to events: features, windows, decisions. No thread, no clock, no device.
+
+`push` does it all in one go. Where many streams share one network, `feed` returns the windows to be scored and
+`decide` takes their scores back, in order. The live service, `replay`, `/classify` and the tests all go this way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from edge.detection.detector import Detector
+from edge.detection.level import LevelMeter
+from edge.frontend.stream import StreamingFrames
+from edge.types import AudioBlock, Event, Level, MelWindow, Scores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from edge.detection.rules import Rule
+    from edge.frontend.params import FrontEndParams
+
+_WARM_UP_S = 0.5  # sound heard before an event may begin: a stream that opens is itself an onset
+
+
+class Classifier(Protocol):
+    """Anything that turns log-mel windows into probabilities."""
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return calibrated probabilities, shape (n, labels), of features of shape (n, window_frames, n_mels)."""
+
+
+class Pipeline:
+    """One stream's way from samples to events."""
+
+    def __init__(
+        self,
+        params: FrontEndParams,
+        labels: Sequence[str],
+        rules: Sequence[Rule],
+        new_id: Callable[[], str],
+        *,
+        update_s: float = 2.0,
+        offset_db: float = 0.0,
+    ) -> None:
+        """Start an empty stream; `new_id` names each event."""
+        self.params = params
+        self.meter = LevelMeter(params, offset_db)
+        self._last_decision = 0
+        self._index = {label: i for i, label in enumerate(labels)}
+        self._new_id, self._offset_db = new_id, offset_db
+        self._detectors: list[tuple[int, Detector]] = []
+        self.set_rules(rules, update_s)
+        self._frames = StreamingFrames(params, params.decision_frames)
+        self._silence = np.full((params.window_frames, params.n_mels), params.silence, np.float32)
+        self._warm_up = round(_WARM_UP_S * params.sample_rate_hz)
+        self._expected = 0
+        self._interrupted_at = 0
+        self._begin(0, gap=False)
+
+    def set_rules(self, rules: Sequence[Rule], update_s: float) -> list[Event]:
+        """Decide by other rules from now on; return the messages that end what was going on under the old ones."""
+        events = self.interrupt(lost=False)
+        self._detectors = [
+            (
+                self._index[rule.label],
+                Detector(rule, self.params, self.meter, self._new_id, update_s=update_s, offset_db=self._offset_db),
+            )
+            for rule in rules
+        ]
+        return events
+
+    def _begin(self, start: int, *, gap: bool) -> None:
+        self._start, self._gap = start, gap
+        self._frame = start // self.params.hop_samples
+        self._history = self._silence
+        self._frames.reset()
+        self.meter.reset(self._frame)
+
+    def jumps(self, block: AudioBlock) -> bool:
+        """Return whether samples were lost before `block`: score and decide what was fed before feeding it."""
+        return block.start != self._expected
+
+    def feed(self, block: AudioBlock) -> list[MelWindow]:
+        """Take the next samples; return the windows that are now to be scored, oldest first."""
+        samples = block.samples
+        if self.jumps(block):
+            # Frames keep to one grid over the whole stream, so that any frame's number tells its time.
+            hop = self.params.hop_samples
+            begin = -(-block.start // hop) * hop
+            samples = samples[begin - block.start :]
+            self._begin(begin, gap=True)
+        self._expected = block.start + block.samples.size
+        power, mel = self._frames.push(samples)
+        return self._windows(power, mel)
+
+    def flush(self) -> list[MelWindow]:
+        """Fill up with silence what still waits for its frame; return the last windows. The stream is over."""
+        params = self.params
+        waiting = self._frames.waiting_samples
+        if not waiting or (
+            waiting <= params.n_fft - params.hop_samples and self._frame > self._start // params.hop_samples
+        ):
+            return []
+        group = params.decision_samples
+        needed = -(-waiting // group) * group + params.n_fft - params.hop_samples
+        power, mel = self._frames.push(np.zeros(max(0, needed - waiting), np.float32))
+        return self._windows(power, mel)
+
+    def _windows(self, power: NDArray[np.float32], mel: NDArray[np.float32]) -> list[MelWindow]:
+        if not len(mel):
+            return []
+        self.meter.push(power)
+        params, step = self.params, self.params.decision_frames
+        joined = np.concatenate((self._history, mel))
+        self._history = joined[-params.window_frames :].copy()
+        windows = []
+        for upto in range(step, len(mel) + 1, step):
+            end = (self._frame + upto - 1) * params.hop_samples + params.n_fft
+            heard = min(end - self._start, params.window_samples)
+            gap = self._gap and heard < params.window_samples
+            windows.append(MelWindow(joined[upto : upto + params.window_frames], end, heard, gap))
+        self._frame += len(mel)
+        return windows
+
+    def decide(self, scores: Scores) -> list[Event]:
+        """Take the scores of the next window; return the messages they make."""
+        events: list[Event] = []
+        begin = scores.end - scores.heard
+        if scores.gap and begin != self._interrupted_at:
+            self._interrupted_at = begin
+            events += self.interrupt()
+        self._last_decision = scores.end
+        may_start = scores.heard >= self._warm_up
+        values = scores.probabilities.tolist()
+        for index, detector in self._detectors:
+            events += detector.step(values[index], scores.end, may_start=may_start, gap=scores.gap)
+        return events
+
+    def interrupt(self, *, lost: bool = True) -> list[Event]:
+        """End every event that is going on: samples were lost (`lost`), or the stream is over."""
+        events: list[Event] = []
+        for _, detector in self._detectors:
+            events += detector.interrupt(self._last_decision, lost=lost)
+        return events
+
+    def take_levels(self) -> list[Level]:
+        """Return the levels of the seconds completed since the last call."""
+        return self.meter.take_levels()
+
+    def push(self, block: AudioBlock, classifier: Classifier) -> list[Event]:
+        """Take the next samples; return every message they make."""
+        return self.score(self.feed(block), classifier)
+
+    def finish(self, classifier: Classifier) -> list[Event]:
+        """End the stream; return the last messages."""
+        return self.score(self.flush(), classifier) + self.interrupt(lost=False)
+
+    def score(self, windows: Sequence[MelWindow], classifier: Classifier) -> list[Event]:
+        """Score `windows` and return every message they make."""
+        if not windows:
+            return []
+        probabilities = classifier.probabilities(np.stack([window.features for window in windows]))
+        events: list[Event] = []
+        for window, row in zip(windows, probabilities, strict=True):
+            events += self.decide(scores_of(window, row))
+        return events
+
+
+def scores_of(window: MelWindow, probabilities: NDArray[np.float32]) -> Scores:
+    """Return the scores record of a window and its row of probabilities, shape (labels,)."""
+    return Scores(probabilities, window.end, window.heard, window.gap)

@@ -1,0 +1,149 @@
+"""The whole pure line, on synthetic sound and a real, tiny network."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.detection.rules import Rule
+from edge.inference.bundle import read_bundle
+from edge.inference.onnx import OnnxClassifier
+from edge.pipeline import Pipeline
+from edge.types import AudioBlock, Event, Phase
+from tests.support.bundles import LABELS, PARAMS, write_bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RATE = PARAMS.sample_rate_hz
+RULES = (
+    Rule("gunshot", on=0.6, off=0.3, min_windows=1, hold_s=0.5, cooldown_s=0.25, smoothing_s=0.0),
+    Rule("siren", on=0.6, off=0.3, min_windows=2, hold_s=1.0, smoothing_s=0.5),
+)
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> OnnxClassifier:
+    path: Path = tmp_path_factory.mktemp("bundle")
+    return OnnxClassifier(read_bundle(write_bundle(path / "tiny")))
+
+
+def pipeline() -> Pipeline:
+    ids = itertools.count(1)
+    return Pipeline(PARAMS, LABELS, RULES, lambda: f"e{next(ids)}")
+
+
+def scene() -> np.ndarray:
+    """Six quiet seconds with a burst of highs at 2.0 s and a low tone from 3.5 to 5.5 s."""
+    rng = np.random.default_rng(5)
+    samples = rng.normal(0, 1e-4, 6 * RATE)
+    burst = rng.normal(0, 0.5, RATE // 4)
+    samples[2 * RATE : 2 * RATE + burst.size] += np.diff(burst, n=3, prepend=[0.0] * 3) / 4
+    t = np.arange(2 * RATE) / RATE
+    samples[round(3.5 * RATE) : round(5.5 * RATE)] += (
+        0.3 * sum(np.sin(2 * np.pi * f * t) for f in range(250, 1400, 75)) / 4
+    )
+    return samples.astype(np.float32)
+
+
+def run(classifier: OnnxClassifier, samples: np.ndarray, sizes: list[int]) -> list[Event]:
+    line, events, at = pipeline(), [], 0
+    for size in itertools.chain(sizes, [samples.size]):
+        events += line.push(AudioBlock(samples[at : at + size], at), classifier)
+        at = min(at + size, samples.size)
+    return events + line.finish(classifier)
+
+
+def rounded(event: Event) -> Event:
+    names = ("score", "peak_score", "laeq_db", "lafmax_db")
+    return replace(event, **{name: round(getattr(event, name), 6) for name in names})
+
+
+def test_each_sound_becomes_one_event_at_its_time(classifier: OnnxClassifier) -> None:
+    """The burst is a gunshot at 2.0 s, the low tone a siren from 3.5 s."""
+    events = run(classifier, scene(), [])
+    starts = {event.label: event for event in events if event.phase is Phase.START}
+    ends = [event.label for event in events if event.phase is Phase.END]
+    assert sorted(ends) == ["gunshot", "siren"]
+    assert starts["gunshot"].onset / RATE == pytest.approx(2.0, abs=0.05)
+    assert (starts["gunshot"].decided - 2 * RATE) / RATE < 0.3
+    assert starts["siren"].onset / RATE == pytest.approx(3.5, abs=1.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 30_000), max_size=30))
+def test_events_do_not_depend_on_how_the_sound_was_cut(classifier: OnnxClassifier, sizes: list[int]) -> None:
+    """Every number of every event is the same; a network may round differently with the size of its batch."""
+    samples = scene()
+    cut, whole = run(classifier, samples, sizes), run(classifier, samples, [])
+    assert [rounded(event) for event in cut] == [rounded(event) for event in whole]
+
+
+def test_a_decision_comes_every_hop_from_the_first_eighth_of_a_second(classifier: OnnxClassifier) -> None:
+    """Before the window is full, the rest of it is silence, and `heard` says how much is real."""
+    windows = pipeline().feed(AudioBlock(scene(), 0))
+    ends = [window.end for window in windows]
+    assert ends[0] == (PARAMS.decision_frames - 1) * PARAMS.hop_samples + PARAMS.n_fft
+    assert set(np.diff(ends)) == {PARAMS.decision_samples}
+    assert windows[0].heard == ends[0]
+    assert windows[-1].heard == PARAMS.window_samples
+    assert np.allclose(windows[0].features[: -PARAMS.decision_frames], PARAMS.silence)
+
+
+def test_no_window_spans_a_gap(classifier: OnnxClassifier) -> None:
+    """After lost samples the window begins anew, marked, and no sound from before is in it."""
+    line = pipeline()
+    loud = np.random.default_rng(0).normal(0, 0.5, 3 * RATE).astype(np.float32)
+    line.feed(AudioBlock(loud, 0))
+    block = AudioBlock(np.zeros(2 * RATE, np.float32), 10 * RATE + 123)
+    assert line.jumps(block)
+    windows = line.feed(block)
+    assert all(np.allclose(window.features, PARAMS.silence) for window in windows)
+    assert windows[0].end > 10 * RATE
+    assert windows[0].gap
+    assert windows[0].heard < PARAMS.window_samples
+    assert not windows[-1].gap
+    assert not line.jumps(AudioBlock(loud, 12 * RATE + 123))
+
+
+def test_a_gap_ends_what_was_going_on(classifier: OnnxClassifier) -> None:
+    """The end is marked `gap`, and comes before anything from after it."""
+    samples, line = scene(), pipeline()
+    events = line.push(AudioBlock(samples[: round(4.8 * RATE)], 0), classifier)
+    assert events[-1].phase is not Phase.END
+    (end,) = line.push(AudioBlock(np.zeros(RATE, np.float32), 20 * RATE), classifier)
+    assert (end.label, end.phase, end.gap) == ("siren", Phase.END, True)
+    assert end.decided <= 5 * RATE
+
+
+def test_a_clip_shorter_than_a_frame_still_gives_a_window(classifier: OnnxClassifier) -> None:
+    """A tenth of a second, or 25 ms, is looked at whole."""
+    for size in (400, 1600):
+        line = pipeline()
+        assert line.feed(AudioBlock(np.tile([0.5, 0.1, -0.5, -0.1], size // 4).astype(np.float32), 0)) == []
+        (window,) = line.flush()
+        assert (window.features > PARAMS.silence + 0.1).any()
+    assert pipeline().flush() == []
+
+
+def test_flushing_decides_every_sample(classifier: OnnxClassifier) -> None:
+    """The last window ends at or after the last sample."""
+    for size in range(16_000, 18_500, 77):
+        line = pipeline()
+        windows = line.feed(AudioBlock(np.zeros(size, np.float32), 0)) + line.flush()
+        assert windows[-1].end >= size - (PARAMS.n_fft - PARAMS.hop_samples)
+        assert windows[-1].end <= size + PARAMS.decision_samples + PARAMS.n_fft
+
+
+def test_new_rules_end_the_old_rules_events(classifier: OnnxClassifier) -> None:
+    """A reload leaves nothing ON that nobody watches any more."""
+    line = pipeline()
+    line.push(AudioBlock(scene()[: round(4.8 * RATE)], 0), classifier)
+    assert [event.phase for event in line.set_rules((), 2.0)] == [Phase.END]
+    assert line.finish(classifier) == []

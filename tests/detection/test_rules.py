@@ -1,0 +1,54 @@
+"""Where a rule's values come from, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.detection.rules import alert_labels, rules_for
+from edge.errors import ConfigError
+from edge.settings import Detection, DetectionClass
+
+LABELS = ("background", "clap", "dog", "gunshot", "siren", "traffic")
+
+
+def by_label(thresholds: dict[str, dict[str, float]] | None = None, **settings: object) -> dict[str, object]:
+    return {rule.label: rule for rule in rules_for(LABELS, thresholds or {}, Detection(**settings))}
+
+
+def test_the_products_labels_make_events_and_the_rest_is_context() -> None:
+    """A dog is shown, not reported."""
+    assert set(by_label()) == {"clap", "gunshot", "siren", "traffic"}
+
+
+def test_a_model_with_labels_of_its_own_reports_them_all_but_background() -> None:
+    """A stranger's bundle needs no line of code."""
+    assert alert_labels(("background", "drone", "saw")) == ("drone", "saw")
+
+
+def test_user_beats_bundle_beats_built_in() -> None:
+    """The most particular value wins."""
+    thresholds = {"siren": {"on": 0.8, "off": 0.5}, "clap": {"on": 0.9, "off": 0.2}}
+    rules = by_label(thresholds, hold_s=3.0, classes={"siren": DetectionClass(on=0.85)})
+    assert (rules["siren"].on, rules["siren"].off, rules["siren"].hold_s) == (0.85, 0.5, 3.0)
+    assert (rules["clap"].on, rules["clap"].hold_s) == (0.9, 3.0)
+    assert rules["gunshot"].fast
+    assert not rules["traffic"].fast
+
+
+def test_a_section_for_a_label_makes_it_an_alert_and_alert_false_silences_it() -> None:
+    """Writing down a rule is asking for events."""
+    rules = by_label(classes={"dog": DetectionClass(on=0.9), "traffic": DetectionClass(alert=False)})
+    assert "dog" in rules
+    assert "traffic" not in rules
+
+
+def test_a_label_the_model_does_not_have_is_an_error_with_the_nearest() -> None:
+    """A typing mistake must not silence a siren."""
+    with pytest.raises(ConfigError, match="did you mean 'siren'"):
+        by_label(classes={"sirene": DetectionClass(on=0.5)})
+
+
+def test_off_above_on_is_refused_wherever_the_two_come_from() -> None:
+    """Only together do they make sense."""
+    with pytest.raises(ConfigError, match="siren: off"):
+        by_label({"siren": {"on": 0.6, "off": 0.5}}, classes={"siren": DetectionClass(on=0.4)})

@@ -1,0 +1,158 @@
+"""A bundle is used only when it is whole and computes what it did when it was exported."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from edge.errors import BundleError
+from edge.inference.batcher import score_ready
+from edge.inference.bundle import read_bundle
+from edge.inference.load import load_classifier
+from edge.inference.onnx import OnnxClassifier, available_providers, engine_key, padded_size
+from edge.types import MelWindow
+from tests.support.bundles import LABELS, PARAMS, change_manifest, rewrite_manifest, write_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def bundle_path(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "tiny")
+
+
+def truncate(path: Path, name: str) -> None:
+    data = (path / name).read_bytes()
+    (path / name).write_bytes(data[: len(data) // 2])
+
+
+def flip_bit(path: Path) -> None:
+    data = bytearray((path / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (path / "model.onnx").write_bytes(bytes(data))
+
+
+def resign(path: Path) -> None:
+    rewrite_manifest(path, json.loads((path / "manifest.json").read_text()))
+
+
+def other_golden(path: Path) -> None:
+    with np.load(path / "golden.npz") as golden:
+        np.savez(path / "golden.npz", waveform=golden["waveform"], mel=golden["mel"], logits=golden["logits"] + 0.5)
+    resign(path)
+
+
+def broken_network(path: Path) -> None:
+    truncate(path, "model.onnx")
+    resign(path)
+
+
+def pickled_golden(path: Path) -> None:
+    np.savez(path / "golden.npz", waveform=np.array([{}], object), mel=np.zeros(1), logits=np.zeros(1))
+    resign(path)
+
+
+DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
+    ("no manifest", lambda p: (p / "manifest.json").unlink(), "no manifest.json"),
+    ("manifest cut off", lambda p: truncate(p, "manifest.json"), "not JSON"),
+    ("other format", lambda p: change_manifest(p, format=99), "format 1"),
+    ("no network", lambda p: (p / "model.onnx").unlink(), "model.onnx is missing"),
+    ("network cut off", lambda p: truncate(p, "model.onnx"), "sha256 differs"),
+    ("one bit flipped", flip_bit, "sha256 differs"),
+    ("golden cut off", lambda p: truncate(p, "golden.npz"), "sha256 differs"),
+    ("labels twice", lambda p: change_manifest(p, labels=["a", "a", "b"]), "different names"),
+    ("unknown front end", lambda p: change_manifest(p, frontend={**PARAMS.to_dict(), "pcen": 1}), "pcen"),
+    ("calibration too short", lambda p: change_manifest(p, calibration={"scale": [1], "bias": [0]}), "per label"),
+    ("calibration not numbers", lambda p: change_manifest(p, calibration={"scale": "x", "bias": 0}), "calibration"),
+    ("threshold of nothing", lambda p: change_manifest(p, thresholds={"ufo": {"on": 1}}), "ufo"),
+    ("file outside", lambda p: change_manifest(p, sha256={"../x": "", "model.onnx": "", "golden.npz": ""}), "outside"),
+    ("pickle", pickled_golden, "golden.npz cannot be read"),
+    ("golden of another network", other_golden, "off by 0.5"),
+    ("network is rubbish", broken_network, "cannot load model.onnx"),
+]
+
+
+@pytest.mark.parametrize(("damage", "says"), [d[1:] for d in DAMAGE], ids=[d[0] for d in DAMAGE])
+def test_a_damaged_bundle_is_refused_in_one_line_and_the_previous_one_used(
+    damage: Callable[[Path], Any], says: str, bundle_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is wrong with it, the node goes on with the last good one."""
+    good = write_bundle(tmp_path / "good", version="0.9")
+    damage(bundle_path)
+    with pytest.raises(BundleError, match=says) as caught:
+        load_classifier([bundle_path])
+    assert "\n" not in str(caught.value)
+    assert str(bundle_path) in str(caught.value)
+    assert caught.value.exit_code == 78
+    assert load_classifier([bundle_path, good]).bundle.version == "0.9"
+    assert "using model tiny 0.9" in caplog.text
+
+
+def test_without_any_bundle_the_message_says_how_to_get_one() -> None:
+    """An empty list is an answer too."""
+    with pytest.raises(BundleError, match="tocsin model install"):
+        load_classifier([])
+
+
+def test_a_good_bundle_gives_calibrated_probabilities(bundle_path: Path) -> None:
+    """Scale and bias are applied to the logits before the sigmoid."""
+    change_manifest(bundle_path, calibration={"scale": [2.0, 1.0, 1.0], "bias": [0.0, 1.0, 0.0]})
+    classifier = OnnxClassifier(read_bundle(bundle_path), provider="cpu")
+    silence = np.full((3, PARAMS.window_frames, PARAMS.n_mels), PARAMS.silence, np.float32)
+    probabilities = classifier.probabilities(silence)
+    assert probabilities.shape == (3, len(LABELS))
+    assert probabilities[0, 0] == pytest.approx(1 / (1 + np.exp(8.0)), rel=1e-4)
+    assert (probabilities[:, 1:] < 1e-6).all()
+
+
+def test_a_provider_that_is_not_there_is_said_and_the_processor_used(
+    bundle_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A node on the wrong wheel still hears."""
+    if "cuda" in available_providers():
+        assert OnnxClassifier(read_bundle(bundle_path), provider="cuda").provider == "cuda"
+    else:
+        assert OnnxClassifier(read_bundle(bundle_path), provider="cuda").provider == "cpu"
+        assert "install NVIDIA's wheel" in caplog.text
+
+
+def test_several_threads_may_score_at_once(bundle_path: Path) -> None:
+    """Uploads and live audio share one network."""
+    classifier = OnnxClassifier(read_bundle(bundle_path))
+    features = np.random.default_rng(0).normal(0, 1, (4, PARAMS.window_frames, PARAMS.n_mels)).astype(np.float32)
+    expected, results = classifier.probabilities(features), []
+    threads = [threading.Thread(target=lambda: results.append(classifier.probabilities(features))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 8
+    assert all(np.array_equal(result, expected) for result in results)
+
+
+def test_batches_keep_order_and_size(bundle_path: Path) -> None:
+    """What is ready is scored at once, in parts no larger than allowed, each with its owner."""
+    classifier = OnnxClassifier(read_bundle(bundle_path))
+    rng = np.random.default_rng(1)
+    shape = (PARAMS.window_frames, PARAMS.n_mels)
+    ready = [(i, MelWindow(rng.normal(0, 1, shape).astype(np.float32), i, i, gap=False)) for i in range(10)]
+    sizes: list[int] = []
+    scored = list(score_ready(ready, classifier, 4, sizes.append))
+    assert sizes == [4, 4, 2]
+    assert [(owner, window.end) for owner, window, _ in scored] == [(i, i) for i in range(10)]
+    single = [classifier.probabilities(window.features[None])[0] for _, window in ready]
+    assert np.abs(np.array(single) - np.array([row for *_, row in scored])).max() < 1e-6
+
+
+def test_accelerators_see_few_batch_sizes_and_engines_are_keyed_by_all_that_matters() -> None:
+    """A new driver or network must not find an old engine."""
+    assert [padded_size(n) for n in (1, 3, 17, 64, 65)] == [1, 4, 32, 64, 128]
+    parts = ("sha", "1.2", "fp16", "profile", "gpu")
+    keys = {engine_key(*parts)} | {engine_key(*parts[:i], "other", *parts[i + 1 :]) for i in range(len(parts))}
+    assert len(keys) == len(parts) + 1
