@@ -1,0 +1,6 @@
+"""What survives a power cut: history, outbox, kept sound and small states, in one folder."""
+
+from edge.store.reads import Page
+from edge.store.store import OutboxRow, Store
+
+__all__ = ["OutboxRow", "Page", "Store"]

@@ -1,0 +1,42 @@
+"""One service a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from edge.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class FolderLock:
+    """A lock on a folder that the system releases when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock; raises `StorageError` when another process has it or the folder cannot be used."""
+        path = folder / "tocsin.lock"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as exc:
+            msg = f"{folder} cannot be used: {exc.strerror}; set storage.path to a folder that can be written"
+            raise StorageError(msg) from exc
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._file)
+            msg = f"{folder} is in use by another tocsin (process {holder}); stop it, or set storage.path"
+            raise StorageError(msg) from exc
+        # The number is a courtesy: a full disk has no room for it, and the lock holds all the same.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, b"%d\n" % os.getpid(), 0)
+
+    def release(self) -> None:
+        """Let another service have the folder."""
+        os.close(self._file)
