@@ -1,0 +1,1 @@
+"""From events to messages: topics, CloudEvents, MQTT and discovery."""

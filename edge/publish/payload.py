@@ -1,0 +1,133 @@
+"""An event as a CloudEvents 1.0 object. Pure: every time and id is an argument."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from edge.timestamps import parse_rfc3339, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from edge.types import Event
+
+_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What identifies the network behind an event."""
+
+    id: str
+    version: str
+    sha256: str
+    provider: str
+
+
+@dataclass(frozen=True)
+class EventContext:
+    """What surrounds an event and does not change while it lasts."""
+
+    node: str
+    source_name: str
+    location: str
+    model: ModelInfo
+    calibrated: bool
+    clock_synced: bool
+    severity: str
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What makes a message one of a kind."""
+
+    id: str
+    sequence: int
+    recorded: datetime
+
+
+def cloud_event(
+    event: Event,
+    context: EventContext,
+    stamp: Stamp,
+    *,
+    onset: datetime,
+    end: datetime | None,
+    heard: datetime,
+    clip: str | None = None,
+) -> dict[str, Any]:
+    """Return the message of an event.
+
+    `onset` and `end` are when the sound began and ended, `heard` is the moment of the decision; ``time`` is the one of
+    them that the message is about. ``duration_s`` is the event's so far, or in the end.
+    """
+    until = end or heard
+    return {
+        "specversion": "1.0",
+        "id": stamp.id,
+        "source": f"urn:tocsin:{context.node}:{context.source_name}",
+        "subject": event.label,
+        "type": f"io.tocsin.sound.{event.phase.value}.v1",
+        "time": rfc3339(onset if event.phase.value == "start" else until),
+        "recordedtime": rfc3339(stamp.recorded),
+        "sequence": f"{stamp.sequence:020d}",
+        "datacontenttype": "application/json",
+        "data": {
+            "event_id": event.event_id,
+            "phase": event.phase.value,
+            "label": event.label,
+            "score": round(event.score, 4),
+            "peak_score": round(event.peak_score, 4),
+            "onset_time": rfc3339(onset),
+            "end_time": None if end is None else rfc3339(end),
+            "duration_s": round(max(0.0, (until - onset) / _SECOND), 3),
+            "laeq": round(event.laeq_db, 1),
+            "lafmax": round(event.lafmax_db, 1),
+            "calibrated": context.calibrated,
+            "node": context.node,
+            "source_name": context.source_name,
+            "location": context.location,
+            "severity": context.severity,
+            "model": asdict(context.model),
+            "clock": {"synced": context.clock_synced},
+            "gap": event.gap,
+            "clip": clip,
+        },
+    }
+
+
+def ending_of(last: Mapping[str, Any], stamp: Stamp) -> dict[str, Any]:
+    """Return the `end` of an event whose process was killed after the message `last`.
+
+    It ended, as far as anybody knows, when it was last heard of; what came after is a gap.
+    """
+    data = last["data"]
+    lasted = parse_rfc3339(last["time"]) - parse_rfc3339(data["onset_time"])
+    return {
+        **last,
+        "id": stamp.id,
+        "type": "io.tocsin.sound.end.v1",
+        "recordedtime": rfc3339(stamp.recorded),
+        "sequence": f"{stamp.sequence:020d}",
+        "data": {
+            **data,
+            "phase": "end",
+            "end_time": last["time"],
+            "duration_s": round(max(0.0, lasted / _SECOND), 3),
+            "gap": True,
+        },
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def event_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the messages."""
+    text = resources.files("edge.publish").joinpath("event.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema

@@ -1,0 +1,63 @@
+"""Every topic, in one place. All are below ``{base}/{node}/``."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from edge.errors import ConfigError
+
+_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+def slug(text: str) -> str:
+    """Return text as a name for topics: lower-case letters, digits and dashes.
+
+    Raises `ConfigError` when nothing is left of it.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    name = _NOT_SLUG.sub("-", plain).strip("-")[:64]
+    if not name:
+        msg = f"{text!r} has no letter or digit to make a name of; set node.id"
+        raise ConfigError(msg)
+    return name
+
+
+def status(base: str, node: str) -> str:
+    """Return the topic of the node's own state, which the last will sets to `offline`."""
+    return f"{base}/{node}/status"
+
+
+def info(base: str, node: str) -> str:
+    """Return the topic that says what the node is."""
+    return f"{base}/{node}/info"
+
+
+def source_status(base: str, node: str, source: str) -> str:
+    """Return the topic of a source's state."""
+    return f"{base}/{node}/{source}/status"
+
+
+def event(base: str, node: str, source: str) -> str:
+    """Return the topic of a source's CloudEvents."""
+    return f"{base}/{node}/{source}/event"
+
+
+def sound(base: str, node: str, source: str, label: str) -> str:
+    """Return the topic that is ON while a label sounds; a label may be any text, its level of the topic may not."""
+    return f"{base}/{node}/{source}/sound/{slug(label)}"
+
+
+def level(base: str, node: str, source: str) -> str:
+    """Return the topic of a source's level."""
+    return f"{base}/{node}/{source}/level"
+
+
+def detect_set(base: str, node: str, source: str = "+") -> str:
+    """Return the topic that switches a source; by default the filter for all of them."""
+    return f"{base}/{node}/{source}/detect/set"
+
+
+def detect_state(base: str, node: str, source: str) -> str:
+    """Return the topic that says whether a source is listened to."""
+    return f"{base}/{node}/{source}/detect/state"

@@ -1,0 +1,165 @@
+"""Messages as the contract has them: CloudEvents, topics, discovery."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import ConfigError
+from edge.publish import topics
+from edge.publish.homeassistant import discovery
+from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event, ending_of, event_schema
+from edge.settings import HomeAssistant, Settings
+from edge.types import Event, Phase
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+CONTEXT = EventContext(
+    "lamp-7",
+    "mic",
+    "52.1,4.3",
+    ModelInfo("city", "1", "ab" * 32, "cpu"),
+    calibrated=False,
+    clock_synced=True,
+    severity="info",
+)
+VALIDATOR = jsonschema.Draft202012Validator(event_schema(), format_checker=jsonschema.FormatChecker())
+
+
+def event(phase: Phase = Phase.START, **changes: Any) -> Event:
+    values: dict[str, Any] = {
+        "event_id": "e1", "phase": phase, "label": "siren", "score": 0.87654321, "peak_score": 0.9, "onset": 0,
+        "end": None, "decided": 16_000, "laeq_db": -31.26, "lafmax_db": -20.0,
+    }  # fmt: skip
+    return Event(**{**values, **changes})
+
+
+def message(phase: Phase = Phase.START, end_s: float | None = None, sequence: int = 7) -> dict[str, Any]:
+    end = None if end_s is None else NOON + timedelta(seconds=end_s)
+    stamp = Stamp("id-1", sequence, NOON + timedelta(seconds=9))
+    return cloud_event(event(phase), CONTEXT, stamp, onset=NOON, end=end, heard=NOON + timedelta(seconds=1.5))
+
+
+def test_a_start_is_the_cloud_event_of_the_contract() -> None:
+    """Every attribute where readers look for it."""
+    answer = message()
+    assert {
+        key: answer[key]
+        for key in ("specversion", "id", "source", "subject", "type", "time", "recordedtime", "sequence")
+    } == {
+        "specversion": "1.0",
+        "id": "id-1",
+        "source": "urn:tocsin:lamp-7:mic",
+        "subject": "siren",
+        "type": "io.tocsin.sound.start.v1",
+        "time": "2026-03-01T12:00:00.000Z",
+        "recordedtime": "2026-03-01T12:00:09.000Z",
+        "sequence": "00000000000000000007",
+    }
+    data = answer["data"]
+    assert (data["score"], data["laeq"], data["duration_s"], data["end_time"]) == (0.8765, -31.3, 1.5, None)
+    assert data["model"] == {"id": "city", "version": "1", "sha256": "ab" * 32, "provider": "cpu"}
+    assert data["clock"] == {"synced": True}
+
+
+def test_an_end_is_about_the_moment_the_sound_ended() -> None:
+    """Not about the moment that was decided."""
+    answer = message(Phase.END, end_s=1.0)
+    assert answer["time"] == answer["data"]["end_time"] == "2026-03-01T12:00:01.000Z"
+    assert answer["data"]["duration_s"] == 1.0
+
+
+@given(
+    st.sampled_from(list(Phase)),
+    st.floats(0, 1),
+    st.floats(-130, 130),
+    st.one_of(st.none(), st.floats(0, 1e5)),
+    st.integers(0, 10**19),
+)
+def test_every_message_is_valid_against_the_schema(
+    phase: Phase, score: float, level: float, end_s: float | None, sequence: int
+) -> None:
+    """Whatever the numbers."""
+    end = None if end_s is None else NOON + timedelta(seconds=end_s)
+    record = event(phase, score=score, peak_score=score, laeq_db=level, lafmax_db=level)
+    answer = cloud_event(record, CONTEXT, Stamp("x", sequence, NOON), onset=NOON, end=end, heard=NOON, clip="e1.flac")
+    VALIDATOR.validate(json.loads(json.dumps(answer)))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda m: m.pop("sequence"),
+        lambda m: m.update(sequence="7"),
+        lambda m: m["data"].update(phase="begin"),
+        lambda m: m["data"].update(score=1.5),
+        lambda m: m["data"].update(surprise=1),
+        lambda m: m.update(source="mic"),
+    ],
+)
+def test_the_schema_refuses_what_is_no_message(spoil: Any) -> None:
+    """A schema that accepts anything says nothing."""
+    answer = message()
+    spoil(answer)
+    assert list(VALIDATOR.iter_errors(answer))
+
+
+def test_the_end_of_a_killed_processs_event_says_that_something_is_missing() -> None:
+    """It ended when it was last heard of, with a gap, under the same event id."""
+    last = message(Phase.UPDATE)
+    end = ending_of(last, Stamp("id-2", 8, NOON + timedelta(hours=1)))
+    VALIDATOR.validate(end)
+    assert end["type"] == "io.tocsin.sound.end.v1"
+    assert end["data"]["event_id"] == last["data"]["event_id"]
+    assert end["data"]["end_time"] == "2026-03-01T12:00:01.500Z"
+    assert (end["data"]["gap"], end["data"]["duration_s"], end["sequence"][-1]) == (True, 1.5, "8")
+
+
+def test_topics_are_those_of_the_contract() -> None:
+    """Written out, so that a change of code cannot change them unseen."""
+    where = ("tocsin", "lamp-7")
+    assert topics.status(*where) == "tocsin/lamp-7/status"
+    assert topics.info(*where) == "tocsin/lamp-7/info"
+    assert topics.source_status(*where, "mic") == "tocsin/lamp-7/mic/status"
+    assert topics.event(*where, "mic") == "tocsin/lamp-7/mic/event"
+    assert topics.sound(*where, "mic", "siren") == "tocsin/lamp-7/mic/sound/siren"
+    assert topics.level(*where, "mic") == "tocsin/lamp-7/mic/level"
+    assert topics.detect_set(*where) == "tocsin/lamp-7/+/detect/set"
+    assert topics.detect_state(*where, "mic") == "tocsin/lamp-7/mic/detect/state"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("Lamp Post 7", "lamp-post-7"), ("Zürich.local", "zurich-local"), ("--a--", "a")]
+)
+def test_names_become_slugs(text: str, name: str) -> None:
+    """A host name may be anything; a topic may not."""
+    assert topics.slug(text) == name
+
+
+def test_a_name_of_nothing_but_signs_is_refused() -> None:
+    """An empty level in a topic would be a trap."""
+    with pytest.raises(ConfigError, match=r"node\.id"):
+        topics.slug("+/#")
+
+
+def test_home_assistant_is_told_of_every_alert_of_every_source() -> None:
+    """State topics are the ones that are published, ids are unique, availability follows node and source."""
+    settings = Settings(homeassistant=HomeAssistant(enabled=True))
+    announced = discovery(settings, "lamp-7", ["mic", "roof"], ["siren", "gunshot"], "1.0")
+    assert [topic for topic, _ in announced] == [
+        "homeassistant/device/tocsin_lamp-7_mic/config",
+        "homeassistant/device/tocsin_lamp-7_roof/config",
+    ]
+    payload = announced[0][1]
+    siren = payload["components"]["siren"]
+    assert siren["state_topic"] == "tocsin/lamp-7/mic/sound/siren"
+    assert siren["device_class"] == "sound"
+    assert payload["components"]["level"]["state_topic"] == "tocsin/lamp-7/mic/level"
+    assert [entry["topic"] for entry in payload["availability"]] == ["tocsin/lamp-7/status", "tocsin/lamp-7/mic/status"]
+    ids = [part["unique_id"] for _, device in announced for part in device["components"].values()]
+    assert len(ids) == len(set(ids))
