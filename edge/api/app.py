@@ -1,0 +1,89 @@
+"""The web application: routes, guards and errors put together around one node."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
+from starlette.middleware import Middleware
+
+import edge
+from edge.api import classify, events, health, live, pages, problems, security
+from edge.api import node as about
+from edge.api.encode import NodeJson
+from edge.api.head import Head
+from edge.api.linger import Linger
+from edge.api.meters import CountRequests, UploadMeters
+from edge.api.streams import Streams
+from edge.api.worker import UploadWorker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from edge.api.ports import NodeApi
+    from edge.settings import Api
+
+_THREADS = 4
+"""For reading the history and the node's state: enough for a page, few enough for a small box."""
+_ABOUT = (
+    "Errors are `application/problem+json` (RFC 9457). Times are RFC 3339 in UTC. "
+    "A node with a token wants `Authorization: Bearer TOKEN`."
+)
+
+
+def create_app(
+    node: NodeApi,
+    settings: Api,
+    *,
+    token: str | None = None,
+    upload_dir: Path | None = None,
+    metrics: bool = True,
+) -> FastAPI:
+    """Build the application around `node`; `app.state.streams` are its open streams.
+
+    `token` is the bearer token where it comes from a file or a credential; else `settings.token` counts. Uploads
+    wait without a name in `upload_dir`. Raises ConfigError when there must be a token and is none.
+    """
+    token = security.require_token(settings, token)
+    worker = UploadWorker(settings.classify_queue)
+    meters = UploadMeters(worker)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        with meters.shown(node.registry):
+            yield
+
+    app = FastAPI(
+        title="Tocsin",
+        version=edge.__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        default_response_class=NodeJson,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(CountRequests, meters=meters),
+            Middleware(Linger),
+            Middleware(Head),
+            Middleware(security.Guard, host=settings.host, token=token),
+        ],
+    )
+    app.state.streams = Streams()
+    app.state.worker = worker
+    problems.install(app)
+    locked: dict[str, Any] = {"dependencies": [Depends(HTTPBearer(auto_error=False))]} if token else {}
+    app.include_router(classify.router(node, settings, worker, meters, upload_dir), **locked)
+    app.include_router(live.router(node, app.state.streams), **locked)
+    app.include_router(events.router(node.store), **locked)
+    app.include_router(about.router(node), **locked)
+    app.include_router(health.router(node, metrics=metrics))
+    app.include_router(pages.router())
+    if token:
+        app.include_router(security.login_router(token))
+    return app

@@ -1,0 +1,149 @@
+"""`POST /classify`: a clip in, its labels and events out."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from edge.api.encode import NodeJson
+from edge.api.meters import CLASSIFY_PATH
+from edge.api.problems import documented
+from edge.api.upload import MIB, ClientGone, no_room, receive_upload
+from edge.errors import TocsinError
+
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from edge.api.meters import UploadMeters
+    from edge.api.ports import Json, NodeApi
+    from edge.api.worker import UploadWorker
+    from edge.settings import Api
+
+_CLIENT_CLOSED_REQUEST = 499
+_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": {"type": "string", "format": "binary"}},
+            }
+        },
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+class LabelScore(BaseModel):
+    """How sure the model is that a label was heard anywhere in the clip."""
+
+    label: str
+    score: float
+
+
+class ClipEvent(BaseModel):
+    """One sound in the clip."""
+
+    label: str
+    onset_s: float
+    offset_s: float
+    score: float
+
+
+class ClipAnswer(BaseModel):
+    """What is in the clip."""
+
+    model: dict[str, Any]
+    duration_s: float
+    sample_rate: int
+    labels: list[LabelScore]
+    events: list[ClipEvent]
+    timing_ms: dict[str, float]
+
+
+def router(
+    node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMeters, upload_dir: Path | None
+) -> APIRouter:
+    """Return the route; uploads wait in `upload_dir`, or where temporary files go."""
+    routes = APIRouter(tags=["classify"])
+
+    @routes.post(
+        CLASSIFY_PATH,
+        response_model=ClipAnswer,
+        responses=documented(400, 408, 413, 415, 422, 429, 503),
+        openapi_extra={"requestBody": _BODY},
+    )
+    async def classify(
+        request: Request,
+        top_k: Annotated[int | None, Query(ge=1, description="how many labels to answer with")] = None,
+        hop_s: Annotated[
+            float | None, Query(gt=0.0, le=60.0, allow_inf_nan=False, description="seconds between two decisions")
+        ] = None,
+        threshold: Annotated[
+            float | None, Query(ge=0.0, le=1.0, allow_inf_nan=False, description="score that starts an event")
+        ] = None,
+    ) -> Response:
+        """Classify a WAV, FLAC, OGG (Vorbis, Opus) or MP3 file of any rate and number of channels."""
+        with worker.place():
+            file = _unlinked_file(upload_dir)
+            path = Path(f"/proc/self/fd/{file.fileno()}")
+            try:
+                await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB)
+            except ClientGone:
+                file.close()
+                return Response(status_code=_CLIENT_CLOSED_REQUEST)
+            except BaseException:
+                file.close()
+                raise
+
+            def job() -> Json:
+                return _run(node, path, hop_s=hop_s, top_k=top_k, threshold=threshold, max_s=settings.max_clip_s)
+
+            received = time.monotonic()
+            future = worker.submit(job)
+            future.add_done_callback(lambda _: file.close())
+            answer = await _unless_gone(request, asyncio.wrap_future(future))
+            meters.seconds.observe(time.monotonic() - received)
+            return answer
+
+    return routes
+
+
+def _unlinked_file(folder: Path | None) -> FileIO:
+    """Open a file without a name: whatever happens to the process, nothing of the sound stays behind."""
+    try:
+        return tempfile.TemporaryFile(dir=folder, buffering=0)
+    except OSError as exc:
+        raise no_room(exc) from exc
+
+
+def _run(node: NodeApi, path: Path, **options: Any) -> Json:  # noqa: ANN401 - handed on as they are
+    try:
+        return node.classify(path, **options)
+    except TocsinError as exc:
+        raise type(exc)(str(exc).replace(str(path), "the upload")) from exc
+
+
+async def _unless_gone(request: Request, answer: asyncio.Future[Json]) -> Response:
+    """Wait for the answer; take the job out of the line when the client leaves."""
+    gone = asyncio.ensure_future(request.receive())
+    either: set[asyncio.Future[Any]] = {answer, gone}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+        return NodeJson(answer.result())
+    except asyncio.CancelledError:
+        raise HTTPException(503, "The node is shutting down; try again.", {"Retry-After": "10"}) from None
+    finally:
+        answer.cancel()
+        gone.cancel()

@@ -1,0 +1,95 @@
+"""The history: `/events` and the sound that was kept of an event."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+
+from edge.api.encode import NodeJson
+from edge.api.problems import documented
+from edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from edge.api.ports import EventHistory
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_TIME = "RFC 3339 time, such as 2026-05-01T12:00:00Z"
+EventId = Annotated[str, Path(description="`event_id` of the event", max_length=128)]
+
+
+class EventPage(BaseModel):
+    """A stretch of the history, newest first; one item per event."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+def unix_time_s(text: str, name: str) -> float:
+    """Return an RFC 3339 time in Unix seconds; raises UsageError."""
+    match = _RFC3339.fullmatch(text)
+    msg = f"query parameter {name}: {text[:80]!r} is no {_TIME}."
+    if not match:
+        raise UsageError(msg)
+    day, clock, fraction, zone = match.groups()
+    zone = "+00:00" if zone in "Zz" else zone
+    try:
+        whole = datetime.fromisoformat(f"{day}T{clock}{zone}").timestamp()
+    except ValueError as exc:
+        raise UsageError(msg) from exc
+    return whole + float(fraction or 0.0)
+
+
+def router(store: EventHistory) -> APIRouter:
+    """Return the routes over the history in `store`."""
+    routes = APIRouter(tags=["events"])
+
+    @routes.get("/events", response_model=EventPage, responses=documented(422, 503))
+    def events(
+        label: Annotated[str | None, Query(description="only this label")] = None,
+        source: Annotated[str | None, Query(description="only this source, by name")] = None,
+        after: Annotated[str | None, Query(description=f"begun at or after this {_TIME}")] = None,
+        before: Annotated[str | None, Query(description=f"begun before this {_TIME}")] = None,
+        min_score: Annotated[float | None, Query(ge=0.0, le=1.0, description="lowest peak score")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="items on a page")] = 100,
+        cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=256)] = None,
+    ) -> Response:
+        """Look back: one item per event, newest first."""
+        page = store.events(
+            label=label,
+            source=source,
+            # A plus sign that was not escaped arrives as a space.
+            after=None if after is None else unix_time_s(after.replace(" ", "+"), "after"),
+            before=None if before is None else unix_time_s(before.replace(" ", "+"), "before"),
+            min_score=min_score,
+            limit=limit,
+            cursor=cursor,
+        )
+        return NodeJson({"items": list(page.items), "next_cursor": page.next_cursor})
+
+    @routes.get("/events/{event_id}", response_model=dict[str, Any], responses=documented(404, 503))
+    def event(event_id: EventId) -> Response:
+        """One event with all its messages."""
+        found = store.event(event_id)
+        if found is None:
+            raise HTTPException(404, f"There is no event {event_id!r} in the history.")
+        return NodeJson(found)
+
+    @routes.get(
+        "/events/{event_id}/clip",
+        response_class=FileResponse,
+        responses={200: {"content": {"audio/flac": {}}, "description": "the sound"}, **documented(404, 503)},
+    )
+    def clip(event_id: EventId) -> Response:
+        """The sound that was kept of an event."""
+        path = store.clip_path(event_id)
+        if path is None or not path.is_file():
+            raise HTTPException(404, f"No sound is kept of event {event_id!r}; privacy.keep_clips allows it.")
+        return FileResponse(path, media_type="audio/flac", filename=f"{event_id}.flac")
+
+    return routes

@@ -1,0 +1,50 @@
+"""`/livez`, `/readyz` and `/metrics`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from edge.api.problems import documented, problem
+
+if TYPE_CHECKING:
+    from edge.api.ports import NodeApi
+
+LIVE_PATH = "/livez"
+
+
+class Health(BaseModel):
+    """All is well."""
+
+    status: str
+
+
+def router(node: NodeApi, *, metrics: bool) -> APIRouter:
+    """Return the routes that tell how `node` is; `/metrics` only when asked for."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get(LIVE_PATH, response_model=Health)
+    async def livez() -> Response:
+        """The process answers."""
+        return JSONResponse({"status": "ok"})
+
+    @routes.get("/readyz", response_model=Health, responses=documented(503))
+    def readyz(request: Request) -> Response:
+        """Sound is heard, analysed, kept and handed on; if not, why."""
+        if reasons := node.ready():
+            detail = "Not ready: " + "; ".join(reasons) + "."
+            return problem(503, detail, request.url.path, headers={"Retry-After": "5"}, reasons=reasons)
+        return JSONResponse({"status": "ok"})
+
+    if metrics:
+
+        @routes.get("/metrics", response_class=PlainTextResponse)
+        def prometheus() -> Response:
+            """Figures for Prometheus."""
+            return Response(generate_latest(node.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return routes

@@ -1,0 +1,55 @@
+"""What the node is and has: `/sources`, `/models`, `/config` and the schema of its messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from edge.api.encode import NodeJson
+from edge.publish.payload import event_schema
+
+if TYPE_CHECKING:
+    from edge.api.ports import NodeApi
+
+
+class Sources(BaseModel):
+    """The inputs and how they are."""
+
+    items: list[dict[str, Any]]
+
+
+class Models(BaseModel):
+    """The bundles on this node, and which of them is at work."""
+
+    active: dict[str, Any]
+    items: list[dict[str, Any]]
+
+
+def router(node: NodeApi) -> APIRouter:
+    """Return the routes that describe `node`."""
+    routes = APIRouter(tags=["node"])
+
+    @routes.get("/sources", response_model=Sources)
+    def sources() -> Response:
+        """The state of each source, and why."""
+        return NodeJson({"items": node.sources()})
+
+    @routes.get("/models", response_model=Models)
+    def models() -> Response:
+        """The model at work and the bundles installed."""
+        return NodeJson({"active": node.model(), "items": node.models()})
+
+    @routes.get("/config", response_model=dict[str, Any])
+    def config() -> Response:
+        """The effective settings, secrets masked."""
+        return NodeJson(node.config())
+
+    @routes.get("/schema/event.json", response_model=dict[str, Any])
+    def schema() -> Response:
+        """The JSON Schema of the CloudEvents."""
+        return NodeJson(event_schema(), media_type="application/schema+json")
+
+    return routes

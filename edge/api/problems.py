@@ -1,0 +1,117 @@
+"""Every error as `application/problem+json` (RFC 9457): one clear sentence, never a traceback."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from edge import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi import FastAPI
+    from starlette.requests import Request
+
+MEDIA_TYPE = "application/problem+json"
+_STATUS: tuple[tuple[type[errors.TocsinError], int], ...] = (
+    (errors.EmptyInput, 400),
+    (errors.NotAudio, 415),
+    (errors.BrokenAudio, 422),
+    (errors.TooLarge, 413),
+    (errors.DataError, 422),
+    (errors.UsageError, 422),
+    (errors.Busy, 429),
+    (errors.InputMissing, 404),
+    (errors.Unavailable, 503),
+    (errors.StorageError, 503),
+    (errors.ConfigError, 503),
+)
+"""The first class that fits decides; anything else is a fault of Tocsin's own."""
+
+_COME_AGAIN = {429, 503}
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string", "description": "what went wrong, as a URI"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "one sentence: what, and what to do"},
+        "instance": {"type": "string", "description": "the path that was asked for"},
+    },
+}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of the errors a route answers with."""
+    content = {MEDIA_TYPE: {"schema": SCHEMA}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def problem(
+    status: int,
+    detail: str,
+    instance: str,
+    *,
+    kind: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **more: object,
+) -> JSONResponse:
+    """Return the answer for one error; `kind` is in lower-case words, `more` are extension members."""
+    body = {
+        "type": f"urn:tocsin:problem:{kind.replace(' ', '-')}" if kind else "about:blank",
+        "title": kind.capitalize() if kind else HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        **more,
+    }
+    return JSONResponse(body, status, headers, MEDIA_TYPE)
+
+
+def _tocsin(request: Request, error: errors.TocsinError) -> JSONResponse:
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    headers = {"Retry-After": "5"} if status in _COME_AGAIN else {}
+    headers |= getattr(error, "headers", {})
+    return problem(status, _sentence(str(error)), request.url.path, kind=kind, headers=headers)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _http(request: Request, error: HTTPException) -> JSONResponse:
+    path, plain = request.url.path, HTTPStatus(error.status_code).phrase
+    detail = error.detail
+    if detail == plain and error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"There is nothing at {path}; /docs lists what there is."
+    elif detail == plain and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        detail = f"{path} does not answer {request.method}; use {allowed}."
+    return problem(error.status_code, detail, path, headers=error.headers)
+
+
+def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    faults = [_fault(fault) for fault in error.errors()]
+    return problem(422, "; ".join(faults) + ".", request.url.path)
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    where, *names = (str(part) for part in fault["loc"])
+    value = str(fault.get("input"))[:80]
+    return f"{where} parameter {'.'.join(names)}: {fault['msg']}, not {value!r}"
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error as a problem."""
+    app.exception_handler(errors.TocsinError)(_tocsin)
+    app.exception_handler(HTTPException)(_http)
+    app.exception_handler(RequestValidationError)(_validation)

@@ -1,0 +1,154 @@
+"""The HTTP server, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from edge.settings import Api
+
+_BACKLOG = 128
+_DEAD_PEER_MS = 30_000
+_TICK_S = 1.0
+_FIRST_REQUEST_S = 10.0
+MAX_CONNECTIONS = 256
+"""Well under the 1024 open files a process has by default: the database and the microphones need some."""
+_log = logging.getLogger("tocsin.api")
+
+
+class ApiServer:
+    """Serves `app` as `settings` say; one start, one stop."""
+
+    def __init__(self, app: FastAPI, settings: Api) -> None:
+        """Open nothing yet."""
+        self._app = app
+        self._settings = settings
+        self._port = settings.port
+        self._socket: socket.socket | None = None
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http=_Connection,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Server(config)
+        self._thread = threading.Thread(target=self._run, name="tocsin-api", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it answers, such as `http://127.0.0.1:8080`; the configured port until it is started."""
+        host = self._settings.host
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    def start(self) -> None:
+        """Bind, and answer from now on; raises Unavailable, Forbidden or ConfigError when the port cannot be had."""
+        self._socket = _listen(self._settings.host, self._settings.port)
+        self._port = self._socket.getsockname()[1]
+        self._thread.start()
+        self._server.up.wait()
+        if not self._server.started:
+            msg = "the web server could not start; the log says why"
+            raise Unavailable(msg)
+        _log.info("serving on %s", self.url)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End the open streams, let the rest finish, and close."""
+        if self._server.started:
+            self._server.ask_to_stop()
+            self._thread.join(timeout_s)
+            self._server.force_exit = True
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket] if self._socket else None)
+        finally:
+            self._server.up.set()
+
+
+class _Connection(H11Protocol):
+    """A connection that may neither wait for ever before it asks, nor be one of too many."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        self.loop.call_later(_FIRST_REQUEST_S, self._close_if_mute)
+
+    def _close_if_mute(self) -> None:
+        if not self.cycle:
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it is up, wakes once a second instead of ten times, and ends endless answers first."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            try:
+                await asyncio.wait_for(self._stop.wait(), _TICK_S)
+            except asyncio.TimeoutError:
+                continue
+        state = self.config.app.state  # type: ignore[union-attr]
+        state.streams.close()
+        state.worker.close()
+
+    def ask_to_stop(self) -> None:
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as exc:
+        msg = f"api.host {host!r} is no address of this machine ({exc.strerror}); use 127.0.0.1 or 0.0.0.0"
+        raise ConfigError(msg) from exc
+    listener = socket.socket(family, kind, proto)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A client that stops reading, or vanished, is dropped by the kernel; accepted sockets inherit this.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise _refused(exc, host, port) from exc
+    return listener
+
+
+def _refused(error: OSError, host: str, port: int) -> TocsinError:
+    if error.errno == errno.EADDRINUSE:
+        return Unavailable(f"port {port} on {host} is in use: stop the other program, or set api.port")
+    if error.errno == errno.EACCES:
+        return Forbidden(f"port {port} needs privileges; set api.port to 1024 or above")
+    return Unavailable(f"cannot listen on {host}:{port} ({error.strerror}); check api.host and api.port")

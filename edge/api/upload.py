@@ -1,0 +1,155 @@
+"""An upload on its way to the disk: a chunk at a time, counted, never whole in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.exceptions import HTTPException
+
+from edge.errors import EmptyInput, StorageError, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from io import FileIO
+
+    from starlette.requests import Request
+
+MIB = 1024 * 1024
+_STALL_S = 30.0
+_MULTIPART_OVERHEAD = 64 * 1024
+_FIELD = b"file"
+
+
+class ClientGone(Exception):  # noqa: N818 - an outcome, nobody's fault
+    """The client left before its request was answered."""
+
+
+async def receive_upload(request: Request, file: FileIO, *, max_bytes: int) -> None:
+    """Write the multipart field `file`, or the whole body of any other content type, to `file`.
+
+    Raises EmptyInput and TooLarge; HTTPException for a request that cannot be read; StorageError when the disk is
+    full; ClientGone.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    multipart = kind == b"multipart/form-data"
+    _check_headers(request, max_bytes + (_MULTIPART_OVERHEAD if multipart else 0), max_bytes)
+    write = _limited(file, max_bytes)
+    part = _FilePart(options.get(b"boundary", b""), write) if multipart else None
+    async for chunk in _body(request):
+        (part.feed if part else write)(chunk)
+    if part:
+        part.finish()
+    if file.tell() == 0:
+        msg = "The upload is empty; send an audio file as the body or as the multipart field 'file'."
+        raise EmptyInput(msg)
+
+
+def _check_headers(request: Request, limit: int, max_bytes: int) -> None:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(415, "Content-Encoding is not supported; send the audio file as it is.")
+    if int(request.headers.get("content-length", "0")) > limit:
+        raise _too_large(max_bytes)
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(
+        f"The upload is larger than {max_bytes // MIB} MiB; send a shorter or compressed clip, or raise"
+        " api.max_upload_mb."
+    )
+
+
+def _limited(file: FileIO, max_bytes: int) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        if file.tell() + len(data) > max_bytes:
+            raise _too_large(max_bytes)
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as exc:
+            raise no_room(exc) from exc
+
+    return write
+
+
+def no_room(error: OSError) -> StorageError:
+    """Return what to say when an upload cannot be written."""
+    return StorageError(f"The upload could not be kept ({error.strerror}); free space on the node and try again.")
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        try:
+            message = await asyncio.wait_for(request.receive(), _STALL_S)
+        except asyncio.TimeoutError:
+            raise HTTPException(408, f"Nothing more of the upload came for {_STALL_S:.0f} s; send it again.") from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        more = message.get("more_body", False)
+        if chunk := message.get("body", b""):
+            yield chunk
+
+
+class _FilePart:
+    """Hands on what is in the first part called `file`, and skips the others."""
+
+    def __init__(self, boundary: bytes, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._header = self._value = b""
+        self._inside = self._found = self._ended = False
+        callbacks: dict[str, Any] = {
+            "on_part_begin": self._begin_part,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._end_header,
+            "on_part_data": self._data,
+            "on_end": self._end,
+        }
+        if not boundary:
+            raise HTTPException(400, "The multipart Content-Type names no boundary.")
+        try:
+            self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
+        except FormParserError as exc:
+            raise HTTPException(400, f"The multipart body cannot be read: {exc}.") from exc
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the body."""
+        try:
+            self._parser.write(chunk)
+        except FormParserError as exc:
+            raise HTTPException(400, f"The multipart body cannot be read: {exc}.") from exc
+
+    def finish(self) -> None:
+        """Check that the body was whole and had the field."""
+        if not self._ended:
+            raise HTTPException(400, "The multipart body ends before its closing boundary.")
+        if not self._found:
+            raise HTTPException(400, "The multipart body has no field called 'file'; put the audio file there.")
+
+    def _begin_part(self) -> None:
+        self._header = self._value = b""
+        self._inside = False
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition" and not self._found:
+            _, options = parse_options_header(self._value)
+            self._inside = self._found = options.get(b"name") == _FIELD
+        self._header = self._value = b""
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._inside:
+            self._write(data[start:end])
+
+    def _end(self) -> None:
+        self._ended = True

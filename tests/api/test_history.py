@@ -1,0 +1,169 @@
+"""The history, the sources and the other things the node tells about itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import Gauge
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge.api.events import unix_time_s
+from edge.errors import UsageError
+from tests.api.fake_node import source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+    from tests.api.conftest import Serve
+    from tests.api.fake_node import FakeNode
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc).timestamp()
+
+
+def test_history_is_newest_first_and_pages_to_its_end(client: httpx.Client, node: FakeNode) -> None:
+    """Following `next_cursor` shows every event once."""
+    for i in range(5):
+        node.record(f"e{i}")
+        node.record(f"e{i}", phase="end")
+    seen, cursor = [], None
+    while True:
+        page = client.get("/events", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [item["event_id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == ["e4", "e3", "e2", "e1", "e0"]
+
+
+def test_filters_reach_the_store(client: httpx.Client, node: FakeNode) -> None:
+    """Each filter arrives with its type, times as Unix seconds."""
+    query = {
+        "label": "siren", "source": "mic", "after": "2026-05-01T12:00:00Z", "before": "2026-05-01T14:00:00.5+02:00",
+        "min_score": 0.5, "limit": 7,
+    }  # fmt: skip
+    assert client.get("/events", params=query).json() == {"items": [], "next_cursor": None}
+    assert node.store.asked == {
+        "label": "siren", "source": "mic", "after": NOON, "before": NOON + 0.5, "min_score": 0.5, "limit": 7,
+        "cursor": None,
+    }  # fmt: skip
+
+
+def test_plus_sign_may_stay_as_it_is(client: httpx.Client, node: FakeNode) -> None:
+    """A zone written with a plus that nobody escaped is understood."""
+    assert client.get("/events?after=2026-05-01T12:00:00+00:00").status_code == 200
+    assert node.store.asked["after"] == NOON
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-05-01", "2026-05-01T12:00:00", "2026-13-01T12:00:00Z", "5"])
+def test_time_that_is_none_is_refused(text: str) -> None:
+    """A time without day, clock or zone is no guess."""
+    with pytest.raises(UsageError, match="after"):
+        unix_time_s(text, "after")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=1001", "limit=x", "min_score=2", "after=x", "before=x", "cursor=x", "cursor=" + "1" * 300],
+)
+def test_bad_query_is_refused(client: httpx.Client, query: str) -> None:
+    """A filter that cannot be is a problem that names it."""
+    answer = client.get(f"/events?{query}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert query.partition("=")[0] in answer.json()["detail"].lower()
+
+
+def test_one_event_has_all_its_messages(client: httpx.Client, node: FakeNode) -> None:
+    """An event is found by its id; another is a problem."""
+    node.record("e1")
+    node.record("e1", phase="end")
+    assert [each["data"]["phase"] for each in client.get("/events/e1").json()["messages"]] == ["start", "end"]
+    missing = client.get("/events/e2")
+    assert missing.status_code == 404
+    assert "e2" in missing.json()["detail"]
+
+
+def test_clip_is_flac_in_parts_too(client: httpx.Client, node: FakeNode, tmp_path: Path) -> None:
+    """The sound of an event can be heard from anywhere in it; one that is gone is a problem."""
+    clip = tmp_path / "e1.flac"
+    clip.write_bytes(b"fLaC" + bytes(100))
+    node.store.clips["e1"] = clip
+    whole = client.get("/events/e1/clip")
+    assert whole.headers["content-type"] == "audio/flac"
+    assert whole.content == clip.read_bytes()
+    assert client.get("/events/e1/clip", headers={"Range": "bytes=0-3"}).content == b"fLaC"
+    clip.unlink()
+    assert client.get("/events/e1/clip").status_code == 404
+    assert client.get("/events/e2/clip").status_code == 404
+
+
+def test_node_describes_itself(client: httpx.Client, node: FakeNode) -> None:
+    """Sources, models and configuration are what the node says."""
+    assert client.get("/sources").json() == {"items": node.sources()}
+    assert client.get("/models").json() == {"active": node.model(), "items": node.models()}
+    assert client.get("/config").json() == node.config()
+
+
+def test_figure_that_json_cannot_say_is_null(client: httpx.Client, node: FakeNode) -> None:
+    """A source that never gave a block has no age, and the answer is still JSON."""
+    node.states[:] = [source("mic", last_audio_s=float("inf"), nested=[{"level": float("nan")}])]
+    item = client.get("/sources").json()["items"][0]
+    assert item["last_audio_s"] is None
+    assert item["nested"] == [{"level": None}]
+
+
+def test_ready_tells_the_truth(client: httpx.Client, node: FakeNode) -> None:
+    """Every reason is given, and alive is not ready."""
+    assert client.get("/readyz").json() == {"status": "ok"}
+    node.not_ready[:] = ["no audio from mic for 9 s", "disk low"]
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == node.not_ready
+    assert "no audio from mic for 9 s; disk low" in answer.json()["detail"]
+    assert client.get("/livez").status_code == 200
+
+
+def test_metrics_are_the_nodes(client: httpx.Client, node: FakeNode) -> None:
+    """Prometheus reads what is on the node's registry."""
+    Gauge("tocsin_source_up", "Whether a source is up.", ["source"], registry=node.registry).labels("mic").set(1)
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert families["tocsin_source_up"].samples[0].labels == {"source": "mic"}
+    assert set(families) >= {"tocsin_classify_requests", "tocsin_classify_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/events/", 404), ("PUT", "/sources", 405)]
+)
+def test_wrong_door_is_a_problem(client: httpx.Client, method: str, path: str, status: int) -> None:
+    """What is not there, or not so, is said in the same form."""
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert answer.json()["instance"] == path
+    assert (answer.headers.get("allow") == "GET") == (status == 405)
+
+
+@pytest.mark.parametrize("path", ["/", "/sources", "/livez", "/static/app.css"])
+def test_head_is_get_without_the_body(client: httpx.Client, path: str) -> None:
+    """HEAD tells the length and nothing else."""
+    head, get = client.head(path), client.get(path)
+    assert head.status_code == 200
+    assert head.headers["content-length"] == get.headers["content-length"]
+    assert head.content == b""
+
+
+def test_fault_of_our_own_gives_nothing_away(serve: Serve, node: FakeNode, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault is logged with its traceback, and told without."""
+    node.states = None
+    node.sources = lambda: 1 / 0
+    with serve() as client:
+        answer = client.get("/sources")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "division" not in answer.text
+    assert "ZeroDivisionError" in caplog.text
