@@ -81,6 +81,7 @@ class MqttPublisher:
         self._greet = False
         self._acknowledged: deque[int] = deque()
         self._in_flight: dict[int, int | None] = {}
+        self._delivered: deque[int] = deque()
         self._sent = 0
         self._wake = threading.Event()
         self._idle = threading.Event()
@@ -152,8 +153,8 @@ class MqttPublisher:
                     self._greet = False
                     self._begin(client)
                 self._cross_off()
+                self._send_events(client)  # first: a moment counts
                 self._send_states(client)
-                self._send_events(client)
             except StorageError as exc:
                 log.warning("the outbox cannot be used: %s", exc)
                 continue
@@ -168,6 +169,7 @@ class MqttPublisher:
         client.subscribe(topics.detect_set(self._settings.base, self._node), qos=1)
         with self._lock:
             self._changed = dict.fromkeys(self._states)
+        self._send_states(client)
 
     def _send_states(self, client: paho.Client) -> None:
         with self._lock:
@@ -190,7 +192,10 @@ class MqttPublisher:
         while self._acknowledged:
             sequence = self._in_flight.pop(self._acknowledged.popleft(), None)
             if sequence is not None:
-                self._store.outbox_done(sequence)
+                self._delivered.append(sequence)
+        while self._delivered:
+            self._store.outbox_done(self._delivered[0])  # where the disk is full, it is tried again
+            self._delivered.popleft()
 
     # The network's thread
 

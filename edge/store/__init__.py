@@ -1,6 +1,7 @@
 """What survives a power cut: history, outbox, kept sound and small states, in one folder."""
 
+from edge.store.outbox import OutboxRow
 from edge.store.reads import Page
-from edge.store.store import OutboxRow, Store
+from edge.store.store import Store
 
 __all__ = ["OutboxRow", "Page", "Store"]

@@ -29,9 +29,9 @@ def translated(path: Path, doing: str) -> Iterator[None]:
     """Turn SQLite's and the system's refusals into a `StorageError` of one line; our own mistakes go through."""
     try:
         yield
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError):
-        raise
-    except (sqlite3.Error, OSError) as exc:
+    except (sqlite3.DatabaseError, OSError) as exc:
+        if not (isinstance(exc, (sqlite3.OperationalError, OSError)) or _is_damage(exc)):
+            raise
         why = getattr(exc, "strerror", None) or str(exc)
         full = "full" in why or "No space" in why
         mend = "make room on the disk" if full else "check the disk and the folder's permissions"
@@ -57,11 +57,6 @@ class Database:
             self.writer = _open_sound(path)
             self.relaxed = _connect(path)
             self.relaxed.execute("PRAGMA synchronous = NORMAL")
-            row = self.writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-            self.last_sequence: int = row[0] if row else 0
-            """Highest sequence ever given out, when the file was opened."""
-            self.waiting: int = self.writer.execute("SELECT count(*) FROM outbox").fetchone()[0]
-            """Messages in the outbox, when the file was opened."""
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -117,6 +112,11 @@ class Database:
             raise StorageError(msg)
 
 
+def _is_damage(exc: Exception) -> bool:
+    # Only a malformed file is told by the base class itself; the disk, constraints and our mistakes have their own.
+    return type(exc) is sqlite3.DatabaseError
+
+
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
@@ -125,9 +125,9 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 def _open_sound(path: Path) -> sqlite3.Connection:
     try:
         return _open(path)
-    except sqlite3.OperationalError:
-        raise  # the disk, not the file
     except sqlite3.DatabaseError as exc:
+        if not _is_damage(exc):
+            raise
         aside = _move_aside(path)
         log.error(  # noqa: TRY400 - the trace says nothing about a broken disk
             "%s is damaged (%s) and is now %s; a new history is begun, and what waited in it for the broker is lost",

@@ -6,14 +6,13 @@ import contextlib
 import json
 import logging
 import threading
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.store import reads
 from edge.store.clips import Clips
 from edge.store.database import Database
 from edge.store.lock import FolderLock
+from edge.store.outbox import Outbox, OutboxRow
 from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
@@ -34,15 +33,6 @@ _STEPS = 40  # such transactions in one upkeep
 _SHRINK_PAGES = 1024  # given back in one upkeep, 4 MiB
 
 
-@dataclass(frozen=True)
-class OutboxRow:
-    """A message that waits for the broker."""
-
-    sequence: int
-    topic: str
-    payload: bytes
-
-
 class Store:
     """History, outbox, clips and states in one folder.
 
@@ -54,21 +44,19 @@ class Store:
         self, folder: Path, *, retention_days: float, max_events: int, outbox_max: int, clips_max_mb: int
     ) -> None:
         """Open the folder, which is created, for this process alone; raises `StorageError` when that cannot be."""
-        self._retention_s, self._max_events, self._outbox_max = retention_days * _DAY_S, max_events, outbox_max
+        self._retention_s, self._max_events = retention_days * _DAY_S, max_events
         self._listeners: list[Callable[[Json], None]] = []
         self._lock = FolderLock(folder)
         try:
             self._clips = Clips(folder / "clips", max_mb=clips_max_mb)
             self._db = Database(folder / "tocsin.db")
+            self._outbox = Outbox(self._db, max_rows=outbox_max)
+            self._sequence = self._last_sequence()
         except BaseException:
             self._lock.release()
             raise
-        self._sequence, self._waiting = self._db.last_sequence, self._db.waiting
-        self._overflowing = False
         self._closing = threading.Lock()
         self._closed = False
-        self.outbox_dropped = 0
-        """Messages that never went out because too many waited, since the start."""
 
     def close(self) -> None:
         """Close the files and let another process have the folder. A second call does nothing."""
@@ -77,6 +65,12 @@ class Store:
                 self._closed = True
                 self._db.close()
                 self._lock.release()
+
+    def _last_sequence(self) -> int:
+        # Not of the last row: retention may have removed it.
+        with self._db.reading() as connection:
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        return int(row[0]) if row else 0
 
     # Writing
 
@@ -91,10 +85,11 @@ class Store:
             text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
             with self._db.transaction() as connection:
                 _insert(connection, sequence, message, text)
-                dropped = 0 if topic is None else self._queue(connection, OutboxRow(sequence, topic, text.encode()))
+                row = None if topic is None else OutboxRow(sequence, topic, text.encode())
+                dropped = 0 if row is None else self._outbox.insert(connection, row)
             self._sequence = sequence
             if topic is not None:
-                self._count_queued(dropped)
+                self._outbox.inserted(dropped)
         for listener in list(self._listeners):
             try:
                 listener(message)
@@ -112,50 +107,24 @@ class Store:
 
         return unsubscribe
 
-    def _queue(self, connection: sqlite3.Connection, row: OutboxRow) -> int:
-        excess = max(0, self._waiting + 1 - self._outbox_max)
-        if excess:
-            connection.execute(
-                "DELETE FROM outbox WHERE sequence IN (SELECT sequence FROM outbox ORDER BY sequence LIMIT ?)", [excess]
-            )
-        values = [row.sequence, row.topic, row.payload, time.time()]
-        connection.execute("INSERT INTO outbox (sequence, topic, payload, queued_s) VALUES (?, ?, ?, ?)", values)
-        return excess
-
-    def _count_queued(self, dropped: int) -> None:
-        self._waiting += 1 - dropped
-        self.outbox_dropped += dropped
-        if dropped and not self._overflowing:
-            log.warning(
-                "%d messages wait for the broker, as many as storage.outbox_max allows: the oldest are dropped",
-                self._waiting,
-            )
-            self._overflowing = True
-
     # The outbox
 
     def outbox_peek(self, after_sequence: int, limit: int) -> list[OutboxRow]:
         """Return the first `limit` waiting messages behind a sequence, in order."""
-        query = "SELECT sequence, topic, payload FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        with self._db.reading() as connection:
-            return [OutboxRow(*row) for row in connection.execute(query, [after_sequence, limit])]
+        return self._outbox.peek(after_sequence, limit)
 
     def outbox_done(self, sequence: int) -> None:
         """Cross off a message that the broker has acknowledged; after a power cut it may be there once more."""
-        with self._db.lock:
-            with self._db.transaction(durable=False) as connection:
-                gone = connection.execute("DELETE FROM outbox WHERE sequence = ?", [sequence]).rowcount
-            self._waiting -= gone
-            self._overflowing = self._overflowing and self._waiting > 0
+        self._outbox.done(sequence)
 
     def outbox_stats(self) -> tuple[int, float]:
         """Return how many messages wait, and for how many seconds the oldest has."""
-        waiting = self._waiting
-        if not waiting:
-            return 0, 0.0
-        with self._db.reading() as connection:
-            row = connection.execute("SELECT queued_s FROM outbox ORDER BY sequence LIMIT 1").fetchone()
-        return (waiting, max(0.0, time.time() - row[0])) if row else (0, 0.0)
+        return self._outbox.stats()
+
+    @property
+    def outbox_dropped(self) -> int:
+        """Messages that never went out because too many waited, since the start."""
+        return self._outbox.dropped
 
     # The history
 

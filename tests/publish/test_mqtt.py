@@ -14,8 +14,9 @@ import pytest
 from edge.errors import ConfigError, Unavailable
 from edge.publish.mqtt import MqttPublisher, check_broker
 from edge.settings import Mqtt
-from tests.publish.conftest import WAIT_S, Listener, open_store, record
+from tests.publish.conftest import open_store, record
 from tests.support.broker import MOSQUITTO, Broker
+from tests.support.listener import WAIT_S, Listener
 from tests.support.node import free_port
 
 if TYPE_CHECKING:

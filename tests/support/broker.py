@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from tests.support.node import free_port
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
     from types import TracebackType
+
+    from typing_extensions import Self
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 _START_S = 10.0

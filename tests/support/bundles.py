@@ -88,7 +88,7 @@ def rewrite_manifest(folder: Path, values: dict[str, Any]) -> None:
     (folder / "manifest.json").write_text(json.dumps({**values, "sha256": sums}), encoding="utf-8")
 
 
-def change_manifest(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - any JSON value
+def change_manifest(folder: Path, **changes: Any) -> None:
     """Change top-level values of a bundle's manifest."""
     values = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     values.update(changes)

@@ -14,10 +14,11 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
     from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
+
+    from typing_extensions import Self
 
 START_S = 20.0
 
@@ -88,7 +89,7 @@ class RunningNode:
         self.process.kill()
         self.process.wait()
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    def get(self, path: str) -> Any:
         """Return what a route answers: JSON, or text where it is none."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
             body = answer.read().decode()

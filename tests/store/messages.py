@@ -1,0 +1,40 @@
+"""Messages as the node writes them, for the tests of the store."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event
+from edge.types import Event, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+NOON_S = NOON.timestamp()
+TOPIC = "tocsin/node/mic/event"
+
+
+def sound(
+    event_id: str,
+    phase: str = "start",
+    *,
+    onset_s: float = 0.0,
+    label: str = "siren",
+    source: str = "mic",
+    score: float = 0.9,
+    peak_score: float | None = None,
+) -> Callable[[int], dict[str, Any]]:
+    """Return what makes the message of an event that began `onset_s` after noon and lasts a second."""
+    peak_score = score if peak_score is None else peak_score
+    event = Event(event_id, Phase(phase), label, score, peak_score, 0, None, 0, -31.5, -25.0)
+    context = EventContext("node", source, "", ModelInfo("city", "0.1.0", "0" * 64, "cpu"), False, True, "info")
+    onset = NOON + timedelta(seconds=onset_s)
+    heard = onset + timedelta(seconds=1)
+
+    def make(sequence: int) -> dict[str, Any]:
+        stamp = Stamp(f"m{sequence}", sequence, heard)
+        return cloud_event(event, context, stamp, onset=onset, end=heard if phase == "end" else None, heard=heard)
+
+    return make

@@ -1,0 +1,213 @@
+"""What happens to a store that is killed, damaged, full or opened twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.errors import StorageError
+from edge.store import schema
+from tests.store.messages import TOPIC, sound
+
+if TYPE_CHECKING:
+    from edge.store import Store
+    from tests.store.conftest import OpenStore
+
+ROOT = Path(__file__).parents[2]
+CAN_MOUNT = (
+    os.geteuid() == 0
+    and shutil.which("unshare") is not None
+    and (
+        subprocess.run(
+            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], check=False, capture_output=True
+        ).returncode
+        == 0
+    )
+)
+
+
+def start(*arguments: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """Start the writer of these tests in a process of its own."""
+    command = [*prefix, sys.executable, "-m", "tests.store.writer", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_what_was_recorded_survives_a_kill(tmp_path: Path, open_store: OpenStore) -> None:
+    """Killed twice without warning, the store has every message that was said to be recorded, in history and outbox."""
+    said = []
+    for _ in range(2):
+        with start("endless", tmp_path / "state") as process:
+            assert process.stdout is not None
+            said += [int(process.stdout.readline()) for _ in range(30)]
+            process.send_signal(signal.SIGKILL)
+            said += [int(line) for line in process.stdout]
+    store = open_store()
+    stored = [int(message["sequence"]) for message in store.messages_after(0, 100_000)]
+    assert stored == list(range(1, len(stored) + 1))
+    assert said == sorted(set(said) & set(stored))
+    assert [row.sequence for row in store.outbox_peek(0, 100_000)] == stored
+    assert store.outbox_stats()[0] == len(stored)
+
+
+def test_a_second_service_is_refused(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
+    """Two services never share a folder: the second says who has it; when the first is done it may."""
+    with pytest.raises(StorageError, match=rf"in use by another tocsin \(process {os.getpid()}\)"):
+        open_store()
+    store.close()
+    with start("endless", tmp_path / "state") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(StorageError, match=rf"in use by another tocsin \(process {process.pid}\)"):
+            open_store()
+        process.kill()
+    assert open_store().latest_sequence() > 0
+
+
+def test_a_folder_that_cannot_be_used_is_told(open_store: OpenStore, tmp_path: Path) -> None:
+    """A file where the folder should be is named, with what to do."""
+    (tmp_path / "state").write_text("no folder")
+    with pytest.raises(StorageError, match=r"state cannot be used: File exists; set storage\.path"):
+        open_store()
+
+
+def test_a_fault_of_ours_destroys_nothing(
+    store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not every error at the start is damage: one in a migration leaves the file where it is."""
+    store.close()
+    step = ("INSERT INTO state VALUES ('a', 'once')", "INSERT INTO state VALUES ('a', 'twice')")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
+    with pytest.raises(sqlite3.IntegrityError):
+        open_store()
+    assert list((tmp_path / "state").glob("*.corrupt-*")) == []
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "page"])
+def test_a_damaged_history_is_moved_aside(
+    store: Store, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    """The node starts with a new history, keeps the damaged file, says so once, and never gives a sequence twice."""
+    for i in range(50):
+        store.record(sound(f"e{i}"), topic=TOPIC)
+    store.close()
+    path = tmp_path / "state" / "tocsin.db"
+    content = bytearray(path.read_bytes())
+    if damage == "garbage":
+        content[:] = b"no database " * 1000
+    elif damage == "truncated":
+        del content[len(content) // 2 :]
+    else:
+        content[3 * 4096 : 4 * 4096] = b"\xa5" * 4096
+    path.write_bytes(content)
+    store = open_store()
+    assert (store.events().items, store.outbox_stats()) == ([], (0, 0.0))
+    assert int(store.record(sound("new"), topic=None)["sequence"]) > 50
+    (aside,) = path.parent.glob("tocsin.db.corrupt-*")
+    assert aside.read_bytes() == content
+    (record,) = caplog.records
+    assert aside.name in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+def test_damaged_files_do_not_pile_up(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
+    """A disk that spoils the history at every start is not filled by what it spoilt."""
+    store.close()
+    for _ in range(4):
+        (tmp_path / "state" / "tocsin.db").write_bytes(b"no database " * 1000)
+        open_store().close()
+    assert len(list((tmp_path / "state").glob("tocsin.db.corrupt-*"))) == 2
+
+
+def test_a_newer_database_is_left_alone(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
+    """After a downgrade the history is refused, not destroyed."""
+    store.record(sound("a"), topic=None)
+    store.close()
+    path = tmp_path / "state" / "tocsin.db"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(StorageError, match="newer Tocsin"):
+        open_store()
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT count(*) FROM events").fetchone() == (1,)
+    database.close()
+
+
+def test_a_migration_that_fails_changes_nothing(
+    store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a migration broke off, the Tocsin of before finds the history as it was."""
+    store.record(sound("a"), topic=None)
+    store.close()
+    step = ("ALTER TABLE state ADD COLUMN since REAL", "INSERT INTO state VALUES ('migrated', 'yes', 1.0)")
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, (*step, "no SQL")))
+        with pytest.raises(StorageError, match="syntax error"):
+            open_store()
+    store = open_store()
+    assert (store.state_get("migrated"), store.event("a") is not None) == (None, True)
+
+
+def test_a_migration_is_applied_once(store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second start finds nothing left to do, and the events of before are there."""
+    store.record(sound("a"), topic=None)
+    store.close()
+    step = ("ALTER TABLE state ADD COLUMN since REAL", "INSERT INTO state VALUES ('migrated', 'yes', 1.0)")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
+    for _ in range(2):
+        store = open_store()
+        assert (store.state_get("migrated"), store.event("a") is not None) == ("yes", True)
+        store.close()
+
+
+def test_sqlite_readers_from_outside_find_the_messages(store: Store, tmp_path: Path) -> None:
+    """The file is plain SQLite: a table `events` by `sequence`, readable while the service writes."""
+    message = store.record(sound("a"), topic=None)
+    database = sqlite3.connect(tmp_path / "state" / "tocsin.db")
+    rows = database.execute("SELECT sequence, event_id, json_extract(message, '$.id') FROM events").fetchall()
+    database.close()
+    assert rows == [(1, "a", message["id"])]
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path, open_store: OpenStore) -> None:
+    """Where the system refuses a write, record says so in one line, nothing is half there, and it goes on later."""
+    with start("limited", tmp_path / "state") as process:
+        output, _ = process.communicate(timeout=30)
+    check_refusal(output)
+    store = open_store()
+    assert [int(message["sequence"]) for message in store.messages_after(0, 100_000)] == sequences(output)
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="needs root and mount namespaces for a disk of its own")
+def test_a_full_disk(tmp_path: Path) -> None:
+    """On a disk that is full record says so in one line; with room again it goes on, without a gap."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = f'mount -t tmpfs -o size=1m none "{disk}" && exec "$@"'
+    with start("full", disk, prefix=("unshare", "-m", "sh", "-c", mount, "sh")) as process:
+        output, _ = process.communicate(timeout=30)
+    assert "make room on the disk" in check_refusal(output)
+
+
+def sequences(output: str) -> list[int]:
+    """Return what the writer said it had recorded."""
+    return [int(line) for line in output.splitlines() if line.isdigit()]
+
+
+def check_refusal(output: str) -> str:
+    """Check that the writer was refused, went on, and left no gap; return what it was told."""
+    refused = [line for line in output.splitlines() if line.startswith("refused ")]
+    done = sequences(output)
+    assert len(refused) == 3, output
+    assert "tocsin.db cannot be written" in refused[0]
+    assert done == list(range(1, len(done) + 1))
+    assert output.splitlines().index(refused[-1]) < len(output.splitlines()) - 3
+    return refused[0]

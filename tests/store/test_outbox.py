@@ -1,0 +1,151 @@
+"""What waits for the broker stays until it is crossed off."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from edge.store import OutboxRow, Store
+from tests.store.messages import TOPIC, sound
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.store.conftest import OpenStore
+
+OUTBOX_MAX = 8
+
+
+def waiting(store: Store) -> list[int]:
+    """Return the sequences that wait."""
+    return [row.sequence for row in store.outbox_peek(0, 1000)]
+
+
+def test_a_message_waits_as_it_was_written(store: Store) -> None:
+    """A row has the topic and the CloudEvent, byte for byte what will be sent however often."""
+    message = store.record(sound("a"), topic=TOPIC)
+    (row,) = store.outbox_peek(0, 10)
+    assert row == OutboxRow(1, TOPIC, row.payload)
+    assert json.loads(row.payload) == message
+
+
+def test_without_a_topic_nothing_waits(store: Store) -> None:
+    """A node without a broker fills no outbox."""
+    store.record(sound("a"), topic=None)
+    assert (waiting(store), store.outbox_stats()) == ([], (0, 0.0))
+
+
+def test_only_what_is_acknowledged_goes(store: Store) -> None:
+    """Crossing off removes that one row, in any order, and once."""
+    for i in range(4):
+        store.record(sound(f"e{i}"), topic=TOPIC)
+    for sequence in (3, 1, 1, 99):
+        store.outbox_done(sequence)
+    assert waiting(store) == [2, 4]
+    assert [row.sequence for row in store.outbox_peek(2, 10)] == [4]
+    assert [row.sequence for row in store.outbox_peek(0, 1)] == [2]
+
+
+def test_the_oldest_age_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many wait and for how long, by the clock; a clock that was set back makes no negative age."""
+    now = 1000.0
+    monkeypatch.setattr("edge.store.outbox.time.time", lambda: now)
+    store.record(sound("a"), topic=TOPIC)
+    now = 1030.0
+    store.record(sound("b"), topic=TOPIC)
+    assert store.outbox_stats() == (2, 30.0)
+    store.outbox_done(1)
+    assert store.outbox_stats() == (1, 0.0)
+    now = 500.0
+    assert store.outbox_stats() == (1, 0.0)
+
+
+def test_when_too_much_waits_the_oldest_goes(open_store: OpenStore, caplog: pytest.LogCaptureFixture) -> None:
+    """A full outbox drops the oldest, counts it, and says so once until it was empty again."""
+    store = open_store(outbox_max=3)
+    for i in range(6):
+        store.record(sound(f"e{i}"), topic=TOPIC)
+    assert (waiting(store), store.outbox_dropped, store.outbox_stats()[0]) == ([4, 5, 6], 3, 3)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    for sequence in (4, 5, 6):
+        store.outbox_done(sequence)
+    for i in range(4):
+        store.record(sound(f"f{i}"), topic=TOPIC)
+    assert (waiting(store), store.outbox_dropped, len(caplog.records)) == ([8, 9, 10], 4, 2)
+    assert len(store.events().items) == 10
+
+
+def test_a_smaller_limit_holds_from_the_next_message(open_store: OpenStore) -> None:
+    """A limit that was lowered between two runs is kept."""
+    store = open_store()
+    for i in range(6):
+        store.record(sound(f"e{i}"), topic=TOPIC)
+    store.close()
+    store = open_store(outbox_max=3)
+    assert store.outbox_stats()[0] == 6
+    store.record(sound("e6"), topic=TOPIC)
+    assert (waiting(store), store.outbox_stats()[0]) == ([5, 6, 7], 3)
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """The outbox against a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self._model: list[int] = []
+        self._recorded = 0
+        self._open()
+
+    def _open(self) -> None:
+        self._store = Store(
+            Path(self._folder.name), retention_days=1.0, max_events=1000, outbox_max=OUTBOX_MAX, clips_max_mb=1
+        )
+
+    @rule(queued=st.booleans())
+    def record(self, queued: bool) -> None:
+        """Write a message, for the broker or not."""
+        self._recorded += 1
+        made = self._store.record(sound(f"e{self._recorded}"), topic=TOPIC if queued else None)
+        assert int(made["sequence"]) == self._recorded
+        if queued:
+            self._model = [*self._model, self._recorded][-OUTBOX_MAX:]
+
+    @rule(sequence=st.integers(1, 30))
+    def done(self, sequence: int) -> None:
+        """Cross off a message, whether it waits or not."""
+        self._store.outbox_done(sequence)
+        self._model = [each for each in self._model if each != sequence]
+
+    @rule()
+    def restart(self) -> None:
+        """Close and open again."""
+        self._store.close()
+        self._open()
+
+    @rule(now=st.sampled_from([0.0, 1e12]))
+    def maintain(self, now: float) -> None:
+        """Do the history's upkeep, which is no business of the outbox."""
+        self._store.maintain(now)
+
+    @invariant()
+    def agrees(self) -> None:
+        """Compare what waits, and its order, with the list."""
+        assert waiting(self._store) == self._model
+        assert self._store.outbox_stats()[0] == len(self._model)
+        assert self._store.latest_sequence() == self._recorded
+
+    def teardown(self) -> None:
+        """Close."""
+        self._store.close()
+        self._folder.cleanup()
+
+
+OutboxMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestOutbox = OutboxMachine.TestCase

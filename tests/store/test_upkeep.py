@@ -1,0 +1,169 @@
+"""What is too old or too much goes; the sound of events is kept in files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+
+from edge.errors import StorageError
+from edge.store import store as store_module
+from tests.store.messages import NOON_S, TOPIC, sound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge.store import Store
+    from tests.store.conftest import OpenStore
+
+DAY_S = 86_400.0
+RATE_HZ = 16_000
+
+
+def noise(seconds: float = 0.5) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Return noise, which FLAC cannot make small."""
+    return np.random.default_rng(1).uniform(-1.0, 1.0, round(seconds * RATE_HZ)).astype(np.float32)
+
+
+def ids(store: Store) -> list[str]:
+    """Return the events that are left, newest first."""
+    return [item["event_id"] for item in store.events(limit=1000).items]
+
+
+def test_old_events_go_with_messages_and_sound(open_store: OpenStore) -> None:
+    """Past the retention an event is gone from everywhere; one that is younger by a moment is not."""
+    store = open_store(retention_days=2.0)
+    for name, onset_s in (("old", 0.0), ("young", 0.001)):
+        store.record(sound(name, onset_s=onset_s), topic=None)
+        store.record(sound(name, "end", onset_s=onset_s), topic=None)
+        store.save_clip(name, noise(), RATE_HZ)
+    store.maintain(NOON_S + 2.0 * DAY_S + 0.001)
+    assert ids(store) == ["young"]
+    assert [message["data"]["event_id"] for message in store.messages_after(0, 10)] == ["young", "young"]
+    assert (store.event("old"), store.clip_path("old")) == (None, None)
+    assert store.clip_path("young") is not None
+
+
+def test_the_newest_of_too_many_stay(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exactly `max_events` are left, however many a step removes and also where all began at once."""
+    monkeypatch.setattr(store_module, "_STEP", 3)
+    store = open_store(max_events=5)
+    for i in range(17):
+        store.record(sound(f"e{i:02d}"), topic=None)
+    store.maintain(NOON_S)
+    assert ids(store) == ["e16", "e15", "e14", "e13", "e12"]
+
+
+def test_upkeep_is_bounded_and_goes_on_at_the_next_call(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One upkeep removes no more than its steps allow, the oldest first."""
+    monkeypatch.setattr(store_module, "_STEP", 2)
+    monkeypatch.setattr(store_module, "_STEPS", 2)
+    store = open_store(max_events=1)
+    for i in range(8):
+        store.record(sound(f"e{i}", onset_s=i), topic=None)
+    store.maintain(NOON_S)
+    assert ids(store) == ["e7", "e6", "e5", "e4"]
+    store.maintain(NOON_S)
+    assert ids(store) == ["e7"]
+
+
+def test_what_waits_for_the_broker_outlives_the_history(open_store: OpenStore) -> None:
+    """Retention forgets an event, not the duty to deliver it; and the sequence goes on after a restart."""
+    store = open_store()
+    payload = store.record(sound("a"), topic=TOPIC)["id"]
+    store.maintain(NOON_S + 365 * DAY_S)
+    assert (ids(store), store.messages_after(0, 10)) == ([], [])
+    store.close()
+    store = open_store()
+    (row,) = store.outbox_peek(0, 10)
+    assert payload.encode() in row.payload
+    assert store.record(sound("b"), topic=None)["sequence"] == f"{2:020d}"
+
+
+def test_the_disk_gets_its_room_back(open_store: OpenStore, tmp_path: Path) -> None:
+    """The file shrinks after events have gone."""
+    store = open_store()
+    for i in range(300):
+        store.record(sound(f"e{i}"), topic=None)
+    store.close()
+    path = tmp_path / "state" / "tocsin.db"
+    full_bytes = path.stat().st_size
+    store = open_store()
+    store.maintain(NOON_S + 365 * DAY_S)
+    store.close()
+    assert path.stat().st_size < full_bytes / 2
+
+
+def test_a_clip_sounds_as_it_was_heard(store: Store) -> None:
+    """A clip is a FLAC file that differs from the samples by less than a step of 16 bits; louder ones are cut off."""
+    samples = noise()
+    samples[:3] = (1.5, -1.5, 0.25)
+    name = store.save_clip("a", samples, RATE_HZ)
+    path = store.clip_path("a")
+    assert path is not None
+    assert path.name == name == "a.flac"
+    found, rate_hz = soundfile.read(path, dtype="float32")
+    assert (rate_hz, soundfile.info(path).format) == (RATE_HZ, "FLAC")
+    np.testing.assert_allclose(found, np.clip(samples, -1.0, 1.0), atol=2.0**-15)
+
+
+def test_the_oldest_clips_go_when_they_are_too_much(open_store: OpenStore) -> None:
+    """Clips never take more than their share after an upkeep, and the newest stay."""
+    store = open_store(clips_max_mb=1)
+    size_bytes = 0
+    for i in range(8):
+        store.save_clip(f"c{i}", noise(8.0), RATE_HZ)
+        path = store.clip_path(f"c{i}")
+        assert path is not None
+        os.utime(path, (NOON_S + i, NOON_S + i))
+        size_bytes = path.stat().st_size
+    store.maintain(NOON_S)
+    fit = (1 << 20) // size_bytes
+    assert 0 < fit < 8
+    assert [i for i in range(8) if store.clip_path(f"c{i}")] == list(range(8 - fit, 8))
+
+
+def test_old_clips_go(open_store: OpenStore) -> None:
+    """A clip without an event in the history goes by its own age."""
+    store = open_store(retention_days=1.0)
+    store.save_clip("a", noise(), RATE_HZ)
+    path = store.clip_path("a")
+    assert path is not None
+    os.utime(path, (NOON_S, NOON_S))
+    store.maintain(NOON_S + DAY_S)
+    assert path.exists()
+    store.maintain(NOON_S + DAY_S + 1.0)
+    assert not path.exists()
+
+
+def test_a_half_written_clip_is_cleared_away(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
+    """What a killed process left of a clip is no clip, and goes at the next start."""
+    part = tmp_path / "state" / "clips" / "a.flac.part"
+    part.write_bytes(b"fLaC")
+    assert store.clip_path("a") is None
+    store.close()
+    open_store()
+    assert not part.exists()
+
+
+def test_a_clip_that_cannot_be_written_is_told(store: Store, tmp_path: Path) -> None:
+    """Where the clip's folder is gone, that is the error, in one line, and nothing is left behind."""
+    (tmp_path / "state" / "clips").rmdir()
+    with pytest.raises(StorageError, match=r"a\.flac cannot be written: No such file or directory"):
+        store.save_clip("a", noise(), RATE_HZ)
+
+
+@pytest.mark.parametrize("event_id", ["../tocsin", "..", "", "a/b", "a\0b", "x" * 300, ".hidden"])
+def test_no_name_leads_out_of_the_folder(store: Store, tmp_path: Path, event_id: str) -> None:
+    """An event that a stranger asks for by a strange name has no clip."""
+    (tmp_path / "state" / "tocsin.flac").write_bytes(b"not for the web")
+    assert store.clip_path(event_id) is None
+
+
+def test_clips_are_for_the_owner_alone(store: Store, tmp_path: Path) -> None:
+    """Nobody else on the device may read what was said near the microphone."""
+    assert store.clip_path("a") is None
+    assert (tmp_path / "state" / "clips").stat().st_mode & 0o077 == 0
