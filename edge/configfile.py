@@ -1,0 +1,261 @@
+"""The only reader of the configuration file, the environment and secrets.
+
+A value comes from the environment (``TOCSIN_MQTT__PORT=1884``), else from the file, else from `edge.settings`.
+Whatever is wrong is one line that names the place: ``tocsin.toml:7: mqtt.port: …`` or ``TOCSIN_MQTT__PORT: …``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from edge.audio.spec import parse_source
+from edge.errors import ConfigError, Forbidden, UsageError
+from edge.settings import Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
+
+DEFAULT_PATH = Path("/etc/tocsin/tocsin.toml")
+PREFIX, DELIMITER = "TOCSIN_", "__"
+_NOT_OURS = frozenset({"TOCSIN_DATA"})  # recordings for training and tests
+_HEADER = re.compile(r"\s*\[(\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
+
+Key = tuple[str | int, ...]
+"""Where a value stands: ``("sources", 0, "spec")``."""
+
+
+def load_settings(path: Path | None = None, *, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of a file and the environment over it.
+
+    Without `path` it is ``/etc/tocsin/tocsin.toml``, or no file where that does not exist. Raises `ConfigError` for
+    whatever is wrong, `Forbidden` for a file that may not be read.
+    """
+    if path is None and DEFAULT_PATH.exists():
+        path = DEFAULT_PATH
+    values, text = ({}, "") if path is None else _read(path)
+    variables = {
+        _set_from_environment(values, name, value): name
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name not in _NOT_OURS
+    }
+    places = _Places(path, _lines(text), variables)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False)
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        msg = f"{places.of(tuple(errors[0]['loc']))}{_explain(errors[0])}{more}"
+        raise ConfigError(msg) from None
+    _check_sources(settings, places)
+    return settings
+
+
+def secret(value: SecretStr | None, file: Path | None, credential: str) -> str | None:
+    """Return a secret: as set, else the first line of its file, else the systemd credential of that name, else None.
+
+    Raises `ConfigError` or `Forbidden` for a file that cannot be read.
+    """
+    if value is not None:
+        return value.get_secret_value()
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if file is None and folder and (Path(folder) / credential).exists():
+        file = Path(folder) / credential
+    return None if file is None else _text(file).partition("\n")[0].strip()
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """Return the settings as JSON values, with passwords and tokens as stars."""
+    values = settings.model_dump(mode="json")
+    for source in values["sources"]:
+        source["spec"] = parse_source(source["spec"]).masked
+    return values
+
+
+def state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:
+    """Return the folder of history, clips and installed models: as set, systemd's, or the user's."""
+    if settings.storage.path is not None:
+        return settings.storage.path
+    if given := environ.get("STATE_DIRECTORY"):
+        return Path(given.partition(":")[0])
+    base = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/var/lib") / ".local" / "state"
+    return Path(base) / "tocsin"
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where each value of the configuration was written."""
+
+    path: Path | None
+    lines: Mapping[Key, int]
+    variables: Mapping[Key, str]
+
+    def of(self, key: Key) -> str:
+        """Return the place of a key, or of what it stands in, as the beginning of a message."""
+        for n in range(len(key), 0, -1):
+            if key[:n] in self.variables:
+                return f"{self.variables[key[:n]]}: "
+            if key[:n] in self.lines:
+                return f"{self.path}:{self.lines[key[:n]]}: "
+        return f"{self.path}: " if self.path else ""
+
+
+def _check_sources(settings: Settings, places: _Places) -> None:
+    for n, source in enumerate(settings.sources):
+        try:
+            parse_source(source.spec)
+        except UsageError as exc:
+            msg = f"{places.of(('sources', n, 'spec'))}sources.{n}.spec: {exc}"
+            raise ConfigError(msg) from exc
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    text = _text(path)
+    try:
+        return tomllib.loads(text), text
+    except tomllib.TOMLDecodeError as exc:
+        at = _TOML_LINE.search(str(exc))
+        line = at.group(1) if at else text.count("\n") + 1
+        msg = f"{path}:{line}: not TOML: {_TOML_LINE.sub('', str(exc)).lower()}"
+        raise ConfigError(msg) from exc
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        msg = f"{path}: there is no such file"
+        raise ConfigError(msg) from exc
+    except PermissionError as exc:
+        msg = f"{path}: not allowed to read it; give the user that runs tocsin the right to"
+        raise Forbidden(msg) from exc
+    except UnicodeDecodeError as exc:
+        msg = f"{path}: not UTF-8 text"
+        raise ConfigError(msg) from exc
+    except OSError as exc:
+        msg = f"{path}: cannot be read ({exc.strerror})"
+        raise ConfigError(msg) from exc
+
+
+def _lines(text: str) -> dict[Key, int]:
+    """Return the line, from 1, on which each key and table of a TOML text begins."""
+    found: dict[Key, int] = {}
+    counts: dict[Key, int] = {}
+    table: Key = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            table = _parts(header.group(2))
+            if header.group(1):
+                counts[table] = counts.get(table, -1) + 1
+                table = (*table, counts[table])
+            key = table
+        elif assignment := _KEY.match(line):
+            key = (*table, *_parts(assignment.group(1)))
+        else:
+            continue
+        for n in range(1, len(key) + 1):
+            found.setdefault(key[:n], number)
+    return found
+
+
+def _parts(dotted: str) -> Key:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def _set_from_environment(values: dict[str, Any], name: str, text: str) -> Key:
+    """Put the value of a variable where it belongs; return its key."""
+    key = tuple(name[len(PREFIX) :].lower().split(DELIMITER))
+    kind: Any = Settings
+    for n, part in enumerate(key):
+        choices = _choices(kind)
+        if choices is not None and part not in choices:
+            known = [PREFIX + DELIMITER.join((*key[:n], choice)).upper() for choice in choices]
+            msg = f"{name}: no such setting{_near(name, known)}"
+            raise ConfigError(msg)
+        kind = _child(kind, part)
+    if choices := _choices(kind):
+        msg = f"{name}: is a section; set a value in it, such as {name}{DELIMITER}{choices[0].upper()}"
+        raise ConfigError(msg)
+    target = values
+    for part in key[:-1]:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            msg = f"{name}: the file has a plain value where a section is expected"
+            raise ConfigError(msg)
+    target[key[-1]] = _value(kind, name, text)
+    return key
+
+
+def _value(kind: Any, name: str, text: str) -> Any:  # noqa: ANN401 - pydantic checks it
+    if get_origin(kind) not in (tuple, list, dict):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        msg = f'{name}: must be JSON, such as \'[{{"name": "mic", "spec": "mic"}}]\' ({exc})'
+        raise ConfigError(msg) from exc
+
+
+def _arms(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401 - annotations are of any type
+    """Return the alternatives of an optional type, or the type itself."""
+    return get_args(kind) if type(None) in get_args(kind) else (kind,)
+
+
+def _choices(kind: Any) -> list[str] | None:  # noqa: ANN401
+    """Return the keys of a section; None for a value and for a section of free names."""
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _child(kind: Any, part: str | int) -> Any:  # noqa: ANN401
+    """Return the type of a key in a section, or in a table or array of sections."""
+    if _choices(kind) is not None:
+        field = kind.model_fields.get(part)
+        return field and next(arm for arm in _arms(field.annotation) if arm is not type(None))
+    if get_origin(kind) is dict:
+        return get_args(kind)[1]
+    return get_args(kind)[0] if get_origin(kind) is tuple else None
+
+
+def _kinds(key: Key) -> Iterator[Any]:
+    """Yield the types along a key, from the whole configuration down."""
+    kind: Any = Settings
+    yield kind
+    for part in key:
+        kind = _child(kind, part)
+        yield kind
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
+
+
+def _explain(error: ErrorDetails) -> str:
+    key: Key = tuple(error["loc"])
+    dotted = ".".join(str(part) for part in key)
+    kinds = list(_kinds(key))
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{dotted}'{_near(str(key[-1]), _choices(kinds[-2]) or [])}"
+    text = error["msg"].removeprefix("Value error, ")
+    text = text[:1].lower() + text[1:]
+    given = error["input"]
+    if kinds[-1] is SecretStr or isinstance(given, (dict, list, tuple)):
+        return f"{dotted}: {text}"
+    return f"{dotted}: {text}, got {given!r}"

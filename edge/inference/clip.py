@@ -1,0 +1,154 @@
+"""Classify whole clips: what `tocsin classify` and `POST /classify` answer."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.audio.decode import open_clip
+from edge.detection.rules import rules_for
+from edge.errors import UsageError
+from edge.pipeline import Pipeline, scores_of
+from edge.types import AudioBlock, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edge.inference.onnx import OnnxClassifier
+    from edge.settings import Detection
+    from edge.types import Event, MelWindow
+
+_BLOCK_S = 4.0  # sound analysed at once: short, so that live audio never waits long for an upload
+
+
+class ClipClassifier:
+    """Classifies clips with a node's network and rules. May be used from several threads."""
+
+    def __init__(self, classifier: OnnxClassifier, detection: Detection) -> None:
+        """Take the network and how its scores become events."""
+        self._classifier = classifier
+        self._detection = detection
+
+    def classify(
+        self,
+        path: Path,
+        *,
+        hop_s: float | None = None,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        max_s: float | None = None,
+    ) -> dict[str, Any]:
+        """Return the scores of a clip's labels, best first, and the events in it.
+
+        `hop_s` is the time between two windows in seconds (the model's own when None), `top_k` limits the labels,
+        `threshold` leaves out labels below it and replaces the score at which events begin. A label's score is the
+        mean of its highest and its average probability over the windows. Raises what `edge.audio.decode` raises, and
+        `UsageError` for parameters that make no sense.
+        """
+        begin = time.perf_counter()
+        bundle = self._classifier.bundle
+        params = bundle.params
+        if hop_s is not None:
+            frames = round(hop_s * params.frames_per_s)
+            if not 1 <= frames <= params.window_frames:
+                shortest = 1 / params.frames_per_s
+                msg = f"hop_s must be between {shortest:.3f} and {params.window_s:.3f} seconds, not {hop_s:g}"
+                raise UsageError(msg)
+            params = replace(params, decision_frames=frames)
+        rules = rules_for(bundle.labels, bundle.thresholds, self._detection)
+        if threshold is not None:
+            rules = tuple(replace(rule, on=threshold, off=min(rule.off, threshold)) for rule in rules)
+        ids = map(str, itertools.count())
+        pipeline = Pipeline(params, bundle.labels, rules, lambda: next(ids))
+        totals = _Totals(len(bundle.labels))
+        events: dict[str, Event] = {}
+        with open_clip(path, max_s=max_s) as clip:
+            samples = 0
+            for windows, samples in _windows_of(clip.blocks(params.sample_rate_hz, _BLOCK_S), pipeline):  # noqa: B007
+                self._score(windows, pipeline, totals, events)
+            rate_hz = clip.rate_hz
+        for event in pipeline.interrupt(lost=False):
+            events[event.event_id] = event
+        scores = totals.scores()
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        labels = [{"label": bundle.labels[i], "score": round(float(scores[i]), 4)} for i in order]
+        if threshold is not None:
+            labels = [entry for entry in labels if scores[bundle.labels.index(entry["label"])] >= threshold]
+        rate = params.sample_rate_hz
+        return {
+            "model": model_info(self._classifier),
+            "duration_s": round(samples / rate, 3),
+            "sample_rate": rate_hz,
+            "labels": labels,
+            "events": [_event(event, rate, samples) for event in events.values() if event.phase is Phase.END],
+            "timing_ms": {
+                "inference": round(totals.inference_s * 1e3, 2),
+                "total": round((time.perf_counter() - begin) * 1e3, 2),
+            },
+        }
+
+    def _score(
+        self, windows: Sequence[MelWindow], pipeline: Pipeline, totals: _Totals, events: dict[str, Event]
+    ) -> None:
+        if not windows:
+            return
+        begin = time.perf_counter()
+        rows = self._classifier.probabilities(np.stack([window.features for window in windows]))
+        totals.inference_s += time.perf_counter() - begin
+        for window, row in zip(windows, rows, strict=True):
+            totals.add(row, window.heard)
+            for event in pipeline.decide(scores_of(window, row)):
+                events[event.event_id] = event
+
+
+class _Totals:
+    """Sums over the windows that hold the most of the clip: full ones, or the last one of a clip shorter than that."""
+
+    def __init__(self, labels: int) -> None:
+        self._sum = np.zeros(labels)
+        self._max = np.zeros(labels)
+        self._windows = 0
+        self._heard = 0
+        self.inference_s = 0.0
+
+    def add(self, row: NDArray[np.float32], heard: int) -> None:
+        if heard > self._heard:
+            self._sum[:], self._max[:], self._windows, self._heard = 0.0, 0.0, 0, heard
+        self._sum += row
+        self._windows += 1
+        np.maximum(self._max, row, out=self._max)
+
+    def scores(self) -> NDArray[np.float64]:
+        return np.asarray((self._max + self._sum / max(self._windows, 1)) / 2)
+
+
+def _windows_of(blocks: Iterator[NDArray[np.float32]], pipeline: Pipeline) -> Iterator[tuple[list[MelWindow], int]]:
+    """Yield the windows of each block with the samples read so far, and last those of the rest."""
+    start = 0
+    for block in blocks:
+        windows = pipeline.feed(AudioBlock(block, start))
+        start += block.size
+        yield windows, start
+    yield pipeline.flush(), start
+
+
+def model_info(classifier: OnnxClassifier) -> dict[str, str]:
+    """Return what identifies a model in answers and messages."""
+    bundle = classifier.bundle
+    return {"id": bundle.id, "version": bundle.version, "sha256": bundle.sha256, "provider": classifier.provider}
+
+
+def _event(event: Event, rate: int, samples: int) -> dict[str, Any]:
+    return {
+        "label": event.label,
+        "onset_s": round(event.onset / rate, 3),
+        "offset_s": round(min(event.end or event.decided, samples) / rate, 3),
+        "score": round(event.peak_score, 4),
+    }

@@ -1,0 +1,154 @@
+"""From the engine's events to history, outbox and states, on one thread: a slow disk never delays audio."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import queue
+import threading
+import time
+import uuid
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import StorageError
+from edge.publish.payload import EventContext, Stamp, cloud_event, ending_of
+from edge.types import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge.store import Store
+    from edge.telemetry import Metrics
+    from edge.types import Event
+
+log = logging.getLogger("tocsin.recorder")
+
+QUEUE_MAX = 10_000
+_RETRY_S = 1.0
+
+
+class Recorder:
+    """Writes every event message to the store, in order, and tells who wants to know.
+
+    While the disk is full the messages wait here, in memory and bounded, and are written once there is room again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        *,
+        context: Callable[[str, Event], EventContext],
+        topic: Callable[[str], str | None],
+        on_recorded: Callable[[str, Event], None],
+    ) -> None:
+        """Take the store.
+
+        `context` and `topic` say what surrounds an event of a source; `on_recorded` is called after each commit.
+        """
+        self._store, self._metrics = store, metrics
+        self._context, self._topic, self._on_recorded = context, topic, on_recorded
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_MAX)
+        self._put(self._close_unfinished)
+        self._thread = threading.Thread(target=self._loop, name="recorder")
+        self._stopping = threading.Event()
+        self.problem = ""
+        """Why nothing can be written at the moment, in one line; empty when all is well."""
+
+    def start(self) -> None:
+        """Begin, with the ends of the events that a killed process left open."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Write what waits, as far as the disk allows within `timeout_s`, and end."""
+        self._put(None)
+        self._thread.join(timeout_s)
+        self._stopping.set()
+        self._thread.join(_RETRY_S * 2)
+
+    def put(
+        self,
+        source: str,
+        event: Event,
+        utc: Callable[[int], datetime],
+        clip: NDArray[np.float32] | None = None,
+        rate_hz: int = 0,
+    ) -> None:
+        """Queue an event of `source`; `utc` tells a sample index's time, `clip` is its sound if that is to be kept."""
+        onset, heard = utc(event.onset), utc(event.decided)
+        end = None if event.end is None else utc(event.end)
+
+        def write() -> None:
+            name = self._save_clip(event, clip, rate_hz) if clip is not None and clip.size else None
+            self._write(source, event, onset, end, heard, name)
+
+        self._put(write)
+
+    def _close_unfinished(self) -> None:
+        for last in self._store.unfinished():
+            self._store.record(functools.partial(_ending, last), topic=self._topic(last["data"]["source_name"]))
+
+    def maintain(self) -> None:
+        """Have the store's upkeep done between two events."""
+        self._put(lambda: self._store.maintain(time.time()))
+
+    def _put(self, job: Callable[[], None] | None) -> None:
+        try:
+            self._queue.put_nowait(job)
+        except queue.Full:
+            self._metrics.events_lost.inc()
+
+    def _loop(self) -> None:
+        while True:
+            job = self._queue.get()
+            if job is None:
+                return
+            while not self._stopping.is_set():
+                try:
+                    job()
+                except StorageError as exc:
+                    if self.problem != str(exc):
+                        self.problem = str(exc)
+                        log.error("%s; %d messages wait", exc, self._queue.qsize() + 1)  # noqa: TRY400 - not a fault of ours
+                    self._stopping.wait(_RETRY_S)
+                    continue
+                except Exception:
+                    log.exception("an event could not be recorded")
+                if self.problem:
+                    self.problem = ""
+                    log.info("the history can be written again")
+                break
+
+    def _write(
+        self, source: str, event: Event, onset: datetime, end: datetime | None, heard: datetime, clip: str | None
+    ) -> None:
+        context = self._context(source, event)
+
+        def make(sequence: int) -> dict[str, Any]:
+            return cloud_event(event, context, _stamp(sequence), onset=onset, end=end, heard=heard, clip=clip)
+
+        self._store.record(make, topic=self._topic(source))
+        if event.phase is Phase.START:
+            self._metrics.events.labels(source, event.label).inc()
+            late = datetime.now(timezone.utc) - onset
+            self._metrics.event_latency.labels(event.label).observe(max(0.0, late / timedelta(seconds=1)))
+        self._on_recorded(source, event)
+
+    def _save_clip(self, event: Event, samples: NDArray[np.float32], rate_hz: int) -> str | None:
+        try:
+            return self._store.save_clip(event.event_id, samples, rate_hz)
+        except StorageError as exc:
+            log.warning("the clip of event %s was not kept: %s", event.event_id, exc)
+            return None
+
+
+def _stamp(sequence: int) -> Stamp:
+    return Stamp(str(uuid.uuid4()), sequence, datetime.now(timezone.utc))
+
+
+def _ending(last: Mapping[str, Any], sequence: int) -> dict[str, Any]:
+    return ending_of(last, _stamp(sequence))

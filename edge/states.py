@@ -1,0 +1,88 @@
+"""What a node keeps retained at the broker: its sources' states, which sounds are on, and what it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edge import __version__
+from edge.publish import topics
+from edge.publish.homeassistant import discovery
+from edge.timestamps import rfc3339
+from edge.types import Phase, SourceState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from edge.publish.mqtt import MqttPublisher
+    from edge.settings import Settings
+    from edge.types import Event, Level
+
+
+class States:
+    """Publishes states of one node; without a publisher every call does nothing."""
+
+    def __init__(self, publisher: MqttPublisher | None, settings: Settings, node: str, labels: Iterable[str]) -> None:
+        """Take where to publish, and the labels that make events."""
+        self._publisher = publisher
+        self._settings = settings
+        self._base, self._node = settings.mqtt.base, node
+        self.labels = tuple(labels)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted this node."""
+        return self._publisher is not None and self._publisher.connected
+
+    def announce(self, info: dict[str, Any], sources: Sequence[str]) -> None:
+        """Set what holds at the start: nothing sounds, every source is still to come."""
+        if self._publisher is None:
+            return
+        self._publisher.set_state(topics.info(self._base, self._node), {"version": __version__, **info})
+        for source in sources:
+            self.source(source, SourceState.OFFLINE)
+        if self._settings.homeassistant.enabled:
+            for topic, payload in discovery(self._settings, self._node, sources, self.labels, __version__):
+                self._publisher.set_state(topic, payload)
+
+    def source(self, source: str, state: SourceState, *, up: bool = False) -> None:
+        """Say what a source is doing; unless it is `up`, none of its sounds stays on."""
+        if self._publisher is None:
+            return
+        self._publisher.set_state(topics.source_status(self._base, self._node, source), state.value)
+        if not up:
+            for label in self.labels:
+                self._sound(source, label, "OFF")
+
+    def event(self, source: str, event: Event) -> None:
+        """Follow an event that was stored: its message may go, and its sound is on or off."""
+        if self._publisher is None:
+            return
+        self._publisher.wake()
+        if event.phase is not Phase.UPDATE:
+            self._sound(source, event.label, "ON" if event.phase is Phase.START else "OFF")
+
+    def detect(self, source: str, *, enabled: bool) -> None:
+        """Say whether a source is listened to."""
+        if self._publisher is not None:
+            self._publisher.set_state(topics.detect_state(self._base, self._node, source), "ON" if enabled else "OFF")
+
+    def level(self, source: str, level: Level, begin: datetime, dur_s: float) -> None:
+        """Publish the level of a second, if anybody may hear it now."""
+        if self._publisher is None or not self._publisher.connected:
+            return
+        payload = {
+            "time": rfc3339(begin),
+            "dur_s": round(dur_s, 3),
+            "laeq": round(level.laeq_db, 1),
+            "lafmax": round(level.lafmax_db, 1),
+            "l10": round(level.l10_db, 1),
+            "l50": round(level.l50_db, 1),
+            "l90": round(level.l90_db, 1),
+            "calibrated": self._settings.level.calibration_offset_db is not None,
+        }
+        self._publisher.publish_volatile(topics.level(self._base, self._node, source), payload)
+
+    def _sound(self, source: str, label: str, value: str) -> None:
+        if self._publisher is not None:
+            self._publisher.set_state(topics.sound(self._base, self._node, source, label), value)

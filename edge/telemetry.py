@@ -1,0 +1,129 @@
+"""Prometheus metrics on a registry that is passed in, so that two nodes in one process do not share figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.metrics_core import Metric
+
+    from edge.types import SourceState, SourceStats
+
+_LATENCIES_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0, 1.5, 2.0, 4.0, 8.0)
+_INFERENCE_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+_UP = ("online", "silent", "clipping")
+
+
+class Metrics:
+    """What the engine and the recorder count."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register every metric."""
+        self.registry = registry
+        self.inference_seconds = Histogram(
+            "tocsin_inference_seconds", "Time of one inference", buckets=_INFERENCE_S, registry=registry
+        )
+        self.batch_size = Histogram(
+            "tocsin_inference_batch_size",
+            "Windows in one inference",
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=registry,
+        )
+        self.windows = Counter("tocsin_windows", "Windows scored", ["source"], registry=registry)
+        self.windows_dropped = Counter(
+            "tocsin_windows_dropped",
+            "Windows that were never scored because their audio was lost",
+            ["source"],
+            registry=registry,
+        )
+        self.event_latency = Histogram(
+            "tocsin_event_latency_seconds",
+            "From the onset of a sound to its event being stored",
+            ["label"],
+            buckets=_LATENCIES_S,
+            registry=registry,
+        )
+        self.events = Counter("tocsin_events", "Events begun", ["source", "label"], registry=registry)
+        self.events_lost = Counter(
+            "tocsin_events_lost", "Event messages lost because the disk stayed full", registry=registry
+        )
+        self.first_window = Gauge(
+            "tocsin_first_window_seconds", "From the start of the process to the first scored window", registry=registry
+        )
+
+    def build_info(self, version: str, model_id: str, model_sha256: str, provider: str) -> None:
+        """Say what is running."""
+        info = Gauge(
+            "tocsin_build_info",
+            "Always 1; what is running is in the labels",
+            ["version", "model", "model_sha256", "provider"],
+            registry=self.registry,
+        )
+        info.labels(version, model_id, model_sha256, provider).set(1)
+
+
+class Outbox(Protocol):
+    """The part of the store that is measured."""
+
+    @property
+    def outbox_dropped(self) -> int:
+        """Messages dropped since the start because too many waited."""
+
+    def outbox_stats(self) -> tuple[int, float]:
+        """Return how many messages wait, and the oldest one's age in seconds."""
+
+
+class NodeCollector(Collector):
+    """Reads sources and outbox at the moment of a scrape: nothing to keep up to date in between."""
+
+    def __init__(
+        self,
+        sources: Callable[[], Sequence[SourceStats]],
+        outbox: Outbox,
+        connected: Callable[[], bool],
+    ) -> None:
+        """Take what to ask: the sources' stats, the outbox, and whether there is a broker."""
+        self._sources, self._outbox, self._connected = sources, outbox, connected
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric family."""
+        stats = self._sources()
+        counters: dict[str, tuple[str, Callable[[SourceStats], float]]] = {
+            "audio_frames": ("Samples received, at the front end's rate", lambda s: s.samples_total),
+            "audio_overflows": ("Samples lost because nobody took them in time", lambda s: s.overflows_total),
+            "audio_gap_seconds": ("Sound lost in gaps", lambda s: s.gap_s_total),
+            "audio_clipped_seconds": ("Sound at full scale", lambda s: s.clipped_s_total),
+        }
+        for name, (text, read) in counters.items():
+            counter = CounterMetricFamily(f"tocsin_{name}", text, labels=["source"])
+            for source in stats:
+                counter.add_metric([source.name], read(source))
+            yield counter
+        up = GaugeMetricFamily("tocsin_source_up", "1 while a source delivers sound", labels=["source"])
+        lag = GaugeMetricFamily("tocsin_source_lag_seconds", "Sound waiting to be analysed", labels=["source"])
+        for source in stats:
+            up.add_metric([source.name], float(is_up(source.state)))
+            lag.add_metric([source.name], source.lag_s)
+        yield up
+        yield lag
+        waiting, oldest_s = self._outbox.outbox_stats()
+        dropped = CounterMetricFamily("tocsin_outbox_dropped", "Messages dropped because too many waited")
+        dropped.add_metric([], self._outbox.outbox_dropped)
+        yield dropped
+        yield GaugeMetricFamily("tocsin_outbox_messages", "Messages waiting for the broker", value=waiting)
+        yield GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest waiting message", value=oldest_s)
+        yield GaugeMetricFamily(
+            "tocsin_mqtt_connected", "1 while the broker has accepted us", value=float(self._connected())
+        )
+
+
+def is_up(state: SourceState) -> bool:
+    """Return whether a source in this state delivers sound."""
+    return state.value in _UP

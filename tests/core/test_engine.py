@@ -1,0 +1,237 @@
+"""The loop over all sources: batching, gaps, ends, and one source failing alone."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from edge.build import build_pipeline
+from edge.engine import Engine, History, Stream
+from edge.inference.bundle import read_bundle
+from edge.inference.onnx import OnnxClassifier
+from edge.settings import Settings
+from edge.telemetry import Metrics, NodeCollector
+from edge.types import AudioBlock, Event, Phase, SourceState, SourceStats
+from tests.support.bundles import PARAMS, write_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+RATE = PARAMS.sample_rate_hz
+
+
+class Clock:
+    """Sample 0 was at noon."""
+
+    def utc(self, index: int) -> datetime:
+        return datetime(2026, 1, 1, 12, tzinfo=timezone.utc) + timedelta(seconds=index / RATE)
+
+
+class FakeRunner:
+    """A source in memory: hands out the blocks it was given."""
+
+    timeline = Clock()
+
+    def __init__(self, name: str, blocks: Sequence[AudioBlock] = ()) -> None:
+        self.name, self.blocks = name, list(blocks)
+        self.state, self.finished = SourceState.ONLINE, False
+
+    def take(self) -> list[AudioBlock]:
+        blocks, self.blocks = self.blocks, []
+        return blocks
+
+    def stats(self) -> SourceStats:
+        return SourceStats(
+            self.name,
+            "pcm:-",
+            self.state,
+            "",
+            0,
+            0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            float(bool(self.blocks)),
+            finished=self.finished,
+        )
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> OnnxClassifier:
+    return OnnxClassifier(read_bundle(write_bundle(tmp_path_factory.mktemp("bundle") / "tiny")))
+
+
+@pytest.fixture
+def heard() -> list[tuple[str, Event]]:
+    return []
+
+
+@pytest.fixture
+def build(classifier: OnnxClassifier, heard: list[tuple[str, Event]]) -> Callable[..., Engine]:
+    def make(*runners: FakeRunner, **options: Any) -> Engine:
+        streams = [Stream(runner, build_pipeline(classifier.bundle, Settings())) for runner in runners]
+        return Engine(
+            streams,
+            classifier,
+            threading.Event(),
+            metrics=Metrics(CollectorRegistry()),
+            on_event=lambda stream, event: heard.append((stream.name, event)),
+            **options,
+        )
+
+    return make
+
+
+def hum(seconds: float, start: int = 0) -> AudioBlock:
+    """Loud lows: a `siren` to the tiny network."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    return AudioBlock((sum(np.sin(2 * np.pi * f * t) for f in range(250, 1400, 75)) * 0.05).astype(np.float32), start)
+
+
+def quiet(seconds: float, start: int = 0) -> AudioBlock:
+    return AudioBlock(np.zeros(round(seconds * RATE), np.float32), start)
+
+
+def metric(engine: Engine, name: str, **labels: str) -> float | None:
+    return engine._metrics.registry.get_sample_value(name, labels)
+
+
+def test_all_sources_share_one_inference(build: Callable[..., Engine]) -> None:
+    """Eight sources with a second each are 64 windows: one batch, and every window counted."""
+    engine = build(*(FakeRunner(f"s{i}", [quiet(1.2)]) for i in range(8)))
+    assert engine.turn()
+    assert metric(engine, "tocsin_inference_batch_size_count") == 2
+    assert metric(engine, "tocsin_windows_total", source="s3") == 9
+    assert not engine.turn()
+
+
+def test_events_belong_to_the_source_that_sounded(build: Callable[..., Engine], heard: list[tuple[str, Event]]) -> None:
+    """Mixing streams in a batch does not mix their events."""
+    engine = build(FakeRunner("still", [quiet(3)]), FakeRunner("loud", [hum(3)]))
+    engine.turn()
+    assert {(name, event.label) for name, event in heard} == {("loud", "siren")}
+
+
+def test_an_event_on_before_a_gap_is_decided_before_it_and_ended(
+    build: Callable[..., Engine], heard: list[tuple[str, Event]]
+) -> None:
+    """Blocks on both sides of a gap may come in one turn."""
+    runner = FakeRunner("mic", [hum(2), quiet(2, 10 * RATE)])
+    engine = build(runner)
+    engine.turn()
+    assert [event.phase for _, event in heard] == [Phase.START, Phase.END]
+    assert heard[1][1].gap
+    assert heard[0][1].laeq_db > -60
+
+
+def test_audio_lost_while_a_source_is_up_counts_as_dropped_windows(build: Callable[..., Engine]) -> None:
+    """Ten lost seconds are eighty windows that were never scored."""
+    runner = FakeRunner("mic", [quiet(1)])
+    engine = build(runner)
+    engine.turn()
+    runner.blocks = [quiet(1, 11 * RATE)]
+    engine.turn()
+    assert metric(engine, "tocsin_windows_dropped_total", source="mic") == 80
+
+
+def test_a_source_that_goes_offline_ends_its_events_at_once(
+    build: Callable[..., Engine], heard: list[tuple[str, Event]]
+) -> None:
+    """Nothing stays on at a microphone that was pulled; the others go on."""
+    lost, other = FakeRunner("lost", [hum(3)]), FakeRunner("other", [hum(3)])
+    engine = build(lost, other)
+    engine.turn()
+    lost.state = SourceState.OFFLINE
+    other.blocks = [hum(1, 3 * RATE)]
+    engine.turn()
+    assert [(name, event.gap) for name, event in heard if event.phase is Phase.END] == [("lost", True)]
+
+
+def test_a_file_is_decided_to_its_end_and_the_engine_says_when_all_are(
+    build: Callable[..., Engine], heard: list[tuple[str, Event]]
+) -> None:
+    """The end of a recording is no loss."""
+    runner = FakeRunner("file", [hum(3.1)])
+    engine = build(runner)
+    engine.turn()
+    assert not engine.wait_finished(0)
+    runner.state, runner.finished = SourceState.OFFLINE, True
+    engine.turn()
+    assert engine.wait_finished(0)
+    assert heard[-1][1].phase is Phase.END
+    assert not heard[-1][1].gap
+
+
+def test_live_frames_are_made_only_while_somebody_looks(build: Callable[..., Engine]) -> None:
+    """A frame has scores for every label, a level and a column of mel bands."""
+    runner = FakeRunner("mic", [hum(0.5)])
+    engine = build(runner)
+    engine.turn()
+    frames: list[dict[str, Any]] = []
+    engine.live_listeners.append(frames.append)
+    runner.blocks = [hum(0.5, RATE // 2)]
+    engine.turn()
+    assert len(frames) == 4
+    assert set(frames[0]) == {"source", "time", "scores", "laeq", "mel"}
+    assert len(frames[0]["mel"]) == PARAMS.n_mels
+    assert 0 < max(frames[0]["mel"]) <= 255
+    assert frames[0]["time"].startswith("2026-01-01T12:00:00.")
+
+
+def test_one_bad_turn_does_not_deafen_the_node_and_does_not_feed_the_watchdog(
+    build: Callable[..., Engine], heard: list[tuple[str, Event]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop goes on after a fault, and reports turns only when they worked."""
+    runner = FakeRunner("mic", [AudioBlock(np.zeros((5, 2), np.float32), 0)])
+    turns: list[bool] = []
+    worked = threading.Event()
+
+    def on_turn(moved: bool) -> None:
+        turns.append(moved)
+        if moved:
+            worked.set()
+
+    engine = build(runner, on_turn=on_turn)
+    engine._wake.set()
+    engine.start()
+    while not caplog.records:
+        assert engine.alive
+        worked.wait(0.01)
+    assert True not in turns
+    engine.submit(lambda: runner.blocks.append(hum(3, 5)))
+    assert worked.wait(5)
+    engine.stop()
+    assert not engine.alive
+    assert "a turn of the engine failed" in caplog.text
+    assert heard[-1][1].phase is Phase.END
+
+
+def test_history_gives_back_what_it_still_has() -> None:
+    """Old sound goes, and a cut across blocks is seamless."""
+    history = History(2.0, RATE)
+    ramp = np.arange(10 * RATE, dtype=np.float32)
+    for start in range(0, ramp.size, 4000):
+        history.push(AudioBlock(ramp[start : start + 4000], start))
+    assert np.array_equal(history.cut(9 * RATE + 5, 9 * RATE + 9005), ramp[9 * RATE + 5 : 9 * RATE + 9005])
+    assert history.cut(0, RATE).size == 0
+
+
+def test_source_figures_are_read_at_the_moment_of_the_scrape() -> None:
+    """Prometheus sees a source's counters and state, the outbox and the broker."""
+    registry, runner = CollectorRegistry(), FakeRunner("mic")
+    outbox = SimpleNamespace(outbox_stats=lambda: (3, 7.5), outbox_dropped=2)
+    registry.register(NodeCollector(lambda: [runner.stats()], outbox, lambda: True))
+    assert registry.get_sample_value("tocsin_source_up", {"source": "mic"}) == 1.0
+    runner.state = SourceState.OFFLINE
+    assert registry.get_sample_value("tocsin_source_up", {"source": "mic"}) == 0.0
+    assert registry.get_sample_value("tocsin_outbox_oldest_seconds") == 7.5
+    assert registry.get_sample_value("tocsin_outbox_dropped_total") == 2.0
+    assert registry.get_sample_value("tocsin_mqtt_connected") == 1.0
+    assert registry.get_sample_value("tocsin_audio_frames_total", {"source": "mic"}) == 0.0

@@ -1,0 +1,169 @@
+"""The whole service in a process of its own: real sound, real broker, real HTTP, real signals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge.data import street_path
+from tests.support.broker import MOSQUITTO, Broker
+from tests.support.listener import Listener
+from tests.support.node import RunningNode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+
+FAST = f"file:{street_path()}?speed=16"
+MODELS = Path(__file__).parents[2] / "edge" / "models"
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with Broker() as running:
+        yield running
+
+
+@pytest.fixture
+def listener(broker: Broker) -> Iterator[Listener]:
+    listening = Listener(broker)
+    yield listening
+    listening.close()
+
+
+def until(holds: Callable[[], Any], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def source(node: RunningNode) -> dict[str, Any]:
+    answer: dict[str, Any] = node.get("/sources")["items"][0]
+    return answer
+
+
+def once(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what was sent again, as a reader of the messages would."""
+    return list({(event["source"], event["id"]): event for event in reversed(events)}.values())[::-1]
+
+
+def test_a_street_scene_reaches_broker_history_and_metrics(tmp_path: Path, broker: Broker, listener: Listener) -> None:
+    """Each event is the same everywhere, its sound goes on and off, and a clean stop says so."""
+    with RunningNode(tmp_path, FAST, mqtt_port=broker.port) as node:
+        until(lambda: source(node)["detail"] == "end of file")
+        listener.wait(lambda heard: heard.last("tocsin/bench/s0/sound/gunshot") == "OFF" and len(heard.events()) > 6)
+        until(lambda: node.metric("tocsin_outbox_messages") == 0)
+        items = node.get("/events?limit=1000")["items"]
+        assert {"siren", "horn", "gunshot"} <= {item["label"] for item in items}
+        assert node.metric("tocsin_windows_dropped_total") == 0
+        assert node.metric("tocsin_events_total", label="siren") == 1
+        assert node.stop() == 0
+    listener.wait(lambda heard: heard.last("tocsin/bench/status") == "stopped")
+    events = listener.events()
+    assert {event["data"]["event_id"] for event in events} == {item["event_id"] for item in items}
+    assert [event["sequence"] for event in events] == sorted(event["sequence"] for event in events)
+    gunshot = [m.payload for m in listener.messages if m.topic == "tocsin/bench/s0/sound/gunshot"]
+    assert gunshot[0] == b"OFF"
+    assert b"ON" in gunshot
+    info = json.loads(listener.last("tocsin/bench/info") or "{}")
+    assert info["model"]["id"] == "city"
+    assert len(info["labels"]) == 23
+    assert listener.last("tocsin/bench/s0/status") == "offline"
+    levels = [json.loads(m.payload) for m in listener.messages if m.topic == "tocsin/bench/s0/level"]
+    assert set(levels[0]) == {"time", "dur_s", "laeq", "lafmax", "l10", "l50", "l90", "calibrated"}
+
+
+def test_a_killed_node_closes_what_it_left_open_and_counts_on(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    """After kill -9 the broker says offline, the next start ends the event, and sequences go on growing."""
+    node = RunningNode(tmp_path, f"file:{street_path()}?speed=16&loop=1", mqtt_port=broker.port)
+    node.start()
+    try:
+        listener.wait(lambda heard: any(event["subject"] == "siren" for event in heard.events()), 30)
+        node.kill()
+        listener.wait(lambda heard: heard.last("tocsin/bench/status") == "offline")
+        seen = len(once(listener.events()))
+        node.start()
+        listener.wait(lambda heard: len(once(heard.events())) > seen)
+    finally:
+        node.kill()
+    events = once(listener.events())
+    first = events[seen]
+    assert (first["subject"], first["data"]["phase"], first["data"]["gap"]) == ("siren", "end", True)
+    sequences = [int(event["sequence"]) for event in events]
+    assert sequences == list(range(1, len(sequences) + 1))
+
+
+def test_with_nothing_attached_the_node_stays_up_and_says_each_thing_once(tmp_path: Path) -> None:
+    """No microphone, no broker: the API answers, readyz is 503 with the reason, the log is short."""
+    environment = {"PULSE_SERVER": "unix:/nowhere", "ALSA_CONFIG_PATH": "/dev/null", "PATH": "/nowhere"}
+    node = RunningNode(tmp_path, "mic", "rtsp://127.0.0.1:1/stream", mqtt_port=1, env=environment)
+    node.start()
+    try:
+        until(lambda: "ffmpeg" in node.log_path.read_text())
+        time.sleep(5)  # several attempts
+        assert node.get("/livez")
+        assert {item["state"] for item in node.get("/sources")["items"]} == {"offline"}
+        with pytest.raises(OSError, match="503"):
+            node.get("/readyz")
+        log = node.log_path.read_text().splitlines()
+        assert sum("no broker at" in line for line in log) == 1
+        assert sum("source s0" in line for line in log) == 1
+        assert sum("source s1" in line and "ffmpeg" in line for line in log) == 1
+        assert not any("Traceback" in line for line in log)
+    finally:
+        assert node.stop() == 0
+
+
+def test_a_source_is_switched_off_and_on_over_mqtt_and_stays_so(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    """`detect/set` closes the source, its state says disabled, and a restart does not forget."""
+    node = RunningNode(tmp_path, f"file:{street_path()}?loop=1", mqtt_port=broker.port)
+    with node:
+        listener.wait(lambda heard: heard.last("tocsin/bench/s0/detect/state") == "ON")
+        listener.publish("tocsin/bench/s0/detect/set", "OFF")
+        listener.wait(lambda heard: heard.last("tocsin/bench/s0/status") == "disabled")
+        assert listener.last("tocsin/bench/s0/detect/state") == "OFF"
+    with node:
+        until(lambda: source(node)["state"] == "disabled")
+        listener.publish("tocsin/bench/s0/detect/set", "ON")
+        until(lambda: source(node)["state"] == "online")
+
+
+def test_sighup_takes_over_rules_and_names_what_needs_a_restart(tmp_path: Path) -> None:
+    """A bad file changes nothing."""
+    node = RunningNode(tmp_path, f"file:{street_path()}?loop=1")
+    config = tmp_path / "tocsin.toml"
+    text = config.read_text()
+    with node:
+        assert node.process is not None
+        config.write_text(text + "\n[detection.classes.siren]\non = 0.99\n[level]\nenabled = false\n")
+        node.process.send_signal(signal.SIGHUP)
+        until(lambda: "needs a restart: level" in node.log_path.read_text())
+        assert node.get("/config")["detection"]["classes"]["siren"]["on"] == 0.99
+        config.write_text(text + "\n[detction]\n")
+        node.process.send_signal(signal.SIGHUP)
+        until(lambda: "configuration not re-read" in node.log_path.read_text())
+        assert node.get("/config")["detection"]["classes"]["siren"]["on"] == 0.99
+
+
+def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path) -> None:
+    """The node says what is wrong with the configured one, and hears with the shipped one."""
+    broken = tmp_path / "broken"
+    shutil.copytree(MODELS / "city", broken)
+    (broken / "model.onnx").write_bytes((broken / "model.onnx").read_bytes()[:1000])
+    with RunningNode(tmp_path, FAST, config=f'[model]\nbundle = "{broken}"\n') as node:
+        assert node.get("/models")["active"]["id"] == "city"
+        log = node.log_path.read_text()
+        assert "sha256 differs" in log
+        assert "using model city" in log
