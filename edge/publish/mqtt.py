@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
-from edge.audio.backoff import Backoff
+from edge.backoff import Backoff
 from edge.errors import ConfigError, StorageError, Unavailable
 from edge.publish import topics
 

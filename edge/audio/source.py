@@ -1,0 +1,74 @@
+"""What a source of sound is to the runner, and the choice of the one that a spec asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from edge.audio.spec import FileSpec, MicSpec, PcmSpec, SourceSpec, UrlSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive mono samples at the source's own rate."""
+
+    samples: NDArray[np.float32]
+    """Shape (n,), full scale ±1; empty when nothing came within the time of one read."""
+    lost: int = 0
+    """Samples lost right before these, at the source's rate."""
+
+
+class AudioSource(Protocol):
+    """A source that is opened, read to its end or its loss, closed, and opened again, all by one thread."""
+
+    live: bool
+    """Whether it goes on by itself, so that what is not taken in time must be dropped; else it waits."""
+    stall_s: float
+    """Seconds without a sample after which it counts as offline though it is open."""
+    clocked: bool
+    """Whether a sample was heard when it arrived; a recording has a time of its own instead."""
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples per second, once open."""
+
+    @property
+    def device(self) -> str:
+        """What was opened, for people; no secrets."""
+
+    def open(self) -> None:
+        """Open it, or raise an `edge.errors.TocsinError` that says why not."""
+
+    def read(self) -> Chunk | None:
+        """Return what came, waiting at most half a second; None at the end. Raises `SourceUnavailable` when lost."""
+
+    def close(self) -> None:
+        """Let go of everything; allowed at any time, twice too."""
+
+
+def make_source(spec: SourceSpec, rate_hz: int) -> AudioSource:
+    """Return the source that `spec` asks for, not yet open; a recording is read at `rate_hz`."""
+    # Each kind is imported when it is used: a node with one microphone carries no decoder.
+    if isinstance(spec, MicSpec):
+        from edge.audio.microphone import MicrophoneSource  # noqa: PLC0415
+
+        return MicrophoneSource(spec.device)
+    if isinstance(spec, FileSpec):
+        from edge.audio.file_source import FileSource  # noqa: PLC0415
+
+        return FileSource(spec, rate_hz)
+    if isinstance(spec, UrlSpec):
+        from edge.audio.ffmpeg import FfmpegSource  # noqa: PLC0415
+
+        return FfmpegSource(spec)
+    if isinstance(spec, PcmSpec):
+        from edge.audio.pcm import PcmSource  # noqa: PLC0415
+
+        return PcmSource(spec)
+    from edge.audio.udp import UdpSource  # noqa: PLC0415
+
+    return UdpSource(spec)

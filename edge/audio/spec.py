@@ -1,0 +1,173 @@
+"""What a source is, read from one line of text such as ``file:street.wav?loop=1&speed=4``."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from edge.errors import UsageError
+
+_ALLOWED = (
+    "mic, mic:ID, file:PATH[?loop=1&speed=4], rtsp://…, http(s)://…, pcm:-[?rate=16000&channels=1], udp://[HOST]:PORT"
+)
+_URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_RATES_HZ = (4_000, 192_000)
+_MAX_CHANNELS = 8
+_MAX_SPEED = 1_000.0
+# Up to the last @ of the authority; a password with a slash that was not encoded is caught too, a port is none.
+_USERINFO = re.compile(r"(?<=://)(?:[^/?#\s:@]*:(?!\d+[/?#])\S*|[^/?#\s]*)@")
+_SECRET_VALUE = re.compile(r"(?i)([?&][^=&#\s]*(?:pass|pwd|token|key|secret|auth|user|sig)[^=&#\s]*=)[^&#\s'\"]*")
+
+
+def mask(text: str) -> str:
+    """Return text with the user, the password and the secret parameters of any URL in it hidden."""
+    return _SECRET_VALUE.sub(r"\1***", _USERINFO.sub("***@", text))
+
+
+@dataclass(frozen=True)
+class MicSpec:
+    """A microphone: the default one, or the one of a stable id."""
+
+    masked: str
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class FileSpec:
+    """A recording, played at `speed` times real time (infinite: as fast as it is taken)."""
+
+    masked: str
+    path: Path
+    loop: bool = False
+    speed: float = 1.0
+
+
+@dataclass(frozen=True)
+class UrlSpec:
+    """A stream that ffmpeg opens."""
+
+    masked: str
+    url: str
+
+
+@dataclass(frozen=True)
+class PcmSpec:
+    """16-bit little-endian samples on standard input."""
+
+    masked: str
+    rate_hz: int = 16_000
+    channels: int = 1
+
+
+@dataclass(frozen=True)
+class UdpSpec:
+    """Datagrams of 16-bit little-endian samples."""
+
+    masked: str
+    host: str
+    port: int
+    rate_hz: int = 16_000
+    channels: int = 1
+
+
+SourceSpec = MicSpec | FileSpec | UrlSpec | PcmSpec | UdpSpec
+
+
+def parse_source(spec: str) -> SourceSpec:
+    """Read a source's line of text; `UsageError` says what is wrong and what is allowed."""
+    text = spec.strip()
+    scheme, colon, rest = text.partition(":")
+    if text == "mic":
+        return MicSpec(text)
+    if colon and scheme == "mic" and rest:
+        return MicSpec(text, rest)
+    if colon and scheme == "file":
+        return _file(text, rest)
+    if colon and scheme == "pcm":
+        return _pcm(text, rest)
+    if colon and scheme == "udp":
+        return _udp(text)
+    if colon and scheme in _URL_SCHEMES:
+        return _url(text)
+    raise _wrong(text, f"the kind is unknown; allowed are {_ALLOWED}")
+
+
+def _wrong(text: str, why: str) -> UsageError:
+    return UsageError(f"source {mask(text)!r}: {why}")
+
+
+def _file(text: str, rest: str) -> FileSpec:
+    path, options = _split_options(text, rest, {"loop", "speed"})
+    if path.startswith("///"):
+        path = path[2:]
+    if not path:
+        raise _wrong(text, "the path is missing, as in file:street.wav")
+    loop = options.get("loop", "0")
+    if loop not in {"0", "1"}:
+        raise _wrong(text, "loop must be 0 or 1")
+    return FileSpec(text, Path(path).expanduser(), loop == "1", _speed(text, options.get("speed", "1")))
+
+
+def _speed(text: str, value: str) -> float:
+    if value == "max":
+        return math.inf
+    try:
+        speed = float(value)
+    except ValueError:
+        speed = math.nan
+    if not 0.0 < speed <= _MAX_SPEED:
+        raise _wrong(text, f"speed must be max or a number above 0, up to {_MAX_SPEED:g}")
+    return speed
+
+
+def _pcm(text: str, rest: str) -> PcmSpec:
+    where, options = _split_options(text, rest, {"rate", "channels"})
+    if where != "-":
+        raise _wrong(text, "samples are read from standard input alone, as pcm:-")
+    return PcmSpec(text, *_format(text, options))
+
+
+def _udp(text: str) -> UdpSpec:
+    url, options = _split_options(text, text, {"rate", "channels"})
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as exc:
+        raise _wrong(text, "the port must be a number from 1 to 65535, as in udp://:5005") from exc
+    if not port or parts.path or parts.username:
+        raise _wrong(text, "must look like udp://:5005 or udp://192.168.1.5:5005")
+    return UdpSpec(text, host, port, *_format(text, options))
+
+
+def _url(text: str) -> UrlSpec:
+    try:
+        host = urlsplit(text).hostname
+    except ValueError:
+        host = None
+    if not host or any(character.isspace() for character in text):
+        raise _wrong(text, "must look like rtsp://host/path or http://host/path")
+    return UrlSpec(mask(text), text)
+
+
+def _format(text: str, options: dict[str, str]) -> tuple[int, int]:
+    low, high = _RATES_HZ
+    rate, channels = options.get("rate", "16000"), options.get("channels", "1")
+    if not (rate.isascii() and rate.isdigit() and low <= int(rate) <= high):
+        raise _wrong(text, f"rate must be a number of Hz from {low} to {high}")
+    if not (channels.isascii() and channels.isdigit() and 1 <= int(channels) <= _MAX_CHANNELS):
+        raise _wrong(text, f"channels must be a number from 1 to {_MAX_CHANNELS}")
+    return int(rate), int(channels)
+
+
+def _split_options(text: str, rest: str, known: set[str]) -> tuple[str, dict[str, str]]:
+    """Split ``where?name=value&…``; a last part without ``=`` belongs to the path."""
+    where, mark, query = rest.rpartition("?")
+    if not mark or "=" not in query:
+        return rest, {}
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if unknown := sorted(set(options) - known):
+        raise _wrong(text, f"unknown option {', '.join(unknown)}; allowed are {', '.join(sorted(known))}")
+    return where, options

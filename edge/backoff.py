@@ -1,0 +1,36 @@
+"""When to try a lost source again: the one place of this policy."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STEADY_S = 5.0
+"""Seconds of sound after which a source counts as well again."""
+
+
+class Backoff:
+    """Waiting times that grow by doubling up to a cap, each drawn between 0 and that bound (full jitter).
+
+    The jitter keeps many nodes from coming back at one moment when a server returns.
+    """
+
+    def __init__(
+        self, cap_s: float, first_s: float = 0.5, draw: Callable[[float, float], float] = random.uniform
+    ) -> None:
+        """Take the bounds; `draw(low, high)` makes the jitter."""
+        self._cap_s, self._first_s, self._draw = cap_s, first_s, draw
+        self._tries = 0
+
+    def next_s(self) -> float:
+        """Return the seconds to wait before the next try."""
+        bound_s = min(self._cap_s, self._first_s * 2.0 ** min(self._tries, 30))
+        self._tries += 1
+        return self._draw(0.0, bound_s)
+
+    def reset(self) -> None:
+        """Begin anew: the source has been well for a while."""
+        self._tries = 0

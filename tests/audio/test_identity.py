@@ -1,0 +1,88 @@
+"""Microphones by names that last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.audio.identity import Identity, identify, pick
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def sysfs(tmp_path: Path) -> str:
+    """Make a /sys with an onboard card 0, two equal USB microphones 1 and 2, and a third with a serial number."""
+    sound = tmp_path / "class/sound"
+    sound.mkdir(parents=True)
+    usb = "devices/platform/soc/usb1/1-1"
+    plugged = {1: (f"{usb}/1-1.2", ""), 2: (f"{usb}/1-1.4", ""), 3: ("devices/pci/usb2/2-1", "A1B2")}
+    for card, (folder, serial) in plugged.items():
+        device = tmp_path / folder
+        interface = device / f"{device.name}:1.0"
+        interface.mkdir(parents=True)
+        (device / "idVendor").write_text("0d8c\n")
+        (device / "idProduct").write_text("0014\n")
+        if serial:
+            (device / "serial").write_text(f"{serial}\n")
+        (sound / f"card{card}").mkdir()
+        (sound / f"card{card}/device").symlink_to(interface)
+    onboard = tmp_path / "devices/platform/soc/sound"
+    onboard.mkdir(parents=True)
+    (sound / "card0").mkdir()
+    (sound / "card0/device").symlink_to(onboard)
+    return str(sound)
+
+
+NAMES = [
+    "HDA Intel: ALC (hw:0,0)",
+    "USB Mic: Audio (hw:1,0)",
+    "USB Mic: Audio (hw:2,0)",
+    "USB Mic: Audio (hw:3,0)",
+    "HDA Intel: ALC (hw:0,2)",
+    "pulse",
+]
+
+
+def test_what_is_known_of_each(sysfs: str) -> None:
+    """A USB microphone has its socket and numbers, others their name without the card's number."""
+    assert [identify(name, sysfs) for name in NAMES] == [
+        Identity("HDA Intel: ALC"),
+        Identity("USB Mic: Audio", "1-1.2", "0d8c:0014"),
+        Identity("USB Mic: Audio", "1-1.4", "0d8c:0014"),
+        Identity("USB Mic: Audio", "2-1", "0d8c:0014:A1B2"),
+        Identity("HDA Intel: ALC 2"),
+        Identity("pulse"),
+    ]
+
+
+def test_every_stable_id_finds_its_own(sysfs: str) -> None:
+    """What `tocsin devices` lists picks that very microphone, and no two share an id."""
+    ids = [identify(name, sysfs).stable_id for name in NAMES]
+    assert len(set(ids)) == len(NAMES)
+    assert [pick(NAMES, wanted, sysfs) for wanted in ids] == list(range(len(NAMES)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place"),
+    [
+        ("usb:1-1.4", 2),
+        ("usb:0d8c:0014:A1B2", 3),
+        ("0d8c:0014:a1b2", 3),
+        ("usb:0d8c:0014", 1),
+        ("PULSE", 5),
+        ("alc", 0),
+        ("usb:9-9", None),
+        ("Other", None),
+    ],
+)
+def test_pick(sysfs: str, wanted: str, place: int | None) -> None:
+    """By socket, by numbers, by name, by a part of the name; never something else."""
+    assert pick(NAMES, wanted, sysfs) == place
+
+
+def test_the_order_of_the_cards_does_not_matter(sysfs: str) -> None:
+    """After a restart the same id finds the same microphone at another place."""
+    assert pick(NAMES[::-1], "usb:1-1.4", sysfs) == NAMES[::-1].index("USB Mic: Audio (hw:2,0)")

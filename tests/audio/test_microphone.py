@@ -1,0 +1,134 @@
+"""The microphone, for real: PulseAudio → PortAudio → capture process → ring → runner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from edge.audio.devices import list_microphones
+from edge.audio.microphone import MicrophoneSource
+from edge.types import SourceState
+from tests.audio.listener import RATE, Listener
+from tests.support.pulse import HAVE_PULSE
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from tests.support.pulse import Pulse
+
+    Listen: TypeAlias = Callable[..., Listener]
+
+needs_pulse = pytest.mark.skipif(not HAVE_PULSE, reason="PulseAudio and its tools are not installed")
+
+
+def child_of(listener: Listener) -> subprocess.Popen[bytes]:
+    """Return the capture process of a listener."""
+    source = listener.runner._source
+    assert isinstance(source, MicrophoneSource)
+    assert source._child is not None
+    return source._child
+
+
+@needs_pulse
+def test_a_tone_played_is_the_tone_heard(pulse: Pulse, listen: Listen, tmp_path: Path) -> None:
+    """Level and frequency of a tone survive the whole way, without a gap."""
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(2 * 48_000) / 48_000)
+    sf.write(tmp_path / "tone.wav", tone, 48_000)
+    listener = listen("mic")
+    listener.until_state(SourceState.ONLINE)
+    with pulse.play(tmp_path / "tone.wav"):
+        listener.until(lambda: listener.samples.size > 0 and np.abs(listener.samples).max() > 0.4)
+        listener.until_heard(1.5)
+    sound = listener.samples
+    loud = int(np.argmax(np.abs(sound) > 0.4))
+    second = sound[loud + RATE // 5 : loud + RATE // 5 + RATE]
+    assert np.argmax(np.abs(np.fft.rfft(second))) == 1000
+    assert np.sqrt(np.square(second).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
+    assert listener.gaps == []
+    assert listener.runner.stats().rate_hz == 48_000
+
+
+@needs_pulse
+def test_a_killed_capture_process_is_a_gap_and_begins_anew(pulse: Pulse, listen: Listen) -> None:
+    """Within seconds the sound goes on, behind a gap as long as the loss."""
+    listener = listen("mic")
+    listener.until_heard(0.5)
+    first = child_of(listener)
+    os.kill(first.pid, signal.SIGKILL)
+    listener.until(lambda: len(listener.gaps) == 1, timeout_s=10)
+    assert child_of(listener).pid != first.pid
+    assert first.returncode == -signal.SIGKILL
+    assert listener.runner.stats().gap_s_total > 0.01
+
+
+@needs_pulse
+def test_a_capture_process_that_hangs_is_replaced(pulse: Pulse, listen: Listen) -> None:
+    """No sound for a second and a half from an open microphone is a loss, though nothing reports an error."""
+    listener = listen("mic")
+    listener.until_heard(0.2)
+    os.kill(child_of(listener).pid, signal.SIGSTOP)
+    assert listener.until_state(SourceState.OFFLINE) < 3
+    assert "sends nothing any more" in listener.runner.stats().detail
+    listener.until_state(SourceState.ONLINE)
+
+
+@needs_pulse
+def test_the_sound_system_stops_and_comes_back(pulse: Pulse, listen: Listen) -> None:
+    """Offline within 5 s, online within 10 s of its return, and no sound spans the gap."""
+    listener = listen("mic")
+    listener.until_heard(0.5)
+    pulse.stop()
+    assert listener.until_state(SourceState.OFFLINE) < 5
+    listener.until(lambda: "no microphone" in listener.runner.stats().detail)
+    pulse.start()
+    assert listener.until_state(SourceState.ONLINE) < 10
+    listener.until_heard(0.2)
+    assert len(listener.gaps) == 1
+
+
+@needs_pulse
+def test_microphones_are_listed_without_loading_portaudio(pulse: Pulse) -> None:
+    """The list has the default input, and this process never loads the library."""
+    found = list_microphones()
+    assert [(found_one.id, found_one.is_default) for found_one in found if found_one.is_default] == [("default", True)]
+    assert all(found_one.channels > 0 and found_one.rate_hz > 0 for found_one in found)
+    assert "sounddevice" not in sys.modules
+    assert "libportaudio" not in Path("/proc/self/maps").read_text()
+
+
+@needs_pulse
+def test_a_microphone_is_picked_by_its_id(pulse: Pulse, listen: Listen) -> None:
+    """An id of the list is opened; another is refused with those there are."""
+    listener = listen("mic:pulse")
+    listener.until_state(SourceState.ONLINE)
+    assert listener.runner.stats().device == "pulse"
+    listener = listen("mic:usb:1-1.4")
+    listener.until(lambda: "there is no microphone 'usb:1-1.4'; there are" in listener.runner.stats().detail)
+
+
+@needs_pulse
+def test_the_capture_process_is_small_and_idle(pulse: Pulse, listen: Listen) -> None:
+    """It loads no NumPy, and takes a small share of a processor."""
+    listener = listen("mic")
+    listener.until_heard(0.3)
+    pid = child_of(listener).pid
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    assert "libportaudio" in maps
+    assert "numpy" not in maps
+
+    def cpu_s() -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before = cpu_s()
+    listener.until_heard(3)
+    assert (cpu_s() - before) / 3 < 0.05

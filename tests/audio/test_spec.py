@@ -1,0 +1,80 @@
+"""A source in one line of text."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from edge.audio.spec import FileSpec, MicSpec, PcmSpec, UdpSpec, UrlSpec, mask, parse_source
+from edge.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("mic", MicSpec("mic")),
+        ("mic:usb:1-1.4", MicSpec("mic:usb:1-1.4", "usb:1-1.4")),
+        ("mic:Studio Mic: Audio", MicSpec("mic:Studio Mic: Audio", "Studio Mic: Audio")),
+        ("file:a/b.wav", FileSpec("file:a/b.wav", Path("a/b.wav"))),
+        ("file:/a b.wav?loop=1&speed=4", FileSpec("file:/a b.wav?loop=1&speed=4", Path("/a b.wav"), True, 4.0)),
+        ("file:///a.wav?speed=max", FileSpec("file:///a.wav?speed=max", Path("/a.wav"), speed=math.inf)),
+        ("file:what?.wav", FileSpec("file:what?.wav", Path("what?.wav"))),
+        ("pcm:-", PcmSpec("pcm:-")),
+        ("pcm:-?rate=44100&channels=2", PcmSpec("pcm:-?rate=44100&channels=2", 44_100, 2)),
+        ("udp://:5005", UdpSpec("udp://:5005", "", 5005)),
+        ("udp://127.0.0.1:5005?rate=8000", UdpSpec("udp://127.0.0.1:5005?rate=8000", "127.0.0.1", 5005, 8_000)),
+        ("udp://[::1]:5005", UdpSpec("udp://[::1]:5005", "::1", 5005)),
+        ("http://radio/live", UrlSpec("http://radio/live", "http://radio/live")),
+        ("rtsp://me:pw@cam/1", UrlSpec("rtsp://***@cam/1", "rtsp://me:pw@cam/1")),
+    ],
+)
+def test_every_kind_is_read(text: str, spec: object) -> None:
+    """Each form of the documentation becomes its record."""
+    assert parse_source(text) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "kind is unknown"),
+        ("microphone", "kind is unknown"),
+        ("ftp://host/x", "kind is unknown"),
+        ("mic:", "kind is unknown"),
+        ("file:", "path is missing"),
+        ("file:a.wav?speed=0", "speed must be"),
+        ("file:a.wav?speed=nan", "speed must be"),
+        ("file:a.wav?speed=fast", "speed must be"),
+        ("file:a.wav?loop=2", "loop must be"),
+        ("file:a.wav?lop=1", "unknown option lop; allowed are loop, speed"),
+        ("pcm:x", "standard input"),
+        ("pcm:-?rate=0", "rate must be"),
+        ("pcm:-?rate=²", "rate must be"),
+        ("pcm:-?channels=9", "channels must be"),
+        ("udp://", "must look like"),
+        ("udp://host:99999", "port must be"),
+        ("udp://host:5005/path", "must look like"),
+        ("rtsp://", "must look like"),
+        ("rtsp://[::1/x", "must look like"),
+        ("http://host/a b", "must look like"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, complaint: str) -> None:
+    """A spec that cannot be is a usage error of one line that names the spec and the mistake."""
+    with pytest.raises(UsageError, match=complaint) as caught:
+        parse_source(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_password_is_shown() -> None:
+    """Users, passwords and secret parameters of an address are hidden, in a spec and in an error about it."""
+    assert parse_source("https://h/s?token=abc&quality=1").masked == "https://h/s?token=***&quality=1"
+    assert (
+        mask("cannot open 'rtsp://u:p%40w@h:554/a?pwd=x': refused")
+        == "cannot open 'rtsp://***@h:554/a?pwd=***': refused"
+    )
+    assert mask("rtsp://u:p/w@h/a http://h:80/a@b") == "rtsp://***@h/a http://h:80/a@b"
+    with pytest.raises(UsageError) as caught:
+        parse_source("rtsp://user:hunter2@ho st/")
+    assert "hunter2" not in str(caught.value)

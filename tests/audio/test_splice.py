@@ -1,0 +1,75 @@
+"""Sample indices across resampling, losses and breaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.audio.source import Chunk
+from edge.audio.splice import Splicer
+from edge.frontend.resample import StreamResampler
+
+RATE = 16_000
+
+
+def sound(count: int) -> np.ndarray:
+    """Return noise."""
+    return np.random.default_rng(count).normal(0, 0.1, count).astype(np.float32)
+
+
+@given(st.lists(st.integers(0, 3_000), min_size=1, max_size=12), st.sampled_from([8_000, 16_000, 44_100, 48_000]))
+def test_any_chunking_gives_one_stretch(sizes: list[int], rate_hz: int) -> None:
+    """Blocks join without a gap, and their samples are those of one resampling of the whole."""
+    whole, splicer = sound(sum(sizes)), Splicer(RATE)
+    blocks, begin = [], 0
+    for size in sizes:
+        blocks += splicer.push(Chunk(whole[begin : begin + size]), rate_hz)
+        begin += size
+    blocks += splicer.finish()
+    assert [block.start for block in blocks] == list(np.cumsum([0, *(block.samples.size for block in blocks)])[:-1])
+    joined = np.concatenate([np.empty(0, np.float32), *(block.samples for block in blocks)])
+    assert np.allclose(joined, StreamResampler(rate_hz, RATE).push(whole, last=True), atol=1e-6)
+    assert splicer.gap_samples == 0
+
+
+def test_a_loss_is_a_jump_and_no_sound_spans_it() -> None:
+    """What the resampler held comes before the jump; after it the filter begins anew."""
+    splicer = Splicer(RATE)
+    before = list(splicer.push(Chunk(sound(48_000)), 48_000))
+    after = list(splicer.push(Chunk(sound(24_000), lost=4_800), 48_000))
+    end = before[-1].start + before[-1].samples.size
+    assert after[0].start == end
+    assert after[0].start + after[0].samples.size == pytest.approx(16_000, abs=1)
+    assert after[1].start == pytest.approx(16_000 + 1_600, abs=1)
+    fresh = StreamResampler(48_000, RATE).push(sound(24_000))
+    assert np.array_equal(after[1].samples, fresh)
+    assert splicer.gap_samples == 1_600
+
+
+def test_a_cut_skips_at_least_one_sample() -> None:
+    """A break of unknown length is a gap all the same."""
+    splicer = Splicer(RATE)
+    first = list(splicer.push(Chunk(sound(100)), RATE))
+    assert list(splicer.cut(0)) == []
+    second = list(splicer.push(Chunk(sound(100)), RATE))
+    assert (first[0].start, second[0].start) == (0, 101)
+
+
+def test_a_cut_before_the_first_sample_is_none() -> None:
+    """A source that is opened for the first time has lost nothing."""
+    splicer = Splicer(RATE)
+    assert list(splicer.cut(500)) == []
+    assert [block.start for block in splicer.push(Chunk(sound(10)), RATE)] == [0]
+
+
+def test_another_rate_begins_another_stretch() -> None:
+    """A microphone that comes back at another rate goes on at the right index, behind a gap."""
+    splicer = Splicer(RATE)
+    list(splicer.push(Chunk(sound(48_000)), 48_000))
+    list(splicer.finish())
+    list(splicer.cut(RATE))
+    blocks = list(splicer.push(Chunk(sound(44_100)), 44_100))
+    assert blocks[0].start == 2 * RATE
+    assert splicer.position == 3 * RATE
