@@ -35,13 +35,15 @@ def replay(
     node: str,
     speed: float | None = None,
     source_name: str = "replay",
+    on_progress: Callable[[float, float | None], None] | None = None,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[dict[str, Any]]:
     """Yield the CloudEvents of a recording, with ``data.onset_s`` and ``data.end_s`` from its start.
 
     `speed` is in multiples of real time, None for as fast as it goes; the events are the same at every speed.
-    Raises what `edge.audio.decode` raises.
+    `on_progress` is told the seconds done and, where it is known, the recording's length. Raises what
+    `edge.audio.decode` raises.
     """
     pipeline = build_pipeline(classifier.bundle, settings)
     rate = pipeline.params.sample_rate_hz
@@ -76,6 +78,8 @@ def replay(
         for samples in clip.blocks(rate, _FAST_BLOCK_S if speed is None else _PACED_BLOCK_S * max(1.0, speed)):
             events = pipeline.push(AudioBlock(samples, start), classifier)
             start += samples.size
+            if on_progress is not None:
+                on_progress(start / rate, clip.duration_s)
             if speed is not None:
                 sleep(max(0.0, epoch + start / rate / speed - now()))
             yield from map(message, events)

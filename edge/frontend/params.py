@@ -44,7 +44,8 @@ class FrontEndParams:
             msg = f"front end: hop_samples {self.hop_samples} would skip samples of frames of {self.n_fft}"
             raise ValueError(msg)
         if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
-            msg = f"front end: need 0 <= fmin_hz < fmax_hz <= {self.sample_rate_hz / 2}, not {self.fmin_hz}, {self.fmax_hz}"
+            limits = f"0 <= fmin_hz < fmax_hz <= {self.sample_rate_hz / 2}"
+            msg = f"front end: need {limits}, not {self.fmin_hz}, {self.fmax_hz}"
             raise ValueError(msg)
         if self.log_floor <= 0 or self.scale <= 0:
             msg = "front end: log_floor and scale must be positive"
