@@ -1,0 +1,88 @@
+"""A bundle: the network with all that a device must know to use it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.inference.bundle import FORMAT, GOLDEN, MANIFEST, MODEL
+from export.card import model_card
+from export.fold import folded
+from export.golden import golden_features, golden_waveform
+from export.onnx import run_onnx, to_onnx
+from export.parity import Parity, compare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.checkpoint import Checkpoint
+    from training.evaluation import Evaluation
+
+CARD = "MODEL_CARD.md"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class About:
+    """What a person says about a bundle."""
+
+    id: str
+    version: str
+    training_data: str
+    licence: str
+    notes: str
+    """Markdown that goes into the model card: weaknesses, what was left out."""
+    golden: Path
+    """The recording that is replayed at every start; a part of it goes along, so its licence must allow that."""
+
+
+def write_bundle(checkpoint: Checkpoint, evaluation: Evaluation, about: About, out: Path) -> Parity:
+    """Write the bundle of a checkpoint to the folder `out`; return how far the export differs from training.
+
+    The manifest is written last, so a bundle that was cut short is refused by its reader. Raises `ValueError`
+    when the exported network does not compute what the trained one does.
+    """
+    params = checkpoint.params
+    network = to_onnx(folded(checkpoint.model), params)
+    waveform = golden_waveform(about.golden, params.sample_rate_hz)
+    mel, windows = golden_features(waveform, params)
+    parity = compare(checkpoint.model, network, windows)
+    parity.check()
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST).unlink(missing_ok=True)
+    (out / MODEL).write_bytes(network)
+    np.savez_compressed(out / GOLDEN, waveform=waveform, mel=mel, logits=run_onnx(network, windows))
+    manifest = _manifest(checkpoint, evaluation, about)
+    (out / CARD).write_text(model_card(manifest, checkpoint, about.notes), encoding="utf-8")
+    manifest["sha256"] = {name: _sha256(out / name) for name in (MODEL, GOLDEN, CARD)}
+    (out / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return parity
+
+
+def _manifest(checkpoint: Checkpoint, evaluation: Evaluation, about: About) -> dict[str, Any]:
+    calibration = evaluation.calibration
+    return {
+        "format": FORMAT,
+        "id": about.id,
+        "version": about.version,
+        "labels": list(checkpoint.labels),
+        "frontend": checkpoint.params.to_dict(),
+        "calibration": {
+            "scale": [round(float(value), 4) for value in calibration.scale],
+            "bias": [round(float(value), 4) for value in calibration.bias],
+        },
+        "thresholds": evaluation.thresholds,
+        "measured": evaluation.figures,
+        "training_data": about.training_data,
+        "licence": about.licence,
+        "created": dt.datetime.now(dt.timezone.utc).date().isoformat(),
+        "golden_tolerance": {"mel": 1e-3, "logits": 1e-2},
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,71 @@
+"""The jobs behind the commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edge.inference.bundle import read_bundle
+from edge.inference.onnx import OnnxClassifier
+from export.bundle import About, write_bundle
+from export.fold import folded
+from export.golden import golden_features
+from export.onnx import to_onnx
+from export.parity import compare
+from training.checkpoint import load_checkpoint
+from training.jobs import measure
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+_ABOUT_KEYS = {"id", "version", "training_data", "licence", "notes"}
+
+
+def read_about(path: Path, golden: Path) -> About:
+    """Read what a person says about a bundle; raises `ValueError` for another file."""
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as exc:
+        msg = f"{path}: not TOML: {exc}"
+        raise ValueError(msg) from exc
+    if set(values) != _ABOUT_KEYS:
+        msg = f"{path}: expected the keys {', '.join(sorted(_ABOUT_KEYS))}"
+        raise ValueError(msg)
+    return About(**{key: str(value).strip() for key, value in values.items()}, golden=golden)
+
+
+def bundle(options: argparse.Namespace) -> None:
+    """Calibrate and measure a checkpoint, write its bundle, and open it as a device does."""
+    checkpoint = load_checkpoint(options.checkpoint)
+    about = read_about(options.about, options.golden)
+    evaluation = measure(options.data, options.cache, checkpoint)
+    _say(str(write_bundle(checkpoint, evaluation, about, options.out)))
+    OnnxClassifier(read_bundle(options.out))
+    _say(f"{options.out}: written and verified")
+
+
+def onnx(options: argparse.Namespace) -> None:
+    """Write the folded network of a checkpoint as ONNX."""
+    checkpoint = load_checkpoint(options.checkpoint)
+    options.out.write_bytes(to_onnx(folded(checkpoint.model), checkpoint.params))
+
+
+def verify(options: argparse.Namespace) -> None:
+    """Open a bundle as a device does, and put PyTorch, folded PyTorch and ONNX side by side on its golden recording."""
+    checkpoint, opened = load_checkpoint(options.checkpoint), read_bundle(options.bundle)
+    OnnxClassifier(opened)
+    _, windows = golden_features(opened.golden.waveform, opened.params)
+    parity = compare(checkpoint.model, opened.model_path, windows)
+    _say(str(parity))
+    parity.check()
+    _say(f"{options.bundle}: the same as {options.checkpoint}")
+
+
+def _say(line: str) -> None:
+    print(line)  # noqa: T201 - a command answers

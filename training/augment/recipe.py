@@ -1,0 +1,117 @@
+"""The chain of augmentations that a training batch goes through."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import torch
+
+from training.augment.colour import band_limit, colour, noise, reverberate
+from training.augment.level import clip_loud, gain
+from training.augment.mask import silence_before, spec_augment
+from training.augment.mix import mix_at_snr, presence
+from training.augment.power import chosen, to_features, to_power, uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Generator, Tensor
+
+    from edge.frontend.params import FrontEndParams
+    from training.config import AugmentConfig
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples and what is known of them; the last three have the shape (batch, labels)."""
+
+    features: Tensor
+    """Log-mel, shape (batch, frames, mels)."""
+    target: Tensor
+    """1 where a label holds, 0 where not, between where it is faint."""
+    sure: Tensor
+    """Weight of each target: 0 where a sound may be there without a label."""
+    soft: Tensor
+    """The teacher's probabilities."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recipe:
+    """The augmentations, with all they need to know but the batch."""
+
+    config: AugmentConfig
+    params: FrontEndParams
+    impulsive: Tensor
+    """Which labels are impulsive, shape (labels,) of bool."""
+    quiet_label: int
+    """The label of a window in which nothing sounds."""
+
+    def __call__(self, batch: Batch, backgrounds: Batch, generator: Generator) -> Batch:
+        """Return an augmented batch of the same shapes; `backgrounds` is as large as `batch`."""
+        config, params = self.config, self.params
+        size = len(batch.features)
+        power = to_power(batch.features, params)
+        power = _some(power, config.p_reverb, generator, lambda x: reverberate(x, params, generator))
+        power = _some(power, config.p_colour, generator, lambda x: colour(x, config.tilt_db, generator))
+        batch = dataclasses.replace(batch, features=power)
+        order = torch.randperm(size, generator=generator)
+        batch = _mix(batch, _reordered(batch, order), config.p_mixup, (-6.0, 6.0), generator)
+        hidden = dataclasses.replace(backgrounds, features=to_power(backgrounds.features, params))
+        batch = _mix(batch, hidden, config.p_background, config.snr_db, generator)
+        batch = self._quiet(batch, generator)
+        features = to_features(self._received(batch.features, generator), params)
+        features = spec_augment(features, config.mel_mask, config.time_mask, params.silence, generator)
+        lasting = ~(batch.target[:, self.impulsive] > 0).any(dim=1)
+        starts = chosen(size, config.p_left_silence, generator) & lasting
+        return dataclasses.replace(batch, features=silence_before(features, starts, params.silence, generator))
+
+    def _received(self, power: Tensor, generator: Generator) -> Tensor:
+        """Return what a microphone makes of the sound: its level, its own noise, its limits."""
+        config, params, size = self.config, self.params, len(power)
+        power = gain(power, uniform((size,), *config.gain_db, generator))
+        hiss = noise((size, *power.shape[1:]), uniform((size,), -95.0, -50.0, generator), params, generator)
+        power = power + hiss * chosen(size, config.p_noise, generator)[:, None, None]
+        power = clip_loud(power)
+        return _some(power, config.p_band_limit, generator, lambda x: band_limit(x, params, generator))
+
+    def _quiet(self, batch: Batch, generator: Generator) -> Batch:
+        """Turn some samples into digital silence, which is nothing but the quiet label."""
+        quiet = chosen(len(batch.features), self.config.p_silence, generator)
+        nothing = torch.zeros_like(batch.target[0])
+        nothing[self.quiet_label] = 1.0
+        return Batch(
+            features=batch.features.masked_fill(quiet[:, None, None], 0.0),
+            target=torch.where(quiet[:, None], nothing, batch.target),
+            sure=torch.where(quiet[:, None], torch.ones_like(nothing), batch.sure),
+            soft=torch.where(quiet[:, None], nothing, batch.soft),
+        )
+
+
+def _some(power: Tensor, chance: float, generator: Generator, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change the samples that the dice choose, and leave the others."""
+    which = chosen(len(power), chance, generator)
+    if not which.any():
+        return power
+    out = power.clone()
+    out[which] = change(power[which])
+    return out
+
+
+def _mix(batch: Batch, other: Batch, chance: float, snr_db: tuple[float, float], generator: Generator) -> Batch:
+    """Add other sounds, and their labels as far as they can be heard, to the samples that the dice choose."""
+    size = len(batch.features)
+    which = chosen(size, chance, generator)
+    ratio_db = uniform((size,), *snr_db, generator)
+    heard = (presence(ratio_db) * which)[:, None]
+    mixed = mix_at_snr(batch.features, other.features, ratio_db)
+    return Batch(
+        features=torch.where(which[:, None, None], mixed, batch.features),
+        target=torch.maximum(batch.target, other.target * heard),
+        sure=torch.where(which[:, None], torch.minimum(batch.sure, other.sure), batch.sure),
+        soft=torch.maximum(batch.soft, other.soft * heard),
+    )
+
+
+def _reordered(batch: Batch, order: Tensor) -> Batch:
+    return Batch(batch.features[order], batch.target[order], batch.sure[order], batch.soft[order])

@@ -1,0 +1,71 @@
+"""Checkpoints: weights, and all that is needed to build the network they belong to."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edge.frontend.params import FrontEndParams
+from training.config import Config, config_from_dict
+from training.models import build_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trained network with its settings, front end, labels and the step it was written at."""
+
+    model: nn.Module
+    config: Config
+    params: FrontEndParams
+    labels: tuple[str, ...]
+    step: int
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint of plain values and tensors; the file is whole or not there."""
+    values: dict[str, Any] = {
+        "format": _FORMAT,
+        "config": checkpoint.config.to_dict(),
+        "frontend": checkpoint.params.to_dict(),
+        "labels": list(checkpoint.labels),
+        "step": checkpoint.step,
+        "weights": checkpoint.model.state_dict(),
+    }
+    part = path.with_suffix(".part")
+    torch.save(values, part)
+    part.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint and build its network, ready to be asked (`eval`), without running any code of the file.
+
+    Raises `ValueError` for a file that is no checkpoint of this version, `OSError` when it cannot be read.
+    """
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            msg = f"{path}: not a checkpoint"
+            raise ValueError(msg)
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as exc:
+        msg = f"{path}: not a checkpoint: {exc}"
+        raise ValueError(msg) from exc
+    if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        msg = f"{path}: not a checkpoint of format {_FORMAT}"
+        raise ValueError(msg)
+    config, params = config_from_dict(values["config"]), FrontEndParams.from_dict(values["frontend"])
+    labels = tuple(values["labels"])
+    model = build_model(config.model, params.n_mels, len(labels))
+    model.load_state_dict(values["weights"])
+    return Checkpoint(model.eval(), config, params, labels, values["step"])

@@ -1,0 +1,189 @@
+"""The settings of a training run: one tree of frozen records, read from TOML and `--set key=value`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Which recordings take part, and how they are divided."""
+
+    test_share: float = 0.15
+    """Share of each class's clips that is kept for the final figures."""
+    validation_share: float = 0.10
+    """Share of each class's clips that calibrates, and shows how a run goes."""
+    test_corpora: tuple[str, ...] = ()
+    """Corpora that belong to the test part as a whole."""
+    exclude_names: tuple[str, ...] = ()
+    """Clips of these original file names take no part at all."""
+    impulsive: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Classes of short sounds: the chance that a window is laid around an onset, not around any loud frame."""
+    background: tuple[str, ...] = ("background", "weather", "traffic", "engine", "machine", "human", "speech", "animal")
+    """Classes that other sounds are mixed into."""
+    class_weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    """How often a class is drawn; 1 where nothing is said."""
+    quiet_label: str = "background"
+    """The class of a window in which nothing sounds."""
+    teacher: str = ""
+    """Class probabilities of a teacher, an `.npz` below the data folder; empty trains without."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """A row of an architecture's table."""
+
+    channels: int
+    repeats: int = 1
+    stride_time: int = 1
+    stride_mel: int = 1
+    expand: int = 1
+    residual: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The network: a name in the registry and its table."""
+
+    name: str = "resnet"
+    stem: int = 16
+    stages: tuple[Stage, ...] = ()
+    head: int = 256
+    dropout: float = 0.2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """Chances (`p_…`) and ranges of the augmentations."""
+
+    p_background: float = 0.5
+    snr_db: tuple[float, float] = (-5.0, 20.0)
+    p_mixup: float = 0.3
+    p_band_limit: float = 0.35
+    p_colour: float = 0.7
+    tilt_db: float = 10.0
+    p_reverb: float = 0.3
+    p_noise: float = 0.4
+    gain_db: tuple[float, float] = (-30.0, 15.0)
+    mel_shift: float = 2.0
+    """Largest pitch shift, in mel bands."""
+    speed: float = 0.12
+    """Largest change of tempo, as a share."""
+    mel_mask: int = 10
+    time_mask: int = 5
+    p_left_silence: float = 0.1
+    p_silence: float = 0.02
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """The optimiser and its schedule."""
+
+    seed: int = 3
+    steps: int = 10_000
+    batch: int = 128
+    lr: float = 3e-3
+    weight_decay: float = 0.02
+    warmup_steps: int = 300
+    ema_decay: float = 0.999
+    distil_weight: float = 1.0
+    """Weight of the teacher's loss beside the labels' loss; 0 trains without a teacher."""
+    unsure_above: float = 0.3
+    """A class that the label leaves out is not held against the network where the teacher gives it more than this."""
+    validate_every: int = 500
+    threads: int = 1
+    """Threads of the network's arithmetic; one more prepares the next batch."""
+    bf16: bool = True
+    """Multiply in bfloat16 where the processor can; weights and sums stay 32-bit."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a run needs to be repeated."""
+
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values: what a checkpoint carries."""
+        return dataclasses.asdict(self)
+
+
+def config_from_dict(values: dict[str, Any]) -> Config:
+    """Build the settings from plain values; raises `ValueError` that names the key at fault."""
+    return _record(Config, values, "")
+
+
+def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
+    """Read a TOML file and lay `section.key=value` overrides over it (values in TOML, bare words are strings).
+
+    Raises `ValueError` for a key or value that does not fit, `OSError` when the file cannot be read.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8")) if path else {}
+    except tomllib.TOMLDecodeError as exc:
+        msg = f"{path}: not TOML: {exc}"
+        raise ValueError(msg) from exc
+    for item in overrides:
+        _override(values, item)
+    return config_from_dict(values)
+
+
+def _override(values: dict[str, Any], item: str) -> None:
+    key, equals, text = item.partition("=")
+    if not equals:
+        msg = f"--set {item}: expected section.key=value"
+        raise ValueError(msg)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    for name in parents:
+        values = values.setdefault(name, {})
+    values[last] = value
+
+
+def _record(cls: type[T], values: Any, where: str) -> T:  # noqa: ANN401 - plain values of any shape
+    if not isinstance(values, dict):
+        msg = f"config: {where or 'the file'} must be a table, not {values!r}"
+        raise ValueError(msg)  # noqa: TRY004 - a wrong value, to the caller
+    hints = typing.get_type_hints(cls)
+    if unknown := sorted(set(values) - set(hints)):
+        msg = f"config: unknown key {where}{unknown[0]}; known: {', '.join(hints)}"
+        raise ValueError(msg)
+    return cls(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a field of any type
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _record(hint, value, f"{where}.")
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
+        if len(kinds) == len(value):
+            return tuple(_value(kind, item, where) for kind, item in zip(kinds, value, strict=True))
+    elif origin is dict and isinstance(value, dict):
+        return {str(key): _value(args[1], item, f"{where}.{key}") for key, item in value.items()}
+    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(hint, type) and type(value) is hint:
+        return value
+    msg = f"config: {where}: {value!r} does not fit {hint}"
+    raise ValueError(msg)

@@ -1,0 +1,158 @@
+"""Batches of windows, cut at random from the clips of one part."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from training.augment.power import uniform
+from training.augment.recipe import Batch
+from training.data.onsets import loud_frames, onsets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+    from training.config import Config, DataConfig
+    from training.data.features import FeatureStore
+    from training.data.manifest import Clip
+    from training.data.teacher import Teacher
+
+_HEARD_FRAMES = 4
+"""Frames of a short sound that a window must hold: 60 ms."""
+_RECENT_FRAMES = 19
+_RECENT_SHARE = 0.35
+"""Share of the short sounds that begin in the last 300 ms of their window."""
+_LASTING_FRAMES = 32
+"""Frames of a lasting sound that a window must hold: half a second."""
+_BEYOND_SHARE = 0.2
+"""Share of windows of lasting sounds that may reach beyond their clip."""
+
+
+def draw_weights(clips: Sequence[Clip], class_weights: dict[str, float]) -> Tensor:
+    """Return how often each clip is drawn, shape (clips,), sum 1.
+
+    Classes are drawn by `class_weights` (1 where nothing is said) whatever their number of clips; corpora of a class
+    by the root of their clips, recordings of a corpus by the root of their cuts.
+    """
+    by_corpus = Counter((clip.label, clip.corpus) for clip in clips)
+    by_group = Counter((clip.label, clip.corpus, clip.group) for clip in clips)
+    raw = np.array([by_group[clip.label, clip.corpus, clip.group] ** -0.5 for clip in clips])
+    for key in by_corpus:
+        mine = np.array([(clip.label, clip.corpus) == key for clip in clips])
+        raw[mine] *= by_corpus[key] ** 0.5 / raw[mine].sum()
+    for label in {clip.label for clip in clips}:
+        mine = np.array([clip.label == label for clip in clips])
+        raw[mine] *= class_weights.get(label, 1.0) / raw[mine].sum()
+    return torch.from_numpy(raw / raw.sum())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Anchors:
+    """Frames of each clip that a window may be laid around."""
+
+    frames: Tensor
+    offsets: Tensor
+
+    def draw(self, rows: Tensor, generator: Generator) -> Tensor:
+        """Return one anchor frame of each clip in `rows`."""
+        first, last = self.offsets[rows], self.offsets[rows + 1]
+        steps = (torch.rand(len(rows), generator=generator, dtype=torch.float64) * (last - first)).long()
+        return self.frames[first + steps]
+
+
+def _anchors(found: list[NDArray[np.int64]]) -> Anchors:
+    counts = np.cumsum([0] + [len(frames) for frames in found], dtype=np.int64)
+    return Anchors(torch.from_numpy(np.concatenate(found)), torch.from_numpy(counts))
+
+
+class CropSampler:
+    """Draws windows with their labels from the clips of one part."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        labels: Sequence[str],
+        store: FeatureStore,
+        teacher: Teacher | None,
+        config: Config,
+        class_weights: dict[str, float],
+    ) -> None:
+        """Keep the features in memory and find each clip's onsets and loud frames."""
+        self._config, self._params, self._teacher, self._n_labels = config, store.params, teacher, len(labels)
+        self._frames = torch.from_numpy(np.array(store.frames))
+        self._ids = torch.tensor([clip.index for clip in clips])
+        self._starts = torch.from_numpy(store.offsets)[self._ids]
+        self._lengths = torch.from_numpy(store.offsets)[self._ids + 1] - self._starts
+        self._label = torch.tensor([labels.index(clip.label) for clip in clips])
+        features = [store.of(clip) for clip in clips]
+        self._loud = _anchors([loud_frames(mel, store.params) for mel in features])
+        self._onsets = _anchors([onsets(mel, store.params) for mel in features])
+        self._onset_chance = _onset_chance(clips, config.data)
+        self._weights = draw_weights(clips, class_weights)
+        highest = [teacher.highest(clip.index) for clip in clips] if teacher else []
+        self._best = torch.stack(highest) if highest else None
+
+    def draw(self, size: int, generator: Generator) -> Batch:
+        """Return `size` windows; a clip may be drawn more than once."""
+        rows = torch.multinomial(self._weights, size, replacement=True, generator=generator)
+        begin = self._begin(rows, generator)
+        features = self._cut(rows, begin, generator)
+        target = torch.nn.functional.one_hot(self._label[rows], self._n_labels).float()
+        if self._teacher is None or self._best is None:
+            return Batch(features, target, torch.ones_like(target), target)
+        centre_s = (begin + self._params.window_frames / 2) / self._params.frames_per_s
+        soft = self._teacher.at(self._ids[rows], centre_s)
+        # the label outweighs the teacher for its own class: short claps escape a window of 2 s
+        soft = torch.where(target > 0, (self._best[rows] + 1.0) / 2.0, soft)
+        sure = ((target > 0) | (soft <= self._config.train.unsure_above)).float()
+        return Batch(features, target, sure, soft)
+
+    def _begin(self, rows: Tensor, generator: Generator) -> Tensor:
+        """Choose the clip frame under each window's first frame; below 0 it begins before the clip."""
+        size, window = len(rows), self._params.window_frames
+        at = uniform((size,), 0.0, window - _HEARD_FRAMES, generator)
+        late = uniform((size,), window - _RECENT_FRAMES - _HEARD_FRAMES, window - _HEARD_FRAMES, generator)
+        at = torch.where(torch.rand(size, generator=generator) < _RECENT_SHARE, late, at)
+        short = self._onsets.draw(rows, generator) - at.long()
+        anchor = self._loud.draw(rows, generator)
+        lasting = anchor - uniform((size,), 0.0, float(window), generator).long()
+        length = self._lengths[rows]
+        beyond = torch.rand(size, generator=generator) < _BEYOND_SHARE
+        inside = lasting.minimum(length - window).clamp_min(0)
+        # a clip shorter than the window lies anywhere in it
+        anywhere = -(torch.rand(size, generator=generator) * (window - length + 1).clamp_min(0)).long()
+        inside = torch.where(length < window, anywhere, inside)
+        overlap = length.clamp_max(_LASTING_FRAMES)
+        outside = lasting.maximum(overlap - window).minimum(length - overlap)
+        lasting = torch.where(beyond, outside, inside)
+        return torch.where(torch.rand(size, generator=generator) < self._onset_chance[rows], short, lasting)
+
+    def _cut(self, rows: Tensor, begin: Tensor, generator: Generator) -> Tensor:
+        """Return the windows, a little faster or slower, higher or lower; silence where there is no clip."""
+        size, window, mels = len(rows), self._params.window_frames, self._params.n_mels
+        augment = self._config.augment
+        speed = 1.0 + uniform((size, 1), -augment.speed, augment.speed, generator)
+        # the last frame stays where it is: a short sound near the end keeps its distance to it
+        back = ((window - 1 - torch.arange(window)) * speed).round().long()
+        frame = begin[:, None] + window - 1 - back
+        length = self._lengths[rows, None]
+        inside = (frame >= 0) & (frame < length)
+        taken = self._frames[self._starts[rows, None] + frame.clamp_min(0).minimum(length - 1)].float()
+        shift = uniform((size, 1), -augment.mel_shift, augment.mel_shift, generator)
+        position = (torch.arange(mels) + shift).clamp(0, mels - 1)
+        lower = position.long()
+        part = (position - lower)[:, None, :].expand(size, window, mels)
+        below = taken.gather(2, lower[:, None, :].expand(size, window, mels))
+        above = taken.gather(2, (lower + 1).clamp_max(mels - 1)[:, None, :].expand(size, window, mels))
+        return torch.lerp(below, above, part).masked_fill(~inside[:, :, None], self._params.silence)
+
+
+def _onset_chance(clips: Sequence[Clip], config: DataConfig) -> Tensor:
+    return torch.tensor([config.impulsive.get(clip.label, 0.0) for clip in clips])

@@ -1,0 +1,94 @@
+"""Train, validation and test parts that never share a recording or a person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from training.config import DataConfig
+    from training.data.manifest import Clip
+
+PARTS = ("train", "validation", "test")
+_LARGEST = 1.5
+"""A family may overfill a part this far."""
+
+
+def families(clips: Iterable[Clip]) -> list[list[Clip]]:
+    """Join the clips that share a group or an uploader, directly or through others."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        parent.setdefault(key, key)
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    clips = list(clips)
+    for clip in clips:
+        if clip.uploader:
+            parent[root(f"group {clip.group}")] = root(f"uploader {clip.uploader}")
+    members: defaultdict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        members[root(f"group {clip.group}")].append(clip)
+    return list(members.values())
+
+
+def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, list[Clip]]:
+    """Divide the clips by family; the same manifest, settings and seed give the same parts.
+
+    Families are put in the order of a hash of their groups. For the class that most of its clips have, a family
+    fills the test part up to its share of clips or families, then the validation part, then the training part.
+    A family much larger than the share is trained on, so that one big recording does not become the whole test.
+    """
+    excluded = set(config.exclude_names)
+    usable = [clip for clip in clips if clip.label and clip.name not in excluded]
+    ordered = sorted(families(usable), key=lambda family: _order(family, seed))
+    total = _Count()
+    for family in ordered:
+        total.add(family)
+    filled = {part: _Count() for part in PARTS}
+    parts: dict[str, list[Clip]] = {part: [] for part in PARTS}
+    for family in ordered:
+        part = _part_of(family, config, total, filled)
+        parts[part].extend(family)
+        filled[part].add(family)
+    return {part: sorted(members, key=lambda clip: clip.index) for part, members in parts.items()}
+
+
+class _Count:
+    """Clips and families of each class."""
+
+    def __init__(self) -> None:
+        self.clips: Counter[str] = Counter()
+        self.families: Counter[str] = Counter()
+
+    def add(self, family: list[Clip]) -> None:
+        self.clips.update(clip.label for clip in family)
+        self.families[_main_label(family)] += 1
+
+
+def _part_of(family: list[Clip], config: DataConfig, total: _Count, filled: dict[str, _Count]) -> str:
+    if any(clip.corpus in config.test_corpora for clip in family):
+        return "test"
+    label = _main_label(family)
+    size = sum(clip.label == label for clip in family)
+    for part, share in (("test", config.test_share), ("validation", config.validation_share)):
+        clips, families_ = max(1.0, share * total.clips[label]), max(1.0, share * total.families[label])
+        fits = size <= clips * _LARGEST
+        if fits and filled[part].clips[label] < clips and filled[part].families[label] < families_:
+            return part
+    return "train"
+
+
+def _main_label(family: list[Clip]) -> str:
+    return Counter(clip.label for clip in family).most_common(1)[0][0]
+
+
+def _order(family: list[Clip], seed: int) -> bytes:
+    name = min(clip.group for clip in family)
+    return hashlib.sha256(f"{seed} {name}".encode()).digest()

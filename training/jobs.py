@@ -1,0 +1,84 @@
+"""The jobs behind the commands: read, divide, do, write."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from edge.frontend.params import FrontEndParams
+from training import engine
+from training.checkpoint import Checkpoint, load_checkpoint
+from training.data.features import FeatureStore, open_features
+from training.data.heldout import held_out
+from training.data.manifest import Clip, labels_of, read_manifest
+from training.data.split import split
+from training.data.teacher import Teacher, read_teacher
+from training.evaluation import Evaluation, Judge, evaluate, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.config import Config
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recordings:
+    """A manifest with everything that a job needs of it."""
+
+    labels: tuple[str, ...]
+    parts: dict[str, list[Clip]]
+    store: FeatureStore
+    teacher: Teacher | None
+
+
+def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndParams) -> Recordings:
+    """Read the manifest in `data`, divide it, and open its features, which are computed the first time.
+
+    Raises `ValueError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
+    """
+    clips = read_manifest(data)
+    labels = labels_of(clips)
+    teacher = read_teacher(data / config.data.teacher, labels, len(clips)) if config.data.teacher else None
+    parts = split(clips, config.data, config.train.seed)
+    _log.info("clips: %s", ", ".join(f"{part} {len(members)}" for part, members in parts.items()))
+    return Recordings(labels, parts, open_features(data, clips, cache, params), teacher)
+
+
+def train(data: Path, cache: Path, config: Config, out: Path) -> Path:
+    """Train the network of `config` on the recordings in `data`; return the path of the checkpoint."""
+    have = open_recordings(data, cache, config, FrontEndParams())
+    material = engine.Material(have.parts["train"], have.parts["validation"], have.labels, have.store, have.teacher)
+    return engine.train(material, config, out)
+
+
+def measure(data: Path, cache: Path, checkpoint: Checkpoint) -> Evaluation:
+    """Calibrate a network and measure it on the test part of its own division of the recordings in `data`.
+
+    Raises `ValueError` when the recordings have other labels than the network.
+    """
+    have = open_recordings(data, cache, checkpoint.config, checkpoint.params)
+    if have.labels != checkpoint.labels:
+        msg = f"{data}: the recordings have other labels than the checkpoint ({', '.join(checkpoint.labels)})"
+        raise ValueError(msg)
+    return evaluate(checkpoint.model, have.parts, Judge(have.labels, have.store, have.teacher, checkpoint.config))
+
+
+def report(data: Path, cache: Path, path: Path, target: Path | None) -> None:
+    """Print the figures of a checkpoint as a table; write them to `target` as JSON too, if it is given."""
+    evaluation = measure(data, cache, load_checkpoint(path))
+    print(table(evaluation.figures))  # noqa: T201 - the answer of a command
+    if target is not None:
+        target.write_text(json.dumps(evaluation.figures, indent=2) + "\n", encoding="utf-8")
+
+
+def write_held_out(data: Path, cache: Path, path: Path, target: Path, most: int) -> None:
+    """Write up to `most` test clips of each label of a checkpoint to `target` as JSON, with their onsets."""
+    checkpoint = load_checkpoint(path)
+    have = open_recordings(data, cache, checkpoint.config, checkpoint.params)
+    impulsive = checkpoint.config.data.impulsive
+    chosen = held_out(have.parts["test"], have.labels, have.store, impulsive, most)
+    target.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")

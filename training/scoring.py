@@ -1,0 +1,64 @@
+"""Scores of whole clips: every window of the service's grid through a network."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from edge.frontend.params import FrontEndParams
+    from training.data.features import FeatureStore
+    from training.data.manifest import Clip
+
+_BATCH = 256
+
+
+def windows_of(mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int) -> NDArray[np.float32]:
+    """Return overlapping windows, shape (windows, window_frames, n_mels), of a clip's features.
+
+    A clip shorter than a window is one, at its end: that is how the service hears a sound that begins a stream.
+    """
+    missing = params.window_frames - len(mel)
+    if missing > 0:
+        mel = np.pad(mel, ((missing, 0), (0, 0)), constant_values=params.silence)
+    view = np.lib.stride_tricks.sliding_window_view(mel, params.window_frames, axis=0)[::hop_frames]
+    return np.array(view.transpose(0, 2, 1))
+
+
+@torch.inference_mode()
+def logits_of(model: nn.Module, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the logits, shape (windows, labels), of windows of shape (windows, frames, n_mels)."""
+    parts = [model(torch.from_numpy(windows[at : at + _BATCH])).numpy() for at in range(0, len(windows), _BATCH)]
+    return np.concatenate(parts)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClipScores:
+    """Logits of every window of some clips."""
+
+    clips: list[Clip]
+    windows: list[NDArray[np.float32]]
+    """For each clip, shape (windows, labels)."""
+
+    def pooled(self) -> NDArray[np.float64]:
+        """Return one score a clip, shape (clips, labels): the mean of its best and its average probability."""
+        chances = [1.0 / (1.0 + np.exp(-logits.astype(np.float64))) for logits in self.windows]
+        return np.stack([(chance.max(axis=0) + chance.mean(axis=0)) / 2 for chance in chances])
+
+
+def score_clips(model: nn.Module, clips: Iterable[Clip], store: FeatureStore, hop_frames: int) -> ClipScores:
+    """Run a network in evaluation mode over whole clips, a window every `hop_frames`."""
+    clips = list(clips)
+    model.eval()
+    bar = tqdm(clips, desc="score", unit="clip", disable=None, leave=False)
+    scored = [logits_of(model, windows_of(store.of(clip), store.params, hop_frames)) for clip in bar]
+    return ClipScores(clips, scored)
