@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from edge.detection.rules import Rule
     from edge.frontend.params import FrontEndParams
 
-_WARM_UP_S = 0.5  # sound heard before an event may begin: a stream that opens is itself an onset
-
 
 class Classifier(Protocol):
     """Anything that turns log-mel windows into probabilities."""
@@ -56,8 +54,8 @@ class Pipeline:
         self.set_rules(rules, update_s)
         self._frames = StreamingFrames(params, params.decision_frames)
         self._silence = np.full((params.window_frames, params.n_mels), params.silence, np.float32)
-        self._warm_up = round(_WARM_UP_S * params.sample_rate_hz)
         self._expected = 0
+        self._over = False
         self._interrupted_at = 0
         self._begin(0, gap=False)
 
@@ -99,6 +97,7 @@ class Pipeline:
 
     def flush(self) -> list[MelWindow]:
         """Fill up with silence what still waits for its frame; return the last windows. The stream is over."""
+        self._over = True
         params = self.params
         waiting = self._frames.waiting_samples
         if not waiting or (
@@ -134,7 +133,9 @@ class Pipeline:
             self._interrupted_at = begin
             events += self.interrupt()
         self._last_decision = scores.end
-        may_start = scores.heard >= self._warm_up
+        # A stream that opens is itself an onset: nothing begins before a whole window was heard, or all there is. What
+        # sounds in that first window is still in it then.
+        may_start = scores.heard >= self.params.window_samples or self._over
         values = scores.probabilities.tolist()
         for index, detector in self._detectors:
             events += detector.step(values[index], scores.end, may_start=may_start, gap=scores.gap)

@@ -16,7 +16,7 @@ def to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     if samples.ndim == 1:
         return samples
     # Column by column is some ten times faster than a mean over rows of two.
-    mixed = samples[:, 0].copy()
+    mixed: NDArray[np.float32] = samples[:, 0].copy()
     for channel in range(1, samples.shape[1]):
         mixed += samples[:, channel]
     mixed /= np.float32(samples.shape[1])

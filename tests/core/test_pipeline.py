@@ -147,3 +147,16 @@ def test_new_rules_end_the_old_rules_events(classifier: OnnxClassifier) -> None:
     line.push(AudioBlock(scene()[: round(4.8 * RATE)], 0), classifier)
     assert [event.phase for event in line.set_rules((), 2.0)] == [Phase.END]
     assert line.finish(classifier) == []
+
+
+def test_nothing_begins_before_a_whole_window_was_heard_unless_that_is_all_there_is(classifier: OnnxClassifier) -> None:
+    """Opening a stream amid noise is no shot, but a clip that is shorter than a window may hold one."""
+    burst = scene()[2 * RATE : 3 * RATE]
+    line = pipeline()
+    assert line.push(AudioBlock(np.concatenate((burst, burst[::-1]))[: RATE * 5 // 4], 0), classifier) == []
+    line = pipeline()
+    line.push(AudioBlock(np.concatenate((burst[RATE // 2 :], burst[: RATE // 4])), 0), classifier)
+    assert [(event.label, event.phase) for event in line.finish(classifier)] == [
+        ("gunshot", Phase.START),
+        ("gunshot", Phase.END),
+    ]
