@@ -220,7 +220,8 @@ def _arms(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401 - annotations are of an
 
 def _choices(kind: Any) -> list[str] | None:  # noqa: ANN401
     """Return the keys of a section; None for a value and for a section of free names."""
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    is_section = get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel)
+    return list(kind.model_fields) if is_section else None
 
 
 def _child(kind: Any, part: str | int) -> Any:  # noqa: ANN401

@@ -84,7 +84,7 @@ def example() -> str:
 def _section(kind: type[BaseModel], head: str, note: str = "") -> str:
     lines = [f"# {note or (kind.__doc__ or '').splitlines()[0]}", head]
     for name, field in kind.model_fields.items():
-        if not isinstance(field.annotation, type) and get_origin(field.annotation) is dict:
+        if get_origin(field.annotation) is dict:
             continue  # the tables below it say what it holds
         value = _EXAMPLES[name] if field.default is None else field.default
         lines.append(f"# {name} = {_literal(value)}".ljust(36) + f"  # {_describe(field)}")

@@ -1,0 +1,67 @@
+"""The `tocsin` command: what goes wrong becomes one line on standard error and an exit code of sysexits(3)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, cast
+
+from edge.errors import TocsinError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_USAGE, _INTERNAL = 64, 70
+_INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; ``--debug`` lets exceptions through with their traceback."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _invoke([argument for argument in arguments if argument != "--debug"])
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more; without this the interpreter would complain once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except Exception as exc:
+        text, code = _explained(exc)
+        if "--debug" in arguments and code != _USAGE:
+            raise
+        print(f"tocsin: {text}", file=sys.stderr)  # noqa: T201 - this is the program's voice
+        return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    import typer
+
+    from edge.cli.app import app
+
+    # Not app(…), which has its own opinion of broken pipes and exit codes.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("tocsin", arguments) as context:
+            code = command.invoke(context)
+    except typer.Exit as exc:
+        code = exc.exit_code
+    except typer.Abort as exc:
+        raise KeyboardInterrupt from exc
+    sys.stdout.flush()
+    return code or 0
+
+
+def _explained(exc: Exception) -> tuple[str, int]:
+    """Return an error's line and exit code."""
+    import typer
+
+    # The base of BadParameter is every error of usage, wherever this version of typer keeps that class.
+    usage_error = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
+    if isinstance(exc, usage_error):
+        where = exc.ctx.command_path if exc.ctx else "tocsin"
+        return f"{exc.format_message()} (see '{where} --help')", _USAGE
+    if isinstance(exc, TocsinError):
+        return str(exc), exc.exit_code
+    what = " ".join(str(exc).split())
+    return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)", _INTERNAL

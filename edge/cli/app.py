@@ -1,0 +1,222 @@
+"""The commands and their options. Each imports what it needs when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge import __version__
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(
+        help=text,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+app = _group("Hears sirens, gunshots, traffic, horns and claps.")
+config_app = _group("Check and show the configuration.")
+model_app = _group("The model bundles on this device.")
+app.add_typer(config_app, name="config")
+app.add_typer(model_app, name="model")
+
+Config = Annotated[Path | None, typer.Option("--config", help="TOML file; else /etc/tocsin/tocsin.toml, if there")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the configured ones; may be repeated"),
+]
+Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
+Name = Annotated[str, typer.Argument(metavar="ID[@VERSION]", help="a bundle on this device")]
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+    if wanted:
+        typer.echo(f"tocsin {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def tocsin(
+    ctx: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="say it, end")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Hears sirens, gunshots, traffic, horns and claps."""
+    if ctx.invoked_subcommand is None and not (version or debug):
+        typer.echo(ctx.get_help(), err=True)
+        raise typer.Exit(64)
+
+
+@app.command()
+def run(config: Config = None, source: Sources = None) -> int:
+    """Run the service in the foreground."""
+    from edge.cli import live
+
+    return live.run(config, source or [])
+
+
+@app.command()
+def demo(
+    config: Config = None, *, once: Annotated[bool, typer.Option("--once", help="end after one pass")] = False
+) -> int:
+    """Play a street scene through the real pipeline: events, history, dashboard, MQTT."""
+    from edge.cli import live
+
+    return live.demo(config, once=once)
+
+
+@app.command()
+def listen(config: Config = None, source: Sources = None) -> int:
+    """Watch level, scores and events in the terminal; nothing is kept or sent."""
+    from edge.cli import listen as view
+
+    return view.listen(config, source or [])
+
+
+@app.command()
+def classify(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="recordings, or folders of them")],
+    config: Config = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="labels to show")] = None,
+    hop: Annotated[float | None, typer.Option("--hop", help="seconds between two windows")] = None,
+    *,
+    json: Json = False,
+) -> int:
+    """Say what is in recordings."""
+    from edge.cli import clips
+
+    return clips.classify(paths, config, top_k=top_k, hop_s=hop, as_json=json)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording")],
+    config: Config = None,
+    speed: Annotated[str, typer.Option(metavar="N|max", help="times real time")] = "max",
+    source_name: Annotated[str, typer.Option(metavar="NAME", help="name of the source in the events")] = "replay",
+) -> int:
+    """Print the events of a recording, one CloudEvent a line."""
+    from edge.cli import clips
+
+    return clips.replay(file, config, speed=speed, source_name=source_name)
+
+
+@app.command()
+def devices(*, json: Json = False) -> int:
+    """List the microphones, with the id to put in the configuration."""
+    from edge.cli import devices as inputs
+
+    return inputs.devices(as_json=json)
+
+
+@app.command()
+def doctor(config: Config = None, *, json: Json = False) -> int:
+    """Check everything a run needs, and say how to mend what is wrong."""
+    from edge.cli import doctor as checks
+
+    return checks.doctor(config, as_json=json)
+
+
+@app.command()
+def bench(config: Config = None, *, json: Json = False) -> int:
+    """Measure how fast this machine is."""
+    from edge.cli import bench as speed
+
+    return speed.bench(config, as_json=json)
+
+
+@config_app.command("check")
+def config_check(config: Config = None) -> int:
+    """Say whether the configuration is valid."""
+    from edge.cli import configs
+
+    return configs.check(config)
+
+
+@config_app.command("show")
+def config_show(config: Config = None, *, json: Json = False) -> int:
+    """Print the effective values, with secrets masked."""
+    from edge.cli import configs
+
+    return configs.show(config, as_json=json)
+
+
+@config_app.command("schema")
+def config_schema(config: Config = None) -> int:  # noqa: ARG001 - every config command takes it
+    """Print the JSON Schema of the configuration."""
+    from edge.cli import configs
+
+    return configs.schema()
+
+
+@config_app.command("example")
+def config_example() -> int:
+    """Print a commented configuration with every key."""
+    from edge.cli import configs
+
+    return configs.example()
+
+
+@model_app.command("list")
+def model_list(config: Config = None, *, json: Json = False) -> int:
+    """List the bundles; the one in use is marked."""
+    from edge.cli import models
+
+    return models.show_all(config, as_json=json)
+
+
+@model_app.command("info")
+def model_info(
+    name: Annotated[str | None, typer.Argument(metavar="[ID[@VERSION]]", help="else the one in use")] = None,
+    config: Config = None,
+    *,
+    json: Json = False,
+) -> int:
+    """Show a bundle's labels, thresholds, figures and licence note."""
+    from edge.cli import models
+
+    return models.info(name, config, as_json=json)
+
+
+@model_app.command("install")
+def model_install(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="folder, .zip or .tar of one")], config: Config = None
+) -> int:
+    """Check a bundle and take it in; 'activate' puts it to use."""
+    from edge.cli import models
+
+    return models.install(path, config)
+
+
+@model_app.command("activate")
+def model_activate(name: Name, config: Config = None) -> int:
+    """Use a bundle from the next start of the service."""
+    from edge.cli import models
+
+    return models.activate(name, config)
+
+
+@model_app.command("rollback")
+def model_rollback(config: Config = None) -> int:
+    """Go back to the bundle that was in use before."""
+    from edge.cli import models
+
+    return models.rollback(config)
+
+
+@model_app.command("verify")
+def model_verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ID[@VERSION]|PATH]...", help="else all")] = None,
+    config: Config = None,
+) -> int:
+    """Check files and golden recording of bundles."""
+    from edge.cli import models
+
+    return models.verify(names or [], config)

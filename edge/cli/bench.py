@@ -1,0 +1,99 @@
+"""`tocsin bench`: how fast this machine is, on one core unless `model.threads` says otherwise."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import statistics
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soundfile as sf
+
+from edge.cli.common import classifier_of, log_plainly, say, say_json, say_table, settings_of
+from edge.data import street_path
+from edge.frontend.mel import log_mel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge.inference.onnx import OnnxClassifier
+    from edge.settings import Settings
+
+_BATCHES = (1, 8, 32, 64)
+_SPEND_S = 0.6
+"""Seconds that each figure may take."""
+
+
+def bench(config: Path | None, *, as_json: bool) -> int:
+    """Measure and print."""
+    log_plainly()
+    settings = settings_of(config)
+    begin = time.perf_counter()
+    classifier = classifier_of(settings)
+    loaded_s = time.perf_counter() - begin
+    figures = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "model": f"{classifier.bundle.id}@{classifier.bundle.version}",
+        "provider": classifier.provider,
+        "threads": settings.model.threads,
+        "load_s": round(loaded_s, 3),
+        **measure(classifier, settings),
+        "rss_mb": round(_rss_bytes() / 2**20, 1),
+    }
+    if as_json:
+        say_json(figures, indent=2)
+        return 0
+    say(f"{figures['machine']}; model {figures['model']} on {figures['provider']}, loaded in {figures['load_s']} s")
+    rows = [(str(b["batch"]), f"{b['ms_per_window']:.3f}", f"{b['windows_per_s']:.0f}") for b in figures["inference"]]
+    say_table(("batch", "ms per window", "windows per second"), rows)
+    say(f"front end    {figures['frontend_ms_per_s']:.2f} ms per second of sound")
+    say(f"whole line   {figures['realtime_factor']:.0f} times real time, decoding included")
+    say(f"memory       {figures['rss_mb']:.0f} MiB resident")
+    return 0
+
+
+def measure(classifier: OnnxClassifier, settings: Settings) -> dict[str, Any]:
+    """Return the figures of the parts and of the whole line on the street scene."""
+    from edge.replay import replay
+
+    bundle = classifier.bundle
+    params = bundle.params
+    sound = np.resize(bundle.golden.waveform, 10 * params.sample_rate_hz)
+    mel = log_mel(sound, params)
+    batches = []
+    for size in _BATCHES:
+        features = np.stack([mel[: params.window_frames]] * size)
+        seconds = median_s(functools.partial(classifier.probabilities, features))
+        batches.append(
+            {"batch": size, "ms_per_window": round(1e3 * seconds / size, 4), "windows_per_s": round(size / seconds, 1)}
+        )
+    begin = time.perf_counter()
+    deque(replay(street_path(), classifier, settings, node="bench"), maxlen=0)
+    elapsed_s = time.perf_counter() - begin
+    return {
+        "inference": batches,
+        "frontend_ms_per_s": round(1e2 * median_s(lambda: log_mel(sound, params)), 3),
+        "realtime_factor": round(sf.info(street_path()).duration / elapsed_s, 1),
+    }
+
+
+def median_s(job: Callable[[], object]) -> float:
+    """Return the median time of a job, after one that does not count."""
+    job()
+    times: list[float] = []
+    until = time.perf_counter() + _SPEND_S
+    while time.perf_counter() < until:
+        begin = time.perf_counter()
+        job()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def _rss_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - not a path of ours
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

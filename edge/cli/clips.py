@@ -1,0 +1,100 @@
+"""`tocsin classify` and `tocsin replay`: recordings in, labels and events out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.cli.common import classifier_of, log_plainly, node_name, say_json, say_table, settings_of, warn
+from edge.cli.progress import bar
+from edge.errors import InputMissing, TocsinError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
+_TABLE_LABELS = 3
+
+
+def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s: float | None, as_json: bool) -> int:
+    """Classify recordings; one that cannot be used is said, and the others go on. Returns the last such exit code."""
+    log_plainly()
+    from edge.inference.clip import ClipClassifier
+
+    settings = settings_of(config)
+    clips = ClipClassifier(classifier_of(settings), settings.detection)
+    wanted = top_k if as_json or top_k else _TABLE_LABELS
+    files = list(_files(paths))
+    rows, code = [], 0
+    with bar("classifying", shown=not (as_json and sys.stdout.isatty())) as on_progress:
+        for done, path in enumerate(files):
+            on_progress(done, len(files))
+            try:
+                answer = clips.classify(path, hop_s=hop_s, top_k=wanted)
+            except UsageError:
+                raise
+            except TocsinError as exc:
+                warn(str(exc))
+                code = exc.exit_code
+                continue
+            if as_json:
+                say_json({"path": str(path), **answer})
+            else:
+                rows.append(_row(path, answer))
+    if rows:
+        say_table(("file", "seconds", "labels", "events"), rows)
+    return code
+
+
+def replay(file: Path, config: Path | None, *, speed: str, source_name: str) -> int:
+    """Print the events of a recording as they come."""
+    log_plainly()
+    from edge.replay import replay as events_of
+
+    times = _speed(speed)
+    settings = settings_of(config)
+    if not file.exists():
+        msg = f"{file}: there is no such file"
+        raise InputMissing(msg)
+    # Where the events themselves appear on the terminal they show that it goes on.
+    with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
+        for event in events_of(
+            file,
+            classifier_of(settings),
+            settings,
+            node=node_name(settings),
+            speed=times,
+            source_name=source_name,
+            on_progress=on_progress,
+        ):
+            say_json(event)
+    return 0
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    with contextlib.suppress(ValueError):
+        speed = float(text)
+        if 0 < speed < math.inf:
+            return speed
+    msg = f"--speed {text}: must be 'max' or a number above 0, such as 1 for real time"
+    raise UsageError(msg)
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files, and the recordings below the folders, in order."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+        else:
+            yield path
+
+
+def _row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:
+    labels = ", ".join(f"{entry['label']} {entry['score']:.2f}" for entry in answer["labels"])
+    events = ", ".join(f"{e['label']} {e['onset_s']:.1f}-{e['offset_s']:.1f} s" for e in answer["events"])
+    return str(path), f"{answer['duration_s']:.1f}", labels, events or "-"

@@ -1,0 +1,140 @@
+"""What several commands share: settings, the classifier, output and log."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import re
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from edge.configfile import load_settings, state_dir
+from edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+    from pathlib import Path
+
+    from edge.inference.onnx import OnnxClassifier
+    from edge.settings import Logging, Settings, Source
+
+_NAMED = re.compile(r"([a-z0-9_-]+)=(.+)", re.DOTALL)
+
+
+def say(text: str = "") -> None:
+    """Print a line of output; it is written at once, for whoever reads a pipe."""
+    print(text, flush=True)  # noqa: T201 - the command's output
+
+
+def warn(text: str) -> None:
+    """Print a line about what went wrong."""
+    print(f"tocsin: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the command's voice
+
+
+def say_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON value
+    """Print a JSON value, by default on one line."""
+    say(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def say_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print aligned columns, the same on a terminal and in a pipe."""
+    lines = [tuple(headers), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
+    """Return the effective settings; `sources`, each ``[NAME=]SPEC``, replace the configured ones."""
+    settings = load_settings(config, environ=os.environ)
+    return settings.model_copy(update={"sources": sources_of(sources)}) if sources else settings
+
+
+def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
+    """Return sources from ``[NAME=]SPEC``; what has no name is called by its kind. Raises `UsageError`."""
+    from edge.audio.spec import parse_source
+    from edge.settings import Source
+
+    sources: dict[str, Source] = {}
+    for text in texts:
+        named = _NAMED.fullmatch(text)
+        spec = named.group(2) if named else text
+        parse_source(spec)
+        name = named.group(1) if named else _free_name(spec.partition(":")[0].lower(), sources)
+        if name in sources:
+            msg = f"--source: two sources are called {name}; give each its own name, as in --source {name}2={spec}"
+            raise UsageError(msg)
+        sources[name] = Source(name=name, spec=spec)
+    return tuple(sources.values())
+
+
+def _free_name(kind: str, taken: Container[str]) -> str:
+    names = (kind if n == 1 else f"{kind}-{n}" for n in itertools.count(1))
+    return next(name for name in names if name not in taken)
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return the state folder."""
+    return state_dir(settings, environ=os.environ)
+
+
+def node_name(settings: Settings) -> str:
+    """Return the node's name in topics and messages."""
+    from edge.publish.topics import slug
+
+    return settings.node.id or slug(socket.gethostname())
+
+
+def classifier_of(settings: Settings) -> OnnxClassifier:
+    """Return the network that the settings and the library choose, ready to run."""
+    from edge.inference.library import Library
+    from edge.inference.load import load_classifier
+
+    folder, model = folder_of(settings), settings.model
+    return load_classifier(
+        Library(folder).resolve(model.bundle),
+        provider=model.provider,
+        threads=model.threads,
+        cache_dir=model.cache_dir or folder / "tensorrt",
+    )
+
+
+def log_plainly() -> None:
+    """Show warnings of a one-shot command as its own words."""
+    _log_to(logging.StreamHandler(), "warning", logging.Formatter("tocsin: %(message)s"))
+
+
+def log_as(settings: Logging, handler: logging.Handler | None = None) -> None:
+    """Set up the log of a service, on standard error."""
+    journal = "JOURNAL_STREAM" in os.environ  # the journal adds the time itself
+    text = "%(levelname)s %(name)s: %(message)s" if journal else "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    formatter = _JsonFormatter() if settings.format == "json" else logging.Formatter(text)
+    _log_to(handler or logging.StreamHandler(), settings.level, formatter)
+
+
+def _log_to(handler: logging.Handler, level: str, formatter: logging.Formatter) -> None:
+    formatter.default_msec_format = "%s.%03d"
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("tocsin").setLevel(level.upper())
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)

@@ -1,0 +1,24 @@
+"""`tocsin devices`: the microphones of this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from edge.audio.devices import list_microphones
+from edge.cli.common import say, say_json, say_table
+
+
+def devices(*, as_json: bool) -> int:
+    """Print them; raises `Unavailable` without PortAudio."""
+    found = list_microphones()
+    if as_json:
+        say_json([dataclasses.asdict(microphone) for microphone in found], indent=2)
+    elif not found:
+        say("no microphone found: plug one in, and see that this user is in the group 'audio'")
+    else:
+        rows = [
+            (f"mic:{m.id}", m.name, str(m.channels), f"{m.rate_hz} Hz", m.host_api, "default" if m.is_default else "")
+            for m in found
+        ]
+        say_table(("source", "name", "channels", "rate", "through", ""), rows)
+    return 0

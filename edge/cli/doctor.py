@@ -1,0 +1,210 @@
+"""`tocsin doctor`: everything a run needs, a line a check, with the mend for what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from edge import systemd
+from edge.cli.common import classifier_of, folder_of, say, say_json, settings_of
+from edge.configfile import secret
+from edge.errors import TocsinError, Unavailable
+from edge.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Spec = TypeVar("Spec")
+_TIMEOUT_S = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What was looked at, how it is, and what to do about it."""
+
+    name: str
+    state: Literal["ok", "note", "fail"]
+    found: str
+    mend: str = ""
+
+
+def doctor(config: Path | None, *, as_json: bool) -> int:
+    """Print every check; return 1 when one failed."""
+    failed = False
+    results = []
+    for check in examine(config):
+        failed |= check.state == "fail"
+        results.append(dataclasses.asdict(check))
+        if not as_json:
+            mend = f"; {check.mend}" if check.mend else ""
+            say(f"{check.state:5} {check.name:14} {check.found}{mend}")
+    if as_json:
+        say_json({"ok": not failed, "checks": results}, indent=2)
+    return int(failed)
+
+
+def examine(config: Path | None) -> Iterator[Check]:
+    """Yield every check as soon as it is done."""
+    yield python()
+    try:
+        settings = settings_of(config)
+    except TocsinError as exc:
+        yield Check("configuration", "fail", str(exc), "the checks below use the defaults")
+        settings = Settings()
+    else:
+        yield Check("configuration", "ok", f"valid, {len(settings.sources)} sources")
+    checks: tuple[Callable[[Settings], Check], ...] = (
+        runtime, model, microphones, ffmpeg, files, broker, state_folder, disk, port, clock,
+    )  # fmt: skip
+    for check in checks:
+        yield check(settings)
+
+
+def python() -> Check:
+    """Say which interpreter runs; the installation has made sure that it is new enough."""
+    return Check("python", "ok", f"{platform.python_version()} in {sys.prefix}")
+
+
+def runtime(settings: Settings) -> Check:
+    """Check ONNX Runtime and the wanted provider."""
+    try:
+        from edge.inference.onnx import available_providers
+    except ImportError as exc:
+        return Check("onnx runtime", "fail", f"cannot be loaded ({exc})", "pip install onnxruntime")
+    ours, wanted = available_providers(), settings.model.provider
+    if wanted != "auto" and wanted not in ours:
+        mend = "install NVIDIA's wheel of ONNX Runtime, or set model.provider = 'auto'"
+        return Check("onnx runtime", "note", f"no {wanted} here, it will run on {ours[0]}", mend)
+    return Check("onnx runtime", "ok", ", ".join(ours))
+
+
+def model(settings: Settings) -> Check:
+    """Check the bundle: files, sums and golden recording."""
+    from edge.inference.library import Library
+
+    try:
+        first = Library(folder_of(settings)).resolve(settings.model.bundle)[0]
+        bundle = classifier_of(settings).bundle
+    except TocsinError as exc:
+        return Check("model", "fail", str(exc))
+    found = f"{bundle.id}@{bundle.version}, {len(bundle.labels)} labels, golden recording reproduced"
+    if bundle.path != first:
+        return Check("model", "fail", f"{first} cannot be used; running {found}", "see 'tocsin model verify'")
+    return Check("model", "ok", found)
+
+
+def microphones(settings: Settings) -> Check:
+    """Check PortAudio and the microphones that are configured."""
+    from edge.audio.devices import list_microphones
+    from edge.audio.spec import MicSpec
+
+    specs = _specs(settings, MicSpec)
+    bad: Literal["fail", "note"] = "fail" if specs else "note"
+    try:
+        found = list_microphones()
+    except Unavailable as exc:
+        return Check("microphones", bad, str(exc))
+    if not found:
+        mend = "plug one in, and put the user into the group 'audio' (usermod -aG audio USER)"
+        return Check("microphones", bad, "none", mend)
+    ids = {microphone.id for microphone in found}
+    if missing := sorted(spec.device for spec in specs if spec.device and spec.device not in ids):
+        return Check("microphones", "fail", f"not there: {', '.join(missing)}", "'tocsin devices' lists those that are")
+    return Check("microphones", "ok", ", ".join(sorted(ids)))
+
+
+def ffmpeg(settings: Settings) -> Check:
+    """Check ffmpeg, which opens network streams."""
+    from edge.audio.spec import UrlSpec
+
+    path = shutil.which("ffmpeg")
+    if path:
+        return Check("ffmpeg", "ok", path)
+    state: Literal["fail", "note"] = "fail" if _specs(settings, UrlSpec) else "note"
+    return Check("ffmpeg", state, "not installed", "rtsp and http sources need it: apt install ffmpeg")
+
+
+def files(settings: Settings) -> Check:
+    """Check that the configured recordings are there."""
+    from edge.audio.spec import FileSpec
+
+    specs = _specs(settings, FileSpec)
+    if missing := [str(spec.path) for spec in specs if not spec.path.is_file()]:
+        return Check("files", "fail", f"not there: {', '.join(missing)}", "correct the path in sources")
+    return Check("files", "ok", f"{len(specs)} configured")
+
+
+def broker(settings: Settings) -> Check:
+    """Check that the broker lets this node in."""
+    from edge.publish.mqtt import check_broker
+
+    mqtt = settings.mqtt
+    if not mqtt.enabled:
+        return Check("broker", "note", "mqtt.enabled = false")
+    where = f"{mqtt.host}:{mqtt.port}"
+    try:
+        check_broker(mqtt, secret(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
+    except TocsinError as exc:
+        mend = "" if "refused us" in str(exc) else "start one there, correct mqtt.host, or set mqtt.enabled = false"
+        return Check("broker", "fail", str(exc), mend)
+    return Check("broker", "ok", f"{where} lets us in")
+
+
+def state_folder(settings: Settings) -> Check:
+    """Check that history can be written."""
+    folder = folder_of(settings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as exc:
+        return Check("state folder", "fail", f"{folder}: {exc.strerror}", "set storage.path to another folder")
+    return Check("state folder", "ok", str(folder))
+
+
+def disk(settings: Settings) -> Check:
+    """Check free space."""
+    folder = folder_of(settings)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free >> 20
+    if free < settings.storage.min_free_mb:
+        return Check("disk", "fail", f"{free} MiB free", "make room, or lower storage.clips_max_mb")
+    return Check("disk", "ok", f"{free} MiB free")
+
+
+def port(settings: Settings) -> Check:
+    """Check that the web side can listen."""
+    api = settings.api
+    if not api.enabled:
+        return Check("port", "note", "api.enabled = false")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(api.host, api.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as exc:
+        mend = "stop what uses it (perhaps a tocsin that runs), or set api.port"
+        return Check("port", "fail", f"{api.host}:{api.port}: {os.strerror(exc.errno) if exc.errno else exc}", mend)
+    return Check("port", "ok", f"{api.host}:{api.port} is free")
+
+
+def clock(settings: Settings) -> Check:  # noqa: ARG001 - every check takes the settings
+    """Check that the time in the messages can be trusted."""
+    if systemd.clock_synced():
+        return Check("clock", "ok", "synchronised")
+    return Check("clock", "note", "not synchronised, events say so", "timedatectl set-ntp true")
+
+
+def _specs(settings: Settings, kind: type[Spec]) -> list[Spec]:
+    from edge.audio.spec import parse_source
+
+    parsed = (parse_source(source.spec) for source in settings.sources if source.enabled)
+    return [spec for spec in parsed if isinstance(spec, kind)]

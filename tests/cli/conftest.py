@@ -1,0 +1,69 @@
+"""Running `tocsin` as users do, in a home of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from edge.data import street_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+HORN_S = (37.0, 42.0)
+"""Where in the street scene a horn sounds, with a little street before and after."""
+
+
+class Tocsin(Protocol):
+    """Runs the command line to its end."""
+
+    def __call__(
+        self, *arguments: object, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """Return an environment without settings, whose state goes to the test's own folder."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    return {**env, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def tocsin(home: dict[str, str]) -> Tocsin:
+    def run(*arguments: object, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "edge", *map(str, arguments)],
+            env={**home, **(env or {})},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def horn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a few seconds of street with a horn in it."""
+    samples, rate_hz = sf.read(street_path(), dtype="float32")
+    path = tmp_path_factory.mktemp("sound") / "horn.wav"
+    sf.write(path, samples[round(HORN_S[0] * rate_hz) : round(HORN_S[1] * rate_hz)], rate_hz)
+    return path
+
+
+@pytest.fixture
+def silence(tmp_path: Path) -> Path:
+    """Return two seconds of digital silence."""
+    path = tmp_path / "silence.wav"
+    sf.write(path, np.zeros(32_000, np.float32), 16_000)
+    return path

@@ -1,0 +1,211 @@
+"""`config`, `model`, `devices`, `doctor` and `bench`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+
+from edge import cli
+from edge.cli import bench
+from edge.configfile import load_settings
+from edge.settings import Settings
+from tests.support.bundles import write_bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Tocsin
+
+
+def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
+    """A good file is called fine."""
+    path = tmp_path / "tocsin.toml"
+    path.write_text("[node]\nid = 'street-12'\n")
+    assert tocsin("config", "check", "--config", path).stdout == f"{path}: fine\n"
+
+
+def test_config_show_masks_secrets(tocsin: Tocsin, tmp_path: Path) -> None:
+    """Effective values of file and environment, as TOML or JSON, without the password."""
+    path = tmp_path / "tocsin.toml"
+    path.write_text("[mqtt]\npassword = 'sesame'\n")
+    env = {"TOCSIN_MQTT__HOST": "broker.example"}
+    text = tocsin("config", "show", "--config", path, env=env).stdout
+    assert "sesame" not in text
+    assert 'host = "broker.example"' in text
+    values = json.loads(tocsin("config", "show", "--config", path, "--json", env=env).stdout)
+    assert values["mqtt"]["host"] == "broker.example"
+    assert "sesame" not in json.dumps(values)
+
+
+def test_config_schema_accepts_what_is_shown(tocsin: Tocsin) -> None:
+    """The printed schema is one, and the defaults follow it."""
+    schema = json.loads(tocsin("config", "schema").stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(tocsin("config", "show", "--json").stdout), schema)
+
+
+def test_config_example_is_a_configuration(tocsin: Tocsin, tmp_path: Path) -> None:
+    """What it prints can be used as it is."""
+    path = tmp_path / "tocsin.toml"
+    path.write_text(tocsin("config", "example").stdout)
+    assert load_settings(path, environ={}) == Settings()
+
+
+def test_models_from_install_to_rollback(tocsin: Tocsin, tmp_path: Path) -> None:
+    """A bundle is installed, activated, described, verified and put back."""
+    source = write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0")
+    assert "installed harbour@2.0" in tocsin("model", "install", source).stdout
+    assert "harbour@2.0 is active" in tocsin("model", "activate", "harbour").stdout
+    entries = json.loads(tocsin("model", "list", "--json").stdout)
+    assert [(e["id"], e["active"]) for e in entries] == [("harbour", True), ("city", False)]
+    assert "* " in tocsin("model", "list").stdout.splitlines()[1]
+    assert "weights written by hand" in tocsin("model", "info").stdout
+    assert json.loads(tocsin("model", "info", "city", "--json").stdout)["id"] == "city"
+    assert tocsin("model", "verify").stdout.count("fine") == 2
+    assert "back to city" in tocsin("model", "rollback").stdout
+
+
+def test_an_activated_bundle_that_the_configuration_overrides(tocsin: Tocsin, tmp_path: Path) -> None:
+    """The user is told that the configuration goes before."""
+    tocsin("model", "install", write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0"))
+    shipped = json.loads(tocsin("model", "list", "--json").stdout)[-1]["path"]
+    answer = tocsin("model", "activate", "harbour", env={"TOCSIN_MODEL__BUNDLE": shipped})
+    assert answer.returncode == 0
+    assert "goes before" in answer.stderr
+
+
+def test_bad_bundles_are_said_in_a_line(tocsin: Tocsin, tmp_path: Path) -> None:
+    """A wrong sum, an unknown id and a missing path each have their exit code."""
+    broken = write_bundle(tmp_path / "broken")
+    (broken / "golden.npz").write_bytes(b"short")
+    for arguments, code in (
+        (("model", "install", broken), 78),
+        (("model", "verify", broken), 78),
+        (("model", "activate", "nowhere"), 66),
+        (("model", "install", tmp_path / "absent"), 66),
+        (("model", "rollback"), 66),
+    ):
+        answer = tocsin(*arguments)
+        assert answer.returncode == code
+        assert answer.stderr.startswith("tocsin: ")
+        assert answer.stderr.count("\n") == 1
+
+
+def test_classify_falls_back_from_a_bad_bundle(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
+    """The bundle in the configuration is broken: it is said, and the shipped one answers."""
+    broken = write_bundle(tmp_path / "broken")
+    (broken / "model.onnx").write_bytes(b"short")
+    answer = tocsin("classify", "--json", horn, env={"TOCSIN_MODEL__BUNDLE": str(broken)})
+    assert json.loads(answer.stdout)["model"]["id"] == "city"
+    assert "model.onnx is not the file that was exported" in answer.stderr
+    assert "using model city" in answer.stderr
+
+
+def test_devices_without_portaudio_is_69(tocsin: Tocsin, tmp_path: Path) -> None:
+    """Where the library is missing, the line says which package brings it."""
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    answer = tocsin("devices", env={"PYTHONPATH": str(tmp_path)})
+    assert answer.returncode == 69
+    assert "apt install libportaudio2" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+
+
+def test_devices_as_json(tocsin: Tocsin) -> None:
+    """A list of records, also where there is no microphone."""
+    answer = tocsin("devices", "--json")
+    assert answer.returncode == 0
+    assert isinstance(json.loads(answer.stdout), list)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_doctor_with_nothing_attached(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
+    """No PortAudio, no broker, no ffmpeg: each is named with its mend, and the exit code is 1."""
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    env = {"PYTHONPATH": str(tmp_path), "PATH": str(tmp_path), "TOCSIN_MQTT__PORT": str(free_port)}
+    answer = tocsin("doctor", env=env)
+    assert answer.returncode == 1
+    failed = {line.split()[1]: line for line in answer.stdout.splitlines() if line.startswith("fail")}
+    assert "apt install libportaudio2" in failed["microphones"]
+    assert "mqtt.enabled = false" in failed["broker"]
+    assert "apt install ffmpeg" in answer.stdout
+
+
+def test_doctor_where_all_is_well(tocsin: Tocsin, horn: Path, tmp_path: Path, free_port: int) -> None:
+    """With what is configured in place nothing fails, and the JSON says so."""
+    path = tmp_path / "tocsin.toml"
+    path.write_text(
+        f"[mqtt]\nenabled = false\n[api]\nport = {free_port}\n[[sources]]\nname = 'a'\nspec = 'file:{horn}'\n"
+    )
+    answer = tocsin("doctor", "--config", path, "--json")
+    result = json.loads(answer.stdout)
+    assert [check for check in result["checks"] if check["state"] == "fail"] == []
+    assert (answer.returncode, result["ok"]) == (0, True)
+    assert "golden recording reproduced" in next(c["found"] for c in result["checks"] if c["name"] == "model")
+
+
+def test_doctor_names_what_is_configured_and_missing(tocsin: Tocsin, tmp_path: Path) -> None:
+    """A port in use, a missing recording, a folder that cannot be made and a bad file are all found."""
+    (tmp_path / "blocked").write_text("a file where a folder should be")
+    path = tmp_path / "tocsin.toml"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        path.write_text(
+            f"[mqtt]\nenabled = false\n[api]\nport = {taken.getsockname()[1]}\n"
+            f"[storage]\npath = '{tmp_path}/blocked/state'\n[[sources]]\nspec = 'file:/nowhere.wav'\n"
+        )
+        checks = json.loads(tocsin("doctor", "--config", path, "--json").stdout)["checks"]
+    failed = {check["name"]: check for check in checks if check["state"] == "fail"}
+    assert set(failed) == {"files", "port", "state folder"}
+    assert all(check["mend"] for check in failed.values())
+    path.write_text("[mqtt]\nhots = 1")
+    answer = tocsin("doctor", "--config", path)
+    assert answer.returncode == 1
+    assert "did you mean 'host'" in answer.stdout
+
+
+@pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
+def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
+    """A broker that lets us in is fine, one that does not like the password is named with the mend."""
+    passwords = tmp_path / "passwd"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "node", "sesame"], check=True, capture_output=True)
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(f"listener {free_port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nuser root\n")
+    env = {"TOCSIN_MQTT__PORT": str(free_port), "TOCSIN_MQTT__USERNAME": "node"}
+    with subprocess.Popen(["mosquitto", "-c", str(config), "-v"], stderr=subprocess.PIPE, text=True) as broker:
+        try:
+            assert broker.stderr
+            assert any("running" in line for line in broker.stderr), "mosquitto did not start"
+            states = []
+            for password in ("sesame", "open"):
+                answer = tocsin("doctor", "--json", env={**env, "TOCSIN_MQTT__PASSWORD": password})
+                states.append(next(c for c in json.loads(answer.stdout)["checks"] if c["name"] == "broker"))
+        finally:
+            broker.terminate()
+    assert [check["state"] for check in states] == ["ok", "fail"]
+    assert "mqtt.password_file" in states[1]["found"]
+
+
+def test_bench_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Every figure is there and positive."""
+    monkeypatch.setattr(bench, "_SPEND_S", 0.05)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert cli.main(["bench", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert [row["batch"] for row in figures["inference"]] == [1, 8, 32, 64]
+    assert all(row["ms_per_window"] > 0 and row["windows_per_s"] > 0 for row in figures["inference"])
+    assert all(figures[name] > 0 for name in ("frontend_ms_per_s", "realtime_factor", "rss_mb", "load_s"))
+    assert cli.main(["bench"]) == 0
+    assert "times real time" in capsys.readouterr().out

@@ -1,0 +1,143 @@
+"""`classify` and `replay` through the real command, with the bundle that ships."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from edge.data import street_path
+from edge.publish.payload import event_schema
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Tocsin
+
+STREET_TRUTH = Path(__file__).parents[1] / "data" / "street.json"
+SLACK_S = 1.0
+
+
+def test_classify_as_json(tocsin: Tocsin, horn: Path) -> None:
+    """One object a line with the path and what POST /classify answers, labels best first."""
+    answer = tocsin("classify", "--json", horn)
+    assert answer.returncode == 0
+    (line,) = answer.stdout.splitlines()
+    result = json.loads(line)
+    assert set(result) == {"path", "model", "duration_s", "sample_rate", "labels", "events", "timing_ms"}
+    assert result["path"] == str(horn)
+    assert result["sample_rate"] == 32_000
+    scores = [entry["score"] for entry in result["labels"]]
+    assert scores == sorted(scores, reverse=True)
+    assert "horn" in {event["label"] for event in result["events"]}
+
+
+def test_classify_options(tocsin: Tocsin, horn: Path) -> None:
+    """--top-k limits the labels, --hop sets the step, and a hop that makes no sense is wrong usage."""
+    answer = tocsin("classify", "--json", "--top-k", "2", "--hop", "0.5", horn)
+    assert len(json.loads(answer.stdout)["labels"]) == 2
+    answer = tocsin("classify", "--hop", "60", horn)
+    assert answer.returncode == 64
+    assert "hop" in answer.stderr
+
+
+def test_classify_as_table(tocsin: Tocsin, horn: Path) -> None:
+    """A line a file, the same in a pipe as on a terminal."""
+    head, line = tocsin("classify", horn).stdout.splitlines()
+    assert head.split() == ["file", "seconds", "labels", "events"]
+    assert line.startswith(str(horn))
+    assert "horn 2.5-" in line
+
+
+def test_bad_files_do_not_stop_the_others(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
+    """Each is said in one line, the good ones are answered, and the exit code tells of the trouble."""
+    (tmp_path / "notes.wav").write_text("no sound")
+    answer = tocsin("classify", "--json", tmp_path / "absent.wav", horn, tmp_path / "notes.wav")
+    assert [json.loads(line)["path"] for line in answer.stdout.splitlines()] == [str(horn)]
+    assert [line.partition(":")[0] for line in answer.stderr.splitlines()] == ["tocsin", "tocsin"]
+    assert answer.returncode == 65
+    assert tocsin("classify", tmp_path / "absent.wav").returncode == 66
+
+
+def test_folders_are_searched(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
+    """Recordings below a folder are found in order, other files are passed over."""
+    folder = tmp_path / "clips"
+    (folder / "b").mkdir(parents=True)
+    shutil.copy(horn, folder / "b" / "two.WAV")
+    shutil.copy(horn, folder / "a.wav")
+    (folder / "notes.txt").write_text("no sound")
+    answer = tocsin("classify", "--json", "--top-k", "1", folder)
+    assert [json.loads(line)["path"] for line in answer.stdout.splitlines()] == [
+        str(folder / "a.wav"),
+        str(folder / "b" / "two.WAV"),
+    ]
+
+
+def essence(line: str) -> dict[str, Any]:
+    """Return an event without what differs from run to run: ids and wall times."""
+    event = json.loads(line)
+    for name in ("id", "time", "recordedtime"):
+        del event[name]
+    for name in ("event_id", "onset_time", "end_time"):
+        del event["data"][name]
+    return event
+
+
+def test_replay_is_the_same_at_every_speed(tocsin: Tocsin, horn: Path) -> None:
+    """As fast as it goes and at eight times real time, the events are the same."""
+    fast, slow = (tocsin("replay", horn, "--speed", speed) for speed in ("max", "8"))
+    assert fast.returncode == slow.returncode == 0
+    assert fast.stdout.count("\n") >= 2
+    assert [essence(line) for line in fast.stdout.splitlines()] == [essence(line) for line in slow.stdout.splitlines()]
+
+
+def test_replay_prints_cloud_events(tocsin: Tocsin, horn: Path) -> None:
+    """Each line follows the published schema and says where in the file the sound is."""
+    answer = tocsin("replay", horn, "--source-name", "corner")
+    events = [json.loads(line) for line in answer.stdout.splitlines()]
+    start = events[0]
+    end = next(event for event in events if event["data"]["phase"] == "end")
+    for event in events:
+        jsonschema.validate(event, event_schema())
+    assert start["source"].endswith(":corner")
+    assert (start["subject"], start["type"]) == ("horn", "io.tocsin.sound.start.v1")
+    assert start["data"]["onset_s"] == pytest.approx(2.5, abs=0.2)
+    assert end["data"]["end_s"] > start["data"]["onset_s"]
+
+
+def test_replay_of_nothing(tocsin: Tocsin, silence: Path, tmp_path: Path) -> None:
+    """Silence has no events; a missing file is 66 and a text file 65."""
+    answer = tocsin("replay", silence)
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert tocsin("replay", tmp_path / "absent.wav").returncode == 66
+    (tmp_path / "notes.wav").write_text("no sound")
+    assert tocsin("replay", tmp_path / "notes.wav").returncode == 65
+
+
+def test_replay_writes_each_event_at_once(home: dict[str, str], horn: Path) -> None:
+    """Who reads the pipe has an event before the recording is over."""
+    command = [sys.executable, "-m", "edge", "replay", str(horn), "--speed", "1"]
+    with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert json.loads(process.stdout.readline())["subject"] == "horn"
+        assert process.poll() is None
+        process.terminate()
+
+
+def test_street_scene_is_heard(tocsin: Tocsin) -> None:
+    """Every event of the scene is reported within its span, and at most one that is not there."""
+    truth = json.loads(STREET_TRUTH.read_text(encoding="utf-8"))["events"]
+    events = [json.loads(line) for line in tocsin("replay", street_path()).stdout.splitlines()]
+    onsets = [(e["subject"], e["data"]["onset_s"]) for e in events if e["data"]["phase"] == "start"]
+
+    def within(span: dict[str, Any], label: str, onset_s: float) -> bool:
+        return label == span["label"] and span["onset_s"] - SLACK_S <= onset_s <= span["end_s"] + SLACK_S
+
+    missed = [span for span in truth if not any(within(span, *onset) for onset in onsets)]
+    false = [onset for onset in onsets if not any(within(span, *onset) for span in truth)]
+    assert not missed
+    assert len(false) <= 1

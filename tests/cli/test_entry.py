@@ -1,0 +1,158 @@
+"""The door: how fast it opens, what it loads, and how errors leave through it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+import edge
+from edge import cli
+from edge.cli import app
+from edge.errors import StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Tocsin
+
+COMMANDS = ("run", "demo", "classify", "replay", "listen", "devices", "doctor", "bench", "config", "model")
+
+
+def test_help_is_quick(tocsin: Tocsin) -> None:
+    """It answers within 0.3 s; the best of three, as the machine may be busy."""
+
+    def seconds() -> float:
+        begin = time.perf_counter()
+        assert tocsin("--help").returncode == 0
+        return time.perf_counter() - begin
+
+    assert min(seconds() for _ in range(3)) < 0.3
+
+
+def test_help_loads_nothing_heavy(home: dict[str, str]) -> None:
+    """No network, sound, array, validation or web library is imported for it."""
+    command = [sys.executable, "-X", "importtime", "-m", "edge", "--help"]
+    answer = subprocess.run(command, env=home, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & {"onnxruntime", "sounddevice", "numpy", "pydantic", "fastapi", "rich", "paho", "soundfile"}
+
+
+def test_help_names_every_command(tocsin: Tocsin) -> None:
+    """All of them stand there, and each has a help of its own."""
+    answer = tocsin("--help").stdout
+    assert all(f"  {command} " in answer for command in COMMANDS)
+    assert "Usage: tocsin replay" in tocsin("replay", "-h").stdout
+
+
+def test_version(tocsin: Tocsin) -> None:
+    """It says which version this is."""
+    assert tocsin("--version").stdout == f"tocsin {edge.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("bogus",),
+        ("--bogus",),
+        ("classify",),
+        ("classify", "a.wav", "--top-k", "0"),
+        ("classify", "a.wav", "--top-k", "many"),
+        ("replay", "a.wav", "--speed", "fast"),
+        ("replay", "a.wav", "--speed", "-1"),
+        ("run", "--source", "tape:1"),
+        ("run", "--source", "a=mic", "--source", "a=udp://:5005"),
+        ("config", "bogus"),
+        ("model", "info", "a", "b"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_64(tocsin: Tocsin, arguments: tuple[str, ...]) -> None:
+    """One line on standard error, nothing on standard output."""
+    answer = tocsin(*arguments)
+    assert answer.returncode == 64
+    assert answer.stdout == ""
+    assert "Traceback" not in answer.stderr
+    if arguments:
+        assert answer.stderr.startswith("tocsin: ")
+        assert answer.stderr.count("\n") == 1
+
+
+def test_a_foreseen_error_is_one_line_with_its_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message of the error and its exit code; with --debug the error itself."""
+
+    def fail() -> None:
+        msg = "the disk is full"
+        raise StorageError(msg)
+
+    monkeypatch.setattr(app, "app", command(fail))
+    assert cli.main([]) == 74
+    assert capsys.readouterr().err == "tocsin: the disk is full\n"
+    with pytest.raises(StorageError):
+        cli.main(["--debug"])
+
+
+def test_an_unforeseen_error_is_70(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A fault of our own is one line too, and says how to see more."""
+
+    def fail() -> None:
+        msg = "two\nlines"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(app, "app", command(fail))
+    assert cli.main([]) == 70
+    said = capsys.readouterr().err
+    assert said.startswith("tocsin: internal error: RuntimeError: two lines (")
+    assert "--debug" in said
+    with pytest.raises(RuntimeError):
+        cli.main(["--debug"])
+
+
+def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An interrupted command says nothing and returns what a shell expects."""
+
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "app", command(fail))
+    assert cli.main([]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def command(function: object) -> typer.Typer:
+    single = typer.Typer()
+    single.command()(function)  # type: ignore[type-var]
+    return single
+
+
+def test_a_reader_that_leaves_is_no_error(home: dict[str, str]) -> None:
+    """`tocsin config schema | head` ends without a complaint."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "edge", "config", "schema"], env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 141
+
+
+@pytest.mark.parametrize("text", ["[mqtt]\nhots = 'a'", "[mqtt", None])
+def test_bad_configuration_is_78(tocsin: Tocsin, tmp_path: Path, text: str | None) -> None:
+    """Every command that reads it ends with one line that names the file."""
+    path = tmp_path / "tocsin.toml"
+    if text is not None:
+        path.write_text(text)
+    for words in (("run",), ("demo", "--once"), ("config", "check"), ("classify", "x.wav"), ("model", "list")):
+        answer = tocsin(*words, "--config", path)
+        assert answer.returncode == 78
+        assert answer.stderr.startswith(f"tocsin: {path}")
+        assert answer.stderr.count("\n") == 1

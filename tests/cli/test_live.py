@@ -1,0 +1,148 @@
+"""`run`, `demo` and `listen`: the service from the command line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge import cli
+from edge.cli import live
+from edge.cli.common import log_as, sources_of
+from edge.errors import UsageError
+from edge.settings import Logging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.conftest import Tocsin
+
+
+@pytest.fixture
+def _own_node(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give this process a home of its own and a free port, and its log back in the end."""
+    for name, value in home.items():
+        monkeypatch.setenv(name, value)
+    for name in [name for name in os.environ if name.startswith("TOCSIN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TOCSIN_API__PORT", "0")
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.usefixtures("_own_node")
+def test_demo_once(
+    horn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It plays the scene in real time, prints each event with its moment, keeps them, and ends with 0."""
+    monkeypatch.setattr(live, "street_path", lambda: horn)
+    assert cli.main(["demo", "--once"]) == 0
+    captured = capsys.readouterr()
+    lines = [line.split() for line in captured.out.splitlines() if " begins " in line or " ends " in line]
+    assert [(words[2], words[3]) for words in lines] == [("horn", "begins"), ("horn", "ends")]
+    assert float(lines[0][0]) == pytest.approx(2.5, abs=0.3)
+    assert "no broker" in captured.err
+    assert "dashboard and API on http://127.0.0.1:" in captured.err
+    assert (tmp_path / "state" / "tocsin" / "demo" / "tocsin.db").exists()
+
+
+@pytest.mark.usefixtures("_own_node")
+def test_listen_in_a_pipe(horn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints the events, a line each, ends with its sources, and leaves nothing behind."""
+    assert cli.main(["listen", "--source", f"corner=file:{horn}?speed=4"]) == 0
+    words = [line.split()[1:4] for line in capsys.readouterr().out.splitlines()]
+    assert ["corner", "horn", "start"] in words
+    assert not (tmp_path / "state").exists()
+
+
+def test_listen_on_a_terminal(home: dict[str, str], horn: Path) -> None:
+    """The view is drawn in place, with level and scores."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "edge", "listen", "--source", f"file:{horn}"]
+    with subprocess.Popen(command, env={**home, "TERM": "xterm"}, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        drawn = b""
+        try:
+            while part := os.read(ours, 4096):
+                drawn += part
+        except OSError:  # how a terminal says that the other side is gone
+            os.close(ours)
+    assert process.returncode == 0
+    assert b"level" in drawn
+    assert b"dB" in drawn
+    assert "█".encode() in drawn
+    assert b"horn" in drawn
+
+
+def test_run_until_told_to_stop(home: dict[str, str], horn: Path) -> None:
+    """It serves what --source names, and SIGTERM ends it with 0."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {**home, "TOCSIN_API__PORT": str(port), "TOCSIN_MQTT__ENABLED": "false", "TOCSIN_LOGGING__FORMAT": "json"}
+    command = [sys.executable, "-m", "edge", "run", "--source", f"corner=file:{horn}?loop=1"]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        lines = (json.loads(line) for line in process.stderr)
+        assert any("dashboard and API" in line["message"] for line in lines)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/sources", timeout=5) as answer:
+            assert "corner" in answer.read().decode()
+        process.send_signal(signal.SIGTERM)
+        assert all(line["level"] == "info" for line in lines)
+        assert process.wait(10) == 0
+
+
+def test_run_where_the_port_is_taken_is_69(tocsin: Tocsin, horn: Path) -> None:
+    """One line says which port, and what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env = {"TOCSIN_API__PORT": str(taken.getsockname()[1]), "TOCSIN_MQTT__ENABLED": "false"}
+        answer = tocsin("run", "--source", f"file:{horn}", env=env)
+    assert answer.returncode == 69
+    assert answer.stderr.splitlines()[-1].startswith("tocsin: ")
+    assert "api.port" in answer.stderr
+
+
+def test_names_of_sources() -> None:
+    """A source is called as said, else by its kind, with a number where there are several."""
+    sources = sources_of(["mic", "door=mic:usb-1.2", "udp://:5005", "udp://:5006", "file:a=b.wav"])
+    assert [source.name for source in sources] == ["mic", "door", "udp", "udp-2", "file"]
+    with pytest.raises(UsageError, match="two sources are called a"):
+        sources_of(["a=mic", "a=udp://:1"])
+
+
+@pytest.mark.usefixtures("_own_node")
+def test_log_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text has a time unless the journal adds one; JSON is one object a line, exceptions included."""
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    log = logging.getLogger("tocsin.test")
+    log_as(Logging(level="info"))
+    log.info("hello %s", "street")
+    log.debug("unheard")
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    log_as(Logging(level="warning"))
+    log.warning("hello")
+    log_as(Logging(format="json"))
+    try:
+        1 / 0  # noqa: B018 - any exception will do
+    except ZeroDivisionError:
+        log.exception("oh")
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first.endswith(" INFO tocsin.test: hello street")
+    assert first[:2] == "20"
+    assert second == "WARNING tocsin.test: hello"
+    record = json.loads(third)
+    assert (record["level"], record["logger"], record["message"]) == ("error", "tocsin.test", "oh")
+    assert "ZeroDivisionError" in record["exception"]

@@ -1,0 +1,203 @@
+"""The configuration: file, environment, secrets, and one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from edge import configfile
+from edge.configfile import load_settings, masked, secret, state_dir
+from edge.configtext import json_schema, to_toml
+from edge.errors import ConfigError, Forbidden
+from edge.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tocsin.toml"
+
+
+@pytest.fixture(autouse=True)
+def _no_system_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configfile, "DEFAULT_PATH", tmp_path / "absent.toml")
+
+
+def test_an_empty_file_is_every_default(file: Path) -> None:
+    """Nothing needs to be said."""
+    file.write_text("")
+    assert load_settings(file, environ={}) == load_settings(None, environ={}) == Settings()
+
+
+def test_the_system_file_is_read_where_there_is_one(tmp_path: Path) -> None:
+    """Without --config the file below /etc counts."""
+    (tmp_path / "absent.toml").write_text("[node]\nid = 'street-12'")
+    assert load_settings(None, environ={}).node.id == "street-12"
+
+
+def test_the_environment_goes_before_the_file(file: Path) -> None:
+    """A variable overrides one value and leaves its neighbours."""
+    file.write_text("[mqtt]\nhost = 'a'\nport = 1\n[detection.classes.siren]\non = 0.5\n")
+    environ = {
+        "TOCSIN_MQTT__PORT": "2",
+        "TOCSIN_DETECTION__CLASSES__SIREN__OFF": "0.25",
+        "TOCSIN_API__ENABLED": "false",
+        "TOCSIN_MQTT__PASSWORD": "0123",
+        "TOCSIN_SOURCES": '[{"name": "door", "spec": "udp://:5005"}]',
+        "TOCSIN_DATA": "/recordings",
+        "PATH": "/bin",
+    }
+    settings = load_settings(file, environ=environ)
+    assert (settings.mqtt.host, settings.mqtt.port, settings.api.enabled) == ("a", 2, False)
+    assert settings.mqtt.password == SecretStr("0123")
+    assert (settings.detection.classes["siren"].on, settings.detection.classes["siren"].off) == (0.5, 0.25)
+    assert [source.name for source in settings.sources] == ["door"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[detection.classes.siren]\nonn = 0.5", 2, "unknown key 'detection.classes.siren.onn'; did you mean 'on'?"),
+        ("\n[mqt]\nport = 1", 2, "unknown key 'mqt'; did you mean 'mqtt'?"),
+        ("mqtt.prot = 1", 1, "unknown key 'mqtt.prot'; did you mean 'port'?"),
+        ("[node]\nzzz = 1", 2, "known are id, location"),
+        ("[mqtt]\n\nport = 99999", 3, "mqtt.port: input should be less than or equal to 65535, got 99999"),
+        ("[mqtt]\nport = 'x'", 2, "mqtt.port: input should be a valid integer"),
+        ("mqtt = 3", 1, "mqtt: "),
+        ("[mqtt]\npassword = 3", 2, "mqtt.password: input should be a valid string"),
+        ("[[sources]]\nname = 'a'\n\n[[sources]]\nname = 'B C'", 5, "sources.1.name"),
+        ("[[sources]]\nspec = 'mic'\n[[sources]]\nspec = 'file:a'", 1, "two sources are called mic"),
+        ("[[sources]]\nspec = 'tape:1'", 2, "sources.0.spec: source 'tape:1'"),
+        ("[detection]\non = 0.2\noff = 0.4", 1, "off (0.4) must not be above on (0.2)"),
+        ("[mqtt\nport = 1", 1, "not TOML"),
+        ("[mqtt]\nport = 1\nport = 2", 3, "not TOML"),
+        ('[mqtt]\nhost = "', 2, "not TOML"),
+    ],
+)
+def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+    """The message names file, line and key, fits on a line and says what was expected."""
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ={})
+    message = str(caught.value)
+    assert message.startswith(f"{file}:{line}: ")
+    assert words in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TOCSIN_MQTT__HOTS", "x", "did you mean 'TOCSIN_MQTT__HOST'?"),
+        ("TOCSIN_MQTT_PORT", "1", "no such setting"),
+        ("TOCSIN_MQTT__PORT", "x", "mqtt.port: input should be a valid integer"),
+        ("TOCSIN_MQTT", "x", "TOCSIN_MQTT__ENABLED"),
+        ("TOCSIN_SOURCES", "mic", "must be JSON"),
+        ("TOCSIN_SOURCES", '[{"spec": "tape:1"}]', "sources.0.spec"),
+        ("TOCSIN_DETECTION__CLASSES__SIREN__ONN", "1", "did you mean 'TOCSIN_DETECTION__CLASSES__SIREN__ON'?"),
+    ],
+)
+def test_a_wrong_variable_is_said_by_its_name(name: str, value: str, words: str) -> None:
+    """The message begins with the variable and helps like that of a file."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(None, environ={name: value})
+    assert str(caught.value).startswith(f"{name}: ")
+    assert words in str(caught.value)
+
+
+def test_a_value_where_the_environment_wants_a_section(file: Path) -> None:
+    """File and environment that cannot both be right are an error, not a traceback."""
+    file.write_text("mqtt = 3")
+    with pytest.raises(ConfigError, match="TOCSIN_MQTT__PORT"):
+        load_settings(file, environ={"TOCSIN_MQTT__PORT": "1"})
+
+
+def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing file, a folder, bytes that are no text, and a forbidden file each have their word."""
+    with pytest.raises(ConfigError, match="no such file"):
+        load_settings(tmp_path / "nowhere.toml", environ={})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(tmp_path, environ={})
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_settings(tmp_path / "binary.toml", environ={})
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    with pytest.raises(Forbidden, match="not allowed"):
+        load_settings(tmp_path / "binary.toml", environ={})
+
+
+def test_a_secret_comes_from_value_file_or_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In that order; without any of them there is none."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert secret(None, None, "mqtt_password") is None
+    (tmp_path / "mqtt_password").write_text("credential\n")
+    (tmp_path / "file").write_text("file\nsecond line\n")
+    assert secret(None, None, "mqtt_password") == "credential"
+    assert secret(None, tmp_path / "file", "mqtt_password") == "file"
+    assert secret(SecretStr("value"), tmp_path / "file", "mqtt_password") == "value"
+    with pytest.raises(ConfigError, match="no such file"):
+        secret(None, tmp_path / "absent", "mqtt_password")
+
+
+def test_masked_values_hold_no_secret(file: Path) -> None:
+    """Passwords, tokens and the users in addresses are hidden; the rest is JSON."""
+    file.write_text(
+        "[mqtt]\npassword = 'sesame1'\n[api]\ntoken = 'sesame2'\n[[sources]]\nspec = 'rtsp://bob:sesame3@camera/1'\n"
+    )
+    text = json.dumps(masked(load_settings(file, environ={})))
+    assert "sesame" not in text
+    assert "camera/1" in text
+
+
+def test_effective_values_as_toml_read_back_the_same(file: Path) -> None:
+    """What `config show` prints is a configuration that means the same."""
+    file.write_text(
+        "[detection.classes.horn]\non = 0.9\n[[sources]]\nname = 'a'\n[[sources]]\nname = 'b'\nenabled = false\n"
+    )
+    settings = load_settings(file, environ={})
+    file.write_text(to_toml(masked(settings)))
+    assert load_settings(file, environ={}) == settings
+
+
+@given(st.text(max_size=40))
+def test_any_text_survives_as_toml(text: str) -> None:
+    """Quotes, line ends and letters of any script are escaped as TOML wants them."""
+    values = {"node": {"location": text}, "classes": {text: {"on": 0.5}}}
+    assert configfile.tomllib.loads(to_toml(values)) == values
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/tocsin:/other", "HOME": "/h"}, "/var/lib/tocsin"),
+        ({"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/x/tocsin"),
+        ({"HOME": "/h"}, "/h/.local/state/tocsin"),
+    ],
+)
+def test_state_folder(environ: dict[str, str], expected: str) -> None:
+    """It is systemd's, else the user's."""
+    assert str(state_dir(Settings(), environ=environ)) == expected
+
+
+def test_state_folder_as_configured(tmp_path: Path) -> None:
+    """storage.path goes before everything."""
+    settings = load_settings(None, environ={"TOCSIN_STORAGE__PATH": str(tmp_path)})
+    assert state_dir(settings, environ={"STATE_DIRECTORY": "/var/lib/tocsin"}) == tmp_path
+
+
+def test_schema_describes_every_section() -> None:
+    """The JSON Schema has each section and refuses unknown keys."""
+    schema = json_schema()
+    assert set(schema["properties"]) == set(Settings.model_fields)
+    assert schema["additionalProperties"] is False

@@ -1,0 +1,132 @@
+"""The files that put the service on a machine."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.configfile import load_settings
+from edge.configtext import example
+from edge.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNIT = DEPLOY / "tocsin.service"
+EXPOSURE_MAX = 2.0
+
+
+@pytest.fixture
+def unit() -> configparser.RawConfigParser:
+    """Return the parsed unit."""
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[method-assign,assignment]
+    parser.read(UNIT)
+    return parser
+
+
+def test_example_configuration_is_the_generated_one() -> None:
+    """deploy/tocsin.toml is what `tocsin config example` prints."""
+    assert (DEPLOY / "tocsin.toml").read_text(encoding="utf-8").rstrip() == example().rstrip()
+
+
+def test_example_configuration_is_valid_and_says_the_defaults() -> None:
+    """As shipped, with everything commented out, it changes nothing."""
+    assert load_settings(DEPLOY / "tocsin.toml", environ={}) == Settings()
+
+
+def test_every_line_of_the_example_can_be_uncommented(tmp_path: Path) -> None:
+    """Each commented setting is valid TOML with a valid value, and every setting there is has its line."""
+    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE)
+    (tmp_path / "all.toml").write_text(live, encoding="utf-8")
+    settings = load_settings(tmp_path / "all.toml", environ={})
+    assert not list(_unset(settings.model_dump()))
+
+
+def _unset(values: dict[str, object], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if value is None:
+            yield prefix + name
+        elif isinstance(value, dict):
+            yield from _unset(value, f"{prefix}{name}.")
+
+
+def test_unit_speaks_the_protocol_of_the_service(unit: configparser.RawConfigParser) -> None:
+    """It waits for READY, has a watchdog, reloads by SIGHUP and may keep state and open sound devices."""
+    service = unit["Service"]
+    assert service["Type"] == "notify"
+    assert service["WatchdogSec"].endswith("s")
+    assert "-HUP" in service["ExecReload"]
+    assert service["StateDirectory"] == "tocsin"
+    assert "audio" in service["SupplementaryGroups"]
+    assert service["DeviceAllow"] == "char-alsa rw"
+    assert service["ExecStart"].split()[1:] == ["run", "--config", "/etc/tocsin/tocsin.toml"]
+
+
+def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> None:
+    """Callbacks are made at run time and devices lie in /dev/snd, so two hardenings must stay out."""
+    assert "MemoryDenyWriteExecute" not in unit["Service"]
+    assert "PrivateDevices" not in unit["Service"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (apt install systemd)")
+def test_unit_is_hardened() -> None:
+    """The exposure that systemd finds is 2.0 or less."""
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
+    found = re.search(r"exposure level for tocsin\.service: (\d+\.\d+)", answer.stdout)
+    assert found
+    assert float(found.group(1)) <= EXPOSURE_MAX
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (apt install systemd)")
+def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
+    """Every line is known to systemd, of the drop-in for Jetson too."""
+    program = tmp_path / "tocsin"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    text = UNIT.read_text(encoding="utf-8").replace("/opt/tocsin/bin/tocsin", str(program))
+    unit = tmp_path / "tocsin.service"
+    unit.write_text(text, encoding="utf-8")
+    folder = tmp_path / "tocsin.service.d"
+    folder.mkdir()
+    shutil.copy(DEPLOY / "jetson.conf", folder)
+    answer = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert "tocsin" not in answer.stderr
+
+
+@pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
+def test_broker_takes_its_example(tmp_path: Path, free_port: int) -> None:
+    """Mosquitto starts with the example, and lets in who has the password alone."""
+    import paho.mqtt.client as paho
+
+    passwords = tmp_path / "passwd"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "street-12", "secret"], check=True, capture_output=True)
+    passwords.chmod(0o644)
+    text = (DEPLOY / "mosquitto.conf").read_text(encoding="utf-8")
+    text = text.replace("/etc/mosquitto/passwd\n", f"{passwords}\n", 3).replace("1883 127", f"{free_port} 127")
+    text = re.sub(r"^persistence_location .*$", f"persistence_location {tmp_path}/", text, flags=re.MULTILINE)
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(text + "\nuser root\n", encoding="utf-8")
+    with subprocess.Popen(["mosquitto", "-c", str(config), "-v"], stderr=subprocess.PIPE, text=True) as broker:
+        try:
+            assert broker.stderr
+            assert any("running" in line for line in broker.stderr), "mosquitto did not start"
+            codes = []
+            for password in ("secret", "wrong"):
+                client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+                client.username_pw_set("street-12", password)
+                client.on_connect = lambda c, _d, _f, reason, _p: (codes.append(reason.is_failure), c.disconnect())
+                client.connect("127.0.0.1", free_port)
+                client.loop_forever()
+            assert codes == [False, True]
+        finally:
+            broker.terminate()

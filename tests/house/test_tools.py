@@ -1,0 +1,33 @@
+"""What the tools say about the whole checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "--no-fix"],
+        ["ruff", "format", "--check"],
+        ["mypy"],
+        ["lint-imports", "--no-logo"],
+    ],
+    ids=" ".join,
+)
+def test_tool_is_content(command: list[str]) -> None:
+    """Style, form, types and the directions of imports are as pyproject.toml wants them."""
+    path = os.pathsep.join((str(BIN), os.environ.get("PATH", "")))
+    answer = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr

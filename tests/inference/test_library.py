@@ -1,0 +1,235 @@
+"""The bundles on a device: taken in only when whole, chosen in a clear order, never taken from a trap."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.errors import BundleError, Forbidden, InputMissing, StorageError
+from edge.inference import unpack as unpacking
+from edge.inference.library import Library
+from edge.inference.load import load_classifier
+from tests.support.bundles import change_manifest, write_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """Return a library with one shipped bundle, `city`, and nothing installed."""
+    write_bundle(tmp_path / "shipped" / "city", bundle_id="city", version="0.1")
+    return Library(tmp_path / "state", tmp_path / "shipped")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0")
+
+
+def as_folder(bundle: Path) -> Path:
+    return bundle
+
+
+def as_zip(bundle: Path) -> Path:
+    return Path(shutil.make_archive(str(bundle), "zip", bundle))
+
+
+def as_tar(bundle: Path) -> Path:
+    return Path(shutil.make_archive(str(bundle), "gztar", bundle.parent, bundle.name))
+
+
+@pytest.mark.parametrize("pack", [as_folder, as_zip, as_tar])
+def test_install_takes_folders_and_archives(library: Library, fresh: Path, pack: Callable[[Path], Path]) -> None:
+    """Each gives the same installed bundle, which is listed and not yet in use."""
+    target = library.install(pack(fresh))
+    assert target.name == "harbour@2.0"
+    assert [(e["id"], e["active"], e["problem"]) for e in library.entries()] == [
+        ("harbour", False, ""),
+        ("city", True, ""),
+    ]
+    assert library.install(fresh) == target
+
+
+def test_a_bad_bundle_leaves_no_trace(library: Library, fresh: Path, tmp_path: Path) -> None:
+    """What does not pass its checks is neither installed nor left lying about."""
+    (fresh / "model.onnx").write_bytes(b"not a network")
+    with pytest.raises(BundleError, match="sha256"):
+        library.install(fresh)
+    assert list((tmp_path / "state" / "models").iterdir()) == []
+
+
+def test_the_same_name_for_another_network_is_refused(library: Library, fresh: Path, tmp_path: Path) -> None:
+    """A version stands for one network for ever."""
+    library.install(fresh)
+    other = write_bundle(tmp_path / "other", bundle_id="harbour", version="2.0", labels=("background", "siren"))
+    with pytest.raises(BundleError, match="another version"):
+        library.install(other)
+
+
+@pytest.mark.parametrize("name", ["../evil", ".hidden", "a/b", ""])
+def test_an_id_cannot_lead_elsewhere(library: Library, fresh: Path, name: str) -> None:
+    """An id that is no plain name is refused."""
+    change_manifest(fresh, id=name)
+    with pytest.raises(BundleError):
+        library.install(fresh)
+
+
+def test_activate_and_roll_back(library: Library, fresh: Path) -> None:
+    """The activated bundle goes first, the one before comes after it, and going back swaps them."""
+    target = library.install(fresh)
+    shipped = library.find("city")
+    assert library.resolve("city") == [shipped]
+    assert library.activate("harbour") == target
+    assert library.resolve("city") == [target, shipped]
+    assert library.rollback() == shipped
+    assert library.resolve("city")[0] == shipped
+    assert library.rollback() == target
+
+
+def test_the_newest_version_counts_where_none_is_said(library: Library, tmp_path: Path) -> None:
+    """Versions are compared as numbers."""
+    for version in ("1.9", "1.10", "1.2"):
+        library.install(write_bundle(tmp_path / version, bundle_id="harbour", version=version))
+    assert library.find("harbour").name == "harbour@1.10"
+    assert library.find("harbour@1.2").name == "harbour@1.2"
+
+
+def test_a_wish_in_the_configuration_goes_first(library: Library, fresh: Path, tmp_path: Path) -> None:
+    """A path or an id other than the default precedes what was activated; everything else follows as fallback."""
+    target = library.install(fresh)
+    other = write_bundle(tmp_path / "other", bundle_id="other", version="1")
+    library.activate("harbour")
+    shipped = library.find("city")
+    assert library.resolve(str(other)) == [other, target, shipped]
+    assert library.resolve("harbour") == [target, shipped]
+    missing, *rest = library.resolve("nowhere")
+    assert not missing.exists()
+    assert rest == [target, shipped]
+
+
+def test_a_bundle_gone_bad_is_replaced_by_the_one_before(library: Library, fresh: Path, tmp_path: Path) -> None:
+    """A truncated network never stops a node that has a good one."""
+    library.install(fresh)
+    library.activate("harbour")
+    newer = library.install(write_bundle(tmp_path / "newer", bundle_id="harbour", version="2.1"))
+    library.activate("harbour@2.1")
+    (newer / "model.onnx").write_bytes((newer / "model.onnx").read_bytes()[:100])
+    assert load_classifier(library.resolve("city")).bundle.version == "2.0"
+    assert "model.onnx" in next(e["problem"] for e in library.entries() if e["version"] == "2.1")
+    with pytest.raises(BundleError):
+        library.activate("harbour@2.1")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"active": "../../etc"}', '{"active": 3}', "{"])
+def test_a_damaged_pointer_means_the_shipped_bundle(library: Library, tmp_path: Path, text: str) -> None:
+    """Whatever stands in active.json, the node starts, and from nowhere else."""
+    (tmp_path / "state" / "models").mkdir(parents=True)
+    (tmp_path / "state" / "models" / "active.json").write_text(text)
+    assert library.resolve("city") == [library.find("city")]
+
+
+def test_names_that_are_not_there(library: Library) -> None:
+    """An unknown bundle, and going back with nothing before, are said with what there is."""
+    with pytest.raises(InputMissing, match="there is city"):
+        library.find("harbour")
+    with pytest.raises(InputMissing, match="no bundle to go back to"):
+        library.rollback()
+    with pytest.raises(InputMissing, match="no such file"):
+        library.install(Path("/nowhere/bundle"))
+
+
+def zip_of(path: Path, *entries: tuple[str, bytes, int]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data, mode in entries:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, data)
+    return path
+
+
+def tar_of(path: Path, *entries: tuple[str, bytes, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data, kind in entries:
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname = kind, len(data), "/etc/passwd"
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/escape", "a/../../escape", "a/b/c", "..\\escape"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_archives_cannot_write_elsewhere(library: Library, tmp_path: Path, name: str, kind: str) -> None:
+    """A path that leaves the bundle's folder is refused before anything is written."""
+    path = tmp_path / f"trap.{kind}"
+    trap = zip_of(path, (name, b"x", 0o100644)) if kind == "zip" else tar_of(path, (name, b"x", tarfile.REGTYPE))
+    with pytest.raises(BundleError, match="not a file of one folder"):
+        library.install(trap)
+    assert not list(tmp_path.rglob("escape"))
+
+
+def test_archives_cannot_bring_links(library: Library, tmp_path: Path) -> None:
+    """Neither symbolic nor hard links, nor devices, are taken."""
+    traps = [
+        zip_of(tmp_path / "link.zip", ("manifest.json", b"/etc/passwd", 0o120777)),
+        tar_of(tmp_path / "link.tar", ("manifest.json", b"", tarfile.SYMTYPE)),
+        tar_of(tmp_path / "hard.tar", ("manifest.json", b"", tarfile.LNKTYPE)),
+        tar_of(tmp_path / "device.tar", ("manifest.json", b"", tarfile.CHRTYPE)),
+    ]
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    (folder / "manifest.json").symlink_to("/etc/passwd")
+    for trap in [*traps, folder]:
+        with pytest.raises(BundleError, match="not a plain file"):
+            library.install(trap)
+
+
+def test_archives_cannot_fill_the_disk(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many files, too many bytes, and twice the same name are refused while unpacking."""
+    monkeypatch.setattr(unpacking, "MAX_BYTES", 1000)
+    monkeypatch.setattr(unpacking, "MAX_FILES", 3)
+    with pytest.raises(BundleError, match="MiB"):
+        library.install(zip_of(tmp_path / "big.zip", ("a", b"0" * 2000, 0o100644)))
+    with pytest.raises(BundleError, match="more than 3 files"):
+        library.install(zip_of(tmp_path / "many.zip", *((str(i), b"", 0o100644) for i in range(5))))
+    with pytest.raises(BundleError, match="same name"):
+        library.install(zip_of(tmp_path / "twice.zip", ("x/a", b"", 0o100644), ("y/a", b"", 0o100644)))
+
+
+def test_things_that_are_no_archive(library: Library, tmp_path: Path) -> None:
+    """A text file and half a zip are named as what they are."""
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(BundleError, match="neither a folder"):
+        library.install(tmp_path / "notes.txt")
+    whole = tar_of(tmp_path / "whole.tar", ("manifest.json", b"0" * 5000, tarfile.REGTYPE)).read_bytes()
+    (tmp_path / "half.tar").write_bytes(whole[:2000])
+    with pytest.raises(BundleError, match="damaged"):
+        library.install(tmp_path / "half.tar")
+
+
+def test_a_folder_that_cannot_be_written(library: Library, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk and a missing permission each have their error."""
+    for error, expected in ((PermissionError(13, "no"), Forbidden), (OSError(28, "No space left"), StorageError)):
+
+        def refuse(*_: object, error: OSError = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("edge.inference.library.tempfile.TemporaryDirectory", refuse)
+        with pytest.raises(expected):
+            library.install(fresh)
+
+
+def test_the_shipped_bundle_is_good() -> None:
+    """The bundle in the package is whole, computes its golden recording and knows the product's labels."""
+    entries = [entry for entry in Library(Path("/nowhere")).entries() if entry["shipped"]]
+    assert [entry["id"] for entry in entries] == ["city"]
+    bundle = load_classifier([Path(entries[0]["path"])]).bundle
+    assert {"siren", "gunshot", "traffic", "horn", "clap"} <= set(bundle.labels)
+    assert json.dumps(bundle.manifest["measured"])

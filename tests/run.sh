@@ -1,0 +1,45 @@
+#!/bin/sh
+# Everything that must hold, in one command: sh tests/run.sh [what to hand on to pytest]
+# Makes or reuses .venv; as root it also installs the Debian packages that some tests use.
+set -eu
+cd "$(dirname "$0")/.."
+
+packages="mosquitto pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins ffmpeg chromium chromium-driver openssl systemd"
+missing=""
+if command -v dpkg-query >/dev/null 2>&1; then
+    for package in $packages; do
+        case "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)" in
+        *"ok installed"*) ;;
+        *) missing="$missing $package" ;;
+        esac
+    done
+fi
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" -eq 0 ]; then
+        echo "installing Debian packages:$missing"
+        apt-get update -qq
+        # shellcheck disable=SC2086 # a list of words
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing
+    else
+        echo "not installed, so the tests that need them will fail or be skipped:$missing" >&2
+    fi
+fi
+
+[ -x .venv/bin/python ] || python3 -m venv .venv
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+.venv/bin/python -m pip install --quiet torch==2.13.0
+.venv/bin/python -m pip install --quiet --editable '.[train,dev]'
+
+# A folder of recordings beside the checkout, if there is one: some tests want real sound, and are skipped without.
+if [ -z "${TOCSIN_DATA:-}" ]; then
+    for manifest in ../*/data/manifest.csv; do
+        if [ -f "$manifest" ]; then
+            TOCSIN_DATA="$(cd "$(dirname "$manifest")" && pwd)"
+            export TOCSIN_DATA
+            break
+        fi
+    done
+fi
+
+# Style, types and the directions of imports are tests too (tests/house), so that the summary speaks of everything.
+exec .venv/bin/python -m pytest "$@"
