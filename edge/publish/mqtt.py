@@ -3,26 +3,31 @@
 A message leaves the outbox when the broker has acknowledged it, and not before. Every connection begins with a client
 of its own and with the first message that is still in the outbox, so that the library's memory is never the only copy
 and never sends behind our back; what was sent and not acknowledged is sent again, in order, with the same id.
+
+One thread owns the connection. paho calls back with its locks held and writes from any thread that publishes, so two
+threads can lock each other out or tear a packet. All others leave what they have to say in the mailbox.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import ssl
+import select
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
-from edge.backoff import Backoff
-from edge.errors import ConfigError, StorageError, Unavailable
-from edge.publish import topics
+from edge.backoff import STEADY_S, Backoff
+from edge.errors import Unavailable
+from edge.publish import broker, topics
+from edge.publish.mailbox import Mailbox
+from edge.publish.sender import Sender
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
     from paho.mqtt.properties import Properties
@@ -33,26 +38,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.mqtt")
 
-WINDOW = 20  # events sent and not yet acknowledged
 _CAP_S = 30.0  # longest wait before the next attempt
-_LOOP_S = 0.5
+_TURN_S = 1.0  # how often the connection's health is looked at
 _CONNECT_S = 10.0
-_UNLIMITED = 1000
-_VOLATILE_MAX = 100
+_GRACE_S = 0.5  # for the last word, when what waited took all the time there was
+_COMMAND_BYTES = 64
+_UNLIMITED = 65_535  # the protocol's own bound; the sender's windows are narrower
 _VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
-_REFUSED = {
-    "Bad user name or password": "check mqtt.username and mqtt.password_file",
-    "Not authorized": "check the broker's access rules, mqtt.username and mqtt.password_file",
-    "Client identifier not valid": "set mqtt.client_id",
-    "Unsupported protocol version": "set mqtt.version",
-}
 
 
 class MqttPublisher:
     """Publishes states at once and events from the store's outbox, whenever there is a broker.
 
-    Two threads: `network` connects and runs paho's loop, whose callbacks only take notes; `sender` is the only one that
-    publishes, without holding a lock, because paho calls back with its own locks held.
+    Every method is thread-safe, and none but `stop` waits.
     """
 
     def __init__(
@@ -66,207 +64,219 @@ class MqttPublisher:
     ) -> None:
         """Check what can be checked without a broker; raises `ConfigError` for TLS files that cannot be used.
 
-        `on_command` is told the part of a command's topic behind the node, such as ``mic/detect/set``, and its payload.
+        `on_command` is told the part of a command's topic behind the node, such as ``mic/detect/set``, and its payload,
+        on the publisher's thread.
         """
-        self._settings, self._node, self._store = settings, node, store
-        self._on_command, self._password = on_command, password
-        self._prefix = f"{settings.base}/{node}/"
+        self._settings, self._node, self._password = settings, node, password
+        self._on_command = on_command
         self._status = topics.status(settings.base, node)
-        self._tls = _tls_context(settings)
-        self._states: dict[str, bytes] = {self._status: b"online"}
-        self._changed: dict[str, None] = {}
-        self._volatile: deque[tuple[str, bytes]] = deque(maxlen=_VOLATILE_MAX)
-        self._lock = threading.Lock()
-        self._client: paho.Client | None = None
-        self._greet = False
-        self._acknowledged: deque[int] = deque()
-        self._in_flight: dict[int, int | None] = {}
-        self._delivered: deque[int] = deque()
-        self._sent = 0
-        self._wake = threading.Event()
-        self._idle = threading.Event()
+        self._tls = broker.tls_context(settings)
+        self._mail = Mailbox()
+        self._sender = Sender(store, self._mail, say=self._say)
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._stopping = threading.Event()
+        self._deadline = 0.0
+        self._leaving = False
         self._backoff = Backoff(_CAP_S)
-        self._network = threading.Thread(target=self._run, name="mqtt-network", daemon=True)
-        self._sender = threading.Thread(target=self._send, name="mqtt-sender", daemon=True)
+        self._accepted = False
+        self._why = ""
+        self._said = ""
         self.last_error = ""
         """Why there is no connection, in one line."""
 
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted us; a refused connection is none."""
-        return self._client is not None
+        return self._accepted
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
-        self._network.start()
-        self._sender.start()
+        self._thread.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
-        """Say `stopped`, give what waits up to `timeout_s` to be acknowledged, and disconnect."""
-        deadline = time.monotonic() + timeout_s
-        if self.connected:
-            self._idle.clear()
-            self.set_state(self._status, "stopped")
-            self._idle.wait(timeout_s)
+        """Give what waits up to `timeout_s` to be acknowledged, say `stopped`, and disconnect."""
+        self._deadline = time.monotonic() + timeout_s
         self._stopping.set()
-        client = self._client
-        if client is not None:
-            client.disconnect()
-        self._wake.set()
-        for thread in (self._network, self._sender):
-            if thread.is_alive():
-                thread.join(max(1.0, deadline - time.monotonic()))
+        self._mail.ring()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s + 2 * _GRACE_S)
+        else:
+            self._mail.close()
 
     def set_state(self, topic: str, payload: str | Mapping[str, Any]) -> None:
         """Keep `payload` as a topic's retained value: sent now if there is a broker, and at every new connection."""
-        data = _encode(payload)
-        with self._lock:
-            if self._states.get(topic) == data:
-                return
-            self._states[topic] = data
-            self._changed[topic] = None
-        self._wake.set()
+        self._mail.leave_state(topic, _encode(payload))
 
     def publish_volatile(self, topic: str, payload: str | Mapping[str, Any]) -> None:
-        """Send what is of use only now; nothing happens without a broker."""
-        if self.connected:
-            self._volatile.append((topic, _encode(payload)))
-            self._wake.set()
+        """Send what is of use only now; without a broker nothing happens, and a slow one gets the newest."""
+        if self._accepted:
+            self._mail.leave_volatile(topic, _encode(payload))
 
     def wake(self) -> None:
-        """Have what is new in the outbox sent."""
-        self._wake.set()
+        """Send what is new in the outbox."""
+        self._mail.leave_news()
 
-    # The sender's thread
-
-    def _send(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(_LOOP_S)
-            self._wake.clear()
-            client = self._client
-            if client is None:
-                self._volatile.clear()
-                continue
-            try:
-                if self._greet:
-                    self._greet = False
-                    self._begin(client)
-                self._cross_off()
-                self._send_events(client)  # first: a moment counts
-                self._send_states(client)
-            except StorageError as exc:
-                log.warning("the outbox cannot be used: %s", exc)
-                continue
-            if not self._in_flight and not self._changed and not self._store.outbox_stats()[0]:
-                self._idle.set()
-
-    def _begin(self, client: paho.Client) -> None:
-        """Start a connection from nothing: all states, and the outbox from its first message."""
-        self._acknowledged.clear()
-        self._in_flight.clear()
-        self._sent = 0
-        client.subscribe(topics.detect_set(self._settings.base, self._node), qos=1)
-        with self._lock:
-            self._changed = dict.fromkeys(self._states)
-        self._send_states(client)
-
-    def _send_states(self, client: paho.Client) -> None:
-        with self._lock:
-            changed = [(topic, self._states[topic]) for topic in self._changed]
-            self._changed.clear()
-        for topic, payload in changed:
-            self._in_flight[client.publish(topic, payload, qos=1, retain=True).mid] = None
-        while self._volatile:
-            client.publish(*self._volatile.popleft(), qos=0)
-
-    def _send_events(self, client: paho.Client) -> None:
-        room = WINDOW - sum(sequence is not None for sequence in self._in_flight.values())
-        if room <= 0:
-            return
-        for row in self._store.outbox_peek(self._sent, room):
-            self._in_flight[client.publish(row.topic, row.payload, qos=1).mid] = row.sequence
-            self._sent = row.sequence
-
-    def _cross_off(self) -> None:
-        while self._acknowledged:
-            sequence = self._in_flight.pop(self._acknowledged.popleft(), None)
-            if sequence is not None:
-                self._delivered.append(sequence)
-        while self._delivered:
-            self._store.outbox_done(self._delivered[0])  # where the disk is full, it is tried again
-            self._delivered.popleft()
-
-    # The network's thread
+    # The publisher's thread: one connection after the other
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            client = self._new_client()
+            begin_s = time.monotonic()
             try:
-                client.connect(self._settings.host, self._settings.port, keepalive=self._settings.keepalive_s)
-            except (OSError, ValueError) as exc:
-                self._say_lost(_absence(self._settings, exc))
-            else:
-                self._serve(client)
+                why = self._attempt()
+            except Exception as exc:
+                log.exception("the connection to the broker failed")
+                why = broker.absence(self._settings, exc)
+            self._accepted = False
+            if self._stopping.is_set():
+                break
+            self._say_lost(why)
+            if time.monotonic() - begin_s > _CONNECT_S + STEADY_S:
+                self._backoff.reset()
             self._stopping.wait(self._backoff.next_s())
+        self._mail.close()
 
-    def _serve(self, client: paho.Client) -> None:
-        code = MQTTErrorCode.MQTT_ERR_SUCCESS
-        while code == MQTTErrorCode.MQTT_ERR_SUCCESS:
-            code = client.loop(timeout=_LOOP_S)
-        accepted, self._client = self.connected, None
-        if accepted and not self._stopping.is_set():
-            where = f"{self._settings.host}:{self._settings.port}"
-            self._say_lost(f"the broker at {where} is gone ({paho.error_string(code)})")
+    def _attempt(self) -> str:
+        """Connect, keep the connection as long as it lasts, and return why it ended."""
+        client = self._new_client()
+        self._why = ""
+        try:
+            client.connect(self._settings.host, self._settings.port, keepalive=self._settings.keepalive_s)
+        except (OSError, ValueError) as exc:
+            return broker.absence(self._settings, exc)
+        line = _Line(client)
+        while client.socket() is not None:
+            if self._stopping.is_set() and self._may_leave():
+                client.disconnect()  # behind what is on its way
+                break
+            if self._accepted and not line.jammed:
+                self._sender.send(line, events=not self._leaving)
+            self._turn(client)
+        return self._why or broker.loss(self._settings, accepted=self._accepted)
 
     def _new_client(self) -> paho.Client:
         client_id = self._settings.client_id or f"tocsin-{self._node}"
         client = _client(self._settings, client_id, self._password, self._tls)
-        client.max_inflight_messages_set(_UNLIMITED)  # our window is the limit
         client.will_set(self._status, "offline", qos=1, retain=True)
         client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
 
+    def _turn(self, client: paho.Client) -> None:
+        """Wait until there is something to read, to write or to say, and move packets."""
+        connection: Any = client.socket()  # a socket, TLS around one, or None: what was sent has found it lost
+        if connection is None:
+            return
+        # TLS reads more than was asked for; what it holds rings at no socket.
+        held = bool(getattr(connection, "pending", int)())
+        poll = select.poll()
+        poll.register(self._mail.bell, select.POLLIN)
+        poll.register(connection, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+        wait_s = 0.0 if held else _GRACE_S / 10 if self._stopping.is_set() else _TURN_S
+        ready = dict(poll.poll(wait_s * 1000.0))
+        if not ready and not self._stopping.is_set():
+            self._mail.news.set()  # a look at the outbox costs little, and nothing stays there for want of a ring
+        if self._mail.bell.fileno() in ready:
+            self._mail.silence()
+        moves = ready.get(connection.fileno(), 0)
+        if held or moves & ~select.POLLOUT:  # a lost connection, too, is noticed by reading
+            client.loop_read()
+        if moves & select.POLLOUT:
+            client.loop_write()
+        client.loop_misc()
+
+    def _may_leave(self) -> bool:
+        """Return whether all is said; `stopped` comes last, when nothing waits or the time is up."""
+        now_s = time.monotonic()
+        if not self._accepted or now_s >= self._deadline + _GRACE_S:
+            return True
+        if self._leaving:
+            return self._sender.quiet
+        if now_s >= self._deadline or (self._sender.quiet and self._sender.delivered_all):
+            self._leaving = True
+            self.set_state(self._status, "stopped")
+        return False
+
+    # What paho tells, on the publisher's thread
+
     def _on_connect(
-        self, client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: Properties | None
+        self, client: paho.Client, _data: object, _flags: object, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._say_lost(_refusal(self._settings, reason))
+            self._why = broker.refusal(self._settings, str(reason))
             client.disconnect()
             return
-        self._backoff.reset()
-        self.last_error = ""
-        self._greet, self._client = True, client
-        self._wake.set()
+        self._sender.begin(quota=getattr(properties, "ReceiveMaximum", None))
+        self._mail.begin(self._status, b"online")
+        client.subscribe(topics.detect_set(self._settings.base, self._node), qos=1)
+        self._accepted = True
+        self.last_error = self._said = ""
         log.info("connected to the broker at %s:%d", self._settings.host, self._settings.port)
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _data: object,
+        flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._why = broker.refusal(self._settings, str(reason))
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._say(f"the broker lets nobody command this node ({reasons[0]}); check its access rules")
 
     def _on_publish(
         self, _client: paho.Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        if reason.is_failure:
-            log.warning("the broker refused a message: %s; it is sent again at the next connection", reason)
-            return
-        self._acknowledged.append(mid)
-        self._wake.set()
+        self._sender.answered(mid, str(reason) if reason.is_failure else "")
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         if message.retain:
             log.warning("ignored a retained command on %s: a command holds once, when it is given", message.topic)
         elif self._on_command is not None:
-            suffix = message.topic[len(self._prefix) :]
-            self._on_command(suffix, message.payload[:64].decode("utf-8", "replace").strip())
+            suffix = message.topic.removeprefix(f"{self._settings.base}/{self._node}/")
+            try:
+                self._on_command(suffix, message.payload[:_COMMAND_BYTES].decode("utf-8", "replace").strip())
+            except Exception:
+                log.exception("the command on %s failed", message.topic)
 
     def _say_lost(self, why: str) -> None:
         if why != self.last_error:
             self.last_error = why
             log.warning("%s; events wait in the outbox and it is tried again", why)
 
+    def _say(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            log.warning("%s", line)
+
+
+class _Line:
+    """paho's client as the sender sees it."""
+
+    def __init__(self, client: paho.Client) -> None:
+        self._client = client
+
+    @property
+    def jammed(self) -> bool:
+        return self._client.want_write()
+
+    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
+        result = self._client.publish(topic, payload, qos=qos, retain=retain)
+        # Its numbers have run out. Any other refusal ends the connection, and the next one begins anew.
+        return None if result.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE else result.mid
+
 
 def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0) -> None:
     """Connect once and leave; raises `Unavailable` with the mend when the broker is not there or refuses us."""
-    client = _client(settings, "", password, _tls_context(settings))
+    client = _client(settings, "", password, broker.tls_context(settings))
     client.connect_timeout = timeout_s
     answer: list[ReasonCode] = []
     client.on_connect = lambda _client, _data, _flags, reason, _properties: answer.append(reason)
@@ -274,15 +284,14 @@ def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0
     try:
         client.connect(settings.host, settings.port)
     except (OSError, ValueError) as exc:
-        raise Unavailable(_absence(settings, exc)) from exc
+        raise Unavailable(broker.absence(settings, exc)) from exc
     while not answer and time.monotonic() < deadline and client.loop(timeout=0.1) == MQTTErrorCode.MQTT_ERR_SUCCESS:
         continue
     client.disconnect()
     if not answer:
-        msg = f"{settings.host}:{settings.port} does not answer as a broker; check mqtt.port and mqtt.tls"
-        raise Unavailable(msg)
+        raise Unavailable(broker.loss(settings, accepted=False))
     if answer[0].is_failure:
-        raise Unavailable(_refusal(settings, answer[0]))
+        raise Unavailable(broker.refusal(settings, str(answer[0])))
 
 
 def _client(settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLContext | None) -> paho.Client:
@@ -291,7 +300,9 @@ def _client(settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLCo
         client_id=client_id,
         protocol=_VERSIONS[settings.version],
         clean_session=None if settings.version == "5" else True,
+        reconnect_on_failure=False,
     )
+    client.max_inflight_messages_set(_UNLIMITED)
     client.connect_timeout = _CONNECT_S
     if settings.username or password is not None:
         client.username_pw_set(settings.username, password)
@@ -300,31 +311,5 @@ def _client(settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLCo
     return client
 
 
-def _absence(settings: Mqtt, exc: Exception) -> str:
-    return f"no broker at {settings.host}:{settings.port} ({_reason(exc)})"
-
-
-def _refusal(settings: Mqtt, reason: ReasonCode) -> str:
-    text = str(reason)
-    return f"the broker at {settings.host}:{settings.port} refused us: {text}; {_REFUSED.get(text, 'see its log')}"
-
-
 def _encode(payload: str | Mapping[str, Any]) -> bytes:
     return (payload if isinstance(payload, str) else json.dumps(payload, separators=(",", ":"))).encode()
-
-
-def _reason(exc: Exception) -> str:
-    return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-
-
-def _tls_context(settings: Mqtt) -> ssl.SSLContext | None:
-    if not settings.tls:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.cert_file is not None:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
-    except (OSError, ssl.SSLError) as exc:
-        msg = f"mqtt.ca_file, mqtt.cert_file or mqtt.key_file cannot be used: {_reason(exc)}"
-        raise ConfigError(msg) from exc
-    return context

@@ -101,6 +101,7 @@ def main() -> None:
         "--data", type=Path, default=os.environ.get("TOCSIN_DATA"), required="TOCSIN_DATA" not in os.environ
     )
     parser.add_argument("--trials", type=int, default=40, help="per label")
+    parser.add_argument("--labels", nargs="+", default=LABELS)
     arguments = parser.parse_args()
     held_out = json.loads((Path(__file__).parents[1] / "data" / "heldout.json").read_text(encoding="utf-8"))
     messages: queue.Queue[tuple[float, dict[str, object]]] = queue.Queue()
@@ -114,7 +115,7 @@ def main() -> None:
         with RunningNode(Path(folder), "mic", mqtt_port=broker.port, env=pulse.env) as node:
             node.wait_for("/readyz")
             time.sleep(3)
-            for label in LABELS:
+            for label in arguments.labels:
                 measure(
                     label,
                     [entry["file"] for entry in held_out[label]],

@@ -29,6 +29,7 @@ def main() -> None:
     received: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name, Broker() as broker:
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "watcher", clean_session=False)
+        client.reconnect_delay_set(1, 1)
         client.on_connect = lambda c, *_: c.subscribe("tocsin/+/+/event", qos=1)
         client.on_message = lambda _c, _u, m: received.append(json.loads(m.payload))
         client.connect("127.0.0.1", broker.port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -64,6 +65,17 @@ class Broker:
         """Stop and remove everything."""
         self.stop()
         shutil.rmtree(self._folder or "", ignore_errors=True)
+
+    def allow(self, rules: str) -> None:
+        """Bring access rules into force, in mosquitto's own words, without a break."""
+        assert self._folder is not None
+        assert self._process is not None
+        conf, file = self._folder / "mosquitto.conf", self._folder / "rules"
+        file.write_text(rules, encoding="utf-8")
+        if f"acl_file {file}" not in conf.read_text(encoding="utf-8"):
+            with conf.open("a", encoding="utf-8") as lines:
+                lines.write(f"acl_file {file}\n")
+        self._process.send_signal(signal.SIGHUP)
 
     def start(self) -> None:
         """Start on the same port as before, and wait until it listens."""

@@ -1,0 +1,102 @@
+"""What other threads leave for the one that speaks with the broker, and the bell they ring."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VOLATILE_MAX = 256
+"""Messages of use only now that wait for a slow connection; then the oldest go."""
+
+
+class Mailbox:
+    """Retained states, the latest of each topic, and messages that are of use only now. Thread-safe, and bounded.
+
+    No lock is held while anybody else's code runs, so that nobody who leaves something can be held up by the broker.
+    """
+
+    def __init__(self) -> None:
+        """Hang up the bell."""
+        self._lock = threading.Lock()
+        self._states: dict[str, bytes] = {}
+        self._changed: dict[str, None] = {}  # topics whose state is to be sent, in order
+        self._volatile: deque[tuple[str, bytes]] = deque(maxlen=VOLATILE_MAX)
+        self.news = threading.Event()
+        """Whether the outbox may hold more than was sent."""
+        self.bell, self._cord = socket.socketpair()
+        self.bell.setblocking(False)
+        self._cord.setblocking(False)
+
+    def ring(self) -> None:
+        """Wake whoever waits on `bell`."""
+        with contextlib.suppress(OSError):  # it has been ringing for long, or nobody listens any more
+            self._cord.send(b"!")
+
+    def silence(self) -> None:
+        """Make the bell wait for the next ring."""
+        with contextlib.suppress(BlockingIOError):
+            self.bell.recv(4096)
+
+    def close(self) -> None:
+        """Take the bell down; what is left from now on stays here."""
+        self.bell.close()
+        self._cord.close()
+
+    def leave_state(self, topic: str, payload: bytes) -> None:
+        """Keep a topic's value; it is to be sent if it differs from the one before."""
+        with self._lock:
+            if self._states.get(topic) == payload:
+                return
+            self._states[topic] = payload
+            self._changed[topic] = None
+        self.ring()
+
+    def leave_volatile(self, topic: str, payload: bytes) -> None:
+        """Keep a message for a moment."""
+        with self._lock:
+            self._volatile.append((topic, payload))
+        self.ring()
+
+    def leave_news(self) -> None:
+        """Say that there may be more in the outbox."""
+        self.news.set()
+        self.ring()
+
+    def begin(self, topic: str, payload: bytes) -> None:
+        """Have every state sent anew, this one last: what it vouches for is there by then."""
+        with self._lock:
+            self._volatile.clear()
+            self._states.pop(topic, None)
+            self._states[topic] = payload
+            self._changed = dict.fromkeys(self._states)
+        self.news.set()
+
+    @property
+    def changed(self) -> bool:
+        """Whether a state is to be sent."""
+        return bool(self._changed)
+
+    def send_state(self, send: Callable[[str, bytes], bool]) -> bool:
+        """Send the next state, if there is one; return whether it was taken. One that was not stays."""
+        with self._lock:
+            topic = next(iter(self._changed), None)
+            if topic is None:
+                return False
+            del self._changed[topic]
+            payload = self._states[topic]
+        taken = send(topic, payload)
+        if not taken:
+            with self._lock:
+                self._changed[topic] = None
+        return taken
+
+    def next_volatile(self) -> tuple[str, bytes] | None:
+        """Take the oldest message of use only now, if there is one."""
+        with self._lock:
+            return self._volatile.popleft() if self._volatile else None

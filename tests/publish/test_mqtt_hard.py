@@ -1,0 +1,154 @@
+"""What goes wrong around a publisher must not stop it: other threads, access rules, commands that fail."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.errors import StorageError
+from edge.publish import sender
+from edge.publish.mqtt import MqttPublisher
+from edge.settings import Mqtt
+from tests.publish.conftest import record
+from tests.support.broker import MOSQUITTO, Broker
+from tests.support.listener import WAIT_S, Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edge.store import Store
+
+pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+COUNT = 400
+
+
+@pytest.fixture
+def publisher(store: Store, broker: Broker) -> Iterator[MqttPublisher]:
+    running = MqttPublisher(Mqtt(port=broker.port, version="5"), "lamp", store)
+    running.start()
+    yield running
+    running.stop(0.5)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def sequences(heard: Listener) -> list[int]:
+    """Return the sequences of different events in the order of their first arrival."""
+    return list(dict.fromkeys(int(event["sequence"]) for event in heard.events()))
+
+
+def test_threads_that_publish_at_once_neither_block_each_other_nor_change_the_order(
+    store: Store, listener: Listener, publisher: MqttPublisher
+) -> None:
+    """Events from one, states and levels from another, answers from the broker, all in the same moments."""
+    until(lambda: publisher.connected)
+    recorded = threading.Event()
+
+    def chatter() -> None:
+        count = 0
+        while not recorded.is_set():
+            count += 1
+            publisher.set_state(f"tocsin/lamp/mic/sound/{count % 7}", str(count))
+            publisher.publish_volatile("tocsin/lamp/mic/level", {"count": count})
+            time.sleep(0.0005)
+
+    other = threading.Thread(target=chatter)
+    other.start()
+    for number in range(COUNT):
+        record(store, number)
+        publisher.wake()
+    recorded.set()
+    other.join()
+    listener.wait(lambda heard: len(heard.events()) >= COUNT)
+    assert sequences(listener) == list(range(1, COUNT + 1))
+    until(lambda: store.outbox_stats()[0] == 0)
+
+
+def test_a_broker_that_comes_and_goes_changes_no_order(
+    store: Store, broker: Broker, listener: Listener, publisher: MqttPublisher
+) -> None:
+    """Cut in the middle of a full window, twice."""
+    for number in range(COUNT):
+        record(store, number)
+        publisher.wake()
+        if number in (COUNT // 3, COUNT // 2):
+            broker.stop()
+            broker.start()
+    listener.wait(lambda heard: len(sequences(heard)) == COUNT)
+    assert sequences(listener) == list(range(1, COUNT + 1))
+    until(lambda: store.outbox_stats()[0] == 0)
+
+
+def test_a_command_that_fails_is_logged_and_events_go_on(
+    store: Store, broker: Broker, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk refuses to remember the switch; that must not end delivery."""
+
+    def full(suffix: str, payload: str) -> None:
+        msg = "the disk is full"
+        raise StorageError(msg)
+
+    publisher = MqttPublisher(Mqtt(port=broker.port), "lamp", store, on_command=full)
+    publisher.start()
+    listener.wait(lambda heard: heard.last("tocsin/lamp/status") == "online")
+    listener.publish("tocsin/lamp/mic/detect/set", "ON")
+    until(lambda: "the command on tocsin/lamp/mic/detect/set failed" in caplog.text)
+    record(store, 1)
+    publisher.wake()
+    listener.wait(lambda heard: len(heard.events()) == 1)
+    publisher.stop()
+
+
+def test_events_that_the_access_rules_refuse_wait_and_arrive_in_order_once_allowed(
+    store: Store, listener: Listener, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MQTT 5 says so in its acknowledgement: that is a refusal, and no delivery."""
+    monkeypatch.setattr(sender, "PAUSE_S", 0.2)
+    broker.allow("topic read #\ntopic write tocsin/lamp/status\n")
+    publisher = MqttPublisher(Mqtt(port=broker.port, version="5"), "lamp", store)
+    publisher.start()
+    for number in range(5):
+        record(store, number)
+        publisher.wake()
+    until(lambda: "the broker refused an event, which waits: Not authorized" in caplog.text)
+    assert store.outbox_stats()[0] == 5
+    broker.allow("topic readwrite #\n")
+    until(lambda: store.outbox_stats()[0] == 0)
+    listener.wait(lambda heard: len(sequences(heard)) == 5)
+    assert sequences(listener) == [1, 2, 3, 4, 5]
+    publisher.stop()
+
+
+def test_all_that_waits_goes_before_the_last_word(store: Store, listener: Listener, publisher: MqttPublisher) -> None:
+    """A clean stop delivers, and says `stopped` when nothing is left to say."""
+    until(lambda: publisher.connected)
+    for number in range(100):
+        record(store, number)
+    publisher.wake()
+    publisher.stop(10.0)
+    listener.wait(lambda heard: heard.last("tocsin/lamp/status") == "stopped")
+    topics = [message.topic for message in listener.messages]
+    assert topics.count("tocsin/lamp/mic/event") == 100
+    assert topics[-1] == "tocsin/lamp/status"
+    assert store.outbox_stats()[0] == 0
+
+
+def test_a_port_that_does_not_speak_mqtt_is_named_with_the_mend(store: Store) -> None:
+    """As TLS left out: it connects, is sent away without a word, and says where to look."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        publisher = MqttPublisher(Mqtt(port=other.getsockname()[1]), "lamp", store)
+        publisher.start()
+        other.accept()[0].close()
+        until(lambda: bool(publisher.last_error))
+        assert "ended the connection without an answer; check mqtt.port, mqtt.tls" in publisher.last_error
+        assert not publisher.connected
+        publisher.stop(0.1)
