@@ -12,8 +12,6 @@ from edge.publish import topics
 from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event
 from edge.store import Store
 from edge.types import Event, Phase
-from tests.support.broker import Broker
-from tests.support.listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,16 +55,3 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(tmp_path / "state")
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    with Broker() as running:
-        yield running
-
-
-@pytest.fixture
-def listener(broker: Broker) -> Iterator[Listener]:
-    listening = Listener(broker)
-    yield listening
-    listening.close()

@@ -16,7 +16,7 @@ from edge.publish.mqtt import MqttPublisher, check_broker
 from edge.settings import Mqtt
 from tests.publish.conftest import open_store, record
 from tests.support.broker import MOSQUITTO, Broker
-from tests.support.listener import WAIT_S, Listener
+from tests.support.listener import WAIT_S, Listener, until
 from tests.support.node import free_port
 
 if TYPE_CHECKING:
@@ -58,13 +58,6 @@ def publish(store: Store) -> Iterator[Callable[..., MqttPublisher]]:
     yield start
     for publisher in started:
         publisher.stop(0.5)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def scores(events: list[dict[str, Any]]) -> list[int]:

@@ -15,10 +15,10 @@ from edge.publish.mqtt import MqttPublisher
 from edge.settings import Mqtt
 from tests.publish.conftest import record
 from tests.support.broker import MOSQUITTO, Broker
-from tests.support.listener import WAIT_S, Listener
+from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from edge.store import Store
 
@@ -32,13 +32,6 @@ def publisher(store: Store, broker: Broker) -> Iterator[MqttPublisher]:
     running.start()
     yield running
     running.stop(0.5)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def sequences(heard: Listener) -> list[int]:

@@ -7,42 +7,19 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from edge.data import street_path
 from tests.support.broker import MOSQUITTO, Broker
-from tests.support.listener import Listener
+from tests.support.listener import Listener, until
 from tests.support.node import RunningNode
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
 
 FAST = f"file:{street_path()}?speed=16"
 MODELS = Path(__file__).parents[2] / "edge" / "models"
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    with Broker() as running:
-        yield running
-
-
-@pytest.fixture
-def listener(broker: Broker) -> Iterator[Listener]:
-    listening = Listener(broker)
-    yield listening
-    listening.close()
-
-
-def until(holds: Callable[[], Any], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def source(node: RunningNode) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from tests.support.broker import Broker
 
 WAIT_S = 15.0
+
+
+def until(holds: Callable[[], object], timeout_s: float = 2 * WAIT_S) -> None:
+    """Wait until something holds that no event tells of."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Listener:
