@@ -45,14 +45,20 @@ _IMPULSE: dict[str, Any] = {
     "cooldown_s": 0.25,
     "max_duration_s": 10.0,
 }
-_SLOW: dict[str, Any] = {"smoothing_s": 1.0, "min_windows": 2, "hold_s": 2.0, "cooldown_s": 2.0}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "gunshot": {**_IMPULSE, "severity": "critical"},
     "glass": {**_IMPULSE, "severity": "warning"},
     "clap": _IMPULSE,
     "horn": {**_IMPULSE, "max_duration_s": 30.0},
-    "siren": {**_SLOW, "smoothing_s": 0.25, "min_windows": 1, "severity": "warning", "max_duration_s": 120.0},
-    "traffic": {**_SLOW, "smoothing_s": 2.0, "min_windows": 8, "hold_s": 4.0, "max_duration_s": 300.0},
+    "siren": {
+        "smoothing_s": 0.25,
+        "min_windows": 1,
+        "hold_s": 1.5,
+        "cooldown_s": 0.5,
+        "severity": "warning",
+        "max_duration_s": 120.0,
+    },
+    "traffic": {"smoothing_s": 2.0, "min_windows": 8, "hold_s": 4.0, "cooldown_s": 2.0, "max_duration_s": 300.0},
 }
 _SETTABLE = tuple(field.name for field in fields(Rule) if field.name != "label")
 
