@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +63,8 @@ class Stream:
     runner: SourceRunner
     pipeline: Pipeline
     history: History | None = None
+    clips: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """The sound so far of the events that are going on and whose sound is to be kept."""
     expected: int = 0
     was_up: bool = False
     flushed: bool = False
@@ -179,20 +181,15 @@ class Engine:
         return moved
 
     def _score(self, ready: Sequence[tuple[Stream, MelWindow]]) -> None:
-        begin = time.perf_counter()
-        for stream, window, row in score_ready(
-            ready, self._classifier, self._max_batch, self._metrics.batch_size.observe
-        ):
+        for stream, window, row in score_ready(ready, self._classifier, self._max_batch, self._metrics.inference):
             self._metrics.windows.labels(stream.name).inc()
             for event in stream.pipeline.decide(scores_of(window, row)):
                 self._on_event(stream, event)
             stream.latest = row
             if self.live_listeners:
                 self._show(stream, window, row)
-        if ready:
-            self._metrics.inference_seconds.observe(time.perf_counter() - begin)
-            if self.first_scored_s is None:
-                self.first_scored_s = time.monotonic()
+        if ready and self.first_scored_s is None:
+            self.first_scored_s = time.monotonic()
 
     def _count_dropped(self, stream: Stream, block: AudioBlock) -> None:
         lost = block.start - stream.expected
@@ -204,7 +201,7 @@ class Engine:
         up = is_up(stats.state)
         if up:
             stream.flushed = False
-        elif stats.lag_s == 0.0 and (stream.was_up or (stats.finished and not stream.flushed)):
+        elif stats.lag_s == 0.0 and not stream.flushed:
             if stats.finished:
                 self._score([(stream, window) for window in stream.pipeline.flush()])
             self._end(stream, lost=not stats.finished)
@@ -212,6 +209,7 @@ class Engine:
         stream.was_up = up
 
     def _end(self, stream: Stream, *, lost: bool) -> None:
+        stream.latest = None
         for event in stream.pipeline.interrupt(lost=lost):
             self._on_event(stream, event)
 

@@ -14,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from prometheus_client import CollectorRegistry
 
 from edge import __version__, systemd
@@ -40,17 +41,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from edge.api.server import ApiServer
     from edge.detection.rules import Rule
+    from edge.inference.onnx import OnnxClassifier
     from edge.settings import Settings
     from edge.types import Event, Level, SourceStats
 
 log = logging.getLogger("tocsin.service")
 
 _UPKEEP_S = 60.0
+_NO_SOUND = np.empty(0, np.float32)
 _POLL_S = 0.25  # how soon a change of a source's state is published
 
 
@@ -69,13 +71,8 @@ class Node:
         self._state_dir = state_dir
         self._library = Library(state_dir)
         try:
-            self.classifier = load_classifier(
-                self._library.resolve(settings.model.bundle),
-                provider=settings.model.provider,
-                threads=settings.model.threads,
-                cache_dir=settings.model.cache_dir or state_dir / "tensorrt",
-            )
-            self._rules = self._rules_of(settings)
+            self.classifier = self._load(settings)
+            self._rules = self._rules_of(self.settings)
         except TocsinError:
             self.store.close()
             raise
@@ -88,7 +85,12 @@ class Node:
         self._publisher = self._open_publisher() if settings.mqtt.enabled else None
         self._states = States(self._publisher, settings, self.name, self._rules)
         self._recorder = Recorder(
-            self.store, self._metrics, context=self._context, topic=self._topic, on_recorded=self._states.event
+            self.store,
+            self._metrics,
+            context=self._context,
+            topic=self._topic,
+            on_recorded=self._states.event,
+            on_closed=self._states.off,
         )
         self.engine = Engine(
             self.streams,
@@ -101,11 +103,28 @@ class Node:
             on_turn=self._turned,
         )
         self.registry.register(NodeCollector(self.stats, self.store, lambda: self._states.connected))
-        self._clips = ClipClassifier(self.classifier, settings.detection)
+        self._clips = ClipClassifier(self.classifier, self.settings.detection)
         self._watchdog_s, self._fed = systemd.watchdog_interval_s(), 0.0
         self._api: ApiServer | None = None
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def _load(self, settings: Settings) -> OnnxClassifier:
+        """Load the wanted bundle or the best that works; rules for labels that a replacement lacks are left out."""
+        candidates = self._library.resolve(settings.model.bundle)
+        classifier = load_classifier(
+            candidates,
+            provider=settings.model.provider,
+            threads=settings.model.threads,
+            cache_dir=settings.model.cache_dir or self._state_dir / "tensorrt",
+        )
+        unknown = sorted(set(settings.detection.classes) - set(classifier.bundle.labels))
+        if unknown and classifier.bundle.path != candidates[0]:
+            log.warning("the model in use has no %s: their rules rest", ", ".join(unknown))
+            classes = {name: rule for name, rule in settings.detection.classes.items() if name not in unknown}
+            detection = settings.detection.model_copy(update={"classes": classes})
+            self.settings = settings.model_copy(update={"detection": detection})
+        return classifier
 
     def _rules_of(self, settings: Settings) -> dict[str, Rule]:
         bundle = self.classifier.bundle
@@ -126,17 +145,11 @@ class Node:
 
     def start(self) -> None:
         """Start every part, audio before web and broker."""
-        info = {
-            "model": model_info(self.classifier),
-            "labels": list(self.classifier.bundle.labels),
-            "alerts": list(self._rules),
-            "sources": [{"name": stats.name, "spec": stats.spec} for stats in self.stats()],
-        }
-        self._states.announce(info, [stream.name for stream in self.streams])
+        self._states.announce(self._info(), [stream.name for stream in self.streams])
         self._recorder.start()
         for stream, source in zip(self.streams, self.settings.sources, strict=True):
             wanted = self.store.state_get(f"detect/{stream.name}")
-            enabled = source.enabled if wanted is None else wanted == "ON"
+            enabled = source.enabled and wanted != "OFF"
             stream.runner.set_enabled(enabled)
             self._states.detect(stream.name, enabled=enabled)
             stream.runner.start()
@@ -144,6 +157,14 @@ class Node:
         if self._publisher:
             self._publisher.start()
         self._watcher.start()
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "model": model_info(self.classifier),
+            "labels": list(self.classifier.bundle.labels),
+            "alerts": list(self._rules),
+            "sources": [{"name": stats.name, "spec": stats.spec} for stats in self.stats()],
+        }
 
     def serve_api(self) -> str:
         """Start the web side; return its address. Raises `Unavailable` when the port is taken."""
@@ -161,8 +182,9 @@ class Node:
     def stop(self) -> None:
         """Stop every part, audio first; every event that was decided is kept."""
         self._stopping.set()
-        for stream in self.streams:
-            stream.runner.stop(2.0)
+        for timeout_s in (0.0, 2.0):  # first ask them all, then wait
+            for stream in self.streams:
+                stream.runner.stop(timeout_s)
         self.engine.stop()
         self._recorder.stop()
         if self._api:
@@ -188,7 +210,7 @@ class Node:
                 for event in stream.pipeline.set_rules(tuple(rules.values()), settings.detection.update_s):
                     self._heard(stream, event)
             self._rules = rules
-            self._states.labels = tuple(rules)
+            self._states.relabel(rules, [stream.name for stream in self.streams], self._info())
 
         self.engine.submit(swap)
         return [name for name in changed if name not in live]
@@ -198,14 +220,22 @@ class Node:
     def _heard(self, stream: Stream, event: Event) -> None:
         rate_hz = stream.pipeline.params.sample_rate_hz
         self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event), rate_hz)
+        if self._recorder.problem:
+            self._states.sound(stream.name, event)  # its message has to wait for room on the disk; this need not
 
     def _clip(self, stream: Stream, event: Event) -> NDArray[np.float32] | None:
+        """Return an event's sound at its end; it is put by at every message, before the history forgets it."""
         rule = self._rules.get(event.label)
-        if event.phase is not Phase.END or stream.history is None or rule is None or not rule.save_clip:
+        if stream.history is None or rule is None or not rule.save_clip:
             return None
         privacy, rate_hz = self.settings.privacy, stream.pipeline.params.sample_rate_hz
         begin = max(0, event.onset - round(privacy.clip_before_s * rate_hz))
-        return stream.history.cut(begin, min(event.end or event.decided, begin + round(privacy.clip_max_s * rate_hz)))
+        end = min(event.end or event.decided, begin + round(privacy.clip_max_s * rate_hz))
+        clip = max(stream.clips.pop(event.event_id, _NO_SOUND), stream.history.cut(begin, end), key=len)
+        if event.phase is Phase.END:
+            return clip
+        stream.clips[event.event_id] = clip
+        return None
 
     def _level(self, stream: Stream, level: Level) -> None:
         dur_s = (level.end - level.start) / stream.pipeline.params.sample_rate_hz
@@ -242,13 +272,15 @@ class Node:
     def _watch(self) -> None:
         upkeep = time.monotonic()
         known: dict[str, SourceState] = {}
+        started_s: float | None = _process_start_s()
         while not self._stopping.wait(_POLL_S):
             for stats in self.stats():
                 if known.get(stats.name) is not stats.state:
                     known[stats.name] = stats.state
                     self._states.source(stats.name, stats.state, up=is_up(stats.state))
-            if self.engine.first_scored_s is not None:
-                self._metrics.first_window.set(max(0.0, self.engine.first_scored_s - _process_start_s()))
+            if started_s is not None and self.engine.first_scored_s is not None:
+                self._metrics.first_window.set(max(0.0, self.engine.first_scored_s - started_s))
+                started_s = None
             if time.monotonic() - upkeep >= _UPKEEP_S:
                 upkeep = time.monotonic()
                 self._recorder.maintain()
@@ -294,7 +326,8 @@ class Node:
 
     def models(self) -> list[dict[str, Any]]:
         """Return the bundles on this device."""
-        return self._library.entries()
+        active = str(self.classifier.bundle.path)
+        return [{**entry, "active": entry["path"] == active} for entry in self._library.entries()]
 
     def config(self) -> dict[str, Any]:
         """Return the effective settings with secrets masked."""

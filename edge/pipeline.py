@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -48,6 +49,7 @@ class Pipeline:
         self.params = params
         self.meter = LevelMeter(params, offset_db)
         self._last_decision = 0
+        self._over = False
         self._index = {label: i for i, label in enumerate(labels)}
         self._new_id, self._offset_db = new_id, offset_db
         self._detectors: list[tuple[int, Detector]] = []
@@ -55,8 +57,7 @@ class Pipeline:
         self._frames = StreamingFrames(params, params.decision_frames)
         self._silence = np.full((params.window_frames, params.n_mels), params.silence, np.float32)
         self._expected = 0
-        self._over = False
-        self._interrupted_at = 0
+        self._gap_at: int | None = None
         self._begin(0, gap=False)
 
     def set_rules(self, rules: Sequence[Rule], update_s: float) -> list[Event]:
@@ -65,7 +66,15 @@ class Pipeline:
         self._detectors = [
             (
                 self._index[rule.label],
-                Detector(rule, self.params, self.meter, self._new_id, update_s=update_s, offset_db=self._offset_db),
+                Detector(
+                    rule,
+                    self.params,
+                    self.meter,
+                    self._new_id,
+                    update_s=update_s,
+                    offset_db=self._offset_db,
+                    begin=self._last_decision,
+                ),
             )
             for rule in rules
         ]
@@ -84,15 +93,12 @@ class Pipeline:
 
     def feed(self, block: AudioBlock) -> list[MelWindow]:
         """Take the next samples; return the windows that are now to be scored, oldest first."""
-        samples = block.samples
         if self.jumps(block):
             # Frames keep to one grid over the whole stream, so that any frame's number tells its time.
             hop = self.params.hop_samples
-            begin = -(-block.start // hop) * hop
-            samples = samples[begin - block.start :]
-            self._begin(begin, gap=True)
+            self._begin(-(-block.start // hop) * hop, gap=True)
         self._expected = block.start + block.samples.size
-        power, mel = self._frames.push(samples)
+        power, mel = self._frames.push(block.samples[max(0, self._start - block.start) :])
         return self._windows(power, mel)
 
     def flush(self) -> list[MelWindow]:
@@ -129,24 +135,35 @@ class Pipeline:
         """Take the scores of the next window; return the messages they make."""
         events: list[Event] = []
         begin = scores.end - scores.heard
-        if scores.gap and begin != self._interrupted_at:
-            self._interrupted_at = begin
-            events += self.interrupt()
+        if scores.gap and begin != self._gap_at:
+            self._gap_at = begin
+            events += self.interrupt(resume=begin)
         self._last_decision = scores.end
+        # An event may have begun in the gap if it is found as soon as a whole window was heard again.
+        gap = self._gap_at is not None and scores.end - self._gap_at < 2 * self.params.window_samples
         # A stream that opens is itself an onset: nothing begins before a whole window was heard, or all there is. What
         # sounds in that first window is still in it then.
         may_start = scores.heard >= self.params.window_samples or self._over
         values = scores.probabilities.tolist()
         for index, detector in self._detectors:
-            events += detector.step(values[index], scores.end, may_start=may_start, gap=scores.gap)
-        return events
+            events += detector.step(values[index], scores.end, may_start=may_start, gap=gap)
+        return self._within(events)
 
-    def interrupt(self, *, lost: bool = True) -> list[Event]:
-        """End every event that is going on: samples were lost (`lost`), or the stream is over."""
+    def interrupt(self, *, lost: bool = True, resume: int | None = None) -> list[Event]:
+        """End every event that is going on: samples were lost (`lost`), or the stream is over.
+
+        `resume` is the first sample after those that were lost, where it is known.
+        """
         events: list[Event] = []
         for _, detector in self._detectors:
-            events += detector.interrupt(self._last_decision, lost=lost)
-        return events
+            events += detector.interrupt(self._last_decision, lost=lost, resume=resume)
+        return self._within(events)
+
+    def _within(self, events: list[Event]) -> list[Event]:
+        """Let no event end in the silence that the last windows of a stream are filled up with."""
+        if not self._over:
+            return events
+        return [e if e.end is None else replace(e, end=max(e.onset, min(e.end, self._expected))) for e in events]
 
     def take_levels(self) -> list[Level]:
         """Return the levels of the seconds completed since the last call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import queue
@@ -45,14 +46,19 @@ class Recorder:
         context: Callable[[str, Event], EventContext],
         topic: Callable[[str], str | None],
         on_recorded: Callable[[str, Event], None],
+        on_closed: Callable[[str, str], None],
     ) -> None:
         """Take the store.
 
-        `context` and `topic` say what surrounds an event of a source; `on_recorded` is called after each commit.
+        `context` and `topic` say what surrounds an event of a source; `on_recorded` is called after each commit, and
+        `on_closed` with source and label after the end of an event that a killed process left open.
         """
         self._store, self._metrics = store, metrics
-        self._context, self._topic, self._on_recorded = context, topic, on_recorded
+        self._context, self._topic = context, topic
+        self._on_recorded, self._on_closed = on_recorded, on_closed
+        self._onsets: dict[str, datetime] = {}
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_MAX)
+        metrics.events_waiting.set_function(self._queue.qsize)
         self._put(self._close_unfinished)
         self._thread = threading.Thread(target=self._loop, name="recorder")
         self._stopping = threading.Event()
@@ -65,10 +71,15 @@ class Recorder:
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Write what waits, as far as the disk allows within `timeout_s`, and end."""
-        self._put(None)
-        self._thread.join(timeout_s)
-        self._stopping.set()
-        self._thread.join(_RETRY_S * 2)
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+            self._stopping.set()
+            self._thread.join(_RETRY_S * 3)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._metrics.events_lost.inc(self._queue.get_nowait() is not None)
 
     def put(
         self,
@@ -79,7 +90,12 @@ class Recorder:
         rate_hz: int = 0,
     ) -> None:
         """Queue an event of `source`; `utc` tells a sample index's time, `clip` is its sound if that is to be kept."""
-        onset, heard = utc(event.onset), utc(event.decided)
+        # The clock may be set while an event lasts; when it began is said once and for all.
+        onset, heard = self._onsets.setdefault(event.event_id, utc(event.onset)), utc(event.decided)
+        if event.phase is Phase.END:
+            del self._onsets[event.event_id]
+        if self.problem:
+            clip = None  # what waits for a full disk to have room must not fill the memory
         end = None if event.end is None else utc(event.end)
 
         def write() -> None:
@@ -90,38 +106,55 @@ class Recorder:
 
     def _close_unfinished(self) -> None:
         for last in self._store.unfinished():
-            self._store.record(functools.partial(_ending, last), topic=self._topic(last["data"]["source_name"]))
+            source = last["data"]["source_name"]
+            self._store.record(functools.partial(_ending, last), topic=self._topic(source))
+            self._on_closed(source, last["subject"])
 
     def maintain(self) -> None:
         """Have the store's upkeep done between two events."""
-        self._put(lambda: self._store.maintain(time.time()))
+        self._put(self._maintain)
 
-    def _put(self, job: Callable[[], None] | None) -> None:
+    def _maintain(self) -> None:
+        try:
+            self._store.maintain(time.time())
+        except StorageError as exc:
+            # The next one comes in a minute; events must not wait for it.
+            log.warning("upkeep of the history is put off: %s", exc)
+
+    def _put(self, job: Callable[[], None]) -> None:
         try:
             self._queue.put_nowait(job)
         except queue.Full:
             self._metrics.events_lost.inc()
 
     def _loop(self) -> None:
-        while True:
-            job = self._queue.get()
+        while not self._stopping.is_set():
+            try:
+                job = self._queue.get(timeout=_RETRY_S)
+            except queue.Empty:
+                continue
             if job is None:
                 return
-            while not self._stopping.is_set():
-                try:
-                    job()
-                except StorageError as exc:
-                    if self.problem != str(exc):
-                        self.problem = str(exc)
-                        log.error("%s; %d messages wait", exc, self._queue.qsize() + 1)  # noqa: TRY400 - not a fault of ours
-                    self._stopping.wait(_RETRY_S)
-                    continue
-                except Exception:
-                    log.exception("an event could not be recorded")
-                if self.problem:
-                    self.problem = ""
-                    log.info("the history can be written again")
-                break
+            self._do(job)
+
+    def _do(self, job: Callable[[], None]) -> None:
+        """Do a job, again and again while the disk does not allow it."""
+        while not self._stopping.is_set():
+            try:
+                job()
+            except StorageError as exc:
+                if self.problem != str(exc):
+                    self.problem = str(exc)
+                    log.error("%s; %d messages wait", exc, self._queue.qsize() + 1)  # noqa: TRY400 - not a fault of ours
+                self._stopping.wait(_RETRY_S)
+                continue
+            except Exception:
+                log.exception("an event could not be recorded")
+            if self.problem:
+                self.problem = ""
+                log.info("the history can be written again")
+            return
+        self._metrics.events_lost.inc()
 
     def _write(
         self, source: str, event: Event, onset: datetime, end: datetime | None, heard: datetime, clip: str | None

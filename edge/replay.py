@@ -36,8 +36,6 @@ def replay(
     speed: float | None = None,
     source_name: str = "replay",
     on_progress: Callable[[float, float | None], None] | None = None,
-    now: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[dict[str, Any]]:
     """Yield the CloudEvents of a recording, with ``data.onset_s`` and ``data.end_s`` from its start.
 
@@ -50,7 +48,7 @@ def replay(
     bundle = classifier.bundle
     rules = {rule.label: rule for rule in rules_for(bundle.labels, bundle.thresholds, settings.detection)}
     model = ModelInfo(**model_info(classifier))
-    epoch = now()
+    epoch, began_s = time.time(), time.monotonic()
     numbers = itertools.count(1)
 
     def utc(index: int) -> datetime:
@@ -66,7 +64,7 @@ def replay(
             clock_synced=False,
             severity=rules[event.label].severity,
         )
-        stamp = Stamp(str(uuid.uuid4()), next(numbers), datetime.fromtimestamp(now(), timezone.utc))
+        stamp = Stamp(str(uuid.uuid4()), next(numbers), datetime.now(timezone.utc))
         end = None if event.end is None else utc(event.end)
         answer = cloud_event(event, context, stamp, onset=utc(event.onset), end=end, heard=utc(event.decided))
         answer["data"]["onset_s"] = round(event.onset / rate, 3)
@@ -74,6 +72,8 @@ def replay(
         return answer
 
     with open_clip(path) as clip:
+        # Faster than real time, the recording is dated so that it ends now: nothing sounds in the future.
+        epoch -= (clip.duration_s or 0.0) * (1.0 - (0.0 if speed is None else min(1.0, 1.0 / speed)))
         start = 0
         for samples in clip.blocks(rate, _FAST_BLOCK_S if speed is None else _PACED_BLOCK_S * max(1.0, speed)):
             events = pipeline.push(AudioBlock(samples, start), classifier)
@@ -81,6 +81,6 @@ def replay(
             if on_progress is not None:
                 on_progress(start / rate, clip.duration_s)
             if speed is not None:
-                sleep(max(0.0, epoch + start / rate / speed - now()))
+                time.sleep(max(0.0, began_s + start / rate / speed - time.monotonic()))
             yield from map(message, events)
     yield from map(message, pipeline.finish(classifier))

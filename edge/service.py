@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
+import queue
 import signal
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from edge import systemd
-from edge.configfile import load_settings
 from edge.errors import TocsinError, Unavailable
 from edge.node import Node
 
@@ -28,10 +26,11 @@ _FINISHED_POLL_S = 0.2
 
 
 class _Signals:
-    """Turns SIGTERM, SIGINT and SIGHUP into flags while it is entered; only the main thread may."""
+    """Collects SIGTERM, SIGINT and SIGHUP while it is entered; only the main thread may."""
 
     def __init__(self) -> None:
-        self.stop, self.reload, self.any = threading.Event(), threading.Event(), threading.Event()
+        # A handler may interrupt anything, also an Event in the act of being set; this queue is made for that.
+        self._arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -43,22 +42,28 @@ class _Signals:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        (self.reload if number == signal.SIGHUP else self.stop).set()
-        self.any.set()
+        self._arrived.put(number)
+
+    def wait(self, timeout_s: float | None) -> int | None:
+        """Return the next signal; None when there is none within `timeout_s`."""
+        try:
+            return self._arrived.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
 
 
 def run(
     settings: Settings,
-    config_path: Path | None = None,
     *,
     state_dir: Path,
+    reread: Callable[[], Settings],
     until_finished: bool = False,
     any_port: bool = False,
     on_node: Callable[[Node], None] | None = None,
 ) -> int:
     """Run a node until SIGTERM or SIGINT; return the exit code.
 
-    SIGHUP re-reads the configuration from `config_path`. `until_finished` also stops the node once every source came
+    At SIGHUP `reread` gives the settings anew. `until_finished` also stops the node once every source came
     to its end; `any_port` takes another port when the configured one is taken; `on_node` is given the node first.
     """
     with _Signals() as signals:
@@ -72,14 +77,12 @@ def run(
             if settings.api.enabled:
                 _serve(node, any_port=any_port)
             systemd.notify(f"READY=1\nSTATUS={len(node.streams)} sources, model {bundle.id} {bundle.version}")
-            while not signals.stop.is_set():
-                if until_finished and node.engine.wait_finished(0.0):
+            while not (until_finished and node.engine.wait_finished(0.0)):
+                number = signals.wait(_FINISHED_POLL_S if until_finished else None)
+                if number == signal.SIGHUP:
+                    _reload(node, reread)
+                elif number is not None:
                     break
-                signals.any.wait(_FINISHED_POLL_S if until_finished else None)
-                signals.any.clear()
-                if signals.reload.is_set():
-                    signals.reload.clear()
-                    _reload(node, config_path)
         finally:
             systemd.notify("STOPPING=1")
             node.stop()
@@ -87,6 +90,8 @@ def run(
 
 
 def _serve(node: Node, *, any_port: bool) -> None:
+    from edge.api.security import is_loopback  # noqa: PLC0415 - brings FastAPI, which audio does not wait for
+
     try:
         url = node.serve_api()
     except Unavailable as exc:
@@ -96,13 +101,14 @@ def _serve(node: Node, *, any_port: bool) -> None:
         api = node.settings.api.model_copy(update={"port": 0})
         node.settings = node.settings.model_copy(update={"api": api})
         url = node.serve_api()
-    log.info("dashboard and API on %s", url)
+    wants = "" if is_loopback(node.settings.api.host) else "; requests need 'Authorization: Bearer' with the token"
+    log.info("dashboard and API on %s%s", url, wants)
 
 
-def _reload(node: Node, config_path: Path | None) -> None:
+def _reload(node: Node, reread: Callable[[], Settings]) -> None:
     systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        settings = load_settings(config_path, environ=os.environ)
+        settings = reread()
         restart = node.reload(settings)
     except TocsinError as exc:
         log.error("configuration not re-read, the old one stays: %s", exc)  # noqa: TRY400 - a user's fault

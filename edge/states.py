@@ -52,13 +52,27 @@ class States:
         self._publisher.set_state(topics.source_status(self._base, self._node, source), state.value)
         if not up:
             for label in self.labels:
-                self._sound(source, label, "OFF")
+                self.off(source, label)
+
+    def relabel(self, labels: Iterable[str], sources: Sequence[str], info: dict[str, Any]) -> None:
+        """Take over other labels: nothing sounds of those that came or went."""
+        old, self.labels = set(self.labels), tuple(labels)
+        if self._publisher is None:
+            return
+        for source in sources:
+            for label in old.symmetric_difference(self.labels):
+                self.off(source, label)
+        self._publisher.set_state(topics.info(self._base, self._node), {"version": __version__, **info})
 
     def event(self, source: str, event: Event) -> None:
         """Follow an event that was stored: its message may go, and its sound is on or off."""
         if self._publisher is None:
             return
         self._publisher.wake()
+        self.sound(source, event)
+
+    def sound(self, source: str, event: Event) -> None:
+        """Say that a sound is on or over."""
         if event.phase is not Phase.UPDATE:
             self._sound(source, event.label, "ON" if event.phase is Phase.START else "OFF")
 
@@ -82,6 +96,10 @@ class States:
             "calibrated": self._settings.level.calibration_offset_db is not None,
         }
         self._publisher.publish_volatile(topics.level(self._base, self._node, source), payload)
+
+    def off(self, source: str, label: str) -> None:
+        """Say that a sound is over."""
+        self._sound(source, label, "OFF")
 
     def _sound(self, source: str, label: str, value: str) -> None:
         if self._publisher is not None:

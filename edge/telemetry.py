@@ -54,9 +54,17 @@ class Metrics:
         self.events_lost = Counter(
             "tocsin_events_lost", "Event messages lost because the disk stayed full", registry=registry
         )
+        self.events_waiting = Gauge(
+            "tocsin_events_waiting", "Event messages waiting to be written to the disk", registry=registry
+        )
         self.first_window = Gauge(
             "tocsin_first_window_seconds", "From the start of the process to the first scored window", registry=registry
         )
+
+    def inference(self, windows: int, seconds: float) -> None:
+        """Count one inference."""
+        self.batch_size.observe(windows)
+        self.inference_seconds.observe(seconds)
 
     def build_info(self, version: str, model_id: str, model_sha256: str, provider: str) -> None:
         """Say what is running."""
@@ -97,7 +105,10 @@ class NodeCollector(Collector):
         stats = self._sources()
         counters: dict[str, tuple[str, Callable[[SourceStats], float]]] = {
             "audio_frames": ("Samples received, at the front end's rate", lambda s: s.samples_total),
-            "audio_overflows": ("Samples lost because nobody took them in time", lambda s: s.overflows_total),
+            "audio_overflows": (
+                "Times that sound was lost because nobody took it in time",
+                lambda s: s.overflows_total,
+            ),
             "audio_gap_seconds": ("Sound lost in gaps", lambda s: s.gap_s_total),
             "audio_clipped_seconds": ("Sound at full scale", lambda s: s.clipped_s_total),
         }

@@ -30,14 +30,17 @@ _FLOOR_DB = -80.0
 
 def listen(config: Path | None, sources: list[str]) -> int:
     """Watch until Ctrl-C; in a pipe there are only the events, a line each."""
-    settings = settings_of(config, sources)
     console = Console()
     with tempfile.TemporaryDirectory(prefix="tocsin-listen-") as folder:
-        quiet = _quiet(settings, Path(folder))
+
+        def read() -> Settings:
+            return _quiet(settings_of(config, sources), Path(folder))
+
+        quiet = read()
         log_as(quiet.logging, _ConsoleHandler(console) if console.is_terminal else None)
         view = View(console)
         try:
-            return service.run(quiet, config, state_dir=Path(folder), until_finished=True, on_node=view.attach)
+            return service.run(quiet, state_dir=Path(folder), reread=read, until_finished=True, on_node=view.attach)
         finally:
             view.close()
 

@@ -20,18 +20,28 @@ _PHASES = {"start": "begins", "end": "ends"}
 
 def run(config: Path | None, sources: list[str]) -> int:
     """Run until SIGTERM or SIGINT."""
-    settings = settings_of(config, sources)
+
+    def read() -> Settings:
+        return settings_of(config, sources)
+
+    settings = read()
     log_as(settings.logging)
-    return service.run(settings, config, state_dir=folder_of(settings))
+    return service.run(settings, state_dir=folder_of(settings), reread=read)
 
 
 def demo(config: Path | None, *, once: bool) -> int:
     """Play the street scene, in real time, through everything that `run` has."""
-    settings = _demo_settings(settings_of(config), once=once)
+
+    def read() -> Settings:
+        return _demo_settings(settings_of(config), once=once)
+
+    settings = read()
     log_as(settings.logging)
     folder = folder_of(settings)
     say(f"Playing a street scene in real time; history in {folder}.{'' if once else ' Ctrl-C ends it.'}")
-    return service.run(settings, config, state_dir=folder, until_finished=once, any_port=True, on_node=_print_events)
+    return service.run(
+        settings, state_dir=folder, reread=read, until_finished=once, any_port=True, on_node=_print_events
+    )
 
 
 def _demo_settings(settings: Settings, *, once: bool) -> Settings:
@@ -46,14 +56,15 @@ def _demo_settings(settings: Settings, *, once: bool) -> Settings:
 
 
 def _print_events(node: Node) -> None:
-    begun = node.streams[0].runner.timeline.utc
+    timeline = node.streams[0].runner.timeline
 
     def show(event: dict[str, Any]) -> None:
         data = event["data"]
-        if data["phase"] in _PHASES:
+        # Before the scene begins there are only the ends of what an earlier run left open.
+        if data["phase"] in _PHASES and timeline.anchored:
             at = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
             lasted = f"  {data['duration_s']:.1f} s" if data["phase"] == "end" else ""
-            seconds = (at - begun(0)).total_seconds()
+            seconds = (at - timeline.utc(0)).total_seconds()
             say(f"{seconds:7.1f} s  {data['label']:9}{_PHASES[data['phase']]:7} {data['peak_score']:.2f}{lasted}")
 
     node.subscribe_events(show)

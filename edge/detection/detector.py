@@ -100,8 +100,9 @@ class Detector:
         *,
         update_s: float = 2.0,
         offset_db: float = 0.0,
+        begin: int = 0,
     ) -> None:
-        """Start idle; `new_id` names each event, `meter` is the stream's."""
+        """Start idle; `new_id` names each event, `meter` is the stream's, no onset is before sample `begin`."""
         rate = params.sample_rate_hz
         self.rule = rule
         self.state = State.IDLE
@@ -115,7 +116,7 @@ class Detector:
         self._recent: deque[float] = deque(maxlen=max(1, self._smoothing // params.decision_samples))
         # A score answers to a sound anywhere in the window (fast) or to about half a window of it (slow).
         self._tail = params.window_samples * 4 // 5 if rule.fast else (params.window_samples + self._smoothing) // 2
-        self._begin = 0
+        self._begin = begin
         self._clear()
 
     def _clear(self) -> None:
@@ -137,7 +138,7 @@ class Detector:
         were lost shortly before, which an event that begins here will carry.
         """
         self._recent.append(probability)
-        score = probability if len(self._recent) == 1 else sum(self._recent) / len(self._recent)
+        score = self._score()
         if self.state is State.IDLE and score < self.rule.on:
             return []  # nearly every decision of a quiet year ends here
         messages: list[Event] = []
@@ -155,18 +156,22 @@ class Detector:
             if signal is not Signal.COOLED:
                 return messages
 
-    def interrupt(self, end: int, *, lost: bool = True) -> list[Event]:
-        """End what is going on at sample `end`: samples were lost (`lost`), or the stream is over."""
+    def interrupt(self, end: int, *, lost: bool = True, resume: int | None = None) -> list[Event]:
+        """End what is going on at sample `end`: samples were lost (`lost`), or the stream is over.
+
+        `resume` is the first sample after the gap, where it is known: no onset is before it.
+        """
         was_active = self.active
         self._gap = self._gap or lost
         self.state, phase = next_state(self.state, Signal.LOST)
-        messages = (
-            [self._message(phase, self._recent[-1] if self._recent else 0.0, end)] if phase and was_active else []
-        )
+        messages = [self._message(phase, self._score(), end)] if phase and was_active else []
         self._recent.clear()
-        self._begin = end
+        self._begin = end if resume is None else resume
         self._clear()
         return messages
+
+    def _score(self) -> float:
+        return sum(self._recent) / len(self._recent) if self._recent else 0.0
 
     def _signal(self, score: float, end: int, *, may_start: bool) -> Signal:
         if self.state is State.COOLING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -21,16 +22,17 @@ def score_ready(
     ready: Sequence[tuple[Owner, MelWindow]],
     classifier: Classifier,
     max_batch: int,
-    observe: Callable[[int], None] | None = None,
+    observe: Callable[[int, float], None] | None = None,
 ) -> Iterator[tuple[Owner, MelWindow, NDArray[np.float32]]]:
     """Score windows of many streams together; yield each with its owner and row, shape (labels,), in order.
 
-    At most `max_batch` windows go into one inference; `observe` is told the size of each.
+    At most `max_batch` windows go into one inference; `observe` is told the size of each, and its seconds.
     """
     for start in range(0, len(ready), max_batch):
         part = ready[start : start + max_batch]
+        begin = time.perf_counter()
         rows = classifier.probabilities(np.stack([window.features for _, window in part]))
         if observe is not None:
-            observe(len(part))
+            observe(len(part), time.perf_counter() - begin)
         for (owner, window), row in zip(part, rows, strict=True):
             yield owner, window, row

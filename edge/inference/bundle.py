@@ -126,7 +126,8 @@ def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
-        raise _bad(path, f"there is no {MANIFEST}") from exc
+        what = f"there is no {MANIFEST}" if path.is_dir() else "there is no such folder"
+        raise _bad(path, what) from exc
     except OSError as exc:
         raise _bad(path, f"{MANIFEST} cannot be read ({exc.strerror})") from exc
     except ValueError as exc:

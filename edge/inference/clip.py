@@ -56,12 +56,11 @@ class ClipClassifier:
         bundle = self._classifier.bundle
         params = bundle.params
         if hop_s is not None:
-            frames = round(hop_s * params.frames_per_s)
-            if not 1 <= frames <= params.window_frames:
-                shortest = 1 / params.frames_per_s
-                msg = f"hop_s must be between {shortest:.3f} and {params.window_s:.3f} seconds, not {hop_s:g}"
+            shortest_s, longest_s = 1 / params.frames_per_s, params.window_frames / params.frames_per_s
+            if not shortest_s / 2 < hop_s <= longest_s:  # also false for NaN
+                msg = f"hop_s must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
                 raise UsageError(msg)
-            params = replace(params, decision_frames=frames)
+            params = replace(params, decision_frames=max(1, round(hop_s * params.frames_per_s)))
         rules = rules_for(bundle.labels, bundle.thresholds, self._detection)
         if threshold is not None:
             rules = tuple(replace(rule, on=threshold, off=min(rule.off, threshold)) for rule in rules)
@@ -87,7 +86,7 @@ class ClipClassifier:
             "duration_s": round(samples / rate, 3),
             "sample_rate": rate_hz,
             "labels": labels,
-            "events": [_event(event, rate, samples) for event in events.values() if event.phase is Phase.END],
+            "events": [_event(event, rate) for event in events.values() if event.phase is Phase.END],
             "timing_ms": {
                 "inference": round(totals.inference_s * 1e3, 2),
                 "total": round((time.perf_counter() - begin) * 1e3, 2),
@@ -145,10 +144,10 @@ def model_info(classifier: OnnxClassifier) -> dict[str, str]:
     return {"id": bundle.id, "version": bundle.version, "sha256": bundle.sha256, "provider": classifier.provider}
 
 
-def _event(event: Event, rate: int, samples: int) -> dict[str, Any]:
+def _event(event: Event, rate: int) -> dict[str, Any]:
     return {
         "label": event.label,
         "onset_s": round(event.onset / rate, 3),
-        "offset_s": round(min(event.end or event.decided, samples) / rate, 3),
+        "offset_s": round((event.end or event.decided) / rate, 3),
         "score": round(event.peak_score, 4),
     }

@@ -59,7 +59,7 @@ class OnnxClassifier:
         wanted = self._wanted(provider)
         first = CUDA if CUDA in wanted else CPU
         self._session = self._open(first)
-        self.provider = _NAMES[first]
+        self.provider = _NAMES.get(self._session.get_providers()[0], "cpu")
         self._check(self._session)
         self._builder: threading.Thread | None = None
         if TENSORRT in wanted:
@@ -74,7 +74,7 @@ class OnnxClassifier:
         ]
         if provider in ("cuda", "tensorrt") and wanted[0] not in ours:
             log.warning(
-                "model.provider is %r but ONNX Runtime here has only %s; using the processor (install NVIDIA's wheel)",
+                "model.provider is %r but ONNX Runtime here has only %s and uses those (install NVIDIA's wheel)",
                 provider,
                 ", ".join(available_providers()),
             )
@@ -131,6 +131,9 @@ class OnnxClassifier:
                     "trt_profile_max_shapes": f"log_mel:{size}x{shape}",
                 },
             )
+            if session.get_providers()[0] != TENSORRT:
+                msg = "ONNX Runtime fell back to another provider"
+                raise BundleError(msg)  # noqa: TRY301 - told where every other failure is
             self._check(session)
         except Exception as exc:  # noqa: BLE001 - an engine that cannot be built must never stop the node
             log.warning("no TensorRT engine (%s); staying on %s", _first_line(exc), self.provider)
@@ -150,7 +153,10 @@ class OnnxClassifier:
         return folder
 
     def _logits(self, session: ort.InferenceSession, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        n = len(features)
+        n, largest = len(features), PAD_SIZES[-1]
+        if self.provider != "cpu" and n > largest:  # beyond what an engine was built for
+            parts = [features[start : start + largest] for start in range(0, n, largest)]
+            return np.concatenate([self._logits(session, part) for part in parts])
         if self.provider != "cpu" and (size := padded_size(n)) != n:
             features = np.concatenate((features, np.zeros((size - n, *features.shape[1:]), np.float32)))
         (logits,) = session.run(["logits"], {"log_mel": features})

@@ -104,7 +104,7 @@ def metric(engine: Engine, name: str, **labels: str) -> float | None:
 
 
 def test_all_sources_share_one_inference(build: Callable[..., Engine]) -> None:
-    """Eight sources with a second each are 64 windows: one batch, and every window counted."""
+    """Eight sources with nine windows each go into two batches of at most 64, and every window is counted."""
     engine = build(*(FakeRunner(f"s{i}", [quiet(1.2)]) for i in range(8)))
     assert engine.turn()
     assert metric(engine, "tocsin_inference_batch_size_count") == 2
@@ -152,6 +152,22 @@ def test_a_source_that_goes_offline_ends_its_events_at_once(
     other.blocks = [hum(1, 3 * RATE)]
     engine.turn()
     assert [(name, event.gap) for name, event in heard if event.phase is Phase.END] == [("lost", True)]
+
+
+def test_sound_that_comes_after_a_source_went_offline_leaves_nothing_on(
+    build: Callable[..., Engine], heard: list[tuple[str, Event]]
+) -> None:
+    """A resampler's tail may arrive late."""
+    runner = FakeRunner("mic", [hum(1.4)])
+    engine = build(runner)
+    engine.turn()
+    runner.state = SourceState.OFFLINE
+    engine.turn()
+    assert heard == []
+    runner.blocks = [hum(0.5, 7 * RATE // 5)]
+    engine.turn()
+    engine.turn()
+    assert [event.phase for _, event in heard] == [Phase.START, Phase.END]
 
 
 def test_a_file_is_decided_to_its_end_and_the_engine_says_when_all_are(

@@ -160,3 +160,52 @@ def test_nothing_begins_before_a_whole_window_was_heard_unless_that_is_all_there
         ("gunshot", Phase.START),
         ("gunshot", Phase.END),
     ]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 30_000), max_size=20), st.integers(1, 60_000), st.lists(st.integers(1, 400), max_size=5))
+def test_behind_a_gap_too_events_do_not_depend_on_the_cuts(
+    classifier: OnnxClassifier, sizes: list[int], lost: int, first: list[int]
+) -> None:
+    """Frames keep to the stream's grid, even where the first blocks behind the gap are shorter than a hop."""
+
+    def run_with_gap(cuts: list[int]) -> list[Event]:
+        line, samples, at = pipeline(), scene(), 0
+        events = line.push(AudioBlock(samples[: 3 * RATE], 0), classifier)
+        rest = samples[3 * RATE :]
+        for size in itertools.chain(cuts, [rest.size]):
+            events += line.push(AudioBlock(rest[at : at + size], 3 * RATE + lost + at), classifier)
+            at = min(at + size, rest.size)
+        return events + line.finish(classifier)
+
+    assert [rounded(e) for e in run_with_gap(first + sizes)] == [rounded(e) for e in run_with_gap([])]
+
+
+def test_an_event_found_right_behind_a_gap_says_so_and_does_not_reach_into_it(classifier: OnnxClassifier) -> None:
+    """It may have begun while nobody listened; its onset is where listening began again, at the earliest."""
+    line, samples = pipeline(), scene()
+    line.push(AudioBlock(samples[: 3 * RATE], 0), classifier)
+    back = 9 * RATE
+    events = line.push(AudioBlock(samples[round(3.5 * RATE) : round(5.4 * RATE)], back), classifier)
+    start = next(event for event in events if event.phase is Phase.START)
+    assert (start.label, start.gap) == ("siren", True)
+    assert start.onset >= back
+
+
+def test_new_rules_do_not_reach_back_behind_the_old_ones_last_event(classifier: OnnxClassifier) -> None:
+    """The same sound is one event before and another after the change, one behind the other."""
+    line, samples = pipeline(), scene()
+    line.push(AudioBlock(samples[: round(4.8 * RATE)], 0), classifier)
+    (end,) = line.set_rules(RULES, 2.0)
+    again = line.push(AudioBlock(samples[round(4.8 * RATE) :], round(4.8 * RATE)), classifier)
+    assert end.end is not None
+    assert again[0].phase is Phase.START
+    assert again[0].onset >= end.end
+
+
+def test_no_event_ends_behind_the_end_of_a_recording(classifier: OnnxClassifier) -> None:
+    """The silence that fills up the last window is not part of it."""
+    samples = scene()[: round(5.03 * RATE)]
+    ends = [event.end for event in run(classifier, samples, []) if event.phase is Phase.END]
+    assert len(ends) == 2
+    assert max(end for end in ends if end is not None) == samples.size

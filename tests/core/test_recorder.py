@@ -46,7 +46,12 @@ def recorded() -> list[tuple[str, Event]]:
 
 
 @pytest.fixture
-def build(store: Store, recorded: list[tuple[str, Event]]) -> Callable[[], Recorder]:
+def closed() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def build(store: Store, recorded: list[tuple[str, Event]], closed: list[tuple[str, str]]) -> Callable[[], Recorder]:
     def context(source: str, _event: Event) -> EventContext:
         model = ModelInfo("tiny", "1", "0" * 64, "cpu")
         return EventContext("n", source, "", model, calibrated=False, clock_synced=True, severity="info")
@@ -58,6 +63,7 @@ def build(store: Store, recorded: list[tuple[str, Event]]) -> Callable[[], Recor
             context=context,
             topic=lambda source: f"t/{source}",
             on_recorded=lambda source, event: recorded.append((source, event)),
+            on_closed=lambda source, label: closed.append((source, label)),
         )
 
     return make
@@ -124,8 +130,10 @@ def test_more_than_fits_in_memory_is_counted_as_lost(
     assert recorder._metrics.registry.get_sample_value("tocsin_events_lost_total") == 4
 
 
-def test_an_event_left_open_by_a_kill_is_ended_at_the_next_start(build: Callable[[], Recorder], store: Store) -> None:
-    """Once, with a gap; one that had its end is left alone."""
+def test_an_event_left_open_by_a_kill_is_ended_at_the_next_start(
+    build: Callable[[], Recorder], store: Store, closed: list[tuple[str, str]]
+) -> None:
+    """Once, with a gap, and its state goes off; one that had its end is left alone."""
     recorder = build()
     recorder.start()
     for record in (event(1), event(2), event(2, Phase.END)):
@@ -139,6 +147,7 @@ def test_an_event_left_open_by_a_kill_is_ended_at_the_next_start(build: Callable
     assert len(ends) == 1
     assert ends[0]["data"]["gap"]
     assert len(messages(store)) == 4
+    assert closed == [("mic", "siren")]
 
 
 def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Callable[[], Recorder], store: Store) -> None:
@@ -154,3 +163,57 @@ def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Callable[[], Reco
     path = store.clip_path("e1")
     assert path is not None
     assert path.stat().st_size > 0
+
+
+def test_upkeep_that_fails_holds_up_no_event(
+    build: Callable[[], Recorder], store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next upkeep comes in a minute anyway."""
+
+    def fail(_now: float) -> None:
+        msg = "a clip cannot be removed"
+        raise StorageError(msg)
+
+    monkeypatch.setattr(store, "maintain", fail)
+    recorder = build()
+    recorder.maintain()
+    recorder.put("mic", event(1), utc)
+    recorder.start()
+    recorder.stop()
+    assert len(messages(store)) == 1
+    assert "put off: a clip cannot be removed" in caplog.text
+    assert recorder.problem == ""
+
+
+def test_stopping_never_hangs_and_counts_what_the_disk_did_not_take(
+    build: Callable[[], Recorder], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even with a full queue on a full disk."""
+
+    def full(*_args: Any, **_options: Any) -> dict[str, Any]:
+        msg = "the disk is full"
+        raise StorageError(msg)
+
+    monkeypatch.setattr(store, "record", full)
+    monkeypatch.setattr("edge.recorder.QUEUE_MAX", 4)
+    monkeypatch.setattr("edge.recorder._RETRY_S", 0.01)
+    recorder = build()
+    for number in range(3):
+        recorder.put("mic", event(number), utc)
+    recorder.start()
+    recorder.stop(0.1)
+    assert not recorder._thread.is_alive()
+    assert recorder._metrics.registry.get_sample_value("tocsin_events_lost_total") == 3
+
+
+def test_the_onset_is_said_once_even_when_the_clock_is_set_meanwhile(
+    build: Callable[[], Recorder], store: Store
+) -> None:
+    """A box without a battery learns the time late."""
+    recorder = build()
+    recorder.start()
+    recorder.put("mic", event(1), utc)
+    recorder.put("mic", event(1, Phase.END), lambda index: utc(index) + timedelta(days=9000))
+    recorder.stop()
+    start, end = messages(store)
+    assert start["data"]["onset_time"] == end["data"]["onset_time"]

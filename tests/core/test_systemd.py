@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,11 @@ import pytest
 from edge import systemd
 
 if TYPE_CHECKING:
+    from ctypes import Array, c_char
     from pathlib import Path
+
+
+_CLOCKS = [(0, False, True), (5, True, False), (-1, True, True), (-1, False, False)]
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -48,6 +53,21 @@ def test_the_watchdog_is_ours_only_if_it_was_set_for_this_process(monkeypatch: p
     assert systemd.watchdog_interval_s() is None
 
 
-def test_the_clock_is_asked_without_changing_it() -> None:
-    """An answer, whatever it is, and the same one twice."""
-    assert systemd.clock_synced() is systemd.clock_synced()
+@pytest.mark.parametrize(("state", "set_once", "synced"), _CLOCKS)
+def test_the_clock_is_right_if_the_kernel_says_so(
+    state: int, set_once: bool, synced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's word counts, and timesyncd's only where the kernel may not be asked; asking changes nothing."""
+    asked: list[bytes] = []
+
+    def adjtimex(record: Array[c_char]) -> int:
+        asked.append(record.raw)
+        return state
+
+    stamp = tmp_path / "synchronized"
+    if set_once:
+        stamp.touch()
+    monkeypatch.setattr(systemd, "_libc", lambda: SimpleNamespace(adjtimex=adjtimex))
+    monkeypatch.setattr(systemd, "_SYNCED", stamp)
+    assert systemd.clock_synced() is synced
+    assert [set(record) for record in asked] == [{0}]

@@ -205,7 +205,7 @@ def test_whatever_the_scores_events_are_well_formed(rule: Rule, scores: list[flo
         assert set(phases(life)[1:-1]) <= {"update"}
         assert len({event.onset for event in life}) == 1
         assert life[0].onset >= previous_end
-        assert all(event.peak_score >= event.score for event in life if event.phase is not Phase.END)
+        assert all(event.peak_score >= event.score for event in life)
         assert life[0].score >= rule.on
         assert [event.decided for event in life] == sorted(event.decided for event in life)
         assert life[-1].end is not None

@@ -143,7 +143,7 @@ def test_batches_keep_order_and_size(bundle_path: Path) -> None:
     shape = (PARAMS.window_frames, PARAMS.n_mels)
     ready = [(i, MelWindow(rng.normal(0, 1, shape).astype(np.float32), i, i, gap=False)) for i in range(10)]
     sizes: list[int] = []
-    scored = list(score_ready(ready, classifier, 4, sizes.append))
+    scored = list(score_ready(ready, classifier, 4, lambda size, _seconds: sizes.append(size)))
     assert sizes == [4, 4, 2]
     assert [(owner, window.end) for owner, window, _ in scored] == [(i, i) for i in range(10)]
     single = [classifier.probabilities(window.features[None])[0] for _, window in ready]

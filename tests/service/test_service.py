@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile as sf
 
+from edge.audio.decode import open_clip
 from edge.data import street_path
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
@@ -139,12 +143,46 @@ def test_sighup_takes_over_rules_and_names_what_needs_a_restart(tmp_path: Path) 
 
 
 def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path) -> None:
-    """The node says what is wrong with the configured one, and hears with the shipped one."""
+    """The node says what is wrong, and hears with the shipped one, though that lacks a label of the configuration."""
     broken = tmp_path / "broken"
     shutil.copytree(MODELS / "city", broken)
     (broken / "model.onnx").write_bytes((broken / "model.onnx").read_bytes()[:1000])
-    with RunningNode(tmp_path, FAST, config=f'[model]\nbundle = "{broken}"\n') as node:
+    config = f'[model]\nbundle = "{broken}"\n[detection.classes.drill]\non = 0.5\n'
+    with RunningNode(tmp_path, FAST, config=config) as node:
         assert node.get("/models")["active"]["id"] == "city"
         log = node.log_path.read_text()
         assert "sha256 differs" in log
         assert "using model city" in log
+        assert "no drill: their rules rest" in log
+
+
+def test_the_sound_of_a_long_event_is_kept_from_before_its_onset(tmp_path: Path) -> None:
+    """Though the node's memory of sound is shorter than the event."""
+    config = "[privacy]\nkeep_clips = true\n[detection.classes.siren]\nsave_clip = true\n"
+    with RunningNode(tmp_path, FAST, config=config) as node:
+        until(lambda: source(node)["detail"] == "end of file")
+        (siren,) = node.get("/events?label=siren")["items"]
+        assert node.get("/events?label=gunshot")["items"][0]["clip"] is None
+    samples, rate = sf.read(tmp_path / "state" / "clips" / siren["clip"])
+    assert samples.size / rate == pytest.approx(15.0, abs=0.01)
+    with open_clip(street_path()) as clip:
+        scene = np.concatenate(list(clip.blocks(rate)))[: 30 * rate]
+    begins_s = np.correlate(scene, samples[:8000].astype(np.float32)).argmax() / rate
+    assert begins_s == pytest.approx(18.4 - 2.0, abs=1.0)  # the siren, and what privacy.clip_before_s adds
+
+
+@pytest.mark.parametrize("spec", [f"file:{street_path()}?loop=1", "file:/nowhere.wav"])
+def test_systemd_is_told_of_readiness_and_of_life(spec: str, tmp_path: Path) -> None:
+    """The watchdog is fed while audio moves, and while there is none to move: a missing source is no crash."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+        told = []
+        with RunningNode(tmp_path, spec, env=environment):
+            while told.count("WATCHDOG=1") < 4 or not any(state.startswith("READY=1") for state in told):
+                told.append(manager.recv(200).decode())
+        told.append(manager.recv(200).decode())
+        while told[-1] == "WATCHDOG=1":
+            told.append(manager.recv(200).decode())
+    assert told[-1] == "STOPPING=1"
