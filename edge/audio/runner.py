@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -21,7 +22,7 @@ from edge.errors import DataError, TocsinError
 from edge.types import SourceState, SourceStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from edge.audio.source import AudioSource, Chunk
     from edge.types import AudioBlock
@@ -127,16 +128,18 @@ class SourceRunner:
             self._meter.restart()
             return self._play(source)
         except TocsinError as exc:
+            self._flush(source)
             # A recording that turns out to be damaged would turn out so again, and be heard twice.
             self._say(SourceState.OFFLINE, str(exc))
             return isinstance(exc, DataError) and self._samples > begun
         except Exception as exc:  # noqa: BLE001 - a fault in one source must not end it, nor hide
             _LOG.debug("source %s", self.name, exc_info=True)
+            self._flush(source)
             self._say(SourceState.OFFLINE, f"unexpected {type(exc).__name__}: {exc}")
             return False
         finally:
-            source.close()
-            self._emit(self._splicer.finish(), source)
+            with self._surviving("close"):
+                source.close()
 
     def _play(self, source: AudioSource) -> bool:
         opened_s, opened_unix_s, fresh, steady = time.monotonic(), time.time(), True, False
@@ -144,7 +147,7 @@ class SourceRunner:
             chunk = source.read()
             now_s = time.monotonic()
             if chunk is None:
-                self._emit(self._splicer.finish(), source)
+                self._flush(source)
                 self._end("end of input" if source.clocked else "end of file")
                 return True
             if not chunk.samples.size:
@@ -159,6 +162,7 @@ class SourceRunner:
                 self._backoff.reset()
                 self._announcer.forget()
                 steady = True
+        self._flush(source)
         return False
 
     @property
@@ -167,6 +171,7 @@ class SourceRunner:
 
     def _check_stall(self, source: AudioSource, now_s: float, since_s: float) -> None:
         if now_s - since_s > source.stall_s:
+            self._flush(source)
             self._say(SourceState.OFFLINE, f"open, but no sound came for {source.stall_s:g} s")
 
     def _mark_gap(self, source: AudioSource, chunk: Chunk, now_s: float, *, fresh: bool) -> None:
@@ -189,6 +194,19 @@ class SourceRunner:
         self._emit(blocks, source)
         self._heard_s = time.monotonic()
         self._say(self._meter.state, "")
+
+    def _flush(self, source: AudioSource) -> None:
+        """Deliver what the resampler holds: before the word that the source is gone, after which no sound may come."""
+        with self._surviving("deliver the last sound"):
+            self._emit(self._splicer.finish(), source)
+
+    @contextlib.contextmanager
+    def _surviving(self, doing: str) -> Iterator[None]:
+        """Log what goes wrong in giving a source up."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - the next try needs this thread
+            _LOG.exception("source %s could not %s", self.name, doing)
 
     def _emit(self, blocks: Iterable[AudioBlock], source: AudioSource) -> None:
         for block in blocks:

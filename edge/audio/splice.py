@@ -67,9 +67,10 @@ class Splicer:
 
     def finish(self) -> Iterator[AudioBlock]:
         """Yield what the resampler still holds: nothing more will come without a break."""
-        if self._resampler is not None:
-            yield from self._emit(self._resampler.push(_NOTHING, last=True))
-            self._resampler = None
+        # Let go of first: whoever iterates may give up at the yield, and this resampler takes nothing after its last.
+        resampler, self._resampler = self._resampler, None
+        if resampler is not None:
+            yield from self._emit(resampler.push(_NOTHING, last=True))
 
     def _emit(self, samples: NDArray[np.float32]) -> Iterator[AudioBlock]:
         if samples.size:

@@ -48,7 +48,6 @@ def mel_filterbank(params: FrontEndParams) -> NDArray[np.float32]:
     bank = np.clip(np.minimum(rising, falling), 0.0, None)
     for band in np.flatnonzero(bank.sum(axis=0) == 0):
         bank[np.abs(bins - centre[band]).argmin(), band] = 1.0
-    bank.setflags(write=False)
     result: NDArray[np.float32] = bank.astype(np.float32)
     result.setflags(write=False)
     return result

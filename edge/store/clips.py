@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+log = logging.getLogger("tocsin.store")
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PART = ".part"
@@ -57,14 +60,17 @@ class Clips:
         return path if _EVENT_ID.fullmatch(event_id) and path.is_file() else None
 
     def remove(self, event_ids: Iterable[str]) -> None:
-        """Remove the clips of events, where there are any."""
+        """Remove the clips of events, where there are any; one that stays is logged."""
         with translated(self._folder, "cleaned"):
             for event_id in event_ids:
                 if path := self.find(event_id):
-                    path.unlink(missing_ok=True)
+                    _unlink(path)
 
     def prune(self, older_than_s: float) -> None:
-        """Remove what was written before `older_than_s`, in Unix seconds, and the oldest of what is too much."""
+        """Remove what was written before `older_than_s`, in Unix seconds, and the oldest of what is too much.
+
+        What cannot be removed is logged and left out.
+        """
         with translated(self._folder, "cleaned"):
             with os.scandir(self._folder) as entries:
                 known = sorted((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in entries)
@@ -72,5 +78,17 @@ class Clips:
             for written_s, size, path in known:
                 if written_s >= older_than_s and excess <= 0:
                     break
-                os.unlink(path)  # noqa: PTH108 - scandir gave text
-                excess -= size
+                if _unlink(path):
+                    excess -= size
+
+
+def _unlink(path: Path | str) -> bool:
+    """Remove one file, and tell whether it is gone: one that must stay may not keep the others."""
+    try:
+        os.unlink(path)  # noqa: PTH108 - scandir gave text
+    except FileNotFoundError:
+        return True
+    except OSError as exc:
+        log.warning("%s cannot be removed: %s", path, exc.strerror)
+        return False
+    return True

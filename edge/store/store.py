@@ -203,13 +203,21 @@ class Store:
     # Upkeep
 
     def maintain(self, now: float) -> None:
-        """Remove what is too old at `now` (Unix seconds) or too much, in small steps; the next call does the rest."""
+        """Remove what is too old at `now` (Unix seconds) or too much, in small steps; the next call does the rest.
+
+        Clips and events go independently of each other: a `StorageError` of one does not keep the other.
+        """
         oldest_s = now - self._retention_s
+        try:
+            self._clips.prune(oldest_s)  # first: on a full disk this makes the room that removing events needs
+        finally:
+            self._forget(oldest_s)
+
+    def _forget(self, oldest_s: float) -> None:
         bound = max(self._excess_bound(), (round(oldest_s * 1000.0), 0))
         for _ in range(_STEPS):
             if self._remove_some(bound) < _STEP:
                 break
-        self._clips.prune(oldest_s)
         self._db.shrink(_SHRINK_PAGES)
 
     def _excess_bound(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import queue
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -144,6 +145,73 @@ def test_what_a_source_held_is_heard_before_the_gap(listen: Listen) -> None:
     script.steps.put(SourceUnavailable("pulled out"))
     listener.until(lambda: listener.samples.size == RATE)
     assert listener.gaps == []
+
+
+@pytest.mark.parametrize("fault", [SourceUnavailable("pulled out"), ZeroDivisionError("oops")])
+def test_no_sound_comes_after_the_word_that_it_is_offline(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """The tail comes first, however long closing takes."""
+    script, closing = Script(48_000), threading.Event()
+    monkeypatch.setattr(script, "close", closing.wait)
+    listener = started(listen, script)
+    script.play(1.0)
+    script.steps.put(fault)
+    try:
+        listener.until(lambda: str(fault) in listener.runner.stats().detail, take=False)
+        listener.blocks += listener.runner.take()
+    finally:
+        closing.set()
+    assert listener.samples.size == RATE
+
+
+def test_no_sound_comes_after_the_word_that_nothing_comes(listen: Listen) -> None:
+    """A source that stays open but stalls has delivered its tail before it is called offline."""
+    script = Script(48_000, stall_s=0.2)
+    listener = started(listen, script)
+    script.play(1.0)
+    listener.until_state(SourceState.ONLINE)
+    listener.until(lambda: listener.runner.stats().state is SourceState.OFFLINE, take=False)
+    listener.blocks += listener.runner.take()
+    assert listener.samples.size == RATE
+
+
+def test_a_tail_without_room_does_not_end_the_runner(listen: Listen) -> None:
+    """Switched off while its last sound waits for room, a source goes on when it is switched on again."""
+    script = Script(48_000, live=False)
+    listener = started(listen, script, queue_s=0.1)
+    script.play(1.0)
+    script.steps.put(SourceUnavailable("pulled out"))
+    listener.until(script.steps.empty, take=False)
+    listener.runner.set_enabled(False)
+    listener.until(lambda: listener.runner.stats().state is SourceState.DISABLED, take=False)
+    listener.runner.set_enabled(True)
+    script.play(1.0)
+    listener.until_state(SourceState.ONLINE)
+    listener.until(lambda: listener.samples.size > 1.5 * RATE)
+
+
+def test_trouble_in_giving_a_source_up_does_not_end_the_runner(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault while closing, or in the tail, is logged, and the source tried again."""
+
+    def fail(*_: object) -> None:
+        msg = "not that either"
+        raise RuntimeError(msg)
+
+    script = Script(48_000)
+    listener = started(listen, script)
+    monkeypatch.setattr(script, "close", fail)
+    monkeypatch.setattr("edge.audio.splice.StreamResampler.push", fail)
+    for _ in range(3):
+        script.play()
+    listener.until(lambda: script.opened > 3)
+    monkeypatch.undo()
+    script.play()
+    listener.until_state(SourceState.ONLINE)
+    lines = [record.getMessage() for record in caplog.records]
+    assert [lines.count(f"source test could not {doing}") for doing in ("deliver the last sound", "close")] == [3, 3]
 
 
 @pytest.mark.parametrize("fault", [SourceUnavailable("no such host"), ZeroDivisionError("oops")])

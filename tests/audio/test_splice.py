@@ -64,6 +64,18 @@ def test_a_cut_before_the_first_sample_is_none() -> None:
     assert [block.start for block in splicer.push(Chunk(sound(10)), RATE)] == [0]
 
 
+def test_a_tail_that_nobody_takes_ends_the_stretch_all_the_same() -> None:
+    """Whoever gives up in the middle of a stretch's end can go on with another stretch."""
+    splicer = Splicer(RATE)
+    before = [*splicer.push(Chunk(sound(48_000)), 48_000)]
+    tail = splicer.finish()
+    before.append(next(tail))
+    tail.close()
+    assert list(splicer.cut(100)) == []
+    assert next(splicer.push(Chunk(sound(48_000)), 48_000)).start == RATE + 100
+    assert before[-1].start + before[-1].samples.size == RATE
+
+
 def test_another_rate_begins_another_stretch() -> None:
     """A microphone that comes back at another rate goes on at the right index, behind a gap."""
     splicer = Splicer(RATE)

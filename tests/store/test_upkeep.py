@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from edge.store import store as store_module
 from tests.store.messages import NOON_S, TOPIC, sound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edge.store import Store
@@ -137,6 +139,60 @@ def test_old_clips_go(open_store: OpenStore) -> None:
     assert path.exists()
     store.maintain(NOON_S + DAY_S + 1.0)
     assert not path.exists()
+
+
+def test_old_clips_go_also_where_events_cannot(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk removing events fails; removing clips is what makes room again."""
+
+    @contextmanager
+    def full(*_: object, **__: object) -> Iterator[None]:
+        msg = "tocsin.db cannot be written: database or disk is full"
+        raise StorageError(msg)
+        yield
+
+    store = open_store(retention_days=1.0)
+    store.save_clip("a", noise(), RATE_HZ)
+    monkeypatch.setattr("edge.store.database.Database.transaction", full)
+    with pytest.raises(StorageError, match="full"):
+        store.maintain(4e9)
+    assert store.clip_path("a") is None
+
+
+def test_old_events_go_also_where_clips_cannot(open_store: OpenStore, tmp_path: Path) -> None:
+    """Without the clips' folder that is the error, and the history is kept in bounds all the same."""
+    store = open_store(max_events=1)
+    for name in ("a", "b"):
+        store.record(sound(name), topic=None)
+    (tmp_path / "state" / "clips").rmdir()
+    with pytest.raises(StorageError, match="clips cannot be cleaned"):
+        store.maintain(NOON_S)
+    assert ids(store) == ["b"]
+
+
+def test_one_clip_that_cannot_go_keeps_nothing_else(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder among the clips, and a clip that the disk holds on to, are named and left; the rest goes."""
+    store = open_store(retention_days=1.0)
+    for i, name in enumerate("abc"):
+        store.record(sound(name, onset_s=i), topic=None)
+        store.save_clip(name, noise(), RATE_HZ)
+    clips, unlink = tmp_path / "state" / "clips", os.unlink
+    (clips / "folder").mkdir()
+
+    def hold(path: str | Path) -> None:
+        if os.fspath(path) == str(clips / "a.flac"):
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", hold)
+    store.maintain(NOON_S + DAY_S + 10.0)
+    assert (ids(store), [path.name for path in clips.glob("*.flac")]) == ([], ["a.flac"])
+    store.save_clip("d", noise(), RATE_HZ)
+    store.maintain(4e9)
+    assert sorted(path.name for path in clips.iterdir()) == ["a.flac", "folder"]
+    assert "a.flac cannot be removed: Operation not permitted" in caplog.text
+    assert "folder cannot be removed" in caplog.text
 
 
 def test_a_half_written_clip_is_cleared_away(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
