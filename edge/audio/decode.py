@@ -2,7 +2,7 @@
 
 Everything that reads a file goes through `open_clip`, so a recording gives the same samples to a live source,
 a replay and an upload. A file may hold less than its header promises, as after a power cut: what can be read
-counts, unless more than a tenth is missing.
+counts, unless more than a tenth is missing. An Ogg file says no length: it must be whole.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import soundfile as sf
 
 from edge.audio.header import looks_like_audio, wav_held_fraction
+from edge.audio.ogg import ogg_wound
 from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
 from edge.frontend.resample import StreamResampler, to_mono
 
@@ -99,7 +100,7 @@ class Clip:
         if not head:
             msg = f"{self._name} is empty"
             raise EmptyInput(msg)
-        self._held = wav_held_fraction(file)
+        self._held, self._wound = wav_held_fraction(file), ogg_wound(file)
         try:
             # By descriptor libsndfile reads the file itself, which is faster than calls back into Python; in
             # both cases it judges by content and never by the name's ending.
@@ -118,6 +119,9 @@ class Clip:
 
     def _check(self) -> None:
         low, high = _RATES_HZ
+        if self._wound:
+            msg = f"{self._name} {self._wound}"
+            raise BrokenAudio(msg)
         if not self._sound.frames:
             msg = f"{self._name} holds no sound"
             raise EmptyInput(msg)

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.audio.ready import readable
 from edge.audio.s16 import mono_from_s16
-from edge.audio.source import Chunk
+from edge.audio.source import Chunk, StreamEnded
 from edge.audio.spec import mask
 from edge.errors import SourceUnavailable
 
@@ -64,7 +64,7 @@ class FfmpegSource:
         self._heard_s = time.monotonic()
 
     def read(self) -> Chunk | None:
-        """Return what came; `SourceUnavailable` when the stream ended or nothing came for too long."""
+        """Return what came; `StreamEnded` at a clean end, `SourceUnavailable` when it was lost or fell silent."""
         data = self._rest + self._read_bytes()
         if not self.rate_hz:
             data = self._after_header(data)
@@ -103,10 +103,12 @@ class FfmpegSource:
 
     def _command(self) -> list[str]:
         url = self._spec.url
-        options = ["-rtsp_transport", "tcp"] if url.startswith("rtsp") else []
+        # A camera sends as it hears, and what ffmpeg read to recognise it is old: `nobuffer` throws that away.
+        # A server sends as fast as it is read, so ffmpeg reads as fast as it sounds, and nothing is thrown away.
+        options = ["-fflags", "nobuffer", "-rtsp_transport", "tcp"] if self.live else ["-re"]
         return [
             *(self._program, "-nostdin", "-hide_banner", "-loglevel", "error"),
-            *("-protocol_whitelist", _PROTOCOLS, "-fflags", "nobuffer", *options, "-i", url),
+            *("-protocol_whitelist", _PROTOCOLS, *options, "-i", url),
             *("-map", "0:a:0", "-ac", "1", "-c:a", "pcm_s16be", "-flush_packets", "1", "-f", "au", "pipe:1"),
         ]
 
@@ -123,14 +125,32 @@ class FfmpegSource:
             return b""
         data = os.read(descriptor, _READ_BYTES)
         if not data:
-            raise SourceUnavailable(self._last_words())
+            raise self._end(self._process)
         self._heard_s = now_s
         return data
 
+    def _end(self, process: subprocess.Popen[bytes]) -> SourceUnavailable:
+        """Return what the end of ffmpeg's output means."""
+        words = self._last_words()
+        # A connection that broke leaves ffmpeg's exit status at 0; only its last line tells.
+        broke = words.startswith(self._spec.url) or "during demuxing" in words
+        if not self.live and self.rate_hz and not broke and _status(process) == 0:
+            return StreamEnded("end of stream")
+        said = mask(words)[:_MESSAGE_CHARACTERS]
+        return SourceUnavailable(f"{self._spec.masked} ended" + (f": ffmpeg says {said!r}" if said else ""))
+
     def _last_words(self) -> str:
-        text = ""
-        if self._errors is not None:
-            self._errors.seek(0)
-            lines = self._errors.read().decode(errors="replace").strip().splitlines()
-            text = mask(lines[-1].strip())[:_MESSAGE_CHARACTERS] if lines else ""
-        return f"{self._spec.masked} ended" + (f": ffmpeg says {text!r}" if text else "")
+        """Return the last line that ffmpeg said so far; may hold a password."""
+        if self._errors is None:
+            return ""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+
+def _status(process: subprocess.Popen[bytes]) -> int | None:
+    """Return the exit status of a program that has closed its output; None when it goes on nevertheless."""
+    try:
+        return process.wait(_TERMINATE_S)
+    except subprocess.TimeoutExpired:
+        return None

@@ -13,7 +13,7 @@ from edge.audio.announce import Announcer
 from edge.audio.blockqueue import BlockQueue
 from edge.audio.meter import SignalMeter
 from edge.audio.ready import WAIT_S
-from edge.audio.source import make_source
+from edge.audio.source import StreamEnded, make_source
 from edge.audio.spec import MicSpec, SourceSpec, parse_source
 from edge.audio.splice import Splicer
 from edge.audio.timeline import Timeline
@@ -59,7 +59,8 @@ class SourceRunner:
         self._queue = BlockQueue(round(queue_s * rate_hz))
         self._splicer = Splicer(rate_hz)
         self._meter = SignalMeter()
-        self._backoff = Backoff(_MICROPHONE_CAP_S if isinstance(self._spec, MicSpec) else _CAP_S)
+        self._cap_s = _MICROPHONE_CAP_S if isinstance(self._spec, MicSpec) else _CAP_S
+        self._backoff, self._rest_s = Backoff(self._cap_s), 0.0
         self._thread = threading.Thread(target=self._run, name=f"source-{name}", daemon=True)
         self._nudge, self._stopping, self._enabled = threading.Event(), False, True
         self._state, self._detail = SourceState.OFFLINE, "not opened yet"
@@ -117,11 +118,11 @@ class SourceRunner:
                 self._finished = True
                 return
             elif self._wanted:
-                self._nudge.wait(self._backoff.next_s())
+                self._nudge.wait(self._rest_s + self._backoff.next_s())
 
     def _session(self) -> bool:
         """Open the source and read it until it is lost or not wanted; return whether it came to its end."""
-        begun = self._samples
+        begun, self._rest_s = self._samples, 0.0
         source = self._source
         try:
             source.open()
@@ -129,6 +130,8 @@ class SourceRunner:
             return self._play(source)
         except TocsinError as exc:
             self._flush(source)
+            # A recording on a server would only be heard again; a radio may be back after a while.
+            self._rest_s = self._cap_s if isinstance(exc, StreamEnded) else 0.0
             # A recording that turns out to be damaged would turn out so again, and be heard twice.
             self._say(SourceState.OFFLINE, str(exc))
             return isinstance(exc, DataError) and self._samples > begun

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edge.audio.spec import FileSpec, MicSpec, PcmSpec, SourceSpec, UrlSpec
+from edge.errors import SourceUnavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,10 @@ class Chunk:
     """Shape (n,), full scale ±1; empty when nothing came within the time of one read."""
     lost: int = 0
     """Samples lost right before these, at the source's rate."""
+
+
+class StreamEnded(SourceUnavailable):
+    """The other side has sent all that it had for now; it is to be asked again later, and not at once."""
 
 
 class AudioSource(Protocol):
@@ -44,7 +49,10 @@ class AudioSource(Protocol):
         """Open it, or raise an `edge.errors.TocsinError` that says why not."""
 
     def read(self) -> Chunk | None:
-        """Return what came, waiting at most half a second; None at the end. Raises `SourceUnavailable` when lost."""
+        """Return what came, waiting at most half a second; None at the end.
+
+        Raises `SourceUnavailable` when lost, and `StreamEnded` at an end that may not be the last.
+        """
 
     def close(self) -> None:
         """Let go of everything; allowed at any time, twice too."""

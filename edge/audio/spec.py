@@ -14,6 +14,7 @@ _ALLOWED = (
     "mic, mic:ID, file:PATH[?loop=1&speed=4], rtsp://…, http(s)://…, pcm:-[?rate=16000&channels=1], udp://[HOST]:PORT"
 )
 _URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _RATES_HZ = (4_000, 192_000)
 _MAX_CHANNELS = 8
 _MAX_SPEED = 1_000.0
@@ -93,6 +94,17 @@ def parse_source(spec: str) -> SourceSpec:
     if colon and scheme in _URL_SCHEMES:
         return _url(text)
     raise _wrong(text, f"the kind is unknown; allowed are {_ALLOWED}")
+
+
+def clash(one: SourceSpec, other: SourceSpec) -> str | None:
+    """Return why two sources cannot be open at once; None when they can."""
+    if isinstance(one, PcmSpec) and isinstance(other, PcmSpec):
+        return "standard input is read by another source already"
+    if isinstance(one, UdpSpec) and isinstance(other, UdpSpec) and one.port == other.port:
+        hosts = {one.host, other.host}
+        if len(hosts) == 1 or hosts & _EVERY_ADDRESS:
+            return f"another source listens on UDP port {one.port} already"
+    return None
 
 
 def _wrong(text: str, why: str) -> UsageError:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge.audio import runner as runner_module
-from edge.audio.source import Chunk
+from edge.audio.source import Chunk, StreamEnded
 from edge.errors import BrokenAudio, SourceUnavailable, UsageError
 from edge.types import SourceState
 from tests.audio.listener import RATE, Listener
@@ -346,3 +346,19 @@ def test_stop_is_quick_and_closes(listen: Listen, queue_s: float) -> None:
     listener.runner.stop()
     assert time.monotonic() - begun < 2
     assert script.closed == 1
+
+
+def test_a_stream_that_ended_is_left_alone_for_a_while(
+    listen: Listen, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a clean end the longest wait comes first, so a recording on a server is not fetched at once; then again."""
+    monkeypatch.setattr(runner_module, "_CAP_S", 0.4)
+    listener = started(listen, script)
+    script.play()
+    script.steps.put(StreamEnded("end of stream"))
+    listener.until(lambda: listener.runner.stats().detail == "end of stream")
+    assert listener.runner.stats().state is SourceState.OFFLINE
+    assert not listener.runner.stats().finished
+    assert listener.until(lambda: script.opened > 1) > 0.35
+    script.play()
+    listener.until_state(SourceState.ONLINE)

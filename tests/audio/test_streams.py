@@ -19,6 +19,7 @@ import soundfile as sf
 
 from edge.audio.ffmpeg import FfmpegSource
 from edge.audio.pcm import PcmSource
+from edge.audio.source import StreamEnded
 from edge.audio.spec import PcmSpec, UrlSpec
 from edge.audio.udp import UdpSource
 from edge.errors import SourceUnavailable
@@ -170,6 +171,19 @@ def test_a_stream_by_http_is_heard(listen: Listen, site: str) -> None:
 
 
 @needs_ffmpeg
+def test_a_recording_by_http_is_heard_once_at_its_own_pace(listen: Listen, site: str) -> None:
+    """It takes as long as it sounds, and at its end the source rests."""
+    listener = listen(f"{site}/tone.flac")
+    listener.until(lambda: listener.samples.size > 0)
+    took_s = listener.until(lambda: listener.runner.stats().detail == "end of stream")
+    listener.blocks += listener.runner.take()
+    assert 0.6 < took_s < 3
+    assert listener.samples.size == pytest.approx(RATE, abs=10)
+    assert listener.runner.stats().state is SourceState.OFFLINE
+    assert not listener.runner.stats().finished
+
+
+@needs_ffmpeg
 @pytest.mark.parametrize("path", ["none.flac", "notes.txt"])
 def test_what_ffmpeg_complains_of_is_said(listen: Listen, site: str, path: str) -> None:
     """A stream that is not there, or is none: offline, in ffmpeg's own words, without the password."""
@@ -233,6 +247,38 @@ def test_a_header_in_pieces_is_put_together(tmp_path: Path) -> None:
     assert (heard, source.rate_hz) == ([0.5, -0.5], 8_000)
 
 
+AU_HEAD = r"printf '.snd\000\000\000\030\377\377\377\377\000\000\000\003\000\000\037\100\000\000\000\001'"
+
+
+@pytest.mark.parametrize(
+    ("body", "url", "error"),
+    [
+        (AU_HEAD, "http://x", StreamEnded),
+        (f"{AU_HEAD}; echo '[mp3float @ 0x5] Header missing' >&2", "https://x", StreamEnded),
+        (f"{AU_HEAD}; echo 'http://x: Connection reset by peer' >&2", "http://x", SourceUnavailable),
+        (f"{AU_HEAD}; echo '[in#0 @ 0x5] Error during demuxing: I/O error' >&2", "http://x", SourceUnavailable),
+        (f"{AU_HEAD}; exit 1", "http://x", SourceUnavailable),
+        ("exit 0", "http://x", SourceUnavailable),
+        (AU_HEAD, "rtsp://x", SourceUnavailable),
+    ],
+)
+def test_a_clean_end_is_told_from_a_loss(tmp_path: Path, body: str, url: str, error: type[Exception]) -> None:
+    """A server that had no more to send is no broken connection; a camera has no end."""
+    source = FfmpegSource(UrlSpec(url, url), fake_ffmpeg(tmp_path, body))
+    source.open()
+    with pytest.raises(SourceUnavailable) as ended:
+        read_until(source, lambda: False)
+    source.close()
+    assert type(ended.value) is error
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_is_read_at_the_pace_of_the_sound(scheme: str) -> None:
+    """A recording is not swallowed as fast as the network allows."""
+    command = FfmpegSource(UrlSpec("x", f"{scheme}://x"))._command()
+    assert command.index("-re") < command.index("-i")
+
+
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps"])
 def test_a_camera_is_asked_by_tcp_and_never_waits(tmp_path: Path, scheme: str) -> None:
     """Packets of a camera are not lost on the way; what is not taken in time is dropped here."""
@@ -240,5 +286,6 @@ def test_a_camera_is_asked_by_tcp_and_never_waits(tmp_path: Path, scheme: str) -
     command = source._command()
     assert command[command.index("-rtsp_transport") + 1] == "tcp"
     assert command.index("-rtsp_transport") < command.index("-i")
+    assert "-re" not in command
     assert source.live
     assert not FfmpegSource(UrlSpec("x", "http://x")).live

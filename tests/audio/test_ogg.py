@@ -1,0 +1,103 @@
+"""Ogg files that are cut off or have a hole are refused; whole ones are not, however they are put together."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from edge.audio.decode import open_clip
+from edge.audio.file_source import FileSource
+from edge.audio.ogg import ogg_wound
+from edge.audio.spec import FileSpec
+from edge.errors import BrokenAudio
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RATE = 16_000
+
+
+def encoded(subtype: str) -> bytes:
+    """Return three seconds of noise."""
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).normal(0, 0.1, 3 * RATE).astype(np.float32)
+    sf.write(buffer, noise, RATE, format="OGG", subtype=subtype)
+    return buffer.getvalue()
+
+
+WHOLE = {subtype: encoded(subtype) for subtype in ("VORBIS", "OPUS")}
+
+
+def pages(data: bytes) -> list[bytes]:
+    """Return the pages of a file."""
+    parts = data.split(b"OggS")[1:]
+    return [b"OggS" + part for part in parts]
+
+
+def page(serial: int, number: int, flags: int = 0, payload: bytes = b"x") -> bytes:
+    """Return a page; its checksum is nobody's business here."""
+    head = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, serial, number, 0, 1)
+    return head + bytes([len(payload)]) + payload
+
+
+def overwritten(data: bytes, count: int) -> bytes:
+    """Return the file with bytes in its middle that mean nothing."""
+    begin = (len(data) - count) // 2
+    return data[:begin] + np.random.default_rng(1).bytes(count) + data[begin + count :]
+
+
+@pytest.mark.parametrize("subtype", list(WHOLE))
+def test_what_is_missing_or_overwritten_is_said(subtype: str, tmp_path: Path) -> None:
+    """A half, a hole, a page that is gone and a missing end: each an error of one line, for every reader."""
+    data = WHOLE[subtype]
+    split = pages(data)
+    bad = {
+        "is cut off": [data[: len(data) // 2], data[:-1], b"".join(split[:-1]), data[: -len(split[-1]) + 10]],
+        "is damaged": [overwritten(data, 5_000), b"".join(split[:-2] + split[-1:])],
+    }
+    path = tmp_path / "bad.ogg"
+    for words, variants in bad.items():
+        for variant in variants:
+            path.write_bytes(variant)
+            with pytest.raises(BrokenAudio, match=f"^the recording {words}: [^\n]+$"):
+                open_clip(io.BytesIO(variant))
+            with pytest.raises(BrokenAudio, match=f"^{path} {words}: [^\n]+$"):
+                FileSource(FileSpec(f"file:{path}", path), RATE).open()
+
+
+@pytest.mark.parametrize("subtype", list(WHOLE))
+def test_a_chain_and_a_tag_behind_the_end_are_whole(subtype: str) -> None:
+    """Streams may follow one another, even under one serial number, and what lies behind them is no matter."""
+    data = WHOLE[subtype]
+    for whole in (data, data + data, data + b"TAG" + bytes(125)):
+        with open_clip(io.BytesIO(whole)) as clip:
+            assert sum(block.size for block in clip.blocks(RATE)) >= 3 * RATE
+    assert ogg_wound(io.BytesIO(data + data[:-1])) == "is cut off: its last part is missing"
+
+
+def test_interleaved_streams_are_counted_apart() -> None:
+    """Each audio stream has its own numbers and its own end; a stream of something else may stop anywhere."""
+    vorbis = b"\x01vorbis"
+    begin = [page(1, 0, 2, vorbis), page(2, 0, 2, b"OpusHead"), page(3, 0, 2, b"\x80theora")]
+    rest = [page(1, 1), page(3, 7), page(2, 1), page(2, 2, 4), page(1, 2, 4)]
+    assert ogg_wound(io.BytesIO(b"".join(begin + rest))) == ""
+    assert ogg_wound(io.BytesIO(b"".join(begin + rest[:-1]))).startswith("is cut off")
+    assert ogg_wound(io.BytesIO(b"".join(begin + rest[1:]))).startswith("is damaged")
+
+
+def test_the_numbers_of_pages_go_round() -> None:
+    """After the largest number comes 0."""
+    data = page(1, 2**32 - 1, 2, b"OpusHead") + page(1, 0) + page(1, 1, 4)
+    assert ogg_wound(io.BytesIO(data)) == ""
+
+
+def test_other_files_are_not_judged() -> None:
+    """What is no Ogg file has no pages, and is left as it was."""
+    file = io.BytesIO(b"RIFF and so on")
+    file.seek(5)
+    assert (ogg_wound(file), file.tell()) == ("", 0)
