@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from edge.audio.spec import parse_source
+from edge.audio.spec import clash, parse_source
 from edge.errors import ConfigError, Forbidden, UsageError
 from edge.settings import Settings
 
@@ -31,11 +31,18 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+    from edge.audio.spec import SourceSpec
+
 DEFAULT_PATH = Path("/etc/tocsin/tocsin.toml")
 PREFIX, DELIMITER = "TOCSIN_", "__"
 _NOT_OURS = frozenset({"TOCSIN_DATA"})  # recordings for training and tests
 _HEADER = re.compile(r"\s*\[(\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_SHAPES = {
+    "model_type": "must be a table",
+    "dict_type": "must be a table",
+    "tuple_type": "must be an array of tables",
+}  # in the words of TOML
 _TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
 
 Key = tuple[str | int, ...]
@@ -62,7 +69,8 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str]) -> Se
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        msg = f"{places.of(tuple(errors[0]['loc']))}{_explain(errors[0])}{more}"
+        at = errors[0].get("ctx", {}).get("at", ())
+        msg = f"{places.of((*errors[0]['loc'], *at))}{_explain(errors[0])}{more}"
         raise ConfigError(msg) from None
     _check_sources(settings, places)
     return settings
@@ -78,7 +86,9 @@ def secret(value: SecretStr | None, file: Path | None, credential: str) -> str |
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if file is None and folder and (Path(folder) / credential).exists():
         file = Path(folder) / credential
-    return None if file is None else _text(file).partition("\n")[0].strip()
+    # The credentials are called after their keys: mqtt_password stands for mqtt.password.
+    key = f"{credential.replace('_', '.', 1)}_file: "
+    return None if file is None else _text(file, key).partition("\n")[0].strip()
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -109,21 +119,31 @@ class _Places:
 
     def of(self, key: Key) -> str:
         """Return the place of a key, or of what it stands in, as the beginning of a message."""
-        for n in range(len(key), 0, -1):
-            if key[:n] in self.variables:
-                return f"{self.variables[key[:n]]}: "
-            if key[:n] in self.lines:
-                return f"{self.path}:{self.lines[key[:n]]}: "
+        parts = [key[:n] for n in range(len(key), 0, -1)]
+        for part in parts:
+            if part in self.variables:
+                return f"{self.variables[part]}: "
+        for part in parts:
+            if part in self.lines:
+                return f"{self.path}:{self.lines[part]}: "
         return f"{self.path}: " if self.path else ""
 
 
 def _check_sources(settings: Settings, places: _Places) -> None:
+    opened: list[SourceSpec] = []
     for n, source in enumerate(settings.sources):
+        where = f"{places.of(('sources', n, 'spec'))}sources.{n}.spec: "
         try:
-            parse_source(source.spec)
+            spec = parse_source(source.spec)
         except UsageError as exc:
-            msg = f"{places.of(('sources', n, 'spec'))}sources.{n}.spec: {exc}"
+            msg = f"{where}{exc}"
             raise ConfigError(msg) from exc
+        if not source.enabled:
+            continue
+        if why := next(filter(None, (clash(spec, other) for other in opened)), None):
+            msg = f"{where}{why}; change one of the two or set its enabled = false"
+            raise ConfigError(msg)
+        opened.append(spec)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:
@@ -137,20 +157,20 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         raise ConfigError(msg) from exc
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, key: str = "") -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # also as Notepad writes it
     except FileNotFoundError as exc:
-        msg = f"{path}: there is no such file"
+        msg = f"{key}{path}: there is no such file"
         raise ConfigError(msg) from exc
     except PermissionError as exc:
-        msg = f"{path}: not allowed to read it; give the user that runs tocsin the right to"
+        msg = f"{key}{path}: not allowed to read it; give the user that runs tocsin the right to"
         raise Forbidden(msg) from exc
     except UnicodeDecodeError as exc:
-        msg = f"{path}: not UTF-8 text"
+        msg = f"{key}{path}: not UTF-8 text"
         raise ConfigError(msg) from exc
     except OSError as exc:
-        msg = f"{path}: cannot be read ({exc.strerror})"
+        msg = f"{key}{path}: cannot be read ({exc.strerror})"
         raise ConfigError(msg) from exc
 
 
@@ -254,7 +274,7 @@ def _explain(error: ErrorDetails) -> str:
     kinds = list(_kinds(key))
     if error["type"] == "extra_forbidden":
         return f"unknown key '{dotted}'{_near(str(key[-1]), _choices(kinds[-2]) or [])}"
-    text = error["msg"].removeprefix("Value error, ")
+    text = _SHAPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     text = text[:1].lower() + text[1:]
     given = error["input"]
     if kinds[-1] is SecretStr or isinstance(given, (dict, list, tuple)):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -203,7 +204,8 @@ class Settings(Section):
     @classmethod
     def _distinct_names(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
         names = [source.name for source in value]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            msg = f"two sources are called {', '.join(twice)}; give each its own name"
-            raise ValueError(msg)
+        for n, name in enumerate(names):
+            if name in names[:n]:
+                kind, msg = "same_name", "two sources are called {name}; give each its own name"
+                raise PydanticCustomError(kind, msg, {"name": name, "at": (n, "name")})
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, cast
@@ -11,7 +12,7 @@ from edge.errors import TocsinError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_USAGE, _INTERNAL = 64, 70
+_USAGE, _INTERNAL, _DISK = 64, 70, 74
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 
 
@@ -23,11 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads any more; without this the interpreter would complain once more while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return _BROKEN_PIPE
     except Exception as exc:
         text, code = _explained(exc)
+        _drop_output()
         if "--debug" in arguments and code != _USAGE:
             raise
         print(f"tocsin: {text}", file=sys.stderr)  # noqa: T201 - this is the program's voice
@@ -52,6 +53,14 @@ def _invoke(arguments: list[str]) -> int:
     return code or 0
 
 
+def _drop_output() -> None:
+    """Forget what cannot be written; else the interpreter would complain once more while it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _explained(exc: Exception) -> tuple[str, int]:
     """Return an error's line and exit code."""
     import typer
@@ -63,5 +72,7 @@ def _explained(exc: Exception) -> tuple[str, int]:
         return f"{exc.format_message()} (see '{where} --help')", _USAGE
     if isinstance(exc, TocsinError):
         return str(exc), exc.exit_code
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"cannot write{f' {exc.filename}' if exc.filename else ''}: {exc.strerror}; make room", _DISK
     what = " ".join(str(exc).split())
     return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)", _INTERNAL

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.cli.common import classifier_of, log_plainly, node_name, say_json, say_table, settings_of, warn
@@ -13,22 +13,32 @@ from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 _SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
 _TABLE_LABELS = 3
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s: float | None, as_json: bool) -> int:
     """Classify recordings; one that cannot be used is said, and the others go on. Returns the last such exit code."""
     log_plainly()
+    if hop_s is not None and not 0 < hop_s < math.inf:
+        msg = f"--hop {hop_s:g}: must be a number of seconds above 0"
+        raise UsageError(msg)
     from edge.inference.clip import ClipClassifier
 
     settings = settings_of(config)
     clips = ClipClassifier(classifier_of(settings), settings.detection)
     wanted = top_k if as_json or top_k else _TABLE_LABELS
-    files = list(_files(paths))
+    files: list[Path] = []
     rows, code = [], 0
+    for path in paths:
+        found = _recordings(path)
+        if not found:
+            warn(f"{path}: there is no recording in this folder ({' '.join(sorted(_SUFFIXES))})")
+            code = InputMissing.exit_code
+        files += found
     with bar("classifying", shown=not (as_json and sys.stdout.isatty())) as on_progress:
         for done, path in enumerate(files):
             on_progress(done, len(files))
@@ -55,6 +65,9 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str) -> 
     from edge.replay import replay as events_of
 
     times = _speed(speed)
+    if not _NAME.fullmatch(source_name):
+        msg = f"--source-name {source_name}: must be 1 to 64 of the characters a-z 0-9 _ -"
+        raise UsageError(msg)
     settings = settings_of(config)
     if not file.exists():
         msg = f"{file}: there is no such file"
@@ -85,13 +98,11 @@ def _speed(text: str) -> float | None:
     raise UsageError(msg)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files, and the recordings below the folders, in order."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
-        else:
-            yield path
+def _recordings(path: Path) -> list[Path]:
+    """Return the recordings below a folder, in order, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    return sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
 
 
 def _row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -56,17 +56,20 @@ def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
     """Return sources from ``[NAME=]SPEC``; what has no name is called by its kind. Raises `UsageError`."""
-    from edge.audio.spec import parse_source
+    from edge.audio.spec import clash, parse_source
     from edge.settings import Source
 
     sources: dict[str, Source] = {}
     for text in texts:
         named = _NAMED.fullmatch(text)
         spec = named.group(2) if named else text
-        parse_source(spec)
+        parsed = parse_source(spec)
         name = named.group(1) if named else _free_name(spec.partition(":")[0].lower(), sources)
         if name in sources:
             msg = f"--source: two sources are called {name}; give each its own name, as in --source {name}2={spec}"
+            raise UsageError(msg)
+        if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
+            msg = f"--source {parsed.masked}: {why}"
             raise UsageError(msg)
         sources[name] = Source(name=name, spec=spec)
     return tuple(sources.values())

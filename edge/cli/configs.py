@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.cli.common import say, say_json, settings_of
+from edge.cli.preflight import preflight
 from edge.configfile import DEFAULT_PATH, masked
 from edge.configtext import example as example_text
 from edge.configtext import json_schema, to_toml
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def check(config: Path | None) -> int:
-    """Read the configuration; whatever is wrong is raised."""
-    settings_of(config)
+    """Read the configuration and look at what it leads to; whatever is wrong is raised."""
+    preflight(settings_of(config))
     where = config or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
     say(f"{where}: fine" if where else f"fine: there is no {DEFAULT_PATH}, so every value is its default")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge.cli.common import folder_of, say, say_json, say_table, settings_of, warn
-from edge.errors import BundleError
+from edge.errors import BundleError, DataError
 from edge.inference.bundle import read_bundle
 from edge.inference.library import Library, verify_bundle
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
     from edge.inference.bundle import Bundle
 
+_INSTALLED = {
+    "new": "installed {}",
+    "mended": "installed {} anew, as the one there was damaged,",
+    "kept": "{} is there already",
+}
 _RESTART = "restart the service for it (systemctl restart tocsin)"
 
 
@@ -52,8 +57,12 @@ def info(name: str | None, config: Path | None, *, as_json: bool) -> int:
 
 def install(path: Path, config: Path | None) -> int:
     """Take a bundle in."""
-    target = Library(folder_of(settings_of(config))).install(path)
-    say(f"installed {target.name} in {target}; use it with 'tocsin model activate {target.name}'")
+    library = Library(folder_of(settings_of(config)))
+    try:
+        target, how = library.install(path)
+    except BundleError as exc:  # here a bad bundle is bad input, not a bad configuration
+        raise DataError(str(exc)) from exc
+    say(f"{_INSTALLED[how].format(target.name)} in {target}; use it with 'tocsin model activate {target.name}'")
     return 0
 
 

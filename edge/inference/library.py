@@ -1,7 +1,8 @@
 """The model bundles on this device: those that were shipped and those that were installed, and which one is used.
 
-Installed bundles lie in ``models/<id>@<version>`` of the state folder; ``models/active.json`` names the one in use
-and the one before it. A bundle is checked, golden recording and all, before it is taken in and before it is activated.
+Installed bundles lie in ``models/<id>@<version>`` of the state folder. ``models/active.json`` names the one in use
+(`active`; none is the shipped one), the one before it (`previous`) or the one that was gone back from (`undone`).
+A bundle is checked, golden recording and all, before it is taken in and before it is activated.
 """
 
 from __future__ import annotations
@@ -12,20 +13,29 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from edge.errors import BundleError, Forbidden, InputMissing, StorageError
 from edge.inference.bundle import read_bundle
 from edge.inference.unpack import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from edge.inference.bundle import Bundle
 
 SHIPPED = Path(__file__).parents[1] / "models"
 DEFAULT_ID = "city"
+_POINTERS = ("active", "previous", "undone")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ADVICE = "; export it again"  # to choose another bundle is no help to who installs this one
+
+
+class Installed(NamedTuple):
+    """What became of a bundle that was to be installed."""
+
+    path: Path
+    how: Literal["new", "mended", "kept"]
 
 
 class Library:
@@ -64,41 +74,50 @@ class Library:
     def resolve(self, wanted: str) -> list[Path]:
         """Return the folders to try, best first, so that a bad bundle is replaced by the previous good one.
 
-        `wanted` is ``model.bundle``: a path or an id. The default id leaves the choice to what was activated. A wanted
-        bundle that is not there is returned all the same, so that its absence is said.
+        `wanted` is ``model.bundle``: a path or an id. The default id leaves the choice to what was activated, else it
+        is the shipped bundle: one that was only installed, or gone back from, comes after that. A wanted bundle that
+        is not there is returned all the same, so that its absence is said.
         """
-        pointer = self._pointer()
-        kept = [self._folder / name for key in ("active", "previous") if (name := pointer.get(key))]
-        first = [Path(wanted)] if "/" in wanted else [path for path in self.paths() if wanted in _names(path)][:1]
-        if not first:
-            first = [self._folder / wanted]
-        order = [*kept, *first] if wanted == DEFAULT_ID and pointer.get("active") else [*first, *kept]
-        return list(dict.fromkeys([*order, *_folders(self._shipped)]))
+        active, previous, undone = (self._pointed(key) for key in _POINTERS)
+        shipped = _folders(self._shipped)
+        named = [Path(wanted)] if "/" in wanted else [path for path in self.paths() if wanted in _names(path)]
+        if wanted == DEFAULT_ID:
+            chosen = [*active, *previous] if active else []
+            order = [*chosen, *(path for path in named if path in shipped), *shipped, *previous, *undone, *named]
+        else:
+            order = [*(named[:1] or [self._folder / wanted]), *active, *previous, *shipped, *undone]
+        return list(dict.fromkeys(order)) or [self._folder / wanted]
 
-    def install(self, source: Path) -> Path:
-        """Take in a bundle from a folder or a .zip or .tar file, and return where it now lies.
+    def install(self, source: Path) -> Installed:
+        """Take in a bundle from a folder or a .zip or .tar file.
 
-        Nothing changes unless the whole of it is in order. Raises `BundleError` for a bad one, `InputMissing`,
-        `StorageError` or `Forbidden`.
+        Nothing changes unless the whole of it is in order. One of the same name stays when it is the same, is replaced
+        when it is damaged, and keeps its name from another one otherwise. Raises `BundleError` for a bad one,
+        `InputMissing`, `StorageError` or `Forbidden`.
         """
         with _translated(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._folder, prefix=".install-") as temporary:
                 fresh = Path(temporary) / "bundle"
                 unpack(source, fresh)
-                bundle = verify_bundle(fresh)
+                bundle = _verify_copy(fresh, source)
                 for part in (bundle.id, bundle.version):
                     if not _NAME.fullmatch(part):
                         msg = f"model bundle {source}: {part!r} cannot name a folder; export it with another"
                         raise BundleError(msg)
                 target = self._folder / f"{bundle.id}@{bundle.version}"
-                if target.exists():
-                    if _sha256(target) == bundle.sha256:
-                        return target
+                if not target.exists():
+                    fresh.rename(target)
+                    return Installed(target, "new")
+                there = _manifest(target)
+                if there is None:
+                    target.rename(Path(temporary) / "damaged")
+                    fresh.rename(target)
+                    return Installed(target, "mended")
+                if there != bundle.manifest:
                     msg = f"another bundle {target.name} is installed already; give the new one another version"
                     raise BundleError(msg)
-                fresh.rename(target)
-        return target
+                return Installed(target, "kept")
 
     def activate(self, name: str) -> Path:
         """Make a bundle the one in use from the next start; the one before is kept as previous.
@@ -116,26 +135,33 @@ class Library:
     def rollback(self) -> Path:
         """Go back to the bundle that was in use before, or to the shipped one; return its folder."""
         pointer = self._pointer()
-        if not pointer.get("active") and not pointer.get("previous"):
+        if not pointer:
             msg = "there is no bundle to go back to: the shipped one is in use and no other was activated"
             raise InputMissing(msg)
-        self._point(active=pointer.get("previous"), previous=pointer.get("active"))
+        if undone := pointer.get("undone"):
+            self._point(active=undone, previous=pointer.get("active"))
+        else:
+            self._point(active=pointer.get("previous"), undone=pointer.get("active"))
         return self.resolve(DEFAULT_ID)[0]
 
-    def _pointer(self) -> dict[str, str | None]:
+    def _pointer(self) -> dict[str, str]:
         try:
             values = json.loads((self._folder / "active.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}  # as on a new device; a damaged pointer must not stop a node that has a shipped bundle
         values = values if isinstance(values, dict) else {}
-        return {key: name for key, name in values.items() if isinstance(name, str) and _plain(name)}
+        return {key: name for key in _POINTERS if isinstance(name := values.get(key), str) and _plain(name)}
 
-    def _point(self, *, active: str | None, previous: str | None) -> None:
+    def _pointed(self, key: str) -> list[Path]:
+        name = self._pointer().get(key)
+        return [self._folder / name] if name else []
+
+    def _point(self, **names: str | None) -> None:
         with _translated(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             fresh = self._folder / ".active.json"
             with fresh.open("w", encoding="utf-8") as file:
-                json.dump({"active": active, "previous": previous}, file)
+                json.dump(names, file)
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._folder / "active.json")
@@ -183,9 +209,20 @@ def _plain(name: str) -> bool:
     return all(_NAME.fullmatch(part) for part in name.split("@"))
 
 
-def _sha256(path: Path) -> str | None:
+def _verify_copy(copy: Path, source: Path) -> Bundle:
+    """Verify a bundle that lies in `copy` for the moment, and speak of `source`."""
     try:
-        return read_bundle(path).sha256
+        return verify_bundle(copy)
+    except BundleError as exc:
+        what = str(exc).replace(str(copy), str(source)).partition(_ADVICE)[0]
+        msg = f"{what}; it is not installed; export or copy it again"
+        raise BundleError(msg) from exc
+
+
+def _manifest(path: Path) -> Mapping[str, Any] | None:
+    """Return a good bundle's manifest, which has the sums of its files; None for a damaged one."""
+    try:
+        return verify_bundle(path).manifest
     except BundleError:
         return None
 

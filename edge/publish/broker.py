@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from edge.settings import Mqtt
 
 _REFUSED = {
@@ -18,19 +22,43 @@ _REFUSED = {
     "Session taken over": "another client has the same mqtt.client_id",
 }
 
+_WANTED = {
+    "ca_file": "it must hold the authority's certificate in PEM",
+    "cert_file": "it must hold a certificate in PEM, and its key unless mqtt.key_file is set",
+    "key_file": "it must hold the unencrypted key of mqtt.cert_file in PEM",
+}
+
 
 def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
     """Return whom to trust, and who we are; None without TLS. Raises `ConfigError` for files that cannot be used."""
     if not settings.tls:
         return None
-    try:
+    for name in ("ca_file", "cert_file", "key_file"):
+        with _blaming(name, getattr(settings, name)) as path:
+            if path is not None:
+                path.open("rb").close()  # an ssl.SSLContext does not say which file it could not open
+    with _blaming("ca_file", settings.ca_file):
         context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.cert_file is not None:
-            context.load_cert_chain(settings.cert_file, settings.key_file)
-    except (OSError, ssl.SSLError) as exc:
-        msg = f"mqtt.ca_file, mqtt.cert_file or mqtt.key_file cannot be used: {_reason(exc)}"
-        raise ConfigError(msg) from exc
+    if settings.cert_file is not None:
+        with _blaming("cert_file", settings.cert_file):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.cert_file)
+        name = "cert_file" if settings.key_file is None else "key_file"
+        with _blaming(name, settings.key_file or settings.cert_file):
+            # An encrypted key is an error: a service has nobody to ask for its password.
+            context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: "")
     return context
+
+
+@contextlib.contextmanager
+def _blaming(name: str, path: Path | None) -> Iterator[Path | None]:
+    try:
+        yield path
+    except FileNotFoundError as exc:
+        msg = f"mqtt.{name}: {path}: there is no such file"
+        raise ConfigError(msg) from exc
+    except OSError as exc:  # ssl.SSLError is one
+        msg = f"mqtt.{name}: {path}: cannot be used ({_reason(exc)}); {_WANTED[name]}"
+        raise ConfigError(msg) from exc
 
 
 def absence(settings: Mqtt, exc: Exception) -> str:

@@ -30,6 +30,47 @@ def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
     assert tocsin("config", "check", "--config", path).stdout == f"{path}: fine\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[api]\nhost = '0.0.0.0'", "api.host 0.0.0.0 is reachable from outside: set api.token_file"),
+        ("[api]\ntoken_file = '{folder}/absent'", "api.token_file: {folder}/absent: there is no such file"),
+        ("[api]\ntoken_file = '{folder}/empty'", "api.token_file: no token in {folder}/empty"),
+        ("[mqtt]\npassword_file = '{folder}/absent'", "mqtt.password_file: {folder}/absent: there is no such file"),
+        ("[mqtt]\ntls = true\nca_file = '{folder}/empty'", "mqtt.ca_file: {folder}/empty: cannot be used"),
+        ("[detection.classes.sirene]\non = 0.5", "the model has no such label; did you mean 'siren'?"),
+        ("[detection.classes.siren]\non = 0.01", "detection.classes.siren: off ("),
+        ("[model]\nbundle = '{folder}/absent'", "model.bundle: model bundle {folder}/absent: there is no such folder"),
+        (
+            "[model]\nbundle = '{folder}/broken'",
+            "model bundle {folder}/broken: model.onnx is not the file",
+        ),
+        ("[model]\nbundle = 'ctiy'", "ctiy: there is no such folder"),
+    ],
+)
+def test_config_check_finds_what_run_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    """One line with the key and exit code 78, whatever it takes to see it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "empty").touch()
+    (write_bundle(tmp_path / "broken") / "model.onnx").write_bytes(b"short")
+    path = tmp_path / "tocsin.toml"
+    path.write_text(text.format(folder=tmp_path))
+    assert cli.main(["config", "check", "--config", str(path)]) == 78
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert words.format(folder=tmp_path) in said.err
+
+
+def test_config_check_passes_over_what_is_switched_off(tocsin: Tocsin, tmp_path: Path) -> None:
+    """Neither the broker's files nor the web side's token matter where neither is wanted."""
+    path = tmp_path / "tocsin.toml"
+    path.write_text("[mqtt]\nenabled = false\npassword_file = '/absent'\n[api]\nenabled = false\nhost = '0.0.0.0'\n")
+    assert tocsin("config", "check", "--config", path).returncode == 0
+
+
 def test_config_show_masks_secrets(tocsin: Tocsin, tmp_path: Path) -> None:
     """Effective values of file and environment, as TOML or JSON, without the password."""
     path = tmp_path / "tocsin.toml"
@@ -60,7 +101,8 @@ def test_config_example_is_a_configuration(tocsin: Tocsin, tmp_path: Path) -> No
 def test_models_from_install_to_rollback(tocsin: Tocsin, tmp_path: Path) -> None:
     """A bundle is installed, activated, described, verified and put back."""
     source = write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0")
-    assert "installed harbour@2.0" in tocsin("model", "install", source).stdout
+    assert "installed harbour@2.0 in" in tocsin("model", "install", source).stdout
+    assert "harbour@2.0 is there already" in tocsin("model", "install", source).stdout
     assert "harbour@2.0 is active" in tocsin("model", "activate", "harbour").stdout
     entries = json.loads(tocsin("model", "list", "--json").stdout)
     assert [(e["id"], e["active"]) for e in entries] == [("harbour", True), ("city", False)]
@@ -85,7 +127,7 @@ def test_bad_bundles_are_said_in_a_line(tocsin: Tocsin, tmp_path: Path) -> None:
     broken = write_bundle(tmp_path / "broken")
     (broken / "golden.npz").write_bytes(b"short")
     for arguments, code in (
-        (("model", "install", broken), 78),
+        (("model", "install", broken), 65),
         (("model", "verify", broken), 78),
         (("model", "activate", "nowhere"), 66),
         (("model", "install", tmp_path / "absent"), 66),
@@ -95,6 +137,16 @@ def test_bad_bundles_are_said_in_a_line(tocsin: Tocsin, tmp_path: Path) -> None:
         assert answer.returncode == code
         assert answer.stderr.startswith("tocsin: ")
         assert answer.stderr.count("\n") == 1
+
+
+def test_installing_over_a_damaged_bundle_mends_it(tocsin: Tocsin, tmp_path: Path) -> None:
+    """What was damaged on the disk is put right, and said."""
+    source = write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0")
+    tocsin("model", "install", source)
+    (tmp_path / "state" / "tocsin" / "models" / "harbour@2.0" / "model.onnx").write_bytes(b"short")
+    assert tocsin("model", "verify", "harbour").returncode == 78
+    assert "installed harbour@2.0 anew" in tocsin("model", "install", source).stdout
+    assert tocsin("model", "verify", "harbour").returncode == 0
 
 
 def test_classify_falls_back_from_a_bad_bundle(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:

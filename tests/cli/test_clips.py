@@ -63,6 +63,16 @@ def test_bad_files_do_not_stop_the_others(tocsin: Tocsin, horn: Path, tmp_path: 
     assert tocsin("classify", tmp_path / "absent.wav").returncode == 66
 
 
+def test_a_folder_without_recordings_is_66(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
+    """It is said in one line, and what else was named is answered."""
+    (tmp_path / "none").mkdir()
+    answer = tocsin("classify", "--json", tmp_path / "none", horn)
+    assert answer.returncode == 66
+    assert answer.stderr.startswith(f"tocsin: {tmp_path}/none: there is no recording in this folder")
+    assert answer.stderr.count("\n") == 1
+    assert json.loads(answer.stdout)["path"] == str(horn)
+
+
 def test_folders_are_searched(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
     """Recordings below a folder are found in order, other files are passed over."""
     folder = tmp_path / "clips"

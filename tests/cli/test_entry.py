@@ -66,7 +66,13 @@ def test_version(tocsin: Tocsin) -> None:
         ("classify", "a.wav", "--top-k", "many"),
         ("replay", "a.wav", "--speed", "fast"),
         ("replay", "a.wav", "--speed", "-1"),
+        ("replay", "a.wav", "--source-name", "Main Street"),
+        ("replay", "a.wav", "--source-name", ""),
+        ("classify", "a.wav", "--hop", "nan"),
+        ("classify", "a.wav", "--hop", "inf"),
         ("run", "--source", "tape:1"),
+        ("run", "--source", "a=pcm:-", "--source", "b=pcm:-"),
+        ("run", "--source", "a=udp://:5005", "--source", "b=udp://127.0.0.1:5005"),
         ("run", "--source", "a=mic", "--source", "a=udp://:5005"),
         ("config", "bogus"),
         ("model", "info", "a", "b"),
@@ -143,6 +149,22 @@ def test_a_reader_that_leaves_is_no_error(home: dict[str, str]) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(20) == 141
+
+
+@pytest.mark.parametrize("words", [("--version",), ("--help",), ("config", "schema"), ("model", "list")], ids=" ".join)
+def test_a_full_disk_is_74(home: dict[str, str], words: tuple[str, ...]) -> None:
+    """Output that cannot be written is one line on standard error, whichever command wrote it."""
+    with open("/dev/full", "w", encoding="ascii") as full:  # noqa: PTH123 - a device
+        answer = subprocess.run(
+            [sys.executable, "-m", "edge", *words],
+            env=home,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert answer.returncode == 74
+    assert answer.stderr == "tocsin: cannot write: No space left on device; make room\n"
 
 
 @pytest.mark.parametrize("text", ["[mqtt]\nhots = 'a'", "[mqtt", None])

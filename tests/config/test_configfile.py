@@ -70,10 +70,23 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
         ("[node]\nzzz = 1", 2, "known are id, location"),
         ("[mqtt]\n\nport = 99999", 3, "mqtt.port: input should be less than or equal to 65535, got 99999"),
         ("[mqtt]\nport = 'x'", 2, "mqtt.port: input should be a valid integer"),
-        ("mqtt = 3", 1, "mqtt: "),
+        ("mqtt = 3", 1, "mqtt: must be a table, got 3"),
+        ("[detection]\nclasses = 'all'", 2, "detection.classes: must be a table, got 'all'"),
+        ("[sources]\nspec = 'mic'", 1, "sources: must be an array of tables"),
         ("[mqtt]\npassword = 3", 2, "mqtt.password: input should be a valid string"),
         ("[[sources]]\nname = 'a'\n\n[[sources]]\nname = 'B C'", 5, "sources.1.name"),
-        ("[[sources]]\nspec = 'mic'\n[[sources]]\nspec = 'file:a'", 1, "two sources are called mic"),
+        ("[[sources]]\nspec = 'mic'\n[[sources]]\nspec = 'file:a'", 3, "two sources are called mic"),
+        ("[[sources]]\nname = 'a'\n[[sources]]\n\nname = 'a'", 5, "two sources are called a; give each"),
+        (
+            "[[sources]]\nspec = 'pcm:-'\n[[sources]]\nname = 'b'\nspec = 'pcm:-?rate=8000'",
+            5,
+            "sources.1.spec: standard input is read by another source already; change one",
+        ),
+        (
+            "[[sources]]\nspec = 'udp://10.0.0.1:5005'\n[[sources]]\nname = 'b'\nspec = 'udp://:5005'",
+            5,
+            "sources.1.spec: another source listens on UDP port 5005 already",
+        ),
         ("[[sources]]\nspec = 'tape:1'", 2, "sources.0.spec: source 'tape:1'"),
         ("[detection]\non = 0.2\noff = 0.4", 1, "off (0.4) must not be above on (0.2)"),
         ("[mqtt\nport = 1", 1, "not TOML"),
@@ -119,6 +132,32 @@ def test_a_value_where_the_environment_wants_a_section(file: Path) -> None:
         load_settings(file, environ={"TOCSIN_MQTT__PORT": "1"})
 
 
+def test_a_duplicate_in_the_environment_is_said_by_its_variable(file: Path) -> None:
+    """Also where the file has sources, which the variable replaces."""
+    file.write_text("[[sources]]\nname = 'x'\n[[sources]]\nname = 'y'\n")
+    with pytest.raises(ConfigError, match=r"^TOCSIN_SOURCES: sources: two sources are called a"):
+        load_settings(file, environ={"TOCSIN_SOURCES": '[{"name": "a"}, {"name": "a"}]'})
+
+
+def test_sources_that_only_look_alike(file: Path) -> None:
+    """A source that is closed, and ports of different addresses, are in nobody's way."""
+    sources = [
+        {"name": "a", "spec": "pcm:-"},
+        {"name": "b", "spec": "pcm:-", "enabled": False},
+        {"name": "c", "spec": "udp://10.0.0.1:5005"},
+        {"name": "d", "spec": "udp://10.0.0.2:5005"},
+        {"name": "e", "spec": "udp://:5006"},
+    ]
+    file.write_text(to_toml({"sources": sources}))
+    assert len(load_settings(file, environ={}).sources) == len(sources)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(file: Path) -> None:
+    """Some editors begin a file with one."""
+    file.write_text("[node]\nid = 'street-12'\n", encoding="utf-8-sig")
+    assert load_settings(file, environ={}).node.id == "street-12"
+
+
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing file, a folder, bytes that are no text, and a forbidden file each have their word."""
     with pytest.raises(ConfigError, match="no such file"):
@@ -146,8 +185,10 @@ def test_a_secret_comes_from_value_file_or_credential(tmp_path: Path, monkeypatc
     assert secret(None, None, "mqtt_password") == "credential"
     assert secret(None, tmp_path / "file", "mqtt_password") == "file"
     assert secret(SecretStr("value"), tmp_path / "file", "mqtt_password") == "value"
-    with pytest.raises(ConfigError, match="no such file"):
-        secret(None, tmp_path / "absent", "mqtt_password")
+    for credential, key in (("mqtt_password", "mqtt.password_file"), ("api_token", "api.token_file")):
+        with pytest.raises(ConfigError) as caught:
+            secret(None, tmp_path / "absent", credential)
+        assert str(caught.value) == f"{key}: {tmp_path}/absent: there is no such file"
 
 
 def test_masked_values_hold_no_secret(file: Path) -> None:

@@ -49,26 +49,42 @@ def as_tar(bundle: Path) -> Path:
 @pytest.mark.parametrize("pack", [as_folder, as_zip, as_tar])
 def test_install_takes_folders_and_archives(library: Library, fresh: Path, pack: Callable[[Path], Path]) -> None:
     """Each gives the same installed bundle, which is listed and not yet in use."""
-    target = library.install(pack(fresh))
+    target = library.install(pack(fresh)).path
     assert target.name == "harbour@2.0"
     assert [(e["id"], e["active"], e["problem"]) for e in library.entries()] == [
         ("harbour", False, ""),
         ("city", True, ""),
     ]
-    assert library.install(fresh) == target
+    assert library.install(fresh) == (target, "kept")
 
 
 def test_a_bad_bundle_leaves_no_trace(library: Library, fresh: Path, tmp_path: Path) -> None:
     """What does not pass its checks is neither installed nor left lying about."""
     (fresh / "model.onnx").write_bytes(b"not a network")
-    with pytest.raises(BundleError, match="sha256"):
+    with pytest.raises(BundleError, match="sha256") as caught:
         library.install(fresh)
+    assert str(caught.value).startswith(f"model bundle {fresh}: ")
+    assert "activate" not in str(caught.value)
     assert list((tmp_path / "state" / "models").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz", "manifest.json"])
+def test_a_damaged_bundle_is_mended_by_installing_it_again(library: Library, fresh: Path, name: str) -> None:
+    """The whole one takes the place of the one that was damaged on the disk, whichever file it was."""
+    target = library.install(fresh).path
+    (target / name).write_bytes(b"short")
+    assert library.install(fresh) == (target, "mended")
+    assert (target / name).read_bytes() == (fresh / name).read_bytes()
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    assert library.install(fresh) == (target, "kept")
+
+
 def test_the_same_name_for_another_network_is_refused(library: Library, fresh: Path, tmp_path: Path) -> None:
-    """A version stands for one network for ever."""
+    """A version stands for one network with its manifest for ever."""
     library.install(fresh)
+    change_manifest(fresh, thresholds={})
+    with pytest.raises(BundleError, match="another version"):
+        library.install(fresh)
     other = write_bundle(tmp_path / "other", bundle_id="harbour", version="2.0", labels=("background", "siren"))
     with pytest.raises(BundleError, match="another version"):
         library.install(other)
@@ -84,7 +100,7 @@ def test_an_id_cannot_lead_elsewhere(library: Library, fresh: Path, name: str) -
 
 def test_activate_and_roll_back(library: Library, fresh: Path) -> None:
     """The activated bundle goes first, the one before comes after it, and going back swaps them."""
-    target = library.install(fresh)
+    target = library.install(fresh).path
     shipped = library.find("city")
     assert library.resolve("city") == [shipped]
     assert library.activate("harbour") == target
@@ -92,6 +108,35 @@ def test_activate_and_roll_back(library: Library, fresh: Path) -> None:
     assert library.rollback() == shipped
     assert library.resolve("city")[0] == shipped
     assert library.rollback() == target
+
+
+def test_the_default_is_the_shipped_bundle_until_another_is_activated(library: Library, tmp_path: Path) -> None:
+    """An installed bundle of the same id is used when it is activated, and not because it is there."""
+    shipped = library.find("city")
+    newer = library.install(write_bundle(tmp_path / "newer", bundle_id="city", version="0.2")).path
+    assert library.resolve("city") == [shipped, newer]
+    assert [entry["active"] for entry in library.entries()] == [False, True]
+    assert library.activate("city@0.2") == newer
+    assert library.resolve("city") == [newer, shipped]
+    assert library.rollback() == shipped
+    assert library.resolve("city") == [shipped, newer]
+    assert library.rollback() == newer
+
+
+def test_what_was_gone_back_from_comes_after_the_shipped_bundle(library: Library, tmp_path: Path) -> None:
+    """It was left for a reason; the one before an activation, in contrast, comes before the shipped one."""
+    shipped = library.find("city")
+    old, new = (
+        library.install(write_bundle(tmp_path / version, bundle_id="city", version=version)).path
+        for version in ("1", "2")
+    )
+    library.activate("city@1")
+    library.activate("city@2")
+    assert library.resolve("city") == [new, old, shipped]
+    assert library.rollback() == old
+    assert library.resolve("city") == [old, shipped, new]
+    assert library.rollback() == new
+    assert library.resolve("city") == [new, old, shipped]
 
 
 def test_the_newest_version_counts_where_none_is_said(library: Library, tmp_path: Path) -> None:
@@ -104,7 +149,7 @@ def test_the_newest_version_counts_where_none_is_said(library: Library, tmp_path
 
 def test_a_wish_in_the_configuration_goes_first(library: Library, fresh: Path, tmp_path: Path) -> None:
     """A path or an id other than the default precedes what was activated; everything else follows as fallback."""
-    target = library.install(fresh)
+    target = library.install(fresh).path
     other = write_bundle(tmp_path / "other", bundle_id="other", version="1")
     library.activate("harbour")
     shipped = library.find("city")
@@ -119,7 +164,7 @@ def test_a_bundle_gone_bad_is_replaced_by_the_one_before(library: Library, fresh
     """A truncated network never stops a node that has a good one."""
     library.install(fresh)
     library.activate("harbour")
-    newer = library.install(write_bundle(tmp_path / "newer", bundle_id="harbour", version="2.1"))
+    newer = library.install(write_bundle(tmp_path / "newer", bundle_id="harbour", version="2.1")).path
     library.activate("harbour@2.1")
     (newer / "model.onnx").write_bytes((newer / "model.onnx").read_bytes()[:100])
     assert load_classifier(library.resolve("city")).bundle.version == "2.0"
