@@ -200,7 +200,9 @@ class Detector:
             self._clear()
             self._started, self._gap, self._event_id = end, gap, self._new_id()
             self._onset = max(self._begin, self._onset_before(first))
-            self._span = self._meter.span(self._onset // self._params.hop_samples)
+            # At least the newest frame: a level that nothing was measured for is none.
+            newest = self._params.frames_in(end) - 1
+            self._span = self._meter.span(min(self._onset // self._params.hop_samples, newest))
 
     def _onset_before(self, end: int) -> int:
         """Estimate where the sound began that made the decision at `end` the first strong one."""

@@ -157,6 +157,18 @@ def test_the_onset_is_where_the_level_rises() -> None:
     assert events[0].lafmax_db > -40
 
 
+@pytest.mark.parametrize("rise", range(30, 41))
+def test_a_start_has_a_level_wherever_its_onset_is(rise: int) -> None:
+    """Also when the sound began in the very last frame."""
+    meter = LevelMeter(PARAMS)
+    power = np.full((40, PARAMS.n_fft // 2 + 1), 1e-8, np.float32)
+    power[rise:] = 1e-3
+    meter.push(power)
+    machine = Detector(FAST, PARAMS, meter, lambda: "x")
+    (start,) = machine.step(0.9, (40 - 1) * PARAMS.hop_samples + PARAMS.n_fft)
+    assert start.laeq_db > -100
+
+
 def test_every_move_of_the_table_is_taken_and_every_other_raises() -> None:
     """An illegal move is a fault, and is never silently ignored."""
     for state, signal in itertools.product(State, Signal):
