@@ -147,7 +147,7 @@ class Detector:
             signal = self._signal(score, end, may_start=may_start)
             self.state, phase = next_state(before, signal)
             self._enter(before, end, gap=gap)
-            if self.active and score >= self.rule.off:
+            if (self.active or phase is Phase.END) and score >= self.rule.off:
                 self._peak = max(self._peak, score)
                 self._last_high = end
                 self._follow(end)
