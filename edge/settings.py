@@ -5,23 +5,14 @@ Reading files and the environment is `edge.configfile`'s; nothing here has a sid
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0)]
-_TOPIC_FORBIDDEN = re.compile(r"[+#\x00]")
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from edge.section import Probability, Seconds, Section, Slug, Topic
+from edge.settings_reactions import Action, Away, Claps
 
 
 class Node(Section):
@@ -80,18 +71,6 @@ class Detection(DetectionClass):
     classes: dict[str, DetectionClass] = Field(default_factory=dict, description="per label")
 
 
-class Claps(Section):
-    """Clap patterns (not part of this release)."""
-
-    enabled: Literal[False] = Field(default=False, description="clap patterns are not part of this release")
-
-
-class Away(Section):
-    """Away mode (not part of this release)."""
-
-    enabled: Literal[False] = Field(default=False, description="the away mode is not part of this release")
-
-
 class LevelSettings(Section):
     """Sound level."""
 
@@ -116,7 +95,7 @@ class Mqtt(Section):
     host: str = Field("127.0.0.1", min_length=1, description="broker's name or address")
     port: int = Field(1883, ge=1, le=65535, description="broker's port")
     version: Literal["3.1.1", "5"] = Field("3.1.1", description="protocol version")
-    base: str = Field("tocsin", min_length=1, description="first part of every topic")
+    base: Topic = Field("tocsin", description="first part of every topic")
     client_id: str = Field("", description="tocsin-{node} when not set")
     username: str = Field("", description="empty for none")
     password: SecretStr | None = Field(None, description="better in password_file")
@@ -126,14 +105,6 @@ class Mqtt(Section):
     ca_file: Path | None = Field(None, description="authority to trust; the system's when not set")
     cert_file: Path | None = Field(None, description="client certificate")
     key_file: Path | None = Field(None, description="key of the client certificate")
-
-    @field_validator("base")
-    @classmethod
-    def _plain_topic(cls, value: str) -> str:
-        if _TOPIC_FORBIDDEN.search(value) or value.startswith(("/", "$")) or value.endswith("/"):
-            msg = "must be a topic without + # or a slash at either end"
-            raise ValueError(msg)
-        return value
 
 
 class HomeAssistant(Section):
@@ -191,6 +162,7 @@ class Settings(Section):
     detection: Detection = Detection()
     claps: Claps = Claps()
     away: Away = Away()
+    actions: dict[Slug, Action] = Field(default_factory=dict, description="what patterns start, by name")
     level: LevelSettings = LevelSettings()
     privacy: Privacy = Privacy()
     mqtt: Mqtt = Mqtt()
@@ -209,3 +181,18 @@ class Settings(Section):
                 kind, msg = "same_name", "two sources are called {name}; give each its own name"
                 raise PydanticCustomError(kind, msg, {"name": name, "at": (n, "name")})
         return value
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Settings:
+        wanted = {f"claps.patterns.{name}.actions": p.actions for name, p in self.claps.patterns.items()}
+        for where, names in {**wanted, "away.actions": self.away.actions}.items():
+            if unknown := [name for name in names if name not in self.actions]:
+                known = ", ".join(self.actions) or "none"
+                msg = f"{where}: there is no action {unknown[0]!r}; [actions] has {known}"
+                raise ValueError(msg)
+        sources = [source.name for source in self.sources]
+        for where, names in {"claps.sources": self.claps.sources, "away.sources": self.away.sources}.items():
+            if unknown := [name for name in names if name not in sources]:
+                msg = f"{where}: there is no source {unknown[0]!r}; there is {', '.join(sources)}"
+                raise ValueError(msg)
+        return self

@@ -7,6 +7,7 @@ samples are counted too, so an index that jumps *is* a gap. UTC is added once, a
 from __future__ import annotations
 
 import enum
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,40 @@ class Event:
     lafmax_db: float
     gap: bool = False
     """Whether samples were lost before or during the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clap:
+    """An onset that was confirmed as a clap."""
+
+    at: int
+    """Sample index of its rise."""
+    confidence: float
+    """Probability that it is a clap, between 0 and 1."""
+    level_db: float
+    """Its peak, in dB re full scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What was done with claps, or the sound of the away mode; or what looked like it and was suppressed."""
+
+    name: str
+    """`double`, `triple`, a name of the user's, or `sound`."""
+    onsets: tuple[int, ...]
+    """Sample index of each clap; of the sound's beginning."""
+    decided: int
+    """Sample index of the decision."""
+    confidence: float
+    """Of the least sure clap; for a sound, how far it stands out, between 0 and 1."""
+    reason: str = ""
+    """Why it is suppressed, in a word or two, such as `applause`; empty for one that counts."""
+    detail: str = ""
+    """What a log line adds: the score behind the reason, the sound's most likely label."""
+
+    def intervals_ms(self, sample_rate_hz: int) -> list[int]:
+        """Return the gaps between the claps."""
+        return [round((b - a) * 1000 / sample_rate_hz) for a, b in itertools.pairwise(self.onsets)]
 
 
 @dataclass(frozen=True, slots=True)
