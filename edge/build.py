@@ -5,16 +5,30 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from edge.away.watch import AwayWatch
+from edge.claps.bundle import check_clap_bundle, clap_threshold
+from edge.claps.listener import ClapListener
 from edge.detection.rules import rules_for
+from edge.inference.bundle import CLAPS
 from edge.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
+    from edge.inference.library import Library
+    from edge.inference.onnx import OnnxClassifier
     from edge.settings import Settings
+    from edge.settings_reactions import Away, Claps
 
 
-def build_pipeline(bundle: Bundle, settings: Settings) -> Pipeline:
-    """Return a fresh pipeline for one stream."""
+def build_pipeline(
+    bundle: Bundle, settings: Settings, *, source: str, clap_network: OnnxClassifier | None = None
+) -> Pipeline:
+    """Return a fresh pipeline for the stream of `source`.
+
+    It hears clap patterns where `clap_network` is given and the source takes part, and watches for sounds where the
+    away mode is enabled and the source takes part.
+    """
+    claps, away = settings.claps, settings.away
     return Pipeline(
         bundle.params,
         bundle.labels,
@@ -22,4 +36,25 @@ def build_pipeline(bundle: Bundle, settings: Settings) -> Pipeline:
         lambda: str(uuid.uuid4()),
         update_s=settings.detection.update_s,
         offset_db=settings.level.calibration_offset_db or 0.0,
+        claps=_clap_listener(bundle, claps, clap_network) if clap_network and _takes_part(source, claps) else None,
+        away=AwayWatch(away, bundle.params, bundle.labels) if away.enabled and _takes_part(source, away) else None,
     )
+
+
+def load_clap_network(settings: Settings, library: Library) -> OnnxClassifier | None:
+    """Return the clap network where claps are enabled; raises `BundleError` where it does not work."""
+    if not settings.claps.enabled:
+        return None
+    from edge.inference.load import load_classifier  # noqa: PLC0415 - half a second that only a run needs
+
+    network = load_classifier(library.clap_networks(settings.claps.bundle), task=CLAPS, provider="cpu")
+    check_clap_bundle(network.bundle)
+    return network
+
+
+def _clap_listener(bundle: Bundle, settings: Claps, network: OnnxClassifier) -> ClapListener:
+    return ClapListener(network, clap_threshold(network.bundle, settings.sensitivity), bundle.labels, settings)
+
+
+def _takes_part(source: str, settings: Claps | Away) -> bool:
+    return not settings.sources or source in settings.sources

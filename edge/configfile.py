@@ -6,18 +6,19 @@ Whatever is wrong is one line that names the place: ``tocsin.toml:7: mqtt.port: 
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from edge.audio.spec import clash, parse_source
+from edge.configkeys import child_of, choices_of, explain, nearest
 from edge.errors import ConfigError, Forbidden, UsageError
 from edge.settings import Settings
 
@@ -27,26 +28,17 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from pydantic_core import ErrorDetails
+    from collections.abc import Mapping
 
     from edge.audio.spec import SourceSpec
+    from edge.configkeys import Key
 
 DEFAULT_PATH = Path("/etc/tocsin/tocsin.toml")
 PREFIX, DELIMITER = "TOCSIN_", "__"
 _NOT_OURS = frozenset({"TOCSIN_DATA"})  # recordings for training and tests
 _HEADER = re.compile(r"\s*\[(\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_SHAPES = {
-    "model_type": "must be a table",
-    "dict_type": "must be a table",
-    "tuple_type": "must be an array of tables",
-}  # in the words of TOML
 _TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
-
-Key = tuple[str | int, ...]
-"""Where a value stands: ``("sources", 0, "spec")``."""
 
 
 def load_settings(path: Path | None = None, *, environ: Mapping[str, str]) -> Settings:
@@ -68,9 +60,12 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str]) -> Se
         settings = Settings.model_validate(values)
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
+        # A misspelt key tells more than that the right one is missing.
+        error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        at = errors[0].get("ctx", {}).get("at", ())
-        msg = f"{places.of((*errors[0]['loc'], *at))}{_explain(errors[0])}{more}"
+        at = error.get("ctx", {}).get("at", ())
+        key, text = explain(error)
+        msg = f"{places.of((*key, *at))}{text}{more}"
         raise ConfigError(msg) from None
     _check_sources(settings, places)
     return settings
@@ -93,10 +88,20 @@ def secret(value: SecretStr | None, file: Path | None, credential: str) -> str |
 
 def masked(settings: Settings) -> dict[str, Any]:
     """Return the settings as JSON values, with passwords and tokens as stars."""
-    values = settings.model_dump(mode="json")
+    values = settings.model_dump(mode="json", by_alias=True)
     for source in values["sources"]:
         source["spec"] = parse_source(source["spec"]).masked
+    for action in values["actions"].values():
+        if "url" in action:
+            action["url"] = _masked_url(action["url"])
     return values
+
+
+def _masked_url(url: str) -> str:
+    """Return an address without what may be secret in it: user, password, and the query."""
+    parts = urlsplit(url)
+    _, user, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"***@{host}" if user else host, query="***" if parts.query else "").geturl()
 
 
 def state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:
@@ -204,13 +209,13 @@ def _set_from_environment(values: dict[str, Any], name: str, text: str) -> Key:
     key = tuple(name[len(PREFIX) :].lower().split(DELIMITER))
     kind: Any = Settings
     for n, part in enumerate(key):
-        choices = _choices(kind)
+        choices = choices_of(kind)
         if choices is not None and part not in choices:
             known = [PREFIX + DELIMITER.join((*key[:n], choice)).upper() for choice in choices]
-            msg = f"{name}: no such setting{_near(name, known)}"
+            msg = f"{name}: no such setting{nearest(name, known)}"
             raise ConfigError(msg)
-        kind = _child(kind, part)
-    if choices := _choices(kind):
+        kind = child_of(kind, part)
+    if choices := choices_of(kind):
         msg = f"{name}: is a section; set a value in it, such as {name}{DELIMITER}{choices[0].upper()}"
         raise ConfigError(msg)
     target = values
@@ -224,59 +229,13 @@ def _set_from_environment(values: dict[str, Any], name: str, text: str) -> Key:
 
 
 def _value(kind: Any, name: str, text: str) -> Any:  # noqa: ANN401 - pydantic checks it
+    if get_origin(kind) is Literal:  # of which one is meant by its text, be it a number
+        return next((choice for choice in get_args(kind) if str(choice) == text), text)
     if get_origin(kind) not in (tuple, list, dict):
         return text
     try:
         return json.loads(text)
     except ValueError as exc:
-        msg = f'{name}: must be JSON, such as \'[{{"name": "mic", "spec": "mic"}}]\' ({exc})'
+        examples = {tuple: '["lamp"] or [{"name": "mic", "spec": "mic"}]', dict: '{"name": "value"}'}
+        msg = f"{name}: must be JSON, such as '{examples[get_origin(kind)]}' ({exc})"
         raise ConfigError(msg) from exc
-
-
-def _arms(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401 - annotations are of any type
-    """Return the alternatives of an optional type, or the type itself."""
-    return get_args(kind) if type(None) in get_args(kind) else (kind,)
-
-
-def _choices(kind: Any) -> list[str] | None:  # noqa: ANN401
-    """Return the keys of a section; None for a value and for a section of free names."""
-    is_section = get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel)
-    return list(kind.model_fields) if is_section else None
-
-
-def _child(kind: Any, part: str | int) -> Any:  # noqa: ANN401
-    """Return the type of a key in a section, or in a table or array of sections."""
-    if _choices(kind) is not None:
-        field = kind.model_fields.get(part)
-        return field and next(arm for arm in _arms(field.annotation) if arm is not type(None))
-    if get_origin(kind) is dict:
-        return get_args(kind)[1]
-    return get_args(kind)[0] if get_origin(kind) is tuple else None
-
-
-def _kinds(key: Key) -> Iterator[Any]:
-    """Yield the types along a key, from the whole configuration down."""
-    kind: Any = Settings
-    yield kind
-    for part in key:
-        kind = _child(kind, part)
-        yield kind
-
-
-def _near(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
-
-
-def _explain(error: ErrorDetails) -> str:
-    key: Key = tuple(error["loc"])
-    dotted = ".".join(str(part) for part in key)
-    kinds = list(_kinds(key))
-    if error["type"] == "extra_forbidden":
-        return f"unknown key '{dotted}'{_near(str(key[-1]), _choices(kinds[-2]) or [])}"
-    text = _SHAPES.get(error["type"]) or error["msg"].removeprefix("Value error, ")
-    text = text[:1].lower() + text[1:]
-    given = error["input"]
-    if kinds[-1] is SecretStr or isinstance(given, (dict, list, tuple)):
-        return f"{dotted}: {text}"
-    return f"{dotted}: {text}, got {given!r}"

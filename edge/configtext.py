@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from edge.settings import DetectionClass, Settings, Source
+from edge.settings_reactions import ClapPattern, CommandAction, MqttAction, Span, Toggle, WebhookAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +45,85 @@ _EXAMPLES: dict[str, Any] = {
     "token": "battery staple",
     "token_file": "/etc/tocsin/api_token",
     "path": "/var/lib/tocsin",
+    "rhythm": [1, 0.5, 0.5],
+    "tempo_s": 0.4,
+    "body": '{"heard": "$event", "at": "$source"}',
+    "working_dir": "/var/lib/tocsin",
 }  # for what is not set by default
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table that the example shows below a section."""
+
+    head: str
+    kind: type[BaseModel] | None
+    """None for a table of free names."""
+    note: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What it says instead of the defaults; a key that is None is left out."""
+
+
+_LAMP = "zigbee2mqtt/lamp"
+_TABLES: dict[str, tuple[_Table, ...]] = {
+    "detection": (_Table("[detection.classes.siren]", DetectionClass, "What differs for one label."),),
+    "claps": (
+        _Table(
+            "[claps.patterns.double]",
+            ClapPattern,
+            "Two claps switch the lamp of [actions.lamp] below.",
+            {"claps": 2, "rhythm": None, "tolerance": None, "tempo_s": None, "actions": ["lamp"]},
+        ),
+        _Table(
+            "[claps.patterns.triple]",
+            ClapPattern,
+            "Three claps switch the television.",
+            {"claps": 3, "rhythm": None, "tolerance": None, "tempo_s": None, "actions": ["television"]},
+        ),
+        _Table(
+            "[claps.patterns.long-short-short]",
+            ClapPattern,
+            "A rhythm of your own; 'tocsin claps learn' prints one.",
+            {"claps": None, "actions": ["lamp"]},
+        ),
+    ),
+    "away": (
+        _Table("[[away.schedule]]", Span, "One such block per span.", {"from": "08:00", "to": "17:30"}),
+        _Table("[[away.quiet_hours]]", Span, "One such block per span.", {"from": "23:00", "to": "06:00"}),
+    ),
+    "actions": (
+        _Table(
+            "[actions.lamp]",
+            MqttAction,
+            "Toggle a lamp of Zigbee2MQTT.",
+            {"type": "mqtt", "topic": f"{_LAMP}/set", "toggle": None},
+        ),
+        _Table(
+            "[actions.lamp.toggle]",
+            Toggle,
+            "For Tasmota: topic cmnd/lamp/POWER, state_topic stat/lamp/POWER, no state_key, payloads ON and OFF.",
+            {
+                "state_topic": _LAMP,
+                "state_key": "state",
+                "payload_on": '{"state": "ON"}',
+                "payload_off": '{"state": "OFF"}',
+            },
+        ),
+        _Table(
+            "[actions.television]",
+            WebhookAction,
+            "Call Home Assistant, which switches the television.",
+            {"type": "webhook", "url": "http://homeassistant.local:8123/api/webhook/television", "headers": None},
+        ),
+        _Table("[actions.television.headers]", None, "Headers are secrets.", {"authorization": "Bearer correct horse"}),
+        _Table(
+            "[actions.alarm]",
+            CommandAction,
+            "Run a program.",
+            {"type": "command", "command": ["/usr/local/bin/alarm", "$source", "$time"]},
+        ),
+    ),
+}
 
 
 def json_schema() -> dict[str, Any]:
@@ -70,30 +150,52 @@ def to_toml(values: Mapping[str, Any], prefix: str = "") -> str:
 def example() -> str:
     """Return a configuration with every key, its meaning and its default, ready to be edited."""
     parts = [_HEAD]
-    for name, field in Settings.model_fields.items():
-        kind: Any = field.annotation
+    for name, entry in Settings.model_fields.items():
+        kind: Any = entry.annotation
         if get_origin(kind) is tuple:
-            parts.append(_section(Source, f"[[{name}]]", "One such block per input; another block adds another input."))
+            parts.append(
+                _section(_Table(f"[[{name}]]", Source, "One such block per input; another block adds another input."))
+            )
+        elif get_origin(kind) is dict:
+            parts.append(f"# {_capital(entry.description)}\n# [{name}]\n")
         else:
-            parts.append(_section(kind, f"[{name}]"))
-            if name == "detection":
-                parts.append(_section(DetectionClass, "# [detection.classes.siren]", "What differs for one label."))
+            values = {"actions": ["alarm"]} if name == "away" else {}
+            parts.append(_section(_Table(f"[{name}]", kind, (kind.__doc__ or "").splitlines()[0], values)))
+        parts += [_section(table, commented="# ") for table in _TABLES.get(name, ())]
     return "\n".join(parts)
 
 
-def _section(kind: type[BaseModel], head: str, note: str = "") -> str:
-    lines = [f"# {note or (kind.__doc__ or '').splitlines()[0]}", head]
-    for name, field in kind.model_fields.items():
-        if get_origin(field.annotation) is dict:
+def _section(table: _Table, commented: str = "") -> str:
+    lines = [f"# {table.note}", f"{commented}{table.head}"]
+    if table.kind is None:
+        lines += [f"# {key} = {_literal(value)}" for key, value in table.values.items()]
+        return "\n".join(lines) + "\n"
+    about = (table.kind.__doc__ or "").splitlines()[0]
+    for name, entry in table.kind.model_fields.items():
+        key = entry.alias or name
+        if get_origin(entry.annotation) is dict or _is_below(table.head, key) or table.values.get(key, "") is None:
             continue  # the tables below it say what it holds
-        value = _EXAMPLES[name] if field.default is None else field.default
-        lines.append(f"# {name} = {_literal(value)}".ljust(36) + f"  # {_describe(field)}")
+        value = table.values.get(key, _EXAMPLES.get(name) if entry.default is None else entry.default)
+        lines.append(f"# {key} = {_literal(value)}".ljust(36) + f"  # {_describe(entry) or about}")
     return "\n".join(lines) + "\n"
 
 
-def _describe(field: FieldInfo) -> str:
-    choices = [repr(arm) for arm in _flat(field.annotation) if isinstance(arm, str)]
-    return f"{field.description}{': ' if choices else ''}{', '.join(choices)}"
+def _is_below(head: str, key: str) -> bool:
+    """Return whether tables of their own show a key of the section."""
+    section = head.strip("[]")
+    return any(table.head == f"[[{section}.{key}]]" for tables in _TABLES.values() for table in tables)
+
+
+def _capital(text: str | None) -> str:
+    return f"{(text or '')[:1].upper()}{(text or '')[1:]}."
+
+
+def _describe(entry: FieldInfo) -> str:
+    """Return what a setting means; empty for one that says of which kind its table is."""
+    if not entry.description:
+        return ""
+    choices = [repr(arm) for arm in _flat(entry.annotation) if isinstance(arm, str)]
+    return f"{entry.description}{': ' if choices else ''}{', '.join(choices)}"
 
 
 def _flat(kind: Any) -> Iterator[Any]:  # noqa: ANN401 - annotations are of any type
@@ -106,4 +208,6 @@ def _flat(kind: Any) -> Iterator[Any]:  # noqa: ANN401 - annotations are of any 
 
 def _literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return a JSON value in TOML, which writes it as JSON does (strings, numbers, booleans, arrays of those)."""
+    if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
+        return f"'{value}'"  # without escapes
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edge.audio.runner import SourceRunner
     from edge.inference.onnx import OnnxClassifier
     from edge.telemetry import Metrics
-    from edge.types import AudioBlock, Event, Level, MelWindow
+    from edge.types import AudioBlock, Event, Level, MelWindow, Pattern
 
 log = logging.getLogger("tocsin.engine")
 
@@ -90,12 +90,13 @@ class Engine:
         max_batch: int = 64,
         on_event: Callable[[Stream, Event], None],
         on_level: Callable[[Stream, Level], None] | None = None,
+        on_pattern: Callable[[Stream, Pattern], None] | None = None,
         on_turn: Callable[[bool], None] | None = None,
     ) -> None:
         """Take the streams; `wake` is set by their runners.
 
-        `on_event`, `on_level` and `on_turn` (told whether audio moved) are called on the engine's thread and must not
-        block.
+        `on_event`, `on_level`, `on_pattern` and `on_turn` (told whether audio moved) are called on the engine's thread
+        and must not block.
         """
         self.streams = list(streams)
         self.live_listeners: list[Callable[[dict[str, Any]], None]] = []
@@ -104,6 +105,7 @@ class Engine:
         self._metrics = metrics
         self._max_batch = max_batch
         self._on_event, self._on_level, self._on_turn = on_event, on_level, on_turn
+        self._on_pattern = on_pattern
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._commands: deque[Callable[[], None]] = deque()
@@ -173,6 +175,7 @@ class Engine:
         self._score(ready)
         for stream in self.streams:
             self._follow_state(stream)
+            self._tell_patterns(stream)
             if self._on_level is not None:
                 for level in stream.pipeline.take_levels():
                     self._on_level(stream, level)
@@ -212,6 +215,17 @@ class Engine:
         stream.latest = None
         for event in stream.pipeline.interrupt(lost=lost):
             self._on_event(stream, event)
+        if not lost:
+            stream.pipeline.close()
+            self._tell_patterns(stream)
+
+    def _tell_patterns(self, stream: Stream) -> None:
+        if stream.pipeline.claps is not None:
+            claps = sum(onset.clap is not None for onset in stream.pipeline.claps.take_onsets())
+            self._metrics.clap_onsets.labels(stream.name).inc(claps)
+        for pattern in stream.pipeline.take_patterns():
+            if self._on_pattern is not None:
+                self._on_pattern(stream, pattern)
 
     def _show(self, stream: Stream, window: MelWindow, row: NDArray[np.float32]) -> None:
         params = stream.pipeline.params

@@ -9,7 +9,8 @@ TocsinError                     70  a fault of Tocsin itself
 │   └── TooLarge                65  more bytes or seconds than allowed      (HTTP 413)
 ├── InputMissing                66  no such file
 ├── Unavailable                 69  a device, broker or library is not there
-│   └── SourceUnavailable       69  a source cannot be opened, or was lost
+│   ├── SourceUnavailable       69  a source cannot be opened, or was lost
+│   └── ActionFailed            69  what a pattern should have started did not work
 ├── StorageError                74  the disk is full or the database unusable
 ├── Busy                        75  try again later                         (HTTP 429)
 ├── Forbidden                   77  no permission
@@ -70,6 +71,15 @@ class Unavailable(TocsinError):
 
 class SourceUnavailable(Unavailable):
     """A source cannot be opened, or was lost."""
+
+
+class ActionFailed(Unavailable):
+    """What a pattern should have started did not work."""
+
+    def __init__(self, message: str, *, again: bool = True, wait_s: float = 0.0) -> None:
+        """Say whether another try may do better, and how many seconds the other side wants to be left alone."""
+        super().__init__(message)
+        self.again, self.wait_s = again, wait_s
 
 
 class StorageError(TocsinError):

@@ -19,11 +19,11 @@ from prometheus_client import CollectorRegistry
 
 from edge import __version__, systemd
 from edge.audio.runner import SourceRunner
-from edge.build import build_pipeline
+from edge.build import build_pipeline, load_clap_network
 from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
 from edge.engine import Engine, History, Stream
-from edge.errors import StorageError, TocsinError
+from edge.errors import StorageError, TocsinError, UsageError
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
@@ -31,6 +31,7 @@ from edge.inference.load import load_classifier
 from edge.publish import topics
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.payload import EventContext, ModelInfo
+from edge.reactions import Reactions
 from edge.recorder import Recorder
 from edge.states import States
 from edge.store import Store
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from edge.detection.rules import Rule
     from edge.inference.onnx import OnnxClassifier
     from edge.settings import Settings
-    from edge.types import Event, Level, SourceStats
+    from edge.types import Event, Level, Pattern, SourceStats
 
 log = logging.getLogger("tocsin.service")
 
@@ -72,6 +73,7 @@ class Node:
         self._library = Library(state_dir)
         try:
             self.classifier = self._load(settings)
+            self._clap_network = load_clap_network(self.settings, self._library)
             self._rules = self._rules_of(self.settings)
         except TocsinError:
             self.store.close()
@@ -92,6 +94,16 @@ class Node:
             on_recorded=self._states.event,
             on_closed=self._states.off,
         )
+        self._reactions = Reactions(
+            self.settings,
+            self.name,
+            publisher=self._publisher,
+            store=self.store,
+            recorder=self._recorder,
+            metrics=self._metrics,
+            rate_hz=self.classifier.bundle.params.sample_rate_hz,
+            on_armed=self._armed,
+        )
         self.engine = Engine(
             self.streams,
             self.classifier,
@@ -100,6 +112,7 @@ class Node:
             max_batch=settings.model.max_batch,
             on_event=self._heard,
             on_level=self._level if settings.level.enabled and self._publisher else None,
+            on_pattern=self._pattern,
             on_turn=self._turned,
         )
         self.registry.register(NodeCollector(self.stats, self.store, lambda: self._states.connected))
@@ -131,7 +144,7 @@ class Node:
         return {rule.label: rule for rule in rules_for(bundle.labels, bundle.thresholds, settings.detection)}
 
     def _stream(self, name: str, spec: str, wake: threading.Event) -> Stream:
-        pipeline = build_pipeline(self.classifier.bundle, self.settings)
+        pipeline = build_pipeline(self.classifier.bundle, self.settings, source=name, clap_network=self._clap_network)
         rate_hz = pipeline.params.sample_rate_hz
         privacy = self.settings.privacy
         seconds = privacy.clip_before_s + privacy.clip_max_s + pipeline.params.window_s
@@ -147,6 +160,7 @@ class Node:
         """Start every part, audio before web and broker."""
         self._states.announce(self._info(), [stream.name for stream in self.streams])
         self._recorder.start()
+        self._reactions.start()
         for stream, source in zip(self.streams, self.settings.sources, strict=True):
             wanted = self.store.state_get(f"detect/{stream.name}")
             enabled = source.enabled and wanted != "OFF"
@@ -186,6 +200,7 @@ class Node:
             for stream in self.streams:
                 stream.runner.stop(timeout_s)
         self.engine.stop()
+        self._reactions.stop()
         self._recorder.stop()
         if self._api:
             self._api.stop(2.0)
@@ -223,6 +238,19 @@ class Node:
         if self._recorder.problem:
             self._states.sound(stream.name, event)  # its message has to wait for room on the disk; this need not
 
+    def _pattern(self, stream: Stream, pattern: Pattern) -> None:
+        self._reactions.heard(stream.name, pattern, stream.runner.timeline.utc, self._surroundings(stream.name, "info"))
+
+    def _armed(self) -> None:
+        """Have what sounds as the away mode begins to listen reported: it counts from now on."""
+
+        def rearm() -> None:
+            for stream in self.streams:
+                if stream.pipeline.away is not None:
+                    stream.pipeline.away.rearm()
+
+        self.engine.submit(rearm)
+
     def _clip(self, stream: Stream, event: Event) -> NDArray[np.float32] | None:
         """Return an event's sound at its end; it is put by at every message, before the history forgets it."""
         rule = self._rules.get(event.label)
@@ -254,6 +282,9 @@ class Node:
 
     def _context(self, source: str, event: Event) -> EventContext:
         rule = self._rules.get(event.label)
+        return self._surroundings(source, rule.severity if rule else "info")
+
+    def _surroundings(self, source: str, severity: str) -> EventContext:
         return EventContext(
             node=self.name,
             source_name=source,
@@ -261,7 +292,7 @@ class Node:
             model=ModelInfo(**model_info(self.classifier)),
             calibrated=self.settings.level.calibration_offset_db is not None,
             clock_synced=systemd.clock_synced(),
-            severity=rule.severity if rule else "info",
+            severity=severity,
         )
 
     def _topic(self, source: str) -> str | None:
@@ -281,17 +312,26 @@ class Node:
             if started_s is not None and self.engine.first_scored_s is not None:
                 self._metrics.first_window.set(max(0.0, self.engine.first_scored_s - started_s))
                 started_s = None
+            self._reactions.tick()
             if time.monotonic() - upkeep >= _UPKEEP_S:
                 upkeep = time.monotonic()
                 self._recorder.maintain()
 
     def _command(self, suffix: str, payload: str) -> None:
-        """Obey ``{source}/detect/set``."""
+        """Obey ``{source}/detect/set`` and ``away/set``."""
+        if suffix == "away/set" and payload in ("ON", "OFF"):
+            try:
+                self._reactions.set_away(payload == "ON")
+            except UsageError as exc:
+                log.warning("ignored away/set: %s", exc)
+            return
         name, _, rest = suffix.partition("/")
         stream = next((stream for stream in self.streams if stream.name == name), None)
         if rest != "detect/set" or stream is None or payload not in ("ON", "OFF"):
             log.warning(
-                "ignored %.40r on %s: say ON or OFF on SOURCE/detect/set of one of this node's sources", payload, suffix
+                "ignored %.40r on %s: say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources",
+                payload,
+                suffix,
             )
             return
         enabled = payload == "ON"
@@ -343,6 +383,14 @@ class Node:
             free_mb=shutil.disk_usage(self._state_dir).free >> 20,
             min_free_mb=self.settings.storage.min_free_mb,
         )
+
+    def away(self) -> dict[str, Any]:
+        """Return the away mode as JSON values."""
+        return self._reactions.away()
+
+    def set_away(self, on: bool) -> dict[str, Any]:  # noqa: FBT001 - the state itself
+        """Switch the away mode and return it; raises `UsageError` where the node has none."""
+        return self._reactions.set_away(on)
 
     def subscribe_events(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         """Have `callback` called with every CloudEvent after its commit; return how to end that."""

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edge.away.watch import AwayWatch
+    from edge.claps.listener import ClapListener
     from edge.detection.rules import Rule
     from edge.frontend.params import FrontEndParams
+    from edge.types import Pattern
 
 
 class Classifier(Protocol):
@@ -44,10 +47,13 @@ class Pipeline:
         *,
         update_s: float = 2.0,
         offset_db: float = 0.0,
+        claps: ClapListener | None = None,
+        away: AwayWatch | None = None,
     ) -> None:
-        """Start an empty stream; `new_id` names each event."""
+        """Start an empty stream; `new_id` names each event. `claps` and `away` are of this stream alone."""
         self.params = params
         self.meter = LevelMeter(params, offset_db)
+        self.claps, self.away = claps, away
         self._last_decision = 0
         self._over = False
         self._index = {label: i for i, label in enumerate(labels)}
@@ -97,7 +103,11 @@ class Pipeline:
             # Frames keep to one grid over the whole stream, so that any frame's number tells its time.
             hop = self.params.hop_samples
             self._begin(-(-block.start // hop) * hop, gap=True)
+            if self.claps is not None:
+                self.claps.reset(block.start)
         self._expected = block.start + block.samples.size
+        if self.claps is not None:
+            self.claps.push(block.samples)
         power, mel = self._frames.push(block.samples[max(0, self._start - block.start) :])
         return self._windows(power, mel)
 
@@ -119,6 +129,8 @@ class Pipeline:
         if not len(mel):
             return []
         self.meter.push(power)
+        if self.away is not None:
+            self.away.push(self._frame, self.meter.fast_db(self._frame, self._frame + len(power)))
         params, step = self.params, self.params.decision_frames
         joined = np.concatenate((self._history, mel))
         self._history = joined[-params.window_frames :].copy()
@@ -139,6 +151,9 @@ class Pipeline:
             self._gap_at = begin
             events += self.interrupt(resume=begin)
         self._last_decision = scores.end
+        for watcher in (self.claps, self.away):
+            if watcher is not None:
+                watcher.decide(scores)
         # An event may have begun in the gap if it is found as soon as a whole window was heard again.
         gap = self._gap_at is not None and scores.end - self._gap_at < 2 * self.params.window_samples
         # A stream that opens is itself an onset: nothing begins before a whole window was heard, or all there is. What
@@ -165,6 +180,11 @@ class Pipeline:
             return events
         return [e if e.end is None else replace(e, end=max(e.onset, min(e.end, self._expected))) for e in events]
 
+    def take_patterns(self) -> list[Pattern]:
+        """Return the patterns decided since the last call, in order; a suppressed one has its reason."""
+        watchers = [watcher for watcher in (self.claps, self.away) if watcher is not None]
+        return sorted((p for watcher in watchers for p in watcher.take()), key=lambda p: p.decided)
+
     def take_levels(self) -> list[Level]:
         """Return the levels of the seconds completed since the last call."""
         return self.meter.take_levels()
@@ -174,8 +194,15 @@ class Pipeline:
         return self.score(self.feed(block), classifier)
 
     def finish(self, classifier: Classifier) -> list[Event]:
-        """End the stream; return the last messages."""
-        return self.score(self.flush(), classifier) + self.interrupt(lost=False)
+        """End the stream; return the last messages. The last patterns are there to be taken."""
+        events = self.score(self.flush(), classifier) + self.interrupt(lost=False)
+        self.close()
+        return events
+
+    def close(self) -> None:
+        """Decide the clap patterns that wait: the stream is over, and all that was heard is scored."""
+        if self.claps is not None:
+            self.claps.finish()
 
     def score(self, windows: Sequence[MelWindow], classifier: Classifier) -> list[Event]:
         """Score `windows` and return every message they make."""

@@ -104,6 +104,22 @@ class Recorder:
 
         self._put(write)
 
+    def put_pattern(
+        self,
+        make: Callable[[Stamp], dict[str, Any]],
+        *,
+        topic: str | None,
+        body: Callable[[dict[str, Any]], bytes],
+        on_recorded: Callable[[], None],
+    ) -> None:
+        """Queue a pattern's CloudEvent for the history, and what `body` makes of it for `topic` if there is one."""
+
+        def write() -> None:
+            self._store.record(lambda sequence: make(_stamp(sequence)), topic=topic, body=body)
+            on_recorded()
+
+        self._put(write)
+
     def _close_unfinished(self) -> None:
         for last in self._store.unfinished():
             source = last["data"]["source_name"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,16 @@ from edge.audio.decode import open_clip
 from edge.build import build_pipeline
 from edge.detection.rules import rules_for
 from edge.inference.clip import model_info
-from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event
+from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event, pattern_event
 from edge.types import AudioBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from edge.inference.onnx import OnnxClassifier
     from edge.settings import Settings
-    from edge.types import Event
+    from edge.types import Event, Pattern
 
 _FAST_BLOCK_S = 4.0  # sound analysed at once where nobody waits for it
 _PACED_BLOCK_S = 0.125
@@ -35,52 +36,84 @@ def replay(
     node: str,
     speed: float | None = None,
     source_name: str = "replay",
+    clap_network: OnnxClassifier | None = None,
     on_progress: Callable[[float, float | None], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the CloudEvents of a recording, with ``data.onset_s`` and ``data.end_s`` from its start.
 
+    Clap patterns are found where `clap_network` is given, and sounds as in the away mode where that is enabled.
     `speed` is in multiples of real time, None for as fast as it goes; the events are the same at every speed.
     `on_progress` is told the seconds done and, where it is known, the recording's length. Raises what
     `edge.audio.decode` raises.
     """
-    pipeline = build_pipeline(classifier.bundle, settings)
+    pipeline = build_pipeline(classifier.bundle, settings, source=source_name, clap_network=clap_network)
     rate = pipeline.params.sample_rate_hz
-    bundle = classifier.bundle
-    rules = {rule.label: rule for rule in rules_for(bundle.labels, bundle.thresholds, settings.detection)}
-    model = ModelInfo(**model_info(classifier))
-    epoch, began_s = time.time(), time.monotonic()
-    numbers = itertools.count(1)
-
-    def utc(index: int) -> datetime:
-        return datetime.fromtimestamp(epoch + index / rate, timezone.utc)
-
-    def message(event: Event) -> dict[str, Any]:
-        context = EventContext(
-            node=node,
-            source_name=source_name,
-            location=settings.node.location,
-            model=model,
-            calibrated=settings.level.calibration_offset_db is not None,
-            clock_synced=False,
-            severity=rules[event.label].severity,
-        )
-        stamp = Stamp(str(uuid.uuid4()), next(numbers), datetime.now(timezone.utc))
-        end = None if event.end is None else utc(event.end)
-        answer = cloud_event(event, context, stamp, onset=utc(event.onset), end=end, heard=utc(event.decided))
-        answer["data"]["onset_s"] = round(event.onset / rate, 3)
-        answer["data"]["end_s"] = None if event.end is None else round(event.end / rate, 3)
-        return answer
-
+    began_s = time.monotonic()
     with open_clip(path) as clip:
         # Faster than real time, the recording is dated so that it ends now: nothing sounds in the future.
-        epoch -= (clip.duration_s or 0.0) * (1.0 - (0.0 if speed is None else min(1.0, 1.0 / speed)))
+        ahead_s = (clip.duration_s or 0.0) * (1.0 - (0.0 if speed is None else min(1.0, 1.0 / speed)))
+        messages = _Messages(classifier, settings, node, source_name, time.time() - ahead_s)
         start = 0
-        for samples in clip.blocks(rate, _FAST_BLOCK_S if speed is None else _PACED_BLOCK_S * max(1.0, speed)):
+        paced_s = _FAST_BLOCK_S if speed is None else min(_FAST_BLOCK_S, _PACED_BLOCK_S * max(1.0, speed))
+        for samples in clip.blocks(rate, paced_s):
             events = pipeline.push(AudioBlock(samples, start), classifier)
             start += samples.size
             if on_progress is not None:
                 on_progress(start / rate, clip.duration_s)
             if speed is not None:
                 time.sleep(max(0.0, began_s + start / rate / speed - time.monotonic()))
-            yield from map(message, events)
-    yield from map(message, pipeline.finish(classifier))
+            yield from messages.of(events, pipeline.take_patterns())
+    events = pipeline.finish(classifier)
+    yield from messages.of(events, pipeline.take_patterns())
+
+
+class _Messages:
+    """Makes CloudEvents of what was heard in one recording, which began at `epoch` (Unix seconds)."""
+
+    def __init__(
+        self, classifier: OnnxClassifier, settings: Settings, node: str, source_name: str, epoch: float
+    ) -> None:
+        bundle = classifier.bundle
+        self._rate, self._epoch = bundle.params.sample_rate_hz, epoch
+        rules = rules_for(bundle.labels, bundle.thresholds, settings.detection)
+        self._severity = {rule.label: rule.severity for rule in rules}
+        self._numbers = itertools.count(1)
+        self._context = EventContext(
+            node=node,
+            source_name=source_name,
+            location=settings.node.location,
+            model=ModelInfo(**model_info(classifier)),
+            calibrated=settings.level.calibration_offset_db is not None,
+            clock_synced=False,
+            severity="info",
+        )
+
+    def of(self, events: Sequence[Event], patterns: Sequence[Pattern]) -> Iterator[dict[str, Any]]:
+        yield from map(self._event, events)
+        yield from (self._pattern(pattern) for pattern in patterns if not pattern.reason)
+
+    def _event(self, event: Event) -> dict[str, Any]:
+        context = replace(self._context, severity=self._severity[event.label])
+        end = None if event.end is None else self._utc(event.end)
+        onset, heard = self._utc(event.onset), self._utc(event.decided)
+        answer = cloud_event(event, context, self._stamp(), onset=onset, end=end, heard=heard)
+        return self._placed(answer, event.onset, event.end)
+
+    def _pattern(self, pattern: Pattern) -> dict[str, Any]:
+        first, decided = self._utc(pattern.onsets[0]), self._utc(pattern.decided)
+        gaps_ms = pattern.intervals_ms(self._rate)
+        answer = pattern_event(
+            pattern, self._context, self._stamp(), first=first, decided=decided, intervals_ms=gaps_ms
+        )
+        return self._placed(answer, pattern.onsets[0], pattern.onsets[-1] if gaps_ms else pattern.decided)
+
+    def _placed(self, answer: dict[str, Any], onset: int, end: int | None) -> dict[str, Any]:
+        answer["data"]["onset_s"] = round(onset / self._rate, 3)
+        answer["data"]["end_s"] = None if end is None else round(end / self._rate, 3)
+        return answer
+
+    def _stamp(self) -> Stamp:
+        return Stamp(str(uuid.uuid4()), next(self._numbers), datetime.now(timezone.utc))
+
+    def _utc(self, index: int) -> datetime:
+        return datetime.fromtimestamp(self._epoch + index / self._rate, timezone.utc)

@@ -29,7 +29,7 @@ class ClapPattern(Section):
     )
     tolerance: float = Field(0.25, gt=0.0, le=0.5, description="share by which a gap of the rhythm may differ")
     tempo_s: float | None = Field(None, gt=0.0, le=4.0, description="seconds of a rhythm's 1; any tempo when not set")
-    min_confidence: Probability = Field(0.5, description="least sure clap of the pattern must be this sure")
+    min_confidence: Probability = Field(0.5, description="how sure its claps must be on average, in log-odds")
     actions: tuple[Slug, ...] = Field((), description="names of the actions to start")
 
     @model_validator(mode="after")
@@ -46,11 +46,12 @@ class ClapPattern(Section):
 class Claps(Section):
     """Clap patterns: claps that switch things."""
 
-    enabled: bool = Field(False, description="listen for clap patterns")
+    enabled: bool = Field(True, description="listen for clap patterns")
     sources: tuple[Slug, ...] = Field((), description="names of the sources that take part; all when empty")
+    bundle: str = Field("claps", min_length=1, description="id of an installed clap network, or a path to a folder")
     sensitivity: Probability = Field(0.5, description="higher hears fainter claps, and more that are none")
     min_gap_s: float = Field(0.12, ge=0.08, le=0.5, description="claps closer than this are one and its echo")
-    max_gap_s: float = Field(0.75, ge=0.2, le=3.0, description="longest gap of a pattern that only counts claps")
+    max_gap_s: float = Field(0.8, ge=0.2, le=3.0, description="longest gap of a pattern that only counts claps")
     refractory_s: Seconds = Field(1.0, le=60.0, description="seconds after a pattern in which claps are not counted")
     expire_s: float = Field(5.0, gt=0.0, le=600.0, description="seconds after which a pattern is too old to be sent")
     patterns: dict[Slug, ClapPattern] = Field(
@@ -118,7 +119,7 @@ _Span = Annotated[Span, AfterValidator(_not_empty)]
 class Away(Section):
     """Away mode: any sound that stands out of the background is reported."""
 
-    enabled: bool = Field(False, description="have an away mode, to be switched by MQTT, REST, CLI or the schedule")
+    enabled: bool = Field(True, description="have an away mode, off until switched by MQTT, REST, CLI or the schedule")
     sources: tuple[Slug, ...] = Field((), description="names of the sources that take part; all when empty")
     arming_s: Seconds = Field(30.0, le=3600.0, description="seconds from switching it on until it listens")
     margin_db: float = Field(10.0, ge=3.0, le=60.0, description="dB above the background that stand out")

@@ -57,6 +57,27 @@ class Metrics:
         self.events_waiting = Gauge(
             "tocsin_events_waiting", "Event messages waiting to be written to the disk", registry=registry
         )
+        self.clap_onsets = Counter("tocsin_clap_onsets", "Claps heard", ["source"], registry=registry)
+        self.patterns = Counter(
+            "tocsin_patterns", "Clap patterns, and sounds in the away mode", ["source", "label"], registry=registry
+        )
+        self.patterns_suppressed = Counter(
+            "tocsin_patterns_suppressed",
+            "What looked like a pattern and was none; the label is the reason",
+            ["source", "label"],
+            registry=registry,
+        )
+        # Every occasion on which an action is triggered ends in exactly one of these three.
+        self.actions = Counter("tocsin_actions", "Actions carried out", ["label"], registry=registry)
+        self.action_failures = Counter(
+            "tocsin_action_failures", "Actions given up after their last try failed", ["label"], registry=registry
+        )
+        self.actions_dropped = Counter(
+            "tocsin_actions_dropped",
+            "Actions never tried because too many waited, or the service stopped",
+            ["label"],
+            registry=registry,
+        )
         self.first_window = Gauge(
             "tocsin_first_window_seconds", "From the start of the process to the first scored window", registry=registry
         )

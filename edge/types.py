@@ -128,7 +128,9 @@ class Pattern:
     decided: int
     """Sample index of the decision."""
     confidence: float
-    """Of the least sure clap; for a sound, how far it stands out, between 0 and 1."""
+    """Of its claps on average; for a sound, how far it stands out, between 0 and 1."""
+    level_db: float = 0.0
+    """Peak of its faintest clap, in dB re full scale; 0 where levels say nothing."""
     reason: str = ""
     """Why it is suppressed, in a word or two, such as `applause`; empty for one that counts."""
     detail: str = ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.inference.bundle import FORMAT, GOLDEN, MANIFEST, MODEL
+from edge.inference.bundle import EVENTS, FORMAT, GOLDEN, MANIFEST, MODEL
 from export.card import model_card
 from export.fold import folded
 from export.golden import golden_features, golden_waveform
@@ -18,10 +18,13 @@ from export.onnx import run_onnx, to_onnx
 from export.parity import Parity, compare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from training.checkpoint import Checkpoint
     from training.evaluation import Evaluation
+
+    Card = Callable[[Mapping[str, Any], Checkpoint, str], str]
 
 CARD = "MODEL_CARD.md"
 
@@ -40,11 +43,20 @@ class About:
     """The recording that is replayed at every start; a part of it goes along, so its licence must allow that."""
 
 
-def write_bundle(checkpoint: Checkpoint, evaluation: Evaluation, about: About, out: Path) -> Parity:
+def write_bundle(
+    checkpoint: Checkpoint,
+    evaluation: Evaluation,
+    about: About,
+    out: Path,
+    *,
+    task: str = EVENTS,
+    card: Card = model_card,
+) -> Parity:
     """Write the bundle of a checkpoint to the folder `out`; return how far the export differs from training.
 
-    The manifest is written last, so a bundle that was cut short is refused by its reader. Raises `ValueError`
-    when the exported network does not compute what the trained one does.
+    `card` writes the model card from the manifest, the checkpoint and `about.notes`. The manifest is written last, so
+    a bundle that was cut short is refused by its reader. Raises `ValueError` when the exported network does not
+    compute what the trained one does.
     """
     params = checkpoint.params
     network = to_onnx(folded(checkpoint.model), params)
@@ -56,19 +68,20 @@ def write_bundle(checkpoint: Checkpoint, evaluation: Evaluation, about: About, o
     (out / MANIFEST).unlink(missing_ok=True)
     (out / MODEL).write_bytes(network)
     np.savez_compressed(out / GOLDEN, waveform=waveform, mel=mel, logits=run_onnx(network, windows))
-    manifest = _manifest(checkpoint, evaluation, about)
-    (out / CARD).write_text(model_card(manifest, checkpoint, about.notes), encoding="utf-8")
+    manifest = _manifest(checkpoint, evaluation, about, task)
+    (out / CARD).write_text(card(manifest, checkpoint, about.notes), encoding="utf-8")
     manifest["sha256"] = {name: _sha256(out / name) for name in (MODEL, GOLDEN, CARD)}
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return parity
 
 
-def _manifest(checkpoint: Checkpoint, evaluation: Evaluation, about: About) -> dict[str, Any]:
+def _manifest(checkpoint: Checkpoint, evaluation: Evaluation, about: About, task: str) -> dict[str, Any]:
     calibration = evaluation.calibration
     return {
         "format": FORMAT,
         "id": about.id,
         "version": about.version,
+        "task": task,
         "labels": list(checkpoint.labels),
         "frontend": checkpoint.params.to_dict(),
         "calibration": {

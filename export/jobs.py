@@ -5,15 +5,23 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edge.inference.bundle import read_bundle
+import numpy as np
+
+from edge.claps.bundle import check_clap_bundle
+from edge.inference.bundle import CLAPS, read_bundle
 from edge.inference.onnx import OnnxClassifier
 from export.bundle import About, write_bundle
+from export.clapcard import clap_card
+from export.clapcrops import graded_claps
 from export.fold import folded
 from export.golden import golden_features
 from export.onnx import to_onnx
 from export.parity import compare
+from training.calibration import Calibration
 from training.checkpoint import load_checkpoint
-from training.jobs import measure
+from training.claps.recordings import CLAP
+from training.evaluation import Evaluation
+from training.jobs import measure, measure_claps
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,6 +55,27 @@ def bundle(options: argparse.Namespace) -> None:
     evaluation = measure(options.data, options.cache, checkpoint)
     _say(str(write_bundle(checkpoint, evaluation, about, options.out)))
     OnnxClassifier(read_bundle(options.out))
+    _say(f"{options.out}: written and verified")
+
+
+def claps(options: argparse.Namespace) -> None:
+    """Measure a clap network, write its bundle, and open it as a device does.
+
+    Its logits are taken as they are, and it is believed from the probability that its recipe set.
+    """
+    checkpoint = load_checkpoint(options.checkpoint)
+    about = read_about(options.about, options.golden)
+    figures = measure_claps(options.data, checkpoint)
+    as_it_is = Calibration(scale=np.ones(1), bias=np.zeros(1))
+    evaluation = Evaluation(as_it_is, {CLAP: {"on": checkpoint.config.claps.on}}, {CLAP: figures})
+    _say(str(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=clap_card)))
+    opened = read_bundle(options.out)
+    check_clap_bundle(opened)
+    OnnxClassifier(opened)
+    # The golden recording holds no clap, so nothing in it would show a difference where it counts.
+    parity = compare(checkpoint.model, opened.model_path, graded_claps())
+    _say(f"on claps: {parity}")
+    parity.check()
     _say(f"{options.out}: written and verified")
 
 

@@ -1,4 +1,4 @@
-"""`python -m training train|evaluate|heldout`."""
+"""`python -m training train|evaluate|heldout|claps|claps-evaluate`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
     common = _parser()
     parser = argparse.ArgumentParser(prog=common.prog, description=common.description)
     commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", parents=[common], add_help=False, help="train a network")
-    train.add_argument("--config", type=Path, required=True, help="a recipe, see training/recipes")
-    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe")
-    train.add_argument("--out", type=Path, default=Path("runs/last"), help="folder for the checkpoint")
-    evaluate = commands.add_parser("evaluate", parents=[common], add_help=False, help="measure on the test part")
-    evaluate.add_argument("checkpoint", type=Path)
-    evaluate.add_argument("--json", type=Path, help="write the figures here too")
+    for name, what in (("train", "train a network"), ("claps", "train the network that confirms claps")):
+        train = commands.add_parser(name, parents=[common], add_help=False, help=what)
+        train.add_argument("--config", type=Path, required=True, help="a recipe, see training/recipes")
+        train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one of its settings")
+        train.add_argument("--out", type=Path, default=Path("runs/last"), help="folder for the checkpoint")
+    for name, what in (("evaluate", "measure on the test part"), ("claps-evaluate", "measure a clap network")):
+        evaluate = commands.add_parser(name, parents=[common], add_help=False, help=what)
+        evaluate.add_argument("checkpoint", type=Path)
+        evaluate.add_argument("--json", type=Path, help="write the figures here too")
     heldout = commands.add_parser("heldout", parents=[common], add_help=False, help="list clips training did not see")
     heldout.add_argument("checkpoint", type=Path)
     heldout.add_argument("out", type=Path, help="the JSON file to write")
@@ -52,10 +54,13 @@ def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to load: --help does without
     from training import jobs  # noqa: PLC0415
 
-    if options.command == "train":
-        jobs.train(options.data, options.cache, load_config(options.config, options.set), options.out)
+    if options.command in ("train", "claps"):
+        job = jobs.train if options.command == "train" else jobs.train_claps
+        job(options.data, options.cache, load_config(options.config, options.set), options.out)
     elif options.command == "evaluate":
         jobs.report(options.data, options.cache, options.checkpoint, options.json)
+    elif options.command == "claps-evaluate":
+        jobs.report_claps(options.data, options.checkpoint, options.json)
     else:
         jobs.write_held_out(options.data, options.cache, options.checkpoint, options.out, options.most)
 

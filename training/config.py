@@ -112,6 +112,38 @@ class TrainConfig:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ClapsConfig:
+    """What the clap network learns from, and from which probability it is believed."""
+
+    crops: int = 40_000
+    """Crops of claps."""
+    other_crops: int = 80_000
+    """Crops of onsets that are no claps."""
+    fold: int = -1
+    """The fifth of the recordings without claps that is left out for figures; -1 leaves none out."""
+    people: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Groups whose claps are trained on: all takes (`all`), or those of an even number (`even`)."""
+    others: tuple[str, ...] = ()
+    """Groups of claps that are only measured."""
+    background: tuple[str, ...] = ("traffic", "background", "weather", "speech", "machine", "engine", "music", "human")
+    """Classes that claps are mixed into."""
+    finer: tuple[str, ...] = ("impact", "human", "background")
+    """Classes of many kinds of sound, each of which is drawn as if it were a class."""
+    hard_every: int = 1_500
+    """Steps after which the other crops that look most like claps are chosen anew; a twelfth of a batch is of them."""
+    tilt_db: float = 10.0
+    """Spread of the random equaliser that each crop goes through."""
+    p_noise: float = 0.4
+    """Chance of some more hiss."""
+    mel_mask: int = 4
+    """Most mel bands in each of two stripes that are blanked."""
+    smoothing: float = 0.02
+    """How far the target of a clap stays below 1, and that of all else above 0."""
+    on: float = 0.1
+    """Probability from which an onset is a clap."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Config:
     """Everything a run needs to be repeated."""
 
@@ -119,6 +151,7 @@ class Config:
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    claps: ClapsConfig = dataclasses.field(default_factory=ClapsConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values: what a checkpoint carries."""

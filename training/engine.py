@@ -82,7 +82,7 @@ def train(material: Material, config: Config, out: Path) -> Path:
     The checkpoint is written at every look at the validation part, so a run that is cut short leaves one.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with _arithmetic(config.train):
+    with arithmetic(config.train):
         torch.manual_seed(config.train.seed)
         _learn(material, config, out / "last.pt")
     return out / "last.pt"
@@ -97,7 +97,7 @@ def _learn(material: Material, config: Config, path: Path) -> None:
     for step, batch in enumerate(tqdm(_batches(material, config), "train", run.steps, unit="step", disable=None)):
         model.train()
         loss = label_and_teacher_loss(model(batch.features), batch, run.distil_weight)
-        losses.append(_step(steps, loss, learning_rate(step, run)))
+        losses.append(take_step(steps, loss, learning_rate(step, run)))
         update_average(average, model, min(run.ema_decay, (step + 1) / (step + 10)))
         if (step + 1) % run.validate_every == 0 or step + 1 == run.steps:
             _look(average, material, step + 1, float(np.mean(losses[-run.validate_every :])))
@@ -105,7 +105,7 @@ def _learn(material: Material, config: Config, path: Path) -> None:
 
 
 @contextmanager
-def _arithmetic(config: TrainConfig) -> Iterator[None]:
+def arithmetic(config: TrainConfig) -> Iterator[None]:
     """Use the run's threads and precision, and put back what was there: they belong to the whole process."""
     kinds: list[Any] = [torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul]  # type: ignore[attr-defined]
     threads, before = torch.get_num_threads(), [kind.fp32_precision for kind in kinds]
@@ -155,7 +155,8 @@ def _samplers(material: Material, config: Config) -> tuple[CropSampler, CropSamp
     return samplers
 
 
-def _step(steps: torch.optim.Optimizer, loss: Tensor, rate: float) -> float:
+def take_step(steps: torch.optim.Optimizer, loss: Tensor, rate: float) -> float:
+    """Step down the gradient of a loss at this learning rate; return the loss."""
     for group in steps.param_groups:
         group["lr"] = rate
     steps.zero_grad(set_to_none=True)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edge.claps.crop import CLAP_FRONT_END
 from edge.frontend.params import FrontEndParams
 from training import engine
 from training.checkpoint import Checkpoint, load_checkpoint
+from training.claps import evaluation as clap_evaluation
+from training.claps import learn
+from training.claps.crops import open_crops
 from training.data.features import FeatureStore, open_features
 from training.data.heldout import held_out
 from training.data.manifest import Clip, labels_of, read_manifest
@@ -55,6 +59,13 @@ def train(data: Path, cache: Path, config: Config, out: Path) -> Path:
     return engine.train(material, config, out)
 
 
+def train_claps(data: Path, cache: Path, config: Config, out: Path) -> Path:
+    """Train the clap network of `config` on the recordings in `data`; return the path of the checkpoint."""
+    crops = open_crops(data, read_manifest(data), cache, config)
+    _log.info("crops: %d of claps, %d of others", len(crops.claps), len(crops.others))
+    return learn.train(crops, config, out)
+
+
 def measure(data: Path, cache: Path, checkpoint: Checkpoint) -> Evaluation:
     """Calibrate a network and measure it on the test part of its own division of the recordings in `data`.
 
@@ -71,8 +82,25 @@ def report(data: Path, cache: Path, path: Path, target: Path | None) -> None:
     """Print the figures of a checkpoint as a table; write them to `target` as JSON too, if it is given."""
     evaluation = measure(data, cache, load_checkpoint(path))
     print(table(evaluation.figures))  # noqa: T201 - the answer of a command
-    if target is not None:
-        target.write_text(json.dumps(evaluation.figures, indent=2) + "\n", encoding="utf-8")
+    _write_figures(evaluation.figures, target)
+
+
+def measure_claps(data: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the figures of a clap network on what it was not trained on of the recordings in `data`.
+
+    Raises `ValueError` for a checkpoint of another network.
+    """
+    if checkpoint.params != CLAP_FRONT_END:
+        msg = "the checkpoint is of no clap network: measure it by `evaluate`"
+        raise ValueError(msg)
+    return clap_evaluation.evaluate(checkpoint, data, read_manifest(data))
+
+
+def report_claps(data: Path, path: Path, target: Path | None) -> None:
+    """Print the figures of a clap network as tables; write them to `target` as JSON too, if it is given."""
+    figures = measure_claps(data, load_checkpoint(path))
+    print(clap_evaluation.claps_table(figures), clap_evaluation.others_table(figures), sep="\n\n")  # noqa: T201
+    _write_figures(figures, target)
 
 
 def write_held_out(data: Path, cache: Path, path: Path, target: Path, most: int) -> None:
@@ -82,3 +110,8 @@ def write_held_out(data: Path, cache: Path, path: Path, target: Path, most: int)
     impulsive = checkpoint.config.data.impulsive
     chosen = held_out(have.parts["test"], have.labels, have.store, impulsive, most)
     target.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_figures(figures: dict[str, Any], target: Path | None) -> None:
+    if target is not None:
+        target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
 import edge
-from edge.api import classify, events, health, live, pages, problems, security
+from edge.api import away, classify, events, health, live, pages, problems, security
 from edge.api import node as about
 from edge.api.encode import NodeJson
 from edge.api.head import Head
@@ -82,6 +82,7 @@ def create_app(
     app.include_router(live.router(node, app.state.streams), **locked)
     app.include_router(events.router(node.store), **locked)
     app.include_router(about.router(node), **locked)
+    app.include_router(away.router(node), **locked)
     app.include_router(health.router(node, metrics=metrics))
     app.include_router(pages.router())
     if token:

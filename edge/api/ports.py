@@ -78,6 +78,12 @@ class NodeApi(Protocol):
     def config(self) -> Json:
         """Return the effective settings, secrets masked."""
 
+    def away(self) -> Json:
+        """Return the away mode: `enabled`, `state` ON or OFF, `armed`, `arming_until` (RFC 3339 or None), `quiet`."""
+
+    def set_away(self, on: bool) -> Json:  # noqa: FBT001 - the state itself
+        """Switch the away mode and return it; raises UsageError where it is not enabled."""
+
     def ready(self) -> list[str]:
         """Return why the node is not ready; empty when it is."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,16 +24,29 @@ def _group(text: str) -> typer.Typer:
 app = _group("Hears sirens, gunshots, traffic, horns and claps.")
 config_app = _group("Check and show the configuration.")
 model_app = _group("The model bundles on this device.")
+claps_app = _group("Learn and test clap patterns.")
 app.add_typer(config_app, name="config")
 app.add_typer(model_app, name="model")
+app.add_typer(claps_app, name="claps")
 
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file; else /etc/tocsin/tocsin.toml, if there")]
 Sources = Annotated[
     list[str] | None,
     typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the configured ones; may be repeated"),
 ]
+OneSource = Annotated[
+    str | None, typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the first that listens for claps")
+]
 Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 Name = Annotated[str, typer.Argument(metavar="ID[@VERSION]", help="a bundle on this device")]
+
+
+class Wanted(str, enum.Enum):
+    """What `away` is to do."""
+
+    ON = "on"
+    OFF = "off"
+    STATUS = "status"
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -101,11 +115,27 @@ def replay(
     config: Config = None,
     speed: Annotated[str, typer.Option(metavar="N|max", help="times real time")] = "max",
     source_name: Annotated[str, typer.Option(metavar="NAME", help="name of the source in the events")] = "replay",
+    *,
+    away: Annotated[bool, typer.Option("--away", help="report any sound that stands out of the background")] = False,
 ) -> int:
     """Print the events of a recording, one CloudEvent a line."""
     from edge.cli import clips
 
-    return clips.replay(file, config, speed=speed, source_name=source_name)
+    return clips.replay(file, config, speed=speed, source_name=source_name, away=away)
+
+
+@app.command()
+def away(
+    state: Annotated[Wanted, typer.Argument(help="what it is to be; status only looks")] = Wanted.STATUS,
+    config: Config = None,
+    url: Annotated[str | None, typer.Option("--url", help="address of the node; else as configured")] = None,
+    *,
+    json: Json = False,
+) -> int:
+    """Switch the away mode of the running node, or look at it."""
+    from edge.cli import away as mode
+
+    return mode.away(state.value, config, url, as_json=json)
 
 
 @app.command()
@@ -220,3 +250,24 @@ def model_verify(
     from edge.cli import models
 
     return models.verify(names or [], config)
+
+
+@claps_app.command("learn")
+def claps_learn(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="of the pattern")] = "own",
+    config: Config = None,
+    source: OneSource = None,
+    takes: Annotated[int, typer.Option("--takes", min=2, help="how often to ask for it")] = 3,
+) -> int:
+    """Clap a pattern a few times; print its lines for the configuration."""
+    from edge.cli import claps
+
+    return claps.learn(name, config, source, takes=takes)
+
+
+@claps_app.command("test")
+def claps_test(config: Config = None, source: OneSource = None, *, json: Json = False) -> int:
+    """Watch every onset, whether it counts as a clap and why not, and every pattern."""
+    from edge.cli import claps
+
+    return claps.test(config, source, as_json=json)

@@ -8,7 +8,16 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edge.cli.common import classifier_of, log_plainly, node_name, say_json, say_table, settings_of, warn
+from edge.cli.common import (
+    clap_network_of,
+    classifier_of,
+    log_plainly,
+    node_name,
+    say_json,
+    say_table,
+    settings_of,
+    warn,
+)
 from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError
 
@@ -59,7 +68,7 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
     return code
 
 
-def replay(file: Path, config: Path | None, *, speed: str, source_name: str) -> int:
+def replay(file: Path, config: Path | None, *, speed: str, source_name: str, away: bool) -> int:
     """Print the events of a recording as they come."""
     log_plainly()
     from edge.replay import replay as events_of
@@ -72,6 +81,13 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str) -> 
     if not file.exists():
         msg = f"{file}: there is no such file"
         raise InputMissing(msg)
+    settings = settings.model_copy(
+        update={
+            # Nobody replays a source of the configuration: a recording takes part in everything that is asked for.
+            "claps": settings.claps.model_copy(update={"sources": ()}),
+            "away": settings.away.model_copy(update={"enabled": away, "sources": ()}),
+        }
+    )
     # Where the events themselves appear on the terminal they show that it goes on.
     with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
         for event in events_of(
@@ -81,6 +97,7 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str) -> 
             node=node_name(settings),
             speed=times,
             source_name=source_name,
+            clap_network=clap_network_of(settings),
             on_progress=on_progress,
         ):
             say_json(event)

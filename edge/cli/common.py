@@ -106,6 +106,27 @@ def classifier_of(settings: Settings) -> OnnxClassifier:
     )
 
 
+def clap_network_of(settings: Settings) -> OnnxClassifier | None:
+    """Return the clap network, ready to run, where the settings listen for claps."""
+    from edge.build import load_clap_network
+    from edge.inference.library import Library
+
+    return load_clap_network(settings, Library(folder_of(settings)))
+
+
+def without_actions(settings: Settings) -> Settings:
+    """Return settings under which a pattern switches nothing."""
+    claps, away = settings.claps, settings.away
+    patterns = {name: pattern.model_copy(update={"actions": ()}) for name, pattern in claps.patterns.items()}
+    return settings.model_copy(
+        update={
+            "claps": claps.model_copy(update={"patterns": patterns}),
+            "away": away.model_copy(update={"actions": ()}),
+            "actions": {},
+        }
+    )
+
+
 def log_plainly() -> None:
     """Show warnings of a one-shot command as its own words."""
     _log_to(logging.StreamHandler(), "warning", logging.Formatter("tocsin: %(message)s"))

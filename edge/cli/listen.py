@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge import service
-from edge.cli.common import folder_of, log_as, settings_of
+from edge.cli.common import folder_of, log_as, settings_of, without_actions
 from edge.inference.library import Library
 
 if TYPE_CHECKING:
@@ -46,12 +46,15 @@ def listen(config: Path | None, sources: list[str]) -> int:
 
 
 def _quiet(settings: Settings, folder: Path) -> Settings:
-    """Return settings of a node that keeps to itself, with the model that the real one uses."""
+    """Return settings of a node that keeps to itself, with the networks that the real one uses."""
     real = folder_of(settings)
+    library = Library(real)
     model = {
-        "bundle": str(Library(real).resolve(settings.model.bundle)[0]),
+        "bundle": str(library.resolve(settings.model.bundle)[0]),
         "cache_dir": settings.model.cache_dir or real / "tensorrt",
     }
+    claps = {"bundle": str(library.clap_networks(settings.claps.bundle)[0])}
+    settings = without_actions(settings)
     return settings.model_copy(
         update={
             "mqtt": settings.mqtt.model_copy(update={"enabled": False}),
@@ -59,6 +62,7 @@ def _quiet(settings: Settings, folder: Path) -> Settings:
             "storage": settings.storage.model_copy(update={"path": folder}),
             "privacy": settings.privacy.model_copy(update={"keep_clips": False}),
             "model": settings.model.model_copy(update=model),
+            "claps": settings.claps.model_copy(update=claps),
         }
     )
 
@@ -89,8 +93,7 @@ class View:
             self._thread.join(1.0)
 
     def _heard(self, event: dict[str, Any]) -> None:
-        data = event["data"]
-        line = f"{event['time'][11:19]}  {data['source_name']}  {data['label']:10}{data['phase']:7}{data['score']:.2f}"
+        line = event_line(event)
         if self._live:
             self._events.append(line)
         else:
@@ -103,6 +106,15 @@ class View:
             while not self._closing.wait(1 / _REFRESH_HZ):
                 tables = [_source_table(source) for source in self._node.sources()]
                 live.update(Group(*tables, Text("\n".join(self._events))), refresh=True)
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """Return a CloudEvent in a line; a pattern has, instead of a phase, the gaps between its claps."""
+    data = event["data"]
+    gaps = data.get("intervals_ms")
+    phase = data["phase"] if gaps is None else "pattern"
+    apart = f"  gaps {' '.join(map(str, gaps))} ms" if gaps else ""
+    return f"{event['time'][11:19]}  {data['source_name']}  {data['label']:10}{phase:8}{data['score']:.2f}{apart}"
 
 
 def _source_table(source: dict[str, Any]) -> Table:
@@ -121,7 +133,10 @@ def bar(share: float) -> str:
 
 
 class _ConsoleHandler(logging.Handler):
-    """Puts log lines above the picture instead of through it."""
+    """Puts log lines above the picture instead of through it.
+
+    What is no trouble is dimmed, such as why a pattern was suppressed.
+    """
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -129,4 +144,5 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
-        self._console.print(self.format(record), markup=False, highlight=False)
+        style = "dim" if record.levelno < logging.WARNING else None
+        self._console.print(self.format(record), style=style, markup=False, highlight=False)

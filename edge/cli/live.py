@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge import service
-from edge.cli.common import folder_of, log_as, say, settings_of
+from edge.cli.common import folder_of, log_as, say, settings_of, without_actions
 from edge.data import street_path
 from edge.settings import Source
 
@@ -52,7 +52,7 @@ def _demo_settings(settings: Settings, *, once: bool) -> Settings:
         changes["node"] = settings.node.model_copy(update={"id": "demo"})
     if settings.storage.path is None:
         changes["storage"] = settings.storage.model_copy(update={"path": folder_of(settings) / "demo"})
-    return settings.model_copy(update=changes)
+    return without_actions(settings).model_copy(update=changes)
 
 
 def _print_events(node: Node) -> None:
@@ -63,8 +63,10 @@ def _print_events(node: Node) -> None:
         # Before the scene begins there are only the ends of what an earlier run left open.
         if data["phase"] in _PHASES and timeline.anchored:
             at = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
-            lasted = f"  {data['duration_s']:.1f} s" if data["phase"] == "end" else ""
+            is_pattern = "intervals_ms" in data
+            word = "heard" if is_pattern else _PHASES[data["phase"]]
+            lasted = f"  {data['duration_s']:.1f} s" if data["phase"] == "end" and not is_pattern else ""
             seconds = (at - timeline.utc(0)).total_seconds()
-            say(f"{seconds:7.1f} s  {data['label']:9}{_PHASES[data['phase']]:7} {data['peak_score']:.2f}{lasted}")
+            say(f"{seconds:7.1f} s  {data['label']:9}{word:7} {data['peak_score']:.2f}{lasted}")
 
     node.subscribe_events(show)

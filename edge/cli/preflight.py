@@ -18,6 +18,8 @@ def preflight(settings: Settings) -> None:
     Raises `ConfigError`, or `Forbidden` for a secret that may not be read.
     """
     _model(settings)
+    if settings.claps.enabled:
+        _clap_network(settings)
     if settings.mqtt.enabled:
         _broker(settings)
     if settings.api.enabled:
@@ -25,16 +27,34 @@ def preflight(settings: Settings) -> None:
 
 
 def _model(settings: Settings) -> None:
+    from edge.away.watch import AwayWatch
     from edge.detection.rules import rules_for
-    from edge.inference.bundle import read_bundle
+    from edge.inference.bundle import EVENTS, read_bundle, require_task
     from edge.inference.library import Library
 
     try:
         bundle = read_bundle(Library(folder_of(settings)).resolve(settings.model.bundle)[0])
+        require_task(bundle, EVENTS)
     except BundleError as exc:
         msg = f"model.bundle: {exc}"
         raise ConfigError(msg) from exc
     rules_for(bundle.labels, bundle.thresholds, settings.detection)
+    if settings.away.enabled:
+        AwayWatch(settings.away, bundle.params, bundle.labels)
+
+
+def _clap_network(settings: Settings) -> None:
+    from edge.claps.bundle import check_clap_bundle
+    from edge.inference.bundle import CLAPS, read_bundle, require_task
+    from edge.inference.library import Library
+
+    try:
+        bundle = read_bundle(Library(folder_of(settings)).clap_networks(settings.claps.bundle)[0])
+        require_task(bundle, CLAPS)
+        check_clap_bundle(bundle)
+    except BundleError as exc:
+        msg = f"claps.bundle: {exc}"
+        raise ConfigError(msg) from exc
 
 
 def _broker(settings: Settings) -> None:

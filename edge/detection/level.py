@@ -126,6 +126,15 @@ class LevelMeter:
         best = int(rises.argmax())
         return start + best + 1 if rises[best] >= 3.0 else None  # noqa: PLR2004 - 3 dB: twice the power
 
+    def fast_db(self, first: int, last: int) -> NDArray[np.float64]:
+        """Return the fast-weighted levels of frames [first, last), as far as remembered, in dB re full scale.
+
+        The calibration offset is not in them.
+        """
+        slots = np.arange(max(first, self._first()), min(last, self._next)) % len(self._energy)
+        levels: NDArray[np.float64] = 10.0 * np.log10(np.maximum(self._fast[slots], _SILENCE) / _FULL_SCALE_SINE)
+        return levels
+
     def now_db(self) -> float:
         """Return the fast-weighted level at this moment."""
         return to_db(self._state, self._offset_db)

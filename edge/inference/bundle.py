@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 1
+EVENTS, CLAPS = "events", "claps"
+"""Tasks: to tell the events of a window, or whether an onset is a clap."""
 MANIFEST, MODEL, GOLDEN = "manifest.json", "model.onnx", "golden.npz"
 
 
@@ -53,6 +55,11 @@ class Bundle:
     """Largest difference of ``mel`` and ``logits`` from the golden recording."""
     manifest: Mapping[str, Any]
     golden: Golden
+
+    @property
+    def task(self) -> str:
+        """What it is for: `EVENTS` where the manifest says nothing."""
+        return str(self.manifest.get("task", EVENTS))
 
     @property
     def model_path(self) -> Path:
@@ -116,6 +123,14 @@ def check_golden(bundle: Bundle, mel: NDArray[np.float32], logits: NDArray[np.fl
         limit = float(bundle.tolerance.get(name, 1e-2))
         if not worst <= limit:  # also true for NaN
             raise _bad(bundle.path, f"on the golden recording the {name} are off by {worst:.3g} (allowed: {limit:.3g})")
+
+
+def require_task(bundle: Bundle, task: str) -> None:
+    """Raise `BundleError` for a bundle that is for something else."""
+    if bundle.task != task:
+        setting = "claps.bundle" if bundle.task == CLAPS else "model.bundle"
+        msg = f"model bundle {bundle.path}: is for {bundle.task}, not for {task}; {setting} is its place"
+        raise BundleError(msg)
 
 
 def _bad(path: Path, what: str) -> BundleError:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from edge.errors import BundleError, Forbidden, InputMissing, StorageError
-from edge.inference.bundle import read_bundle
+from edge.inference.bundle import EVENTS, read_bundle, require_task
 from edge.inference.unpack import unpack
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parents[1] / "models"
 DEFAULT_ID = "city"
+CLAPS_ID = "claps"
+"""The shipped clap network, which tells no events."""
 _POINTERS = ("active", "previous", "undone")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ADVICE = "; export it again"  # to choose another bundle is no help to who installs this one
@@ -79,7 +81,7 @@ class Library:
         is not there is returned all the same, so that its absence is said.
         """
         active, previous, undone = (self._pointed(key) for key in _POINTERS)
-        shipped = _folders(self._shipped)
+        shipped = [path for path in _folders(self._shipped) if path.name != CLAPS_ID]
         named = [Path(wanted)] if "/" in wanted else [path for path in self.paths() if wanted in _names(path)]
         if wanted == DEFAULT_ID:
             chosen = [*active, *previous] if active else []
@@ -87,6 +89,11 @@ class Library:
         else:
             order = [*(named[:1] or [self._folder / wanted]), *active, *previous, *shipped, *undone]
         return list(dict.fromkeys(order)) or [self._folder / wanted]
+
+    def clap_networks(self, wanted: str) -> list[Path]:
+        """Return the folders to try for ``claps.bundle = wanted``, best first; the shipped one is the last resort."""
+        named = [Path(wanted)] if "/" in wanted else [path for path in self.paths() if wanted in _names(path)]
+        return list(dict.fromkeys([*(named[:1] or [self._folder / wanted]), self._shipped / CLAPS_ID]))
 
     def install(self, source: Path) -> Installed:
         """Take in a bundle from a folder or a .zip or .tar file.
@@ -122,10 +129,11 @@ class Library:
     def activate(self, name: str) -> Path:
         """Make a bundle the one in use from the next start; the one before is kept as previous.
 
-        Raises `InputMissing` when it is not there and `BundleError` when it does not pass its checks.
+        Raises `InputMissing` when it is not there and `BundleError` when it does not pass its checks, or is no bundle
+        for events.
         """
         path = self.find(name)
-        verify_bundle(path)
+        require_task(verify_bundle(path), EVENTS)
         chosen = str(path.relative_to(self._folder)) if path.parent == self._folder else None
         active = self._pointer().get("active")
         if chosen != active:
@@ -178,6 +186,7 @@ class Library:
             "version": bundle.version,
             **where,
             "sha256": bundle.sha256,
+            "task": bundle.task,
             "labels": list(bundle.labels),
             "problem": "",
         }

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from edge.errors import BundleError
-from edge.inference.bundle import read_bundle
+from edge.inference.bundle import EVENTS, read_bundle, require_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,14 @@ log = logging.getLogger("tocsin.inference")
 
 
 def load_classifier(
-    candidates: Sequence[Path], *, provider: str = "auto", threads: int = 1, cache_dir: Path | None = None
+    candidates: Sequence[Path],
+    *,
+    task: str = EVENTS,
+    provider: str = "auto",
+    threads: int = 1,
+    cache_dir: Path | None = None,
 ) -> OnnxClassifier:
-    """Return the first of `candidates` that is whole and passes its golden replay.
+    """Return the first of `candidates` that is whole, is for `task`, and passes its golden replay.
 
     Each one that fails is said in one line. Raises the first one's `BundleError` when none works.
     """
@@ -29,7 +34,9 @@ def load_classifier(
     first: BundleError | None = None
     for path in candidates:
         try:
-            classifier = OnnxClassifier(read_bundle(path), provider=provider, threads=threads, cache_dir=cache_dir)
+            bundle = read_bundle(path)
+            require_task(bundle, task)
+            classifier = OnnxClassifier(bundle, provider=provider, threads=threads, cache_dir=cache_dir)
         except BundleError as exc:
             log.error("%s", exc)  # noqa: TRY400 - a user's fault needs no traceback
             first = first or exc

@@ -1,10 +1,11 @@
-"""Discovery by Home Assistant: each source a device, each alert a sensor that is on while it sounds. Pure."""
+"""Discovery by Home Assistant: each source is a device, and so is the node where it has an away mode. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from edge.publish import topics
+from edge.settings_reactions import SOUND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +24,25 @@ _ICONS = {
 def discovery(
     settings: Settings, node: str, sources: Sequence[str], labels: Sequence[str], version: str
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return the retained topics and payloads that announce a node's sources (one device message per source)."""
-    return [_device(settings, node, source, labels, version) for source in sources]
+    """Return the retained topics and payloads that announce a node (one device message per source, one for away)."""
+    announced = [_source(settings, node, source, labels, version) for source in sources]
+    if settings.away.enabled:
+        announced.append(_away(settings, node, version))
+    return announced
 
 
-def _device(
+def pattern_names(settings: Settings, source: str) -> list[str]:
+    """Return every `event_type` that a source's clap topic can carry."""
+    claps, away = settings.claps, settings.away
+    names: list[str] = []
+    if claps.enabled and source in (claps.sources or (source,)):
+        names += [name for name, pattern in claps.patterns.items() if pattern.enabled]
+    if away.enabled and source in (away.sources or (source,)):
+        names.append(SOUND)
+    return names
+
+
+def _source(
     settings: Settings, node: str, source: str, labels: Sequence[str], version: str
 ) -> tuple[str, dict[str, Any]]:
     base, device = settings.mqtt.base, f"tocsin_{node}_{source}"
@@ -54,24 +69,68 @@ def _device(
             "value_template": "{{ value_json.laeq }}",
             "expire_after": 30,
         }
-    payload = {
-        "device": {
-            "identifiers": [device],
-            "name": f"Tocsin {node} {source}",
-            "manufacturer": "Tocsin",
-            "sw_version": version,
+    if names := pattern_names(settings, source):
+        # No label becomes a name with an underscore. The payload is what Home Assistant wants as it is.
+        components["_pattern"] = {
+            "platform": "event",
+            "unique_id": f"{device}__pattern",
+            "name": "Pattern",
+            "icon": "mdi:gesture-double-tap",
+            "event_types": names,
+            "state_topic": topics.clap(base, node, source),
+            "qos": 1,
+        }
+    components["_detect"] = {
+        **_switch(f"{device}__detect", "Detection", "mdi:microphone"),
+        "command_topic": topics.detect_set(base, node, source),
+        "state_topic": topics.detect_state(base, node, source),
+        # Not the source's: a switch that is gone while it is off could never be switched on again.
+        "availability": [_node_available(base, node)],
+    }
+    available = [
+        _node_available(base, node),
+        {
+            "topic": topics.source_status(base, node, source),
+            "value_template": "{{ 'offline' if value in ('offline', 'disabled') else 'online' }}",
         },
+    ]
+    return _device(settings, device, f"Tocsin {node} {source}", version, available, components)
+
+
+def _away(settings: Settings, node: str, version: str) -> tuple[str, dict[str, Any]]:
+    base, device = settings.mqtt.base, f"tocsin_{node}"
+    switch = {
+        **_switch(f"{device}__away", "Away", "mdi:shield-home"),
+        "command_topic": topics.away_set(base, node),
+        "state_topic": topics.away_state(base, node),
+    }
+    return _device(settings, device, f"Tocsin {node}", version, [_node_available(base, node)], {"_away": switch})
+
+
+def _switch(unique_id: str, name: str, icon: str) -> dict[str, Any]:
+    # Never retained: a retained command would hold at every start, and is ignored.
+    return {"platform": "switch", "unique_id": unique_id, "name": name, "icon": icon, "qos": 1, "retain": False}
+
+
+def _node_available(base: str, node: str) -> dict[str, str]:
+    return {
+        "topic": topics.status(base, node),
+        "value_template": "{{ 'online' if value == 'online' else 'offline' }}",
+    }
+
+
+def _device(
+    settings: Settings,
+    device: str,
+    name: str,
+    version: str,
+    available: list[dict[str, str]],
+    components: dict[str, Any],
+) -> tuple[str, dict[str, Any]]:
+    payload = {
+        "device": {"identifiers": [device], "name": name, "manufacturer": "Tocsin", "sw_version": version},
         "origin": {"name": "tocsin", "sw_version": version},
-        "availability": [
-            {
-                "topic": topics.status(base, node),
-                "value_template": "{{ 'online' if value == 'online' else 'offline' }}",
-            },
-            {
-                "topic": topics.source_status(base, node, source),
-                "value_template": "{{ 'offline' if value in ('offline', 'disabled') else 'online' }}",
-            },
-        ],
+        "availability": available,
         "availability_mode": "all",
         "components": components,
     }

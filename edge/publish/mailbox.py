@@ -8,6 +8,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from edge.publish.soon import Soon, SoonQueue
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,7 +18,7 @@ VOLATILE_MAX = 256
 
 
 class Mailbox:
-    """Retained states, the latest of each topic, and messages that are of use only now. Thread-safe, and bounded.
+    """Retained states, the latest of each topic, and messages that are of use soon or only now. Thread-safe, bounded.
 
     No lock is held while anybody else's code runs, so that nobody who leaves something can be held up by the broker.
     """
@@ -27,6 +29,8 @@ class Mailbox:
         self._states: dict[str, bytes] = {}
         self._changed: dict[str, None] = {}  # topics whose state is to be sent, in order
         self._volatile: deque[tuple[str, bytes]] = deque(maxlen=VOLATILE_MAX)
+        self.soon = SoonQueue()
+        """Messages that must arrive within seconds or not at all."""
         self.news = threading.Event()
         """Whether the outbox may hold more than was sent."""
         self.bell, self._cord = socket.socketpair()
@@ -61,6 +65,11 @@ class Mailbox:
         """Keep a message for a moment."""
         with self._lock:
             self._volatile.append((topic, payload))
+        self.ring()
+
+    def leave_soon(self, message: Soon) -> None:
+        """Keep a message until it arrives or is too late."""
+        self.soon.leave(message)
         self.ring()
 
     def leave_news(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import select
 import threading
 import time
@@ -25,6 +26,8 @@ from edge.errors import Unavailable
 from edge.publish import broker, topics
 from edge.publish.mailbox import Mailbox
 from edge.publish.sender import Sender
+from edge.publish.soon import Soon
+from edge.publish.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     import ssl
@@ -42,7 +45,6 @@ _CAP_S = 30.0  # longest wait before the next attempt
 _TURN_S = 1.0  # how often the connection's health is looked at
 _CONNECT_S = 10.0
 _GRACE_S = 0.5  # for the last word, when what waited took all the time there was
-_COMMAND_BYTES = 64
 _UNLIMITED = 65_535  # the protocol's own bound; the sender's windows are narrower
 _VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 
@@ -64,11 +66,11 @@ class MqttPublisher:
     ) -> None:
         """Check what can be checked without a broker; raises `ConfigError` for TLS files that cannot be used.
 
-        `on_command` is told the part of a command's topic behind the node, such as ``mic/detect/set``, and its payload,
-        on the publisher's thread.
+        `on_command` is told the part of a command's topic behind the node, ``mic/detect/set`` or ``away/set``, and its
+        payload, on the publisher's thread.
         """
         self._settings, self._node, self._password = settings, node, password
-        self._on_command = on_command
+        self._subscriptions = Subscriptions(settings.base, node, on_command)
         self._status = topics.status(settings.base, node)
         self._tls = broker.tls_context(settings)
         self._mail = Mailbox()
@@ -101,7 +103,7 @@ class MqttPublisher:
         if self._thread.is_alive():
             self._thread.join(timeout_s + 2 * _GRACE_S)
         else:
-            self._mail.close()
+            self._end()
 
     def set_state(self, topic: str, payload: str | Mapping[str, Any]) -> None:
         """Keep `payload` as a topic's retained value: sent now if there is a broker, and at every new connection."""
@@ -111,6 +113,21 @@ class MqttPublisher:
         """Send what is of use only now; without a broker nothing happens, and a slow one gets the newest."""
         if self._accepted:
             self._mail.leave_volatile(topic, _encode(payload))
+
+    def publish_soon(
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, expire_s: float, on_done: Callable[[str], None]
+    ) -> None:
+        """Send within `expire_s` or not at all, through new connections where it must be.
+
+        `on_done` is told once, on the publisher's thread, nothing when the broker has it (with `qos` 0, when it was
+        sent), or why it has not; it must not raise.
+        """
+        self._mail.leave_soon(Soon(topic, payload, qos, retain, time.monotonic() + expire_s, on_done))
+
+    def follow(self, topic: str, callback: Callable[[bytes], None]) -> None:
+        """Have `callback` called with every payload of a topic, retained ones included, on the publisher's thread."""
+        self._subscriptions.follow(topic, callback)
+        self._mail.ring()
 
     def wake(self) -> None:
         """Send what is new in the outbox."""
@@ -132,7 +149,17 @@ class MqttPublisher:
             self._say_lost(why)
             if time.monotonic() - begin_s > _CONNECT_S + STEADY_S:
                 self._backoff.reset()
-            self._stopping.wait(self._backoff.next_s())
+            self._rest(self._backoff.next_s())
+        self._end()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait before the next connection, and say in time what is too late."""
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0.0 and not self._stopping.wait(min(left_s, _TURN_S)):
+            self._sender.expire(self.last_error)
+
+    def _end(self) -> None:
+        self._mail.soon.expire(math.inf, "the service stopped before there was a broker")
         self._mail.close()
 
     def _attempt(self) -> str:
@@ -148,7 +175,9 @@ class MqttPublisher:
             if self._stopping.is_set() and self._may_leave():
                 client.disconnect()  # behind what is on its way
                 break
+            self._sender.expire("the broker takes nothing at the moment")
             if self._accepted and not line.jammed:
+                self._subscriptions.ask(lambda topic: client.subscribe(topic, qos=1)[1])
                 self._sender.send(line, events=not self._leaving)
             self._turn(client)
         return self._why or broker.loss(self._settings, accepted=self._accepted)
@@ -210,7 +239,7 @@ class MqttPublisher:
             return
         self._sender.begin(quota=getattr(properties, "ReceiveMaximum", None))
         self._mail.begin(self._status, b"online")
-        client.subscribe(topics.detect_set(self._settings.base, self._node), qos=1)
+        self._subscriptions.begin()
         self._accepted = True
         self.last_error = self._said = ""
         log.info("connected to the broker at %s:%d", self._settings.host, self._settings.port)
@@ -227,10 +256,11 @@ class MqttPublisher:
             self._why = broker.refusal(self._settings, str(reason))
 
     def _on_subscribe(
-        self, _client: paho.Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, _client: paho.Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._say(f"the broker lets nobody command this node ({reasons[0]}); check its access rules")
+        refusal = next((str(reason) for reason in reasons if reason.is_failure), "")
+        if line := self._subscriptions.answered(mid, refusal):
+            self._say(line)
 
     def _on_publish(
         self, _client: paho.Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None
@@ -238,14 +268,7 @@ class MqttPublisher:
         self._sender.answered(mid, str(reason) if reason.is_failure else "")
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        if message.retain:
-            log.warning("ignored a retained command on %s: a command holds once, when it is given", message.topic)
-        elif self._on_command is not None:
-            suffix = message.topic.removeprefix(f"{self._settings.base}/{self._node}/")
-            try:
-                self._on_command(suffix, message.payload[:_COMMAND_BYTES].decode("utf-8", "replace").strip())
-            except Exception:
-                log.exception("the command on %s failed", message.topic)
+        self._subscriptions.heard(message.topic, bytes(message.payload), retained=message.retain)
 
     def _say_lost(self, why: str) -> None:
         if why != self.last_error:
@@ -270,8 +293,8 @@ class _Line:
 
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
         result = self._client.publish(topic, payload, qos=qos, retain=retain)
-        # Its numbers have run out. Any other refusal ends the connection, and the next one begins anew.
-        return None if result.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE else result.mid
+        # Its numbers have run out, or the connection is lost; the next one begins anew.
+        return result.mid if result.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
 
 def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0) -> None:

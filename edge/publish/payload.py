@@ -1,4 +1,4 @@
-"""An event as a CloudEvents 1.0 object. Pure: every time and id is an argument."""
+"""An event, or a pattern, as a CloudEvents 1.0 object. Pure: every time and id is an argument."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from edge.timestamps import parse_rfc3339, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from edge.types import Event
+    from edge.types import Event, Pattern
 
 _SECOND = timedelta(seconds=1)
 
@@ -69,15 +69,13 @@ def cloud_event(
     """
     until = end or heard
     return {
-        "specversion": "1.0",
-        "id": stamp.id,
-        "source": f"urn:tocsin:{context.node}:{context.source_name}",
-        "subject": event.label,
-        "type": f"io.tocsin.sound.{event.phase.value}.v1",
-        "time": rfc3339(onset if event.phase.value == "start" else until),
-        "recordedtime": rfc3339(stamp.recorded),
-        "sequence": f"{stamp.sequence:020d}",
-        "datacontenttype": "application/json",
+        **_envelope(
+            context,
+            stamp,
+            subject=event.label,
+            kind=f"io.tocsin.sound.{event.phase.value}.v1",
+            moment=onset if event.phase.value == "start" else until,
+        ),
         "data": {
             "event_id": event.event_id,
             "phase": event.phase.value,
@@ -89,16 +87,85 @@ def cloud_event(
             "duration_s": round(max(0.0, (until - onset) / _SECOND), 3),
             "laeq": round(event.laeq_db, 1),
             "lafmax": round(event.lafmax_db, 1),
-            "calibrated": context.calibrated,
-            "node": context.node,
-            "source_name": context.source_name,
-            "location": context.location,
-            "severity": context.severity,
-            "model": asdict(context.model),
-            "clock": {"synced": context.clock_synced},
+            **_surroundings(context),
             "gap": event.gap,
             "clip": clip,
         },
+    }
+
+
+def pattern_event(
+    pattern: Pattern,
+    context: EventContext,
+    stamp: Stamp,
+    *,
+    first: datetime,
+    decided: datetime,
+    intervals_ms: Sequence[int],
+) -> dict[str, Any]:
+    """Return the one message of a pattern, or of a sound in the away mode; it begins and ends with it.
+
+    `first` is when its first clap or the sound began, `decided` the moment of the decision. ``time`` is when the last
+    clap sounded, or the sound began. A pattern ends with its last clap; a sound, as far as was heard, when decided.
+    """
+    last = first + timedelta(milliseconds=sum(intervals_ms))
+    end = last if intervals_ms else max(first, decided)
+    confidence = round(pattern.confidence, 4)
+    return {
+        **_envelope(context, stamp, subject=pattern.name, kind="io.tocsin.pattern.v1", moment=last),
+        "data": {
+            "event_id": stamp.id,
+            "phase": "end",
+            "label": pattern.name,
+            "score": confidence,
+            "peak_score": confidence,
+            "onset_time": rfc3339(first),
+            "end_time": rfc3339(end),
+            "duration_s": round((end - first) / _SECOND, 3),
+            "intervals_ms": list(intervals_ms),
+            "confidence": confidence,
+            "laeq": None,
+            "lafmax": None,
+            **_surroundings(context),
+            "gap": False,
+            "clip": None,
+        },
+    }
+
+
+def pattern_message(name: str, last: datetime, intervals_ms: Sequence[int], confidence: float) -> dict[str, Any]:
+    """Return what a source's clap topic says of a pattern: `last` is when its last clap sounded."""
+    return {
+        "event_type": name,
+        "time": rfc3339(last),
+        "intervals_ms": list(intervals_ms),
+        "confidence": round(confidence, 4),
+    }
+
+
+def _envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: str, moment: datetime) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": stamp.id,
+        "source": f"urn:tocsin:{context.node}:{context.source_name}",
+        "subject": subject,
+        "type": kind,
+        "time": rfc3339(moment),
+        "recordedtime": rfc3339(stamp.recorded),
+        "sequence": f"{stamp.sequence:020d}",
+        "datacontenttype": "application/json",
+    }
+
+
+def _surroundings(context: EventContext) -> dict[str, Any]:
+    return {
+        "calibrated": context.calibrated,
+        "node": context.node,
+        "source_name": context.source_name,
+        "location": context.location,
+        "severity": context.severity,
+        "model": asdict(context.model),
+        "clock": {"synced": context.clock_synced},
     }
 
 

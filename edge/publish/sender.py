@@ -1,4 +1,4 @@
-"""What goes out next on a connection: retained states, events of the outbox, and what is of use only now.
+"""What goes out next on a connection: what must go soon, states, events of the outbox, and what is of use only now.
 
 Nothing here knows MQTT's packets or sockets: a `Line` takes messages and gives each a number, and says later whether
 the broker has it. All of it is used by one thread.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge.publish.mailbox import Mailbox
+    from edge.publish.soon import Soon
     from edge.store import Store
 
 WINDOW = 20
@@ -54,13 +55,14 @@ class Sender:
         """Begin on a new line, which carries `quota` messages without an answer, with the first in the outbox."""
         self._window.restart()
         self._states.clear()
+        self._mail.soon.restart()
         self._held_until_s = None
         self._quota = quota or _UNLIMITED
 
     @property
     def quiet(self) -> bool:
-        """Whether every state has arrived."""
-        return not self._mail.changed and not self._states
+        """Whether every state has arrived, and all that must go soon."""
+        return not (self._mail.changed or self._states or self._mail.soon)
 
     @property
     def delivered_all(self) -> bool:
@@ -70,12 +72,17 @@ class Sender:
     def send(self, line: Line, *, events: bool = True) -> None:
         """Send what may be sent now; without `events` only the rest."""
 
+        def send_soon(message: Soon) -> int | None:
+            return line.send(message.topic, message.payload, qos=message.qos, retain=message.retain)
+
         def send_state(topic: str, payload: bytes) -> bool:
             number = line.send(topic, payload, qos=1, retain=True)
             if number is not None:
                 self._states.add(number)
             return number is not None
 
+        while self._room(WINDOW - self._mail.soon.in_flight) and self._mail.soon.send(send_soon):
+            pass
         while self._room(WINDOW - len(self._states)) and self._mail.send_state(send_state):
             pass
         if events:
@@ -87,8 +94,15 @@ class Sender:
         while not line.jammed and (message := self._mail.next_volatile()):
             line.send(*message, qos=0, retain=False)
 
+    def expire(self, why: str) -> None:
+        """Give up what should have gone soon and is too late; `why` it could not go."""
+        self._mail.soon.expire(self._clock(), why)
+
     def answered(self, number: int, refusal: str = "") -> None:
         """Take the broker's answer to a message: that it has it, or why it will not."""
+        told = f"the broker refused it: {refusal}; {broker.mend(refusal)}" if refusal else ""
+        if self._mail.soon.answered(number, told):
+            return
         self._states.discard(number)
         if not refusal:
             self._window.acknowledge(number)
@@ -100,7 +114,8 @@ class Sender:
         self._say(f"the broker refused {what}: {refusal}; {broker.mend(refusal)}")
 
     def _room(self, window: int) -> int:
-        return max(0, min(window, self._quota - self._window.in_flight - len(self._states)))
+        on_their_way = self._window.in_flight + len(self._states) + self._mail.soon.in_flight
+        return max(0, min(window, self._quota - on_their_way))
 
     def _send_events(self, line: Line) -> None:
         while self._window.delivered:

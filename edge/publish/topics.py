@@ -53,6 +53,21 @@ def level(base: str, node: str, source: str) -> str:
     return f"{base}/{node}/{source}/level"
 
 
+def clap(base: str, node: str, source: str) -> str:
+    """Return the topic of a source's clap patterns, and of the sounds that the away mode reports."""
+    return f"{base}/{node}/{source}/clap"
+
+
+def away_set(base: str, node: str) -> str:
+    """Return the topic that switches the node's away mode."""
+    return f"{base}/{node}/away/set"
+
+
+def away_state(base: str, node: str) -> str:
+    """Return the topic that says whether the node's away mode is on."""
+    return f"{base}/{node}/away/state"
+
+
 def detect_set(base: str, node: str, source: str = "+") -> str:
     """Return the topic that switches a source; by default the filter for all of them."""
     return f"{base}/{node}/{source}/detect/set"

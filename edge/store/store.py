@@ -74,10 +74,13 @@ class Store:
 
     # Writing
 
-    def record(self, make: Callable[[int], Json], *, topic: str | None) -> Json:
+    def record(
+        self, make: Callable[[int], Json], *, topic: str | None, body: Callable[[Json], bytes] | None = None
+    ) -> Json:
         """Write the CloudEvent that `make` returns for the next sequence, and queue it for `topic` if there is one.
 
-        When this returns, the message is on the disk and the listeners have been told.
+        What is queued is the CloudEvent itself, or what `body` makes of it. When this returns, the message is on the
+        disk and the listeners have been told.
         """
         with self._db.lock:
             sequence = self._sequence + 1
@@ -85,7 +88,8 @@ class Store:
             text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
             with self._db.transaction() as connection:
                 _insert(connection, sequence, message, text)
-                row = None if topic is None else OutboxRow(sequence, topic, text.encode())
+                payload = text.encode() if body is None else body(message)
+                row = None if topic is None else OutboxRow(sequence, topic, payload)
                 dropped = 0 if row is None else self._outbox.insert(connection, row)
             self._sequence = sequence
             if topic is not None:

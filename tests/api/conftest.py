@@ -11,12 +11,15 @@ import pytest
 from edge.api.app import create_app
 from edge.api.server import ApiServer
 from edge.settings import Api
+from tests.api.browser import start_browser
 from tests.api.fake_node import FakeNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from selenium.webdriver.chrome.webdriver import WebDriver
 
     Serve = Callable[..., AbstractContextManager[httpx.Client]]
 
@@ -51,3 +54,20 @@ def client(serve: Serve) -> Iterator[httpx.Client]:
     """Return a client of the node with every setting at its default."""
     with serve() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[WebDriver]:
+    """Return a headless browser for all tests of the pages."""
+    driver = start_browser()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser: WebDriver) -> WebDriver:
+    """Return the browser with an empty page, no cookies and an empty console."""
+    browser.delete_all_cookies()
+    browser.get("about:blank")
+    browser.get_log("browser")
+    return browser

@@ -114,6 +114,8 @@ class FakeNode:
     on_event: list[Callable[[Json], None]] = field(default_factory=list)
     on_live: list[Callable[[Json], None]] = field(default_factory=list)
     states: list[Json] = field(default_factory=list)
+    away_enabled: bool = True
+    away_on: bool = False
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -130,6 +132,18 @@ class FakeNode:
 
     def config(self) -> Json:
         return {"node": {"id": "node"}, "level": {"calibration_offset_db": None}, "mqtt": {"password": "********"}}
+
+    def away(self) -> Json:
+        state = "ON" if self.away_on else "OFF"
+        until = "2026-05-01T12:00:30.000Z" if self.away_on else None
+        return {"enabled": self.away_enabled, "state": state, "armed": False, "arming_until": until, "quiet": False}
+
+    def set_away(self, on: bool) -> Json:
+        if not self.away_enabled:
+            msg = "the away mode is not enabled; set away.enabled = true"
+            raise UsageError(msg)
+        self.away_on = on
+        return self.away()
 
     def ready(self) -> list[str]:
         return self.not_ready

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.api.browser import needs_browser, text, until
 from tests.api.fake_node import frame, source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import httpx
     from selenium.webdriver.chrome.webdriver import WebDriver
 
@@ -26,50 +22,9 @@ if TYPE_CHECKING:
 TOKEN = "correct-horse-battery"
 EVIL = "<img src=x onerror=alert(1)>"
 ROUTES = {
-    "/classify", "/events", "/events/{event_id}", "/events/{event_id}/clip", "/events/stream", "/live/stream",
+    "/away", "/classify", "/events", "/events/{event_id}", "/events/{event_id}/clip", "/events/stream", "/live/stream",
     "/sources", "/models", "/config", "/schema/event.json", "/livez", "/readyz", "/metrics",
 }  # fmt: skip
-needs_browser = pytest.mark.skipif(
-    not (shutil.which("chromedriver") and shutil.which("chromium")), reason="chromium and chromium-driver not installed"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[WebDriver]:
-    """Return a headless Chromium that remembers what its console said."""
-    options = webdriver.ChromeOptions()
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,1400",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    options.binary_location = str(shutil.which("chromium"))
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def page(browser: WebDriver) -> WebDriver:
-    """Return the browser with an empty page, no cookies and an empty console."""
-    browser.delete_all_cookies()
-    browser.get("about:blank")
-    browser.get_log("browser")
-    return browser
-
-
-def text(page: WebDriver, selector: str) -> str:
-    """Return what is to be read in the first element that fits."""
-    return page.find_element(By.CSS_SELECTOR, selector).text
-
-
-def until(page: WebDriver, seen: Callable[[], Any]) -> None:
-    """Wait until `seen` is true."""
-    WebDriverWait(page, 15, poll_frequency=0.05).until(lambda _: seen())
 
 
 @needs_browser

@@ -105,18 +105,19 @@ def test_models_from_install_to_rollback(tocsin: Tocsin, tmp_path: Path) -> None
     assert "harbour@2.0 is there already" in tocsin("model", "install", source).stdout
     assert "harbour@2.0 is active" in tocsin("model", "activate", "harbour").stdout
     entries = json.loads(tocsin("model", "list", "--json").stdout)
-    assert [(e["id"], e["active"]) for e in entries] == [("harbour", True), ("city", False)]
+    assert [(e["id"], e["active"]) for e in entries] == [("harbour", True), ("city", False), ("claps", False)]
     assert "* " in tocsin("model", "list").stdout.splitlines()[1]
     assert "weights written by hand" in tocsin("model", "info").stdout
     assert json.loads(tocsin("model", "info", "city", "--json").stdout)["id"] == "city"
-    assert tocsin("model", "verify").stdout.count("fine") == 2
+    assert tocsin("model", "verify").stdout.count("fine") == 3
     assert "back to city" in tocsin("model", "rollback").stdout
 
 
 def test_an_activated_bundle_that_the_configuration_overrides(tocsin: Tocsin, tmp_path: Path) -> None:
     """The user is told that the configuration goes before."""
     tocsin("model", "install", write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0"))
-    shipped = json.loads(tocsin("model", "list", "--json").stdout)[-1]["path"]
+    entries = json.loads(tocsin("model", "list", "--json").stdout)
+    shipped = next(entry["path"] for entry in entries if entry["id"] == "city")
     answer = tocsin("model", "activate", "harbour", env={"TOCSIN_MODEL__BUNDLE": shipped})
     assert answer.returncode == 0
     assert "goes before" in answer.stderr

@@ -76,7 +76,9 @@ def heard() -> list[tuple[str, Event]]:
 @pytest.fixture
 def build(classifier: OnnxClassifier, heard: list[tuple[str, Event]]) -> Callable[..., Engine]:
     def make(*runners: FakeRunner, **options: Any) -> Engine:
-        streams = [Stream(runner, build_pipeline(classifier.bundle, Settings())) for runner in runners]
+        streams = [
+            Stream(runner, build_pipeline(classifier.bundle, Settings(), source=runner.name)) for runner in runners
+        ]
         return Engine(
             streams,
             classifier,

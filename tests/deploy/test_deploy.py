@@ -48,7 +48,7 @@ def test_every_line_of_the_example_can_be_uncommented(tmp_path: Path) -> None:
     live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE)
     (tmp_path / "all.toml").write_text(live, encoding="utf-8")
     settings = load_settings(tmp_path / "all.toml", environ={})
-    assert not list(_unset(settings.model_dump()))
+    assert not list(_unset(settings.model_dump(exclude={"claps": {"patterns"}})))
 
 
 def _unset(values: dict[str, object], prefix: str = "") -> Iterator[str]:

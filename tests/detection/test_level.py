@@ -104,6 +104,16 @@ def test_the_steepest_rise_is_found_and_a_steady_sound_has_none() -> None:
     assert meter.steepest_rise(200, 300) is None
 
 
+def test_fast_levels_of_frames_are_the_momentary_ones_without_the_offset() -> None:
+    """A frame's level is the same however many are asked for; what was not heard or is forgotten is left out."""
+    samples = tone(1000, 0.5)
+    levels = meter_of(samples, 94.0).fast_db(0, 1000)
+    assert levels.size == PARAMS.frames_in(samples.size)
+    assert levels[-1] == pytest.approx(meter_of(samples).now_db())
+    assert np.array_equal(meter_of(samples).fast_db(10, 20), levels[10:20])
+    assert (meter_of(np.zeros(8000)).fast_db(0, 5) < -100).all()
+
+
 def test_memory_is_bounded_and_a_reset_forgets() -> None:
     """A year of sound takes no more memory than 16 seconds, and nothing is read across a gap."""
     meter = LevelMeter(PARAMS)

@@ -14,9 +14,19 @@ from hypothesis import strategies as st
 from edge.errors import ConfigError
 from edge.publish import topics
 from edge.publish.homeassistant import discovery
-from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event, ending_of, event_schema
+from edge.publish.payload import (
+    EventContext,
+    ModelInfo,
+    Stamp,
+    cloud_event,
+    ending_of,
+    event_schema,
+    pattern_event,
+    pattern_message,
+)
 from edge.settings import HomeAssistant, Settings
-from edge.types import Event, Phase
+from edge.settings_reactions import Away, Claps
+from edge.types import Event, Pattern, Phase
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 CONTEXT = EventContext(
@@ -74,6 +84,60 @@ def test_an_end_is_about_the_moment_the_sound_ended() -> None:
     assert answer["data"]["duration_s"] == 1.0
 
 
+def pattern(name: str = "triple", intervals_ms: tuple[int, ...] = (310, 290)) -> dict[str, Any]:
+    heard = Pattern(name, onsets=(0,) * (1 + len(intervals_ms)), decided=1, confidence=0.87654321)
+    decided = NOON + timedelta(seconds=1.5)
+    stamp = Stamp("id-1", 7, NOON + timedelta(seconds=9))
+    return pattern_event(heard, CONTEXT, stamp, first=NOON, decided=decided, intervals_ms=intervals_ms)
+
+
+def test_a_pattern_is_one_finished_event_about_its_last_clap() -> None:
+    """The history takes it as an event that is over; a level it has none."""
+    answer = pattern()
+    VALIDATOR.validate(json.loads(json.dumps(answer)))
+    assert (answer["type"], answer["subject"]) == ("io.tocsin.pattern.v1", "triple")
+    assert answer["time"] == answer["data"]["end_time"] == "2026-03-01T12:00:00.600Z"
+    data = answer["data"]
+    assert (data["phase"], data["onset_time"], data["duration_s"]) == ("end", "2026-03-01T12:00:00.000Z", 0.6)
+    assert (data["intervals_ms"], data["confidence"], data["peak_score"]) == ([310, 290], 0.8765, 0.8765)
+    assert (data["laeq"], data["event_id"]) == (None, answer["id"])
+
+
+def test_a_sound_in_the_away_mode_is_about_its_beginning() -> None:
+    """It lasted, as far as anybody knows, until it was reported."""
+    answer = pattern("sound", ())
+    VALIDATOR.validate(json.loads(json.dumps(answer)))
+    assert (answer["subject"], answer["time"]) == ("sound", "2026-03-01T12:00:00.000Z")
+    assert (answer["data"]["end_time"], answer["data"]["duration_s"]) == ("2026-03-01T12:00:01.500Z", 1.5)
+
+
+def test_a_sources_clap_topic_says_what_home_assistant_reads() -> None:
+    """A type, and attributes beside it."""
+    assert pattern_message("double", NOON, [310], 0.98765) == {
+        "event_type": "double",
+        "time": "2026-03-01T12:00:00.000Z",
+        "intervals_ms": [310],
+        "confidence": 0.9877,
+    }
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda m: m["data"].pop("intervals_ms"),
+        lambda m: m["data"].update(confidence=1.5),
+        lambda m: m["data"].update(phase="start"),
+        lambda m: m["data"].update(laeq=-30.0),
+        lambda m: m.update(type="io.tocsin.sound.end.v1"),
+    ],
+)
+def test_the_schema_does_not_mix_patterns_and_sounds(spoil: Any) -> None:
+    """Each has its own figures."""
+    answer = pattern()
+    spoil(answer)
+    assert list(VALIDATOR.iter_errors(answer))
+
+
 @given(
     st.sampled_from(list(Phase)),
     st.floats(0, 1),
@@ -99,6 +163,8 @@ def test_every_message_is_valid_against_the_schema(
         lambda m: m["data"].update(phase="begin"),
         lambda m: m["data"].update(score=1.5),
         lambda m: m["data"].update(surprise=1),
+        lambda m: m["data"].update(confidence=0.5),
+        lambda m: m["data"].update(laeq=None),
         lambda m: m.update(source="mic"),
     ],
 )
@@ -129,6 +195,9 @@ def test_topics_are_those_of_the_contract() -> None:
     assert topics.event(*where, "mic") == "tocsin/lamp-7/mic/event"
     assert topics.sound(*where, "mic", "siren") == "tocsin/lamp-7/mic/sound/siren"
     assert topics.level(*where, "mic") == "tocsin/lamp-7/mic/level"
+    assert topics.clap(*where, "mic") == "tocsin/lamp-7/mic/clap"
+    assert topics.away_set(*where) == "tocsin/lamp-7/away/set"
+    assert topics.away_state(*where) == "tocsin/lamp-7/away/state"
     assert topics.detect_set(*where) == "tocsin/lamp-7/+/detect/set"
     assert topics.detect_state(*where, "mic") == "tocsin/lamp-7/mic/detect/state"
 
@@ -149,7 +218,7 @@ def test_a_name_of_nothing_but_signs_is_refused() -> None:
 
 def test_home_assistant_is_told_of_every_alert_of_every_source() -> None:
     """State topics are the ones that are published, ids are unique, availability follows node and source."""
-    settings = Settings(homeassistant=HomeAssistant(enabled=True))
+    settings = Settings(homeassistant=HomeAssistant(enabled=True), away=Away(enabled=False))
     announced = discovery(settings, "lamp-7", ["mic", "roof"], ["siren", "gunshot"], "1.0")
     assert [topic for topic, _ in announced] == [
         "homeassistant/device/tocsin_lamp-7_mic/config",
@@ -163,3 +232,38 @@ def test_home_assistant_is_told_of_every_alert_of_every_source() -> None:
     assert [entry["topic"] for entry in payload["availability"]] == ["tocsin/lamp-7/status", "tocsin/lamp-7/mic/status"]
     ids = [part["unique_id"] for _, device in announced for part in device["components"].values()]
     assert len(ids) == len(set(ids))
+
+
+def test_home_assistant_gets_an_event_entity_for_the_patterns_of_a_source() -> None:
+    """With those that are enabled where they take part, and the away mode's."""
+    settings = Settings.model_validate(
+        {
+            "claps": {"enabled": True, "sources": ["mic"], "patterns": {"triple": {"enabled": False}}},
+            "away": {"enabled": True},
+            "sources": [{"name": "mic"}, {"name": "roof"}],
+        }
+    )
+    announced = dict(discovery(settings, "lamp-7", ["mic", "roof"], ["siren"], "1.0"))
+    mic = announced["homeassistant/device/tocsin_lamp-7_mic/config"]["components"]["_pattern"]
+    assert (mic["platform"], mic["state_topic"]) == ("event", "tocsin/lamp-7/mic/clap")
+    assert mic["event_types"] == ["double", "sound"]
+    roof = announced["homeassistant/device/tocsin_lamp-7_roof/config"]["components"]["_pattern"]
+    assert roof["event_types"] == ["sound"]
+    deaf = Settings(claps=Claps(enabled=False), away=Away(enabled=False))
+    plain = discovery(deaf, "lamp-7", ["mic"], ["siren"], "1.0")
+    assert "_pattern" not in plain[0][1]["components"]
+
+
+def test_home_assistant_can_switch_a_source_and_the_away_mode() -> None:
+    """A source's switch stays when the source is switched off; the node is a device where it has an away mode."""
+    settings = Settings.model_validate({"away": {"enabled": True}})
+    source, node = discovery(settings, "lamp-7", ["mic"], ["siren"], "1.0")
+    detect = source[1]["components"]["_detect"]
+    assert (detect["platform"], detect["command_topic"]) == ("switch", "tocsin/lamp-7/mic/detect/set")
+    assert detect["state_topic"] == "tocsin/lamp-7/mic/detect/state"
+    assert [entry["topic"] for entry in detect["availability"]] == ["tocsin/lamp-7/status"]
+    assert node[0] == "homeassistant/device/tocsin_lamp-7/config"
+    away = node[1]["components"]["_away"]
+    assert (away["platform"], away["command_topic"]) == ("switch", "tocsin/lamp-7/away/set")
+    assert away["state_topic"] == "tocsin/lamp-7/away/state"
+    assert not detect["retain"] | away["retain"]

@@ -32,6 +32,8 @@ class Clip:
     name: str
     """File name in its corpus."""
     duration_s: float
+    fine: str = ""
+    """The corpus's own label, where the manifest has it."""
 
 
 def read_manifest(folder: Path) -> list[Clip]:
@@ -56,6 +58,7 @@ def read_manifest(folder: Path) -> list[Clip]:
                 licence=row["licence"],
                 name=row["name"],
                 duration_s=float(row["duration_s"]),
+                fine=row.get("fine") or "",
             )
             for index, row in enumerate(reader)
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from training.models.mobilenet import MobileNet
+from training.models.onset import OnsetNet
 from training.models.resnet import ResNet
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
     from training.config import ModelConfig
 
-REGISTRY: dict[str, Callable[[ModelConfig, int, int], nn.Module]] = {"mobilenet": MobileNet, "resnet": ResNet}
+REGISTRY: dict[str, Callable[[ModelConfig, int, int], nn.Module]] = {
+    "mobilenet": MobileNet,
+    "onset": OnsetNet,
+    "resnet": ResNet,
+}
 """Architecture name → builder of (model settings, mel bands, labels)."""
 
 

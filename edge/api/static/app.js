@@ -1,13 +1,16 @@
 // Puts the page together: asks how the node is, and listens to its two streams while somebody looks.
 
 import { $, fetchJson, stream } from "./dom.js";
+import { Away } from "./away.js";
 import { Events } from "./events.js";
 import { Live } from "./live.js";
+import { isPattern } from "./patterns.js";
 import { Sources } from "./sources.js";
 
 const POLL_MS = 2000;
 const live = new Live();
 const events = new Events();
+const away = new Away();
 const sources = new Sources((name) => {
   live.clear(name);
   listen();
@@ -36,8 +39,14 @@ async function describe() {
   $("model").textContent = `Model ${models.active.id} ${models.active.version} on ${models.active.provider}`;
   live.calibrated = (config.level?.calibration_offset_db ?? null) !== null;
   events.offer(models.active.labels ?? []);
+  events.offer(patternsOf(config));
   await events.load();
   described = true;
+}
+
+function patternsOf({ claps, away: mode }) {
+  const named = Object.entries(claps?.patterns ?? {}).filter(([, pattern]) => claps.enabled && pattern.enabled);
+  return [...named.map(([name]) => name), ...(mode?.enabled ? ["sound"] : [])];
 }
 
 async function readiness() {
@@ -59,6 +68,7 @@ async function poll() {
     const { items } = await fetchJson("/sources");
     sources.show(items);
     live.explain(items.find((item) => item.name === sources.chosen)?.detail ?? "");
+    await away.follow();
     await readiness();
     trouble = "";
   } catch (problem) {
@@ -77,7 +87,8 @@ function connected(yes) {
 
 stream("/events/stream", "event", (message) => {
   events.take(message);
-  if (message.data.phase === "start" && message.data.source_name === sources.chosen) live.mark(message.data.onset_time);
+  const begins = message.data.phase === "start" || isPattern(message.data);
+  if (begins && message.data.source_name === sources.chosen) live.mark(message.data.onset_time);
 }, connected);
 document.addEventListener("visibilitychange", () => {
   listen();

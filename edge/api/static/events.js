@@ -1,6 +1,7 @@
 // The events: what goes on now, and the history with a row an event, whichever way its messages came.
 
 import { $, fetchJson, h } from "./dom.js";
+import { isPattern, nameOf, rhythmOf } from "./patterns.js";
 
 const PAGE = 30;
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
@@ -31,7 +32,7 @@ export class Events {
   offer(labels) {
     for (const label of labels.filter((each) => !this.#labels.has(each))) {
       this.#labels.add(label);
-      $("filter").append(h("option", { value: label }, label));
+      $("filter").append(h("option", { value: label }, nameOf(label)));
     }
   }
 
@@ -57,6 +58,7 @@ export class Events {
     this.#cursor = page.next_cursor;
     for (const item of page.items) {
       const event = details(item);
+      this.offer([event.label]);
       if (!this.#rows.has(event.event_id)) $("history").append(this.#row(event));
       if (!event.ended) this.#now(event);
     }
@@ -76,7 +78,7 @@ export class Events {
     } else {
       row.classList.add("fresh");
       $("history").prepend(row);
-      $("news").textContent = `${event.label} at ${event.source_name}`;
+      $("news").textContent = `${what(event).filter(Boolean).join(", ")} at ${event.source_name}`;
     }
     this.#count();
   }
@@ -91,13 +93,16 @@ export class Events {
   }
 
   #row(event) {
-    const length = event.ended && Number.isFinite(event.duration_s) ? `${event.duration_s.toFixed(1)} s` : "–";
+    // A pattern has no length: it is over with its last clap, and a sound is reported as it begins.
+    const lasted = event.ended && !isPattern(event) && Number.isFinite(event.duration_s);
+    const length = lasted ? `${event.duration_s.toFixed(1)} s` : "–";
+    const [name, rhythm] = what(event);
     const score = event.peak_score ?? event.score;
     const row = h(
       "tr",
       { "data-ongoing": !event.ended },
       h("td", {}, moment(event.onset)),
-      h("td", {}, event.label),
+      h("td", {}, name, rhythm && h("span", { class: "quiet rhythm" }, ` ${rhythm}`)),
       h("td", {}, event.source_name),
       h("td", {}, Number.isFinite(score) ? `${Math.round(100 * score)} %` : "–"),
       h("td", { class: "wide" }, Number.isFinite(event.lafmax) ? `${event.lafmax.toFixed(0)} dB` : "–"),
@@ -111,6 +116,11 @@ export class Events {
   #count() {
     $("empty").hidden = this.#rows.size > 0;
   }
+}
+
+// What it was, and what else is to be said of it.
+function what(event) {
+  return isPattern(event) ? [nameOf(event.label), rhythmOf(event)] : [event.label, null];
 }
 
 function moment(onset) {

@@ -1,0 +1,78 @@
+"""`/away`: whether the away mode is on, and the switch for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from edge.api.encode import NodeJson
+from edge.api.problems import documented
+from edge.errors import UsageError
+
+if TYPE_CHECKING:
+    from edge.api.ports import NodeApi
+
+_MAX_BYTES = 1024
+
+
+class AwayState(BaseModel):
+    """The away mode."""
+
+    enabled: bool
+    state: Literal["ON", "OFF"]
+    armed: bool
+    arming_until: datetime | None
+    quiet: bool
+
+
+class WantedState(BaseModel):
+    """What it is to be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["ON", "OFF"]
+
+
+_BODY = {"required": True, "content": {"application/json": {"schema": WantedState.model_json_schema()}}}
+
+
+async def _wanted(request: Request) -> WantedState:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BYTES:
+            raise HTTPException(413, f'That is more than {_MAX_BYTES} bytes; send {{"state": "ON"}}.')
+    try:
+        return WantedState.model_validate_json(bytes(body))
+    except ValidationError as exc:
+        raise HTTPException(422, 'The body must be {"state": "ON"} or {"state": "OFF"}.') from exc
+
+
+def router(node: NodeApi) -> APIRouter:
+    """Return the routes that tell and switch the away mode of `node`."""
+    routes = APIRouter(tags=["away"])
+
+    @routes.get("/away", response_model=AwayState)
+    def away() -> Response:
+        """Whether it is on, whether it listens, and why not."""
+        return NodeJson(node.away())
+
+    @routes.put(
+        "/away",
+        response_model=AwayState,
+        responses=documented(409, 413, 422, 503),
+        openapi_extra={"requestBody": _BODY},
+    )
+    def set_away(wanted: Annotated[WantedState, Depends(_wanted)]) -> Response:
+        """Switch it; what it is then."""
+        try:
+            return NodeJson(node.set_away(wanted.state == "ON"))
+        except UsageError as exc:
+            raise HTTPException(409, str(exc)) from exc
+
+    return routes

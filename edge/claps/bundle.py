@@ -1,0 +1,28 @@
+"""What a bundle must be to confirm claps, and how sure it has to be."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from edge.claps.crop import CLAP_FRONT_END
+from edge.errors import BundleError
+
+if TYPE_CHECKING:
+    from edge.inference.bundle import Bundle
+
+_SPAN = 2.0  # in logits: from the middle of the sensitivity to either end
+
+
+def check_clap_bundle(bundle: Bundle) -> None:
+    """Raise `BundleError` for a bundle that cannot confirm claps."""
+    if bundle.labels != ("clap",) or bundle.params != CLAP_FRONT_END:
+        msg = f"model bundle {bundle.path}: is no clap network of this version; leave out claps.bundle"
+        raise BundleError(msg)
+
+
+def clap_threshold(bundle: Bundle, sensitivity: float) -> float:
+    """Return the probability from which an onset is a clap: the bundle's own at a sensitivity of 0.5."""
+    on = min(0.999, max(0.001, float(bundle.thresholds.get("clap", {}).get("on", 0.5))))
+    logit = math.log(on / (1.0 - on)) + (0.5 - sensitivity) * 2.0 * _SPAN
+    return 1.0 / (1.0 + math.exp(-logit))

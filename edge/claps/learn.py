@@ -1,0 +1,136 @@
+"""A user's own pattern from a few takes of it: the numbers for the configuration.
+
+The rhythm is the mean of the takes, as multiples of its first gap. The tempo belongs to the pattern where all takes
+have it; else any tempo will do. The tolerance is twice what the takes needed, measured against the numbers as written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge.configtext import to_toml
+from edge.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge.types import Clap
+
+_STEP = 0.05  # of the rhythm and of the tolerance
+_TOLERANCES, _ROOM = (0.15, 0.5), 2.0
+_LONGEST_GAP = 10.0  # in multiples of the first, as the configuration allows
+_CLAPS = (2, 8)  # as the configuration allows
+_COUNTED = {2: "double", 3: "triple"}
+_EVEN = 0.2  # gaps that differ by less are the same to whoever claps them
+_SAME_TEMPO = 0.2
+
+
+class Takes:
+    """Cuts a row of claps into takes at its pauses; what is shorter than `min_gap` samples is an echo."""
+
+    def __init__(self, min_gap: int, pause: int) -> None:
+        """Begin before the first take; both are in samples."""
+        self._min_gap, self._pause = min_gap, pause
+        self._take: list[Clap] = []
+
+    def clap(self, clap: Clap) -> tuple[Clap, ...]:
+        """Add a clap; return the take that the pause before it ended, else nothing."""
+        done = self.advance(clap.at)
+        if not self._take or clap.at - self._take[-1].at >= self._min_gap:
+            self._take.append(clap)
+        return done
+
+    def advance(self, now: int) -> tuple[Clap, ...]:
+        """Return the take that is over as no clap came before index `now`; nothing for a clap on its own."""
+        return self.finish() if self._take and now - self._take[-1].at >= self._pause else ()
+
+    def finish(self) -> tuple[Clap, ...]:
+        """Return the take that is going on, if it has more than one clap, and begin anew."""
+        take, self._take = tuple(self._take), []
+        return take if len(take) > 1 else ()
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A pattern as the configuration has it: a number of claps, or a rhythm."""
+
+    claps: int | None = None
+    rhythm: tuple[float, ...] | None = None
+    """Gaps in multiples of the first."""
+    tolerance: float | None = None
+    tempo_s: float | None = None
+    """Seconds of the first gap; None for any."""
+
+    def to_toml(self, name: str) -> str:
+        """Return the lines for the configuration file, with a remark where the pattern is there already."""
+        values = {
+            "claps": self.claps,
+            "rhythm": None if self.rhythm is None else list(self.rhythm),
+            "tolerance": self.tolerance,
+            "tempo_s": self.tempo_s,
+        }
+        text = to_toml({"claps": {"patterns": {name: values}}})
+        same = _COUNTED.get(self.claps or 0)
+        if same is None or same == name:
+            return text
+        return f'# "{same}" is {self.claps} claps too: give it the actions, or set its enabled = false\n{text}'
+
+
+def learn(takes: Sequence[Sequence[Clap]], rate_hz: int, *, max_gap_s: float) -> Learned:
+    """Return the pattern of two or more takes; with gaps up to `max_gap_s`, two or three even claps are only counted.
+
+    Raises `DataError` that names the take that does not fit the others.
+    """
+    _check_counts(takes)
+    gaps = [[(b.at - a.at) / rate_hz for a, b in itertools.pairwise(take)] for take in takes]
+    if len(takes[0]) in _COUNTED and all(max(g) <= max_gap_s and max(g) <= min(g) * (1 + _EVEN) for g in gaps):
+        return Learned(claps=len(takes[0]))
+    rhythm = _rhythm(gaps)
+    tempos = [sum(g) / sum(rhythm) for g in gaps]
+    # A single gap is nothing but its tempo.
+    steady = len(rhythm) == 1 or max(tempos) <= min(tempos) * (1 + _SAME_TEMPO)
+    tempo_s = round(sum(tempos) / len(tempos), 2) if steady else None
+    used = tempos if tempo_s is None else [tempo_s] * len(gaps)
+    deviations = [
+        max(abs(gap / (part * tempo) - 1) for gap, part in zip(g, rhythm, strict=True))
+        for g, tempo in zip(gaps, used, strict=True)
+    ]
+    worst = max(deviations)
+    least, most = _TOLERANCES
+    if worst > most:
+        msg = f"take {deviations.index(worst) + 1}: its rhythm differs from the others by more than half; clap it again"
+        raise DataError(msg)
+    steps = math.ceil(round(worst * _ROOM / _STEP, 6))
+    return Learned(rhythm=rhythm, tolerance=round(min(most, max(least, steps * _STEP)), 2), tempo_s=tempo_s)
+
+
+def _rhythm(gaps: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Return the mean of the takes, each as a share of its whole, in multiples of the first gap."""
+    shares = [sum(gap / sum(g) for gap, g in zip(column, gaps, strict=True)) for column in zip(*gaps, strict=True)]
+    rhythm = tuple(round(max(1, round(share / shares[0] / _STEP)) * _STEP, 2) for share in shares)
+    if max(rhythm) > _LONGEST_GAP:
+        longest = rhythm.index(max(rhythm)) + 1
+        msg = f"gap {longest} is more than {_LONGEST_GAP:g} times the first; clap a more even rhythm"
+        raise DataError(msg)
+    return rhythm
+
+
+def _check_counts(takes: Sequence[Sequence[Clap]]) -> None:
+    if len(takes) < 2:  # noqa: PLR2004 - one take does not tell what it may differ by
+        msg = f"heard {len(takes) or 'no'} take of two or more claps, wanted 2 or more takes; clap the pattern again"
+        raise DataError(msg)
+    counts = Counter(len(take) for take in takes)
+    usual = counts.most_common(1)[0][0]
+    odd = [number for number, take in enumerate(takes, 1) if len(take) != usual]
+    if odd:
+        others = "most have" if len(takes) > 2 else "take 1 has"  # noqa: PLR2004
+        msg = f"take {odd[0]} has {len(takes[odd[0] - 1])} claps, {others} {usual}; clap the same pattern in every take"
+        raise DataError(msg)
+    least, most = _CLAPS
+    if not least <= usual <= most:
+        msg = f"the takes have {usual} claps; a pattern has {least} to {most}"
+        raise DataError(msg)

@@ -1,0 +1,112 @@
+"""`tocsin away`: look at the away mode of the running node, and switch it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from edge.cli.common import say, say_json, settings_of
+from edge.configfile import secret
+from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable, UsageError
+from edge.timestamps import parse_rfc3339
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge.settings import Api
+
+_TIMEOUT_S = 10.0
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a node that listens everywhere is reached
+
+
+def away(wanted: str, config: Path | None, url: str | None, *, as_json: bool) -> int:
+    """Switch the away mode `on` or `off`, or only look (`status`); print what it is then."""
+    api = settings_of(config).api
+    token = secret(api.token, api.token_file, "api_token")
+    body = None if wanted == "status" else json.dumps({"state": wanted.upper()})
+    state = _ask(url or _url_of(api), token, body)
+    if as_json:
+        say_json(state)
+    else:
+        say(_sentence(state))
+    return 0
+
+
+def _url_of(api: Api) -> str:
+    if not api.enabled:
+        msg = "api.enabled is false, so the node cannot be asked; set it to true, or name another node with --url"
+        raise ConfigError(msg)
+    if api.port == 0:
+        msg = "api.port is 0, so only the node knows its port; name it with --url, such as http://127.0.0.1:8080"
+        raise UsageError(msg)
+    host = _EVERYWHERE.get(api.host, api.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{api.port}"
+
+
+def _ask(url: str, token: str | None, body: str | None) -> dict[str, Any]:
+    """Return the answer to GET, or to PUT with a body. Raises what stands in the way."""
+    connection, path = _connect(url)
+    headers = {"Accept": "application/json"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        connection.request("GET" if body is None else "PUT", f"{path}/away", body, headers)
+        answer = connection.getresponse()
+        status, content = answer.status, answer.read()
+    except (OSError, http.client.HTTPException, UnicodeError) as exc:
+        why = " ".join(str(exc).split()) or type(exc).__name__
+        msg = f"no node answers at {url} ({why}); start 'tocsin run', or name another with --url"
+        raise Unavailable(msg) from exc
+    finally:
+        connection.close()
+    return _checked(url, status, content)
+
+
+def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:
+    """Return a connection, not through any proxy, and the path below which the node is."""
+    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in kinds:
+        msg = f"--url {url}: must be an address such as http://127.0.0.1:8080"
+        raise UsageError(msg)
+    return kinds[parts.scheme](host, port, timeout=_TIMEOUT_S), parts.path.rstrip("/")
+
+
+def _checked(url: str, status: int, content: bytes) -> dict[str, Any]:
+    """Return the object in an answer; raise the error that it tells of."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    wanted = "state" if status == http.client.OK else "detail"
+    if not isinstance(answer, dict) or wanted not in answer:
+        msg = f"what answers at {url} is no node of this version (status {status}); check --url"
+        raise Unavailable(msg)
+    if status == http.client.OK:
+        return answer
+    kinds: dict[int, type[TocsinError]] = {401: Forbidden, 403: Forbidden, 409: ConfigError, 421: Forbidden}
+    detail = str(answer["detail"])
+    if status == http.client.UNAUTHORIZED:
+        detail = "the node does not take this token; set api.token_file as in the node's configuration"
+    msg = f"{url}: {detail}"
+    raise kinds.get(status, Unavailable)(msg)
+
+
+def _sentence(state: dict[str, Any]) -> str:
+    if not state["enabled"]:
+        return "away: not enabled; set away.enabled = true"
+    if state["state"] == "OFF":
+        return "away: off"
+    if state["arming_until"]:
+        until: datetime = parse_rfc3339(state["arming_until"]).astimezone()
+        return f"away: on, listens from {until:%H:%M:%S}"
+    return f"away: on, {'quiet hours: nothing is reported' if state['quiet'] else 'listening'}"

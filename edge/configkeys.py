@@ -1,0 +1,113 @@
+"""What each key of the configuration is, by the types of `edge.settings`, and what is wrong with it in words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+
+from edge.settings import Settings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+Key = tuple[str | int, ...]
+"""Where a value stands: ``("sources", 0, "spec")``."""
+
+_TAG = "type"  # the key that says which of several kinds a table is
+_TABLE_WANTED = frozenset({"model_type", "dict_type", "model_attributes_type"})
+_BELOW = re.compile(r"([a-z0-9_]+(?:\.[a-z0-9_-]+)*): ")  # how a section begins a message about a key in it
+
+
+def _plain(kind: Any) -> Any:  # noqa: ANN401 - annotations are of any type
+    """Return the type of a value that is given, without its limits; a union where it is one of several tables."""
+    if get_origin(kind) is Annotated:
+        return _plain(get_args(kind)[0])
+    arms = [arm for arm in get_args(kind) if arm is not type(None)]
+    return _plain(arms[0]) if type(None) in get_args(kind) and len(arms) == 1 else kind
+
+
+def _tables(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
+    """Return the section that a type is, or the several that it may be; none for other types."""
+    if get_origin(kind) in (Union, UnionType):
+        return tuple(table for arm in get_args(kind) for table in _tables(arm))
+    return (kind,) if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel) else ()
+
+
+def _fields(kind: Any) -> dict[str, FieldInfo]:  # noqa: ANN401
+    """Return the fields of a section by their keys; of several sections, those of all of them."""
+    return {field.alias or name: field for table in _tables(kind) for name, field in table.model_fields.items()}
+
+
+def choices_of(kind: Any) -> list[str] | None:  # noqa: ANN401
+    """Return the keys of a section; None for a value and for a section of free names."""
+    return list(_fields(kind)) or None
+
+
+def child_of(kind: Any, part: str | int) -> Any:  # noqa: ANN401
+    """Return the type of a key in a section, or in a table or array of sections."""
+    if choices_of(kind) is not None:
+        field = _fields(kind).get(str(part))
+        return field and _plain(field.annotation)
+    if get_origin(kind) is dict:
+        return _plain(get_args(kind)[1])
+    return _plain(get_args(kind)[0]) if get_origin(kind) is tuple else None
+
+
+def _walk(loc: Key) -> tuple[Key, list[Any]]:
+    """Return the key at which an error is, and the types along it from the whole configuration down.
+
+    An error's place also names which of several kinds a table is, and says where the name of a table is wrong.
+    """
+    key: list[str | int] = []
+    kinds: list[Any] = [Settings]
+    for part in loc:
+        tables = {get_args(_fields(table)[_TAG].annotation)[0]: table for table in _several(kinds[-1])}
+        if part in tables:
+            kinds[-1] = tables[part]
+        elif part != "[key]":
+            key.append(part)
+            kinds.append(child_of(kinds[-1], part))
+    return tuple(key), kinds
+
+
+def _several(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
+    return tables if len(tables := _tables(kind)) > 1 else ()
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return the end of a message about a name that nothing has: the one that was meant, or all there are."""
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
+
+
+def explain(error: ErrorDetails) -> tuple[Key, str]:
+    """Return the key that an error is about, and what is wrong with it."""
+    key, kinds = _walk(error["loc"])
+    kind, given = kinds[-1], error["input"]
+    dotted = ".".join(str(part) for part in key)
+    text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return key, f"unknown key '{dotted}'{nearest(str(key[-1]), choices_of(kinds[-2]) or [])}"
+    if error["type"] == "union_tag_invalid":
+        known = [str(get_args(_fields(table)[_TAG].annotation)[0]) for table in _several(kind)]
+        tag = given[_TAG]
+        return (*key, _TAG), f"{dotted}.{_TAG}: {tag!r} is none{nearest(str(tag), known)}"
+    if error["type"] == "union_tag_not_found":
+        return key, f"{dotted}.{_TAG}: field required"
+    if error["type"] in _TABLE_WANTED:
+        text = "must be a table"
+    elif error["type"] == "tuple_type":
+        text = "must be an array of tables" if _tables(child_of(kind, 0)) else "must be an array"
+    elif below := _BELOW.match(text):
+        more, text = below.group(1), text[below.end() :]
+        key, dotted = (*key, *more.split(".")), f"{dotted}.{more}".lstrip(".")
+    if text[1:2].islower():
+        text = text[:1].lower() + text[1:]
+    if kind is SecretStr or isinstance(given, (dict, list, tuple, BaseModel)):
+        return key, f"{dotted}: {text}"
+    return key, f"{dotted}: {text}, got {given!r}"

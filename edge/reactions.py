@@ -1,0 +1,174 @@
+"""What a node does about patterns: history, messages, actions; and its away mode.
+
+Nothing here waits: `heard` runs on the engine's thread, and hands on to the recorder, the publisher and the actions.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from edge.actions.occasion import Occasion
+from edge.actions.runner import ActionRunner
+from edge.away.switch import AwaySwitch, status
+from edge.away.zone import LOCAL
+from edge.errors import StorageError, UsageError
+from edge.publish import topics
+from edge.publish.payload import pattern_event, pattern_message
+from edge.settings_reactions import SOUND
+from edge.timestamps import parse_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge.publish.mqtt import MqttPublisher
+    from edge.publish.payload import EventContext, Stamp
+    from edge.recorder import Recorder
+    from edge.settings import Settings
+    from edge.store import Store
+    from edge.telemetry import Metrics
+    from edge.types import Pattern
+
+log = logging.getLogger("tocsin.reactions")
+
+_STATE = "away"  # its key in the store
+
+
+class Reactions:
+    """Everything that follows from a pattern on one node."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        node: str,
+        *,
+        publisher: MqttPublisher | None,
+        store: Store,
+        recorder: Recorder,
+        metrics: Metrics,
+        rate_hz: int,
+        on_armed: Callable[[], None],
+    ) -> None:
+        """Take what patterns are handed to.
+
+        `on_armed` is called, on any thread, when the away mode begins to listen.
+        """
+        self._settings, self._node, self._rate_hz = settings, node, rate_hz
+        self._publisher, self._store, self._recorder, self._metrics = publisher, store, recorder, metrics
+        self._on_armed = on_armed
+        self._switch = AwaySwitch(settings.away) if settings.away.enabled else None
+        self._armed = False
+        self._runner = ActionRunner(settings.actions, node=node, broker=publisher, metrics=metrics)
+        self._actions = {name: pattern.actions for name, pattern in settings.claps.patterns.items()}
+        self._actions[SOUND] = settings.away.actions
+
+    def start(self) -> None:
+        """Take up the away mode where the last run left it, and follow what actions toggle."""
+        if self._switch is not None:
+            problem = self._switch.restore(self._store.state_get(_STATE) or "")
+            if problem:
+                log.warning("%s", problem)
+        self._runner.start()
+        self.tick()
+
+    def stop(self) -> None:
+        """Let the actions that are being carried out end."""
+        self._runner.stop()
+
+    # The away mode
+
+    def tick(self) -> None:
+        """Follow the schedule; to be called every second or so."""
+        if self._switch is None:
+            return
+        now = datetime.now(LOCAL)
+        if self._publisher is not None:
+            state = "ON" if self._switch.is_on(now) else "OFF"
+            self._publisher.set_state(topics.away_state(self._settings.mqtt.base, self._node), state)
+        armed = self._switch.armed(now)
+        if armed != self._armed:
+            self._armed = armed
+            log.info("away mode: %s", "listening" if armed else "not listening")
+            if armed:
+                self._on_armed()
+
+    def away(self) -> dict[str, Any]:
+        """Return the away mode as JSON values."""
+        return status(self._switch, datetime.now(LOCAL))
+
+    def set_away(self, on: bool) -> dict[str, Any]:  # noqa: FBT001 - the state itself
+        """Switch the away mode and return it; raises `UsageError` where the node has none."""
+        if self._switch is None:
+            msg = "this node has no away mode; set away.enabled = true in its configuration and restart it"
+            raise UsageError(msg)
+        if self._switch.set(on, datetime.now(LOCAL)):
+            log.info("away mode: switched %s", "on" if on else "off")
+            try:
+                self._store.state_set(_STATE, self._switch.to_state())
+            except StorageError as exc:
+                log.warning("the away mode is %s until the next start only: %s", "on" if on else "off", exc)
+        self.tick()
+        return self.away()
+
+    # Patterns, on the engine's thread
+
+    def heard(self, source: str, pattern: Pattern, utc: Callable[[int], datetime], context: EventContext) -> None:
+        """Take a pattern of a source; `utc` tells a sample index's time, `context` what surrounds it."""
+        if pattern.name == SOUND and not (self._switch is not None and self._switch.armed(datetime.now(LOCAL))):
+            return
+        if pattern.reason:
+            self._metrics.patterns_suppressed.labels(source, pattern.reason).inc()
+            detail = f" ({pattern.detail})" if pattern.detail else ""
+            log.info("source %s: %s suppressed: %s%s", source, pattern.name, pattern.reason, detail)
+            return
+        self._metrics.patterns.labels(source, pattern.name).inc()
+        log.info("source %s: %s, confidence %.2f", source, pattern.name, pattern.confidence)
+        self._act(source, pattern, utc(pattern.onsets[-1]))
+        self._record(source, pattern, utc, context)
+
+    def _act(self, source: str, pattern: Pattern, last: datetime) -> None:
+        gaps_ms = pattern.intervals_ms(self._rate_hz)
+        occasion = Occasion(pattern.name, source, last.astimezone(timezone.utc), pattern.confidence, gaps_ms)
+        self._runner.trigger(self._actions[pattern.name], occasion)
+        if self._publisher is not None and pattern.name != SOUND:
+            self._publisher.publish_soon(
+                topics.clap(self._settings.mqtt.base, self._node, source),
+                json.dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
+                qos=1,
+                retain=False,
+                expire_s=self._settings.claps.expire_s,
+                on_done=_say_late(source, pattern.name),
+            )
+
+    def _record(self, source: str, pattern: Pattern, utc: Callable[[int], datetime], context: EventContext) -> None:
+        """Keep the pattern in the history; an alarm, unlike a lamp's switch, waits there for a broker that is away."""
+        first, decided = utc(pattern.onsets[0]), utc(pattern.decided)
+        gaps_ms = pattern.intervals_ms(self._rate_hz)
+
+        def make(stamp: Stamp) -> dict[str, Any]:
+            return pattern_event(pattern, context, stamp, first=first, decided=decided, intervals_ms=gaps_ms)
+
+        durable = self._publisher is not None and pattern.name == SOUND
+        topic = topics.clap(self._settings.mqtt.base, self._node, source) if durable else None
+        self._recorder.put_pattern(make, topic=topic, body=_message, on_recorded=self._wake)
+
+    def _wake(self) -> None:
+        if self._publisher is not None:
+            self._publisher.wake()
+
+
+def _message(event: Mapping[str, Any]) -> bytes:
+    """Return what the clap topic says of a pattern's CloudEvent."""
+    data = event["data"]
+    last = parse_rfc3339(event["time"])
+    return json.dumps(pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])).encode()
+
+
+def _say_late(source: str, name: str) -> Callable[[str], None]:
+    def on_done(why: str) -> None:
+        if why:
+            log.warning("source %s: %s was not published: %s", source, name, why)
+
+    return on_done

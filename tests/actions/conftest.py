@@ -1,0 +1,93 @@
+"""An action runner that is stopped at the end, and what it said."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import TypeAdapter
+
+from edge.actions import worker
+from edge.actions.occasion import Occasion
+from edge.actions.runner import ActionRunner
+from edge.settings_reactions import Action
+from edge.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge.actions.mqtt import ActionBroker
+
+WAIT_S = 10.0
+
+
+def action(**values: Any) -> Action:
+    """Return an action as it would come from the configuration."""
+    return TypeAdapter(Action).validate_python(values)
+
+
+def occasion(event: str = "double", **changes: Any) -> Occasion:
+    values: dict[str, Any] = {
+        "event": event,
+        "source": "mic",
+        "time": datetime.now(timezone.utc),
+        "confidence": 0.91234,
+        "intervals_ms": [310],
+    }
+    return Occasion(**{**values, **changes})
+
+
+@dataclass
+class Bench:
+    """A runner with actions, and their results in order."""
+
+    actions: dict[str, Action]
+    broker: ActionBroker | None = None
+    results: queue.Queue[tuple[str, Occasion, str]] = field(default_factory=queue.Queue)
+
+    def __post_init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.runner = ActionRunner(
+            self.actions,
+            node="lamp",
+            broker=self.broker,
+            metrics=Metrics(self.registry),
+            on_result=lambda *result: self.results.put(result),
+        )
+        self.runner.start()
+
+    def why(self, name: str, heard: Occasion | None = None) -> str:
+        """Trigger an action and return why it was given up; nothing where it was carried out."""
+        self.runner.trigger([name], heard or occasion())
+        return self.result()
+
+    def result(self) -> str:
+        return self.results.get(timeout=WAIT_S)[2]
+
+    def counts(self, name: str) -> tuple[float, ...]:
+        """Return how often an action was carried out, given up, and dropped."""
+        names = ("tocsin_actions_total", "tocsin_action_failures_total", "tocsin_actions_dropped_total")
+        return tuple(self.registry.get_sample_value(metric, {"label": name}) or 0.0 for metric in names)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again almost at once."""
+    monkeypatch.setattr(worker, "_CAP_S", 0.01)
+
+
+@pytest.fixture
+def bench(quick: None) -> Iterator[Any]:
+    made: list[Bench] = []
+
+    def make(broker: ActionBroker | None = None, **actions: Action) -> Bench:
+        made.append(Bench(actions, broker))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.runner.stop(1.0)

@@ -1,0 +1,50 @@
+"""What a follower makes of states, and of none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge.actions.toggle import Follower
+from edge.settings_reactions import Toggle
+
+
+def follower(**values: Any) -> Follower:
+    return Follower(Toggle(state_topic="a/state", **values))
+
+
+@pytest.mark.parametrize(
+    ("values", "states", "wanted"),
+    [
+        ({}, [], True),
+        ({}, [b"ON"], False),
+        ({}, [b" on \n"], False),
+        ({}, [b"OFF"], True),
+        ({}, [b"ON", b"unavailable"], True),
+        ({}, [b"ON", b""], True),
+        ({"on": "playing"}, [b"Playing"], False),
+        ({"state_key": "state"}, [b'{"state": "ON", "brightness": 3}'], False),
+        ({"state_key": "state"}, [b'{"state": "on"}', b'{"linkquality": 80}'], False),
+        ({"state_key": "state"}, [b'{"state": "ON"}', b'{"state": null}', b"ON?", b"[1]", b"\xff"], False),
+        ({"state_key": "POWER"}, [b'{"Time": "2026-01-31T12:00:00", "POWER": "OFF"}'], True),
+        ({"state_key": "on", "on": "true"}, [b'{"on": true}'], False),
+        ({"state_key": "relay", "on": "1"}, [b'{"relay": 1}'], False),
+    ],
+)
+def test_the_last_state_that_says_something_counts(values: Any, states: list[bytes], wanted: bool) -> None:
+    """In any case of letters, plain or under a key; what is unknown is switched on."""
+    known = follower(**values)
+    for state in states:
+        known.heard(state)
+    assert known.wanted() is wanted
+
+
+def test_a_command_is_believed_until_a_state_comes() -> None:
+    """The thing has the last word."""
+    known = follower(payload_on="1", payload_off="0")
+    assert known.payload(on=known.wanted()) == "1"
+    known.delivered(on=True)
+    assert known.payload(on=known.wanted()) == "0"
+    known.heard(b"OFF")
+    assert known.payload(on=known.wanted()) == "1"

@@ -1,0 +1,178 @@
+"""Web addresses that patterns call, on a real server."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import time
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge.actions.webhook import _retry_after_s
+from tests.actions.conftest import action, occasion
+from tests.actions.hook import Answer, Hook
+from tests.support.node import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SECRET = "s3cret-of-the-hook"
+
+
+def webhook(url: str, **values: Any) -> Any:
+    return action(type="webhook", url=url, **values)
+
+
+def moved(status: int, url: str) -> Answer:
+    return Answer(status, (("Location", url),))
+
+
+def test_a_post_carries_the_occasion_and_the_headers(bench: Callable[..., Any]) -> None:
+    """As JSON, with a login from the address; 201 is a success as well."""
+    with Hook(Answer(201)) as hook:
+        url = hook.place.replace("//", "//me:p%40ss@") + "/api/claps?key=1"
+        done = bench(call=webhook(url, headers={"X-Key": SECRET}))
+        heard = occasion("triple", time=datetime.now(timezone.utc))
+        assert done.why("call", heard) == ""
+        (asked,) = hook.asked
+    assert (asked.method, asked.path) == ("POST", "/api/claps?key=1")
+    body = json.loads(asked.body)
+    assert body.pop("time").startswith(heard.time.isoformat()[:19])
+    assert body == {"event": "triple", "source": "mic", "node": "lamp", "intervals_ms": [310], "confidence": 0.912}
+    headers = {name.lower(): value for name, value in asked.headers.items()}
+    assert headers["x-key"] == SECRET
+    assert headers["content-type"] == "application/json"
+    assert headers["authorization"] == "Basic bWU6cEBzcw=="
+
+
+def test_a_body_of_the_users_is_filled_in_and_a_get_has_none(bench: Callable[..., Any]) -> None:
+    """With the headers of the user before ours."""
+    with Hook() as hook:
+        body = '{"text": "$event at $source", "price": "$5"}'
+        put = webhook(hook.place, method="PUT", body=body, headers={"Content-Type": "text/plain"})
+        done = bench(put=put, get=webhook(f"{hook.place}/on", method="GET"))
+        assert done.why("put") == ""
+        assert done.why("get") == ""
+    put_asked, get_asked = hook.asked
+    assert put_asked.body == b'{"text": "double at mic", "price": "$5"}'
+    types = [value for name, value in put_asked.headers.items() if name.lower() == "content-type"]
+    assert types == ["text/plain"]
+    assert (get_asked.method, get_asked.path, get_asked.body) == ("GET", "/on", b"")
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_may_pass_is_tried_again(status: int, bench: Callable[..., Any]) -> None:
+    """A server that restarts."""
+    with Hook(Answer(status), Answer(status), Answer()) as hook:
+        assert bench(call=webhook(hook.place)).why("call") == ""
+        assert len(hook.asked) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_what_will_not_pass_is_not(status: int, bench: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+    """It is said once with the mend, and without what is secret in the address."""
+    with Hook(Answer(status)) as hook:
+        url = hook.place.replace("//", f"//user:{SECRET}@") + f"/api/webhook/{SECRET}?token={SECRET}"
+        failed = bench(call=webhook(url, headers={"Authorization": SECRET}))
+        assert failed.why("call").startswith(f"{hook.place} answered {status} ")
+        assert len(hook.asked) == 1
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.endswith("; check its url, method and headers; given up after 1 try")
+    assert SECRET not in caplog.text
+
+
+def test_retry_after_is_waited_for_unless_it_is_too_long(bench: Callable[..., Any]) -> None:
+    """A second is; an hour is longer than a lamp may wait."""
+    with Hook(Answer(503, (("Retry-After", "1"),)), Answer()) as hook:
+        begin_s = time.monotonic()
+        assert bench(call=webhook(hook.place)).why("call") == ""
+        assert time.monotonic() - begin_s >= 1.0
+    with Hook(Answer(429, (("Retry-After", "3600"),))) as hook:
+        assert "answered 429" in bench(call=webhook(hook.place)).why("call")
+        assert len(hook.asked) == 1
+    moment = datetime.now(timezone.utc) + timedelta(seconds=60)
+    assert 55 < _retry_after_s(format_datetime(moment, usegmt=True)) <= 60
+    assert _retry_after_s("soon") == 0.0
+
+
+def test_nobody_there_is_tried_and_said(bench: Callable[..., Any]) -> None:
+    """Without the words of an operating system's manual."""
+    place = f"http://127.0.0.1:{free_port()}"
+    failed = bench(call=webhook(place, tries=2))
+    assert failed.why("call") == f"{place} cannot be reached (Connection refused)"
+    assert failed.counts("call") == (0, 1, 0)
+
+
+def test_an_answer_that_drips_for_ever_ends_in_time(bench: Callable[..., Any]) -> None:
+    """Every byte comes in time; all of them do not."""
+    with Hook(Answer(drip=True)) as hook:
+        begin_s = time.monotonic()
+        failed = bench(call=webhook(hook.place, timeout_s=0.5, tries=1))
+        assert failed.why("call") == f"{hook.place} did not answer within 0.5 s"
+        assert time.monotonic() - begin_s < 3.0
+
+
+def test_an_endless_body_is_not_read(bench: Callable[..., Any]) -> None:
+    """The status was the answer."""
+    with Hook(Answer(body=bytes(50_000_000))) as hook:
+        assert bench(call=webhook(hook.place)).why("call") == ""
+
+
+def test_a_get_follows_and_leaves_its_secrets_at_home(bench: Callable[..., Any]) -> None:
+    """To the same server they go along, to another they do not."""
+    with Hook() as other, Hook(moved(302, "/second")) as hook:
+        hook.answers.append(moved(307, f"{other.place}/third"))
+        got = bench(call=webhook(f"{hook.place}/first", method="GET", headers={"Authorization": SECRET}))
+        assert got.why("call") == ""
+        assert [asked.path for asked in (*hook.asked, *other.asked)] == ["/first", "/second", "/third"]
+        assert all(SECRET in asked.headers.values() for asked in hook.asked)
+        assert SECRET not in other.asked[0].headers.values()
+
+
+def test_a_redirected_post_is_said_and_a_circle_ends(bench: Callable[..., Any]) -> None:
+    """What was posted is not sent to an address that nobody has configured."""
+    with Hook(moved(301, f"https://example.org/{SECRET}")) as hook:
+        why = bench(call=webhook(hook.place)).why("call")
+        assert why == f"{hook.place} redirects to https://example.org:443 (301); set its url to the new address"
+    with Hook(moved(302, "/")) as hook:
+        assert "more than 5 times" in bench(call=webhook(hook.place, method="GET")).why("call")
+    with Hook(moved(302, "file:///etc/passwd")) as hook:
+        assert "redirects to nowhere (302)" in bench(call=webhook(hook.place, method="GET")).why("call")
+
+
+def test_no_proxy_is_asked(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    with Hook() as hook:
+        assert bench(call=webhook(hook.place)).why("call") == ""
+
+
+def test_a_header_that_cannot_be_sent_is_no_secret_in_the_log(
+    bench: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a token file with a line break in it."""
+    with Hook() as hook:
+        why = bench(call=webhook(hook.place, headers={"X-Key": f"{SECRET}\nnext"})).why("call")
+    assert why == "a header holds a sign that HTTP does not allow; check its headers"
+    assert SECRET not in caplog.text
+
+
+def test_https_wants_a_certificate_it_can_trust(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's is refused at once, with the reason; a known authority's is taken."""
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "cert"]
+    names = ["-subj", "/CN=hook", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*make, *names], cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    with Hook(tls=context) as hook:
+        why = bench(call=webhook(hook.place)).why("call")
+        assert why.startswith(f"{hook.place} is not trusted (self")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+        assert bench(call=webhook(hook.place)).why("call") == ""

@@ -1,0 +1,110 @@
+"""Things that are switched over MQTT, each as its maker documents it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from typing import TYPE_CHECKING
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support.listener import WAIT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from tests.support.broker import Broker
+
+Reports = list[tuple[str, str, bool]]
+"""Topic, payload and whether it is retained."""
+
+
+class Thing:
+    """Obeys commands and reports its state; a context manager. `commands` is what it was told."""
+
+    def __init__(
+        self, broker: Broker, topic: str, obey: Callable[[str, bool], bool | None], report: Callable[[bool], Reports]
+    ) -> None:
+        """Take how a payload changes what is on, and what is reported then."""
+        self.on, self.commands, self.silent = False, list[str](), False
+        self._obey, self._report = obey, report
+        self._subscribed = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"thing-{uuid.uuid4()}")
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = lambda _client, _data, message: self._told(message.payload.decode())
+        self._client.connect("127.0.0.1", broker.port)
+
+    def __enter__(self) -> Self:
+        """Begin to obey."""
+        self._client.loop_start()
+        assert self._subscribed.wait(WAIT_S)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _told(self, payload: str) -> None:
+        self.commands.append(payload)
+        on = self._obey(payload, self.on)
+        if on is not None:
+            self.switch(on=on)
+
+    def switch(self, *, on: bool) -> None:
+        """Switch it, as by hand, and report."""
+        self.on = on
+        if not self.silent:
+            for topic, payload, retain in self._report(on):
+                self._client.publish(topic, payload, qos=1, retain=retain)
+
+
+def word(on: bool) -> str:
+    return "ON" if on else "OFF"
+
+
+def switched(payload: str, on: bool) -> bool | None:
+    """Return what a payload makes of a state, in any case: ON, OFF and TOGGLE."""
+    return {"ON": True, "OFF": False, "TOGGLE": not on}.get(payload.upper())
+
+
+def zigbee2mqtt(broker: Broker, *, retain: bool = True) -> Thing:
+    """Return a lamp: JSON alone at ``zigbee2mqtt/lamp/set``, its JSON state at ``zigbee2mqtt/lamp``."""
+
+    def obey(payload: str, on: bool) -> bool | None:
+        try:
+            return switched(json.loads(payload).get("state", ""), on)
+        except ValueError:
+            return None
+
+    def report(on: bool) -> Reports:
+        state = {"state": word(on), "brightness": 215, "linkquality": 96}
+        return [("zigbee2mqtt/lamp", json.dumps(state), retain)]
+
+    return Thing(broker, "zigbee2mqtt/lamp/set", obey, report)
+
+
+def tasmota(broker: Broker) -> Thing:
+    """Return a plug: a plain payload at ``cmnd/tv/POWER``; it answers twice, and nothing is retained by default."""
+
+    def report(on: bool) -> Reports:
+        return [("stat/tv/RESULT", json.dumps({"POWER": word(on)}), False), ("stat/tv/POWER", word(on), False)]
+
+    return Thing(broker, "cmnd/tv/POWER", switched, report)
+
+
+def home_assistant(broker: Broker) -> Thing:
+    """Return a switch with `command_topic` and `state_topic`, and payloads of its own in small letters."""
+
+    def obey(payload: str, on: bool) -> bool | None:
+        return {"on": True, "off": False}.get(payload)
+
+    return Thing(broker, "home/fan/set", obey, lambda on: [("home/fan", word(on).lower(), True)])

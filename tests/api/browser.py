@@ -1,0 +1,46 @@
+"""What the tests of the pages do with a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from selenium.webdriver.chrome.webdriver import WebDriver
+
+needs_browser = pytest.mark.skipif(
+    not (shutil.which("chromedriver") and shutil.which("chromium")), reason="chromium and chromium-driver not installed"
+)
+
+
+def start_browser() -> WebDriver:
+    """Return a headless Chromium that remembers what its console said."""
+    options = webdriver.ChromeOptions()
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1280,1400",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.binary_location = str(shutil.which("chromium"))
+    return webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+
+
+def text(page: WebDriver, selector: str) -> str:
+    """Return what is to be read in the first element that fits."""
+    return page.find_element(By.CSS_SELECTOR, selector).text
+
+
+def until(page: WebDriver, seen: Callable[[], Any]) -> None:
+    """Wait until `seen` is true."""
+    WebDriverWait(page, 15, poll_frequency=0.05).until(lambda _: seen())

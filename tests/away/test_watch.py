@@ -1,0 +1,201 @@
+"""What stands out of the background: doors, voices and silence, frame by frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edge.away.watch import IGNORED, AwayWatch
+from edge.errors import ConfigError
+from edge.frontend.params import FrontEndParams
+from edge.settings_reactions import Away
+from edge.types import Scores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge.types import Pattern
+
+PARAMS = FrontEndParams()
+LABELS = ("background", "dog", "speech")
+PER_S = 64
+QUIET_S = 40.0
+START = round(QUIET_S * PER_S)
+
+
+def noise(seconds: float = QUIET_S, level_db: float = -50.0, spread_db: float = 1.0, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(level_db, spread_db, round(seconds * PER_S))
+
+
+def steady(level_db: float, seconds: float) -> np.ndarray:
+    return np.full(round(seconds * PER_S), level_db)
+
+
+def voice(level_db: float, seconds: float) -> np.ndarray:
+    """Syllables: a fifth of a second each, with a sixth between them."""
+    frames = np.arange(round(seconds * PER_S))
+    return np.where(frames % 23 < 13, level_db, -50.0)
+
+
+def run(
+    levels: np.ndarray,
+    *,
+    dog: Mapping[float, float] | None = None,
+    chunk: int = 8,
+    watch: AwayWatch | None = None,
+    first: int = 0,
+    **settings: object,
+) -> list[Pattern]:
+    """Watch `levels` from frame `first` on; `dog` has the label's score from each second on."""
+    watch = watch or AwayWatch(Away.model_validate(settings), PARAMS, LABELS)
+    found: list[Pattern] = []
+    decided = 0
+    for begin in range(0, levels.size, chunk):
+        watch.push(first + begin, levels[begin : begin + chunk])
+        while decided + 8 <= min(begin + chunk, levels.size):
+            decided += 8
+            end = (first + decided - 1) * PARAMS.hop_samples + PARAMS.n_fft
+            score = max(
+                ((at, value) for at, value in (dog or {0.0: 0.0}).items() if at * PER_S <= decided), default=(0, 0)
+            )
+            row = np.asarray([0.2, score[1], 0.3], np.float32)
+            watch.decide(Scores(row, end, PARAMS.window_samples, gap=False))
+        found += watch.take()
+    return found
+
+
+def scene(*sounds: np.ndarray, rest_s: float = 10.0) -> np.ndarray:
+    parts = [noise()]
+    for index, sound in enumerate(sounds, 1):
+        parts += [sound, noise(rest_s, seed=index)]
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [steady(-20, 0.15), steady(-35, 1.0), voice(-25, 4.0), np.linspace(-20, -50, PER_S)],
+    ids=["bang", "just loud enough", "voice", "glass"],
+)
+@pytest.mark.parametrize("offset", range(0, 8, 3))
+def test_each_sound_is_reported_once_and_at_once(sound: np.ndarray, offset: int) -> None:
+    """Wherever it falls between two decisions, the report comes within 300 ms and names the onset."""
+    (pattern,) = run(np.concatenate((noise()[offset:], sound, noise(10, seed=1))))
+    onset = (START - offset) * PARAMS.hop_samples
+    assert pattern.name == "sound"
+    assert not pattern.reason
+    assert pattern.detail == "speech 0.30"
+    assert abs(pattern.onsets[0] - onset) <= PARAMS.n_fft
+    assert 0 < pattern.decided - onset <= 0.3 * PARAMS.sample_rate_hz
+    assert 0.9 <= pattern.confidence <= 1.0
+
+
+def test_a_rise_is_dated_to_its_foot() -> None:
+    """The fast weighting rises for a while before a sound stands out; the onset is where that began."""
+    (pattern,) = run(scene(np.concatenate((np.linspace(-46, -20, 8), steady(-20, 0.2)))))
+    assert abs(pattern.onsets[0] / PARAMS.hop_samples - START) <= 2
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        noise(300),
+        noise(300, spread_db=3.0),
+        noise(300) + 6 * np.sin(np.arange(300 * PER_S) / PER_S * 2 * np.pi / 12),
+        noise(300) + np.linspace(0, 40, 300 * PER_S),
+        scene(steady(-41, 2.0), steady(-20, 0.05)),
+        np.concatenate((noise(60, level_db=-127, spread_db=0), noise(60, level_db=-95, spread_db=3))),
+        np.concatenate((noise(1.5), steady(-20, 0.3))),
+    ],
+    ids=[
+        "steady",
+        "restless",
+        "traffic",
+        "slowly louder",
+        "too faint, too short",
+        "a microphone's own noise",
+        "opening",
+    ],
+)
+def test_a_background_is_no_sound(levels: np.ndarray) -> None:
+    """Neither its spread nor its slow change stands out, and nothing does before there is a background."""
+    assert run(levels) == []
+
+
+def test_noise_that_stays_becomes_the_background() -> None:
+    """A fan is reported when it starts; a sound above it is heard from `background_s` later on."""
+    fan = np.concatenate((noise(40, level_db=-30, seed=1), steady(-10, 0.2), noise(10, level_db=-30, seed=2)))
+    onsets = [round(p.onsets[0] / PARAMS.sample_rate_hz) for p in run(np.concatenate((noise(), fan)))]
+    assert onsets == [40, 80]
+
+
+def test_the_next_report_waits_for_quiet() -> None:
+    """A voice with pauses shorter than `quiet_s` is one sound, and a longer pause ends it."""
+    talk = [voice(-25, 2.0) for _ in range(4)]
+    assert len(run(scene(*talk, rest_s=4.0), quiet_s=5.0)) == 1
+    assert len(run(scene(*talk, rest_s=6.0), quiet_s=5.0)) == 4
+
+
+def test_a_longer_duration_waits_for_it() -> None:
+    """Time above the margin is counted, syllables included; the report comes when it is enough."""
+    assert run(scene(steady(-20, 0.5)), min_duration_s=1.0) == []
+    (pattern,) = run(scene(voice(-20, 4.0)), min_duration_s=1.0)
+    assert 1.0 < pattern.decided / PARAMS.sample_rate_hz - QUIET_S < 2.3
+
+
+def test_an_ignored_label_suppresses_its_sound() -> None:
+    """The model needs a moment to know a dog; until then nothing is decided."""
+    barking = scene(steady(-20, 0.3))
+    (pattern,) = run(barking, ignore=("dog",), dog={40.3: 0.7, 42.0: 0.0})
+    assert (pattern.reason, pattern.detail) == (IGNORED, "dog 0.70")
+    assert [p.reason for p in run(barking, ignore=("dog",), dog={40.3: 0.4})] == [""]
+    assert [p.reason for p in run(barking, ignore=("speech",), dog={40.3: 0.7})] == [""]
+
+
+def test_a_sound_with_ignored_labels_is_decided_within_half_a_second() -> None:
+    """To wait for the model takes no longer than that."""
+    (pattern,) = run(scene(steady(-20, 0.3)), ignore=("dog",))
+    assert pattern.decided / PARAMS.sample_rate_hz - QUIET_S <= 0.5
+
+
+def test_an_ignored_label_hides_nothing_that_goes_on_after_it() -> None:
+    """A dog barks twice, then somebody speaks: one line for the dog, one report."""
+    sounds = np.concatenate((noise(), steady(-20, 2.0), noise(1.0, seed=1), steady(-20, 2.0), voice(-25, 4.0)))
+    found = run(sounds, ignore=("dog",), dog={40.2: 0.9, 45.5: 0.1})
+    assert [pattern.reason for pattern in found] == [IGNORED, ""]
+    assert 45.0 <= found[1].onsets[0] / PARAMS.sample_rate_hz <= 46.0
+
+
+def test_chunks_do_not_matter() -> None:
+    """Frame by frame, or minutes at once: the same reports."""
+    levels = scene(voice(-25, 3.0), steady(-20, 0.2), steady(-30, 12.0))
+    expected = run(levels)
+    assert len(expected) == 3
+    assert all(run(levels, chunk=chunk) == expected for chunk in (1, 7, 64, levels.size))
+
+
+def test_a_gap_forgets_the_sound_and_keeps_the_background() -> None:
+    """What began before it does not go on after it; the meter's own rise after it is no sound."""
+    watch = AwayWatch(Away(min_duration_s=1.0), PARAMS, LABELS)
+    assert run(np.concatenate((noise(), steady(-20, 0.7))), watch=watch) == []
+    rise = np.maximum(-50, np.linspace(-127, -20, 16))
+    after = np.concatenate((rise, steady(-20, 0.5), noise(2.0, seed=1), steady(-20, 1.2), noise(10, seed=2)))
+    (pattern,) = run(after, watch=watch, first=START + 1000)
+    assert pattern.onsets[0] / PARAMS.hop_samples == pytest.approx(START + 1000 + 16 + 2.5 * PER_S, abs=2)
+
+
+def test_a_sound_in_progress_is_reported_when_the_watch_is_rearmed() -> None:
+    """Whoever is still there when the away mode begins to listen is reported."""
+    watch = AwayWatch(Away(), PARAMS, LABELS)
+    assert len(run(np.concatenate((noise(), voice(-25, 3.0))), watch=watch)) == 1
+    first = START + 3 * PER_S
+    assert run(voice(-25, 1.0), watch=watch, first=first) == []
+    watch.rearm()
+    assert len(run(voice(-25, 1.0), watch=watch, first=first + PER_S)) == 1
+
+
+def test_an_ignored_label_must_be_one_of_the_models() -> None:
+    """A misspelt one is said with the nearest."""
+    with pytest.raises(ConfigError, match=r"away\.ignore: the model has no label 'dgo'; did you mean 'dog'\?"):
+        AwayWatch(Away(ignore=("dgo",)), PARAMS, LABELS)

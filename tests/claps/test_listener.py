@@ -1,0 +1,206 @@
+"""From sound to patterns: every chunking decides alike, and the guards have the last word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.claps.confirm import confirm, physics
+from edge.claps.crop import BEFORE_SAMPLES, CLAP_FRONT_END, crop_features
+from edge.claps.listener import ClapListener
+from edge.claps.onsets import Onset, OnsetDetector
+from edge.settings_reactions import Claps
+from edge.types import Scores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from edge.types import Pattern
+
+RATE_HZ = 16_000
+STEP = 2_000  # between two windows of the event model
+LABELS = ("applause", "background", "clap", "gunshot", "music")
+
+
+class Ears:
+    """A clap network that believes what is not dull, or what it is told to."""
+
+    def __init__(self, *probabilities: float) -> None:
+        self._rest = list(probabilities)
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        assert features.shape == (1, CLAP_FRONT_END.window_frames, CLAP_FRONT_END.n_mels)
+        return np.array([[self._rest.pop(0) if self._rest else 0.95]], np.float32)
+
+
+def clap(peak: float = 0.5) -> NDArray[np.float32]:
+    time_s = np.arange(1_600) / RATE_HZ
+    return np.asarray(peak * np.random.default_rng(4).uniform(-1, 1, 1_600) * np.exp(-time_s / 0.01), np.float32)
+
+
+def scene(*begins_s: float, length_s: float = 4.0) -> NDArray[np.float32]:
+    sound = np.random.default_rng(5).normal(0, 1e-4, round(length_s * RATE_HZ)).astype(np.float32)
+    for begin_s in begins_s:
+        begin = round(begin_s * RATE_HZ)
+        sound[begin : begin + 1_600] += clap()
+    return sound
+
+
+def scores(end: int, values: Mapping[str, float]) -> Scores:
+    row = np.array([values.get(label, 0.0) for label in LABELS], np.float32)
+    return Scores(row, end, min(end, 24_000), gap=False)
+
+
+def listener(network: Ears | None = None, **options: object) -> ClapListener:
+    return ClapListener(network or Ears(), 0.3, LABELS, Claps.model_validate(options))
+
+
+def run(
+    listening: ClapListener,
+    sound: NDArray[np.float32],
+    sizes: Sequence[int] = (800,),
+    values: Mapping[str, float] | None = None,
+) -> list[Pattern]:
+    """Feed sound in blocks, and after each block the scores of the windows that ended in it."""
+    patterns, start, scored, n = [], 0, STEP, 0
+    while start < sound.size:
+        block = sound[start : start + sizes[n % len(sizes)]]
+        listening.push(block)
+        start, n = start + block.size, n + 1
+        while scored <= start:
+            listening.decide(scores(scored, {"clap": 0.9} if values is None else values))
+            scored += STEP
+        patterns += listening.take()
+    return patterns
+
+
+@pytest.mark.parametrize(("begins_s", "name"), [((1.0, 1.3), "double"), ((1.0, 1.3, 1.65), "triple")])
+def test_claps_make_a_pattern(begins_s: Sequence[float], name: str) -> None:
+    """Its onsets are where the claps are, and it is decided when nothing longer can come."""
+    (pattern,) = run(listener(), scene(*begins_s))
+    assert (pattern.name, pattern.reason) == (name, "")
+    assert [at / RATE_HZ for at in pattern.onsets] == pytest.approx(begins_s, abs=0.004)
+    assert (pattern.decided - pattern.onsets[-1]) / RATE_HZ == pytest.approx(
+        0.8 if name == "double" else 0.525, abs=0.01
+    )
+
+
+def test_one_clap_is_nothing() -> None:
+    """Nor is it worth a word."""
+    assert run(listener(), scene(1.0)) == []
+
+
+def test_it_is_told_as_soon_as_it_is_decided() -> None:
+    """The sound that is needed beyond the deadline is less than two blocks of a microphone."""
+    listening, sound = listener(), scene(1.0, 1.3)
+    (pattern,) = run(listening, sound)
+    upto = pattern.decided + listening._detector.delay_samples + 1
+    (same,) = run(listener(), sound[:upto], (1,))
+    assert same == pattern
+    assert upto - pattern.decided < 1_000
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(50, 70_000), min_size=1, max_size=6))
+def test_any_chunking_decides_alike(sizes: list[int]) -> None:
+    """Patterns, suppressed ones and the order of both."""
+    sound = scene(0.5, 0.8, 2.4, 2.7, 3.0, 3.3, 5.0, 5.4, length_s=7.0)
+    assert run(listener(), sound, sizes) == run(listener(), sound)
+
+
+def test_the_end_of_the_stream_decides_what_waits() -> None:
+    """Silence follows it."""
+    listening = listener()
+    assert run(listening, scene(1.0, 1.3, length_s=1.5)) == []
+    listening.finish()
+    assert [pattern.name for pattern in listening.take()] == ["double"]
+
+
+def test_a_gap_resets() -> None:
+    """A clap before lost samples and one after them are no pattern."""
+    listening = listener()
+    assert run(listening, scene(1.0, length_s=1.2)) == []
+    listening.reset(3 * RATE_HZ)
+    assert run(listening, scene(0.1, length_s=2.0)) == []
+    listening.finish()
+    assert listening.take() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"clap": 0.9, "music": 0.9}, ""),
+        ({"clap": 0.9, "applause": 0.8}, "applause"),
+        ({"clap": 0.05, "gunshot": 0.9}, "gunshot"),
+        ({"clap": 0.05, "background": 0.9}, ""),
+        ({"clap": 0.01}, "not sure"),
+    ],
+)
+def test_what_else_was_heard(values: Mapping[str, float], reason: str) -> None:
+    """Applause is never a pattern; other sounds are the reason where the event model heard no clap."""
+    (pattern,) = run(listener(Ears(0.7, 0.7)), scene(1.0, 1.3), values=values)
+    assert (pattern.name, pattern.reason) == ("double", reason)
+
+
+def test_claps_among_other_knocks_are_none() -> None:
+    """Four more onsets about as loud, which are no claps, make it restless."""
+    ears = Ears(0.0, 0.95, 0.0, 0.95, 0.0, 0.0)
+    (pattern,) = run(listener(ears), scene(0.7, 1.0, 1.2, 1.4, 1.6, 1.9))
+    assert (pattern.name, pattern.reason) == ("double", "restless")
+
+
+@pytest.mark.parametrize(("chance", "reason"), [(0.01, ""), (0.2, "not sure")])
+def test_where_one_more_may_be_a_clap_nobody_knows_how_many_there_were(chance: float, reason: str) -> None:
+    """Better nothing than the television instead of the lamp."""
+    (pattern,) = run(listener(Ears(0.95, 0.95, chance)), scene(1.0, 1.3, 1.6))
+    assert (pattern.name, pattern.reason) == ("double", reason)
+
+
+def test_a_model_without_claps_guards_nothing_of_them() -> None:
+    """Another bundle has other labels."""
+    listening = ClapListener(Ears(), 0.3, ("drill", "silence"), Claps())
+    listening.push(scene(1.0, 1.3))
+    listening.decide(Scores(np.array([0.1, 0.2], np.float32), 60_000, 24_000, gap=False))
+    assert [pattern.reason for pattern in listening.take()] == [""]
+
+
+def test_every_onset_can_be_seen_with_what_became_of_it() -> None:
+    """For `tocsin claps test`: the level, the probability, and why it does not count."""
+    listening = listener(Ears(0.95, 0.1))
+    run(listening, scene(1.0, 1.5))
+    first, second = listening.take_onsets()
+    assert (first.clap is not None, first.why) == (True, "")
+    assert (second.clap, second.why) == (None, "not a clap")
+    assert second.probability == pytest.approx(0.1)
+    assert listening.take_onsets() == []
+
+
+def crop_at(sound: NDArray[np.float32], begin_s: float) -> tuple[Onset, NDArray[np.float32]]:
+    onset = min(OnsetDetector().push(sound), key=lambda o: abs(o.at - begin_s * RATE_HZ))
+    begin = onset.at - BEFORE_SAMPLES
+    return onset, sound[begin : begin + CLAP_FRONT_END.window_samples]
+
+
+def test_a_crop_does_not_know_the_level() -> None:
+    """2 cm and 6 m look alike."""
+    near, far = (crop_at(scene(1.0) * gain, 1.0) for gain in (1.0, 0.01))
+    np.testing.assert_allclose(
+        crop_features(near[1], near[0].level_db), crop_features(far[1], far[0].level_db), atol=0.02
+    )
+
+
+def test_physics_rules_out_what_goes_on_and_what_is_dull() -> None:
+    """A tone that begins, and a thump, never reach the network; a clap does."""
+    time_s = np.arange(2 * RATE_HZ) / RATE_HZ
+    tone = np.where(time_s < 1.0, 0.0, 0.3 * np.sin(2 * np.pi * 1_000 * time_s)).astype(np.float32)
+    thump = np.where(time_s < 1.0, 0.0, np.exp(-(time_s - 1.0) / 0.02) * np.sin(2 * np.pi * 90 * (time_s - 1.0)))
+    for sound, why in ((tone, "goes on"), (thump.astype(np.float32), "dull"), (scene(1.0), "")):
+        onset, crop = crop_at(sound + scene(length_s=2.0)[: sound.size] if sound.size < 60_000 else sound, 1.0)
+        assert physics(crop_features(crop, onset.level_db)) == why
+        assert (confirm(onset, crop, Ears()).probability > 0) == (why == "")

@@ -1,0 +1,1 @@
+"""Training of the clap network, which confirms single onsets."""

@@ -1,0 +1,144 @@
+"""The figures of a clap network, onset by onset, on takes and recordings that training left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from edge.claps.confirm import physics
+from training.claps.learn import probabilities
+from training.claps.recordings import CLAP, fold_of, take_of, trained_takes, without_claps
+from training.claps.scenes import NEAR_SAMPLES, crops_of
+from training.claps.sound import RATE_HZ
+from training.data.features import load_audio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from training.checkpoint import Checkpoint
+    from training.data.manifest import Clip
+
+ALL = "all"
+"""The line that sums up the classes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Count:
+    """What was heard in some recordings."""
+
+    recordings: int = 0
+    samples: int = 0
+    claps: int = 0
+    onsets: int = 0
+    """Where there are claps, only those."""
+    taken: int = 0
+    """Onsets that were taken for claps."""
+
+    def __add__(self, other: Count) -> Count:
+        return Count(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
+
+
+def evaluate(checkpoint: Checkpoint, data: Path, clips: Sequence[Clip]) -> dict[str, Any]:
+    """Return the figures: `on`, `fold`, `claps` by person and `others` by class; the latter is empty without a fold.
+
+    Raises `ValueError` for a recording that cannot be read.
+    """
+    people: defaultdict[str, Count] = defaultdict(Count)
+    classes: defaultdict[str, Count] = defaultdict(Count)
+    total = Count()
+    for clip in tqdm(_unseen(checkpoint, clips), "measure", unit="clip", disable=None):
+        sound = load_audio(data / clip.file, RATE_HZ)
+        if clip.label == CLAP:
+            people[clip.group] += _in_take(checkpoint, *take_of(sound, clip.index))
+        else:
+            onsets, taken = _taken(checkpoint, sound)
+            count = Count(1, sound.size, 0, len(onsets), int(taken.sum()))
+            classes[clip.label] += count
+            total += count
+    lines = {**dict(sorted(classes.items())), ALL: total} if classes else {}
+    return {
+        "on": checkpoint.config.claps.on,
+        "fold": checkpoint.config.claps.fold,
+        "claps": {person: _clap_figures(count) for person, count in sorted(people.items())},
+        "others": {name: _other_figures(count) for name, count in lines.items()},
+    }
+
+
+def _unseen(checkpoint: Checkpoint, clips: Sequence[Clip]) -> list[Clip]:
+    """Return the takes of the recipe's people, and the recordings without claps, that were not trained on."""
+    want, folds = checkpoint.config.claps, fold_of(clips)
+    trained = {clip.index for takes in trained_takes(clips, want).values() for clip in takes}
+    takes = [clip for clip in clips if clip.label == CLAP and clip.group in {*want.people, *want.others}]
+    others = [clip for clip in without_claps(clips, checkpoint.config) if folds[clip.index] == want.fold]
+    return [clip for clip in takes if clip.index not in trained] + others
+
+
+def _in_take(checkpoint: Checkpoint, sound: NDArray[np.float32], begins: NDArray[np.int64]) -> Count:
+    onsets, taken = _taken(checkpoint, sound)
+    near = np.abs(np.subtract.outer(begins, onsets)) <= NEAR_SAMPLES  # (claps, onsets)
+    return Count(1, sound.size, len(begins), int(near.any(axis=1).sum()), int((near & taken).any(axis=1).sum()))
+
+
+def _taken(checkpoint: Checkpoint, sound: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the onsets of a sound and whether each is taken for a clap, shape (n,) both."""
+    onsets, crops = crops_of(sound)
+    if not onsets:
+        return np.empty(0, np.int64), np.empty(0, np.bool_)
+    possible = np.array([not physics(crop) for crop in crops])
+    return np.array(onsets), possible & (probabilities(checkpoint.model, np.array(crops)) >= checkpoint.config.claps.on)
+
+
+def _clap_figures(count: Count) -> dict[str, Any]:
+    return {
+        "takes": count.recordings,
+        "claps": count.claps,
+        "onsets": count.onsets,
+        "confirmed": count.taken,
+        "recall": round(count.taken / count.claps, 4) if count.claps else None,
+    }
+
+
+def _other_figures(count: Count) -> dict[str, Any]:
+    hours = count.samples / RATE_HZ / 3600.0
+    return {
+        "recordings": count.recordings,
+        "hours": round(hours, 3),
+        "onsets": count.onsets,
+        "taken": count.taken,
+        "share": round(count.taken / count.onsets, 5) if count.onsets else None,
+        "per_hour": round(count.taken / hours, 2) if hours else None,
+    }
+
+
+def claps_table(figures: Mapping[str, Any]) -> str:
+    """Return a line a person, as Markdown."""
+    names = {"takes": "takes", "claps": "claps", "onsets": "onsets found", "confirmed": "confirmed", "recall": "recall"}
+    return _table(figures["claps"], "claps of", names)
+
+
+def others_table(figures: Mapping[str, Any]) -> str:
+    """Return a line a class, as Markdown."""
+    names = {
+        "recordings": "recordings",
+        "hours": "hours",
+        "onsets": "onsets",
+        "taken": "taken for claps",
+        "share": "share",
+        "per_hour": "an hour",
+    }
+    return _table(figures["others"], "class", names)
+
+
+def _table(figures: Mapping[str, Mapping[str, Any]], what: str, names: Mapping[str, str]) -> str:
+    rows = [f"| {what} | {' | '.join(names.values())} |", "| --- |" + " --- |" * len(names)]
+    for name, values in figures.items():
+        cells = ("-" if values[key] is None else str(values[key]) for key in names)
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
