@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HOP_SAMPLES = 64
 """4 ms at 16 kHz: the resolution."""
-GROUP_HOPS = 8
+GROUP_HOPS = 4
 """Hops that are looked at together."""
 GROUP_SAMPLES = HOP_SAMPLES * GROUP_HOPS
 _AHEAD_HOPS = 4  # in which an attack reaches its peak
@@ -26,8 +26,8 @@ _REFRACTORY_HOPS = 15  # 60 ms, in which a clap and its first reflections are on
 _ABOVE_FLOOR_DB = 9.0
 _RISE_DB = 6.0
 _SILENCE = 1e-10  # below the noise of any microphone: -100 dB
-_FLOOR_FALL = 0.5  # of the way to a lower level, each group
-_FLOOR_RISE_DB = 0.4  # each group: 12 dB a second
+_FLOOR_FALL = 0.3  # of the way to a lower level, each group
+_FLOOR_RISE_DB = 0.2  # each group: 12 dB a second
 _OUTSHINES_DB = 6.0  # so much louder than an onset just before it, a sound is no reflection of that
 _ECHO_DB = 12.0  # how far an echo stays below its sound …
 _ECHO_HOPS = 88  # … and for how long: 350 ms, a wall 60 m away
@@ -46,7 +46,7 @@ class Onset:
 
 
 class OnsetDetector:
-    """Finds the onsets of one stream, some 50 ms after they sounded."""
+    """Finds the onsets of one stream, some 30 ms after they sounded."""
 
     def __init__(self) -> None:
         """Start an empty stream."""
