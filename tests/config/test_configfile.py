@@ -15,6 +15,7 @@ from edge.configfile import load_settings, masked, secret, state_dir
 from edge.configtext import json_schema, to_toml
 from edge.errors import ConfigError, Forbidden
 from edge.settings import Settings
+from tests.support.configs import assert_said_with_its_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,13 +97,7 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
 )
 def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """The message names file, line and key, fits on a line and says what was expected."""
-    file.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        load_settings(file, environ={})
-    message = str(caught.value)
-    assert message.startswith(f"{file}:{line}: ")
-    assert words in message
-    assert "\n" not in message
+    assert_said_with_its_line(file, text, line, words)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from edge.configtext import example, json_schema, to_toml
 from edge.errors import ConfigError
 from edge.settings import Settings
 from edge.settings_reactions import CommandAction, MqttAction, WebhookAction
+from tests.support.configs import assert_said_with_its_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,13 +155,7 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
 )
 def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """File, line, the key as it is written there, and the nearest one where it is misspelt."""
-    file.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        load_settings(file, environ={})
-    message = str(caught.value)
-    assert message.startswith(f"{file}:{line}: ")
-    assert words in message
-    assert "\n" not in message
+    assert_said_with_its_line(file, text, line, words)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""What a wrong configuration says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.configfile import load_settings
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def assert_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+    """Write `text` into `file`, and expect one line that names file and line and says `words`."""
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ={})
+    message = str(caught.value)
+    assert message.startswith(f"{file}:{line}: ")
+    assert words in message
+    assert "\n" not in message
