@@ -26,7 +26,7 @@ from edge.audio.ring import Ring
 if TYPE_CHECKING:
     from types import ModuleType
 
-BLOCK_S = 0.05
+BLOCK_S = 0.025
 LATENCY_S = 0.1
 _PREFERRED_HZ = 48_000
 _SAMPLE_BYTES = 2

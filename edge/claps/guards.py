@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.claps.onsets import Onset
-    from edge.types import Pattern, Scores
+    from edge.types import Clap, Pattern, Scores
 
 RATE_HZ = 16_000
 _BEFORE = RATE_HZ // 5  # scores this much older than a decision are there when it is made, in any chunking
@@ -34,6 +34,7 @@ _UNHEARD = 0.03  # clap score below which they must look perfect
 _PERFECT = 0.85
 _AROUND_BEFORE, _AROUND_AFTER = RATE_HZ, round(0.75 * RATE_HZ)
 _BELOW_DB = 10.0
+_STRAYS, _STRAY_CHANCE, _STRAYS_BEFORE = 2, 0.3, round(2.5 * RATE_HZ)  # claps that made nothing, just before
 _RESTLESS = 4  # other onsets around the claps, about as loud as they
 _DOUBTFUL = 0.02  # probability from which an onset may yet be a clap, so that nobody knows how many there were
 
@@ -52,6 +53,7 @@ class Guards:
         """Forget everything: samples were lost."""
         self._scores: deque[Scores] = deque(maxlen=_KEPT)
         self._others: deque[tuple[Onset, float]] = deque(maxlen=4 * _KEPT)
+        self._strays: deque[Clap] = deque(maxlen=4 * _KEPT)
         self._closed = False
 
     def push(self, scores: Scores) -> None:
@@ -61,6 +63,10 @@ class Guards:
     def other_onset(self, onset: Onset, probability: float) -> None:
         """Take an onset that does not count as a clap, with the probability that it is one."""
         self._others.append((onset, probability))
+
+    def clap(self, clap: Clap) -> None:
+        """Take an onset that counts as a clap."""
+        self._strays.append(clap)
 
     def close(self) -> None:
         """There will be no more scores."""
@@ -72,6 +78,9 @@ class Guards:
 
     def objection(self, pattern: Pattern) -> tuple[str, str]:
         """Return the reason against a pattern and the figure behind it; two empty texts where there is none."""
+        strays = self._strays_before(pattern)
+        if strays >= _STRAYS:
+            return "restless", f"{strays} more claps just before it"
         others = self._others_near(pattern)
         if len(others) >= _RESTLESS:
             return "restless", f"{len(others)} other sounds as loud around it"
@@ -97,6 +106,15 @@ class Guards:
         if clap < _UNHEARD and pattern.confidence < _PERFECT:
             return "not sure", f"clap score {clap:.2f}"
         return "", ""
+
+    def passed(self, pattern: Pattern) -> None:
+        """Forget the claps of a pattern that counts: the next may follow at once."""
+        self._strays = deque((clap for clap in self._strays if clap.at not in pattern.onsets), 4 * _KEPT)
+
+    def _strays_before(self, pattern: Pattern) -> int:
+        first = pattern.onsets[0]
+        near = (clap for clap in self._strays if first - _STRAYS_BEFORE <= clap.at < first)
+        return sum(clap.confidence >= _STRAY_CHANCE for clap in near)
 
     def _others_near(self, pattern: Pattern) -> list[float]:
         """Return the probabilities of the onsets around a pattern that are about as loud as its claps."""

@@ -124,6 +124,7 @@ class ClapListener:
         clap, why = None, verdict.why
         if verdict.probability >= self._threshold:
             clap = Clap(onset.at, verdict.probability, onset.level_db)
+            self._guards.clap(clap)
             self._undecided += self._matcher.clap(clap)
         else:
             self._guards.other_onset(onset, verdict.probability)
@@ -138,5 +139,9 @@ class ClapListener:
         """Let the patterns pass for which enough was heard of what else sounds."""
         while self._undecided and self._guards.ready(self._undecided[0].decided):
             pattern = self._undecided.popleft()
-            reason, detail = self._guards.objection(pattern) if not pattern.reason else (pattern.reason, pattern.detail)
-            self._patterns.append(replace(pattern, reason=reason, detail=detail))
+            if not pattern.reason:
+                reason, detail = self._guards.objection(pattern)
+                pattern = replace(pattern, reason=reason, detail=detail)
+            if not pattern.reason:
+                self._guards.passed(pattern)
+            self._patterns.append(pattern)

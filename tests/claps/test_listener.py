@@ -155,6 +155,14 @@ def test_claps_among_other_knocks_are_none() -> None:
     assert (pattern.name, pattern.reason) == ("double", "restless")
 
 
+def test_claps_that_come_and_go_are_no_pattern() -> None:
+    """Two single ones just before it make a double one of many; a pattern that counted before it does not."""
+    (pattern,) = run(listener(), scene(0.5, 1.6, 2.7, 3.0, length_s=5.0))
+    assert (pattern.name, pattern.reason) == ("double", "restless")
+    patterns = run(listener(refractory_s=0), scene(0.5, 0.8, 1.9, 2.2, length_s=5.0))
+    assert [(pattern.name, pattern.reason) for pattern in patterns] == [("double", ""), ("double", "")]
+
+
 @pytest.mark.parametrize(("chance", "reason"), [(0.01, ""), (0.2, "not sure")])
 def test_where_one_more_may_be_a_clap_nobody_knows_how_many_there_were(chance: float, reason: str) -> None:
     """Better nothing than the television instead of the lamp."""
