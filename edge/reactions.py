@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ class Reactions:
         self._on_armed = on_armed
         self._switch = AwaySwitch(settings.away) if settings.away.enabled else None
         self._armed = False
+        self._lock = threading.Lock()  # over a look at the switch and all that follows from it; never the engine's
         self._runner = ActionRunner(settings.actions, node=node, broker=publisher, metrics=metrics)
         self._actions = {name: pattern.actions for name, pattern in settings.claps.patterns.items()}
         self._actions[SOUND] = settings.away.actions
@@ -70,6 +72,8 @@ class Reactions:
             problem = self._switch.restore(self._store.state_get(_STATE) or "")
             if problem:
                 log.warning("%s", problem)
+        else:
+            self._publish("OFF")  # a node that had the mode before may have left it on
         self._runner.start()
         self.tick()
 
@@ -81,18 +85,23 @@ class Reactions:
 
     def tick(self) -> None:
         """Follow the schedule; to be called every second or so."""
-        if self._switch is None:
-            return
+        if self._switch is not None:
+            with self._lock:
+                self._follow(self._switch)
+
+    def _follow(self, switch: AwaySwitch) -> None:
         now = datetime.now(LOCAL)
-        if self._publisher is not None:
-            state = "ON" if self._switch.is_on(now) else "OFF"
-            self._publisher.set_state(topics.away_state(self._settings.mqtt.base, self._node), state)
-        armed = self._switch.armed(now)
+        self._publish("ON" if switch.is_on(now) else "OFF")
+        armed = switch.armed(now)
         if armed != self._armed:
             self._armed = armed
             log.info("away mode: %s", "listening" if armed else "not listening")
             if armed:
                 self._on_armed()
+
+    def _publish(self, state: str) -> None:
+        if self._publisher is not None:
+            self._publisher.set_state(topics.away_state(self._settings.mqtt.base, self._node), state)
 
     def away(self) -> dict[str, Any]:
         """Return the away mode as JSON values."""
@@ -103,20 +112,21 @@ class Reactions:
         if self._switch is None:
             msg = "this node has no away mode; set away.enabled = true in its configuration and restart it"
             raise UsageError(msg)
-        if self._switch.set(on, datetime.now(LOCAL)):
-            log.info("away mode: switched %s", "on" if on else "off")
-            try:
-                self._store.state_set(_STATE, self._switch.to_state())
-            except StorageError as exc:
-                log.warning("the away mode is %s until the next start only: %s", "on" if on else "off", exc)
-        self.tick()
+        with self._lock:
+            if self._switch.set(on, datetime.now(LOCAL)):
+                log.info("away mode: switched %s", "on" if on else "off")
+                try:
+                    self._store.state_set(_STATE, self._switch.to_state())
+                except StorageError as exc:
+                    log.warning("the away mode is %s until the next start only: %s", "on" if on else "off", exc)
+            self._follow(self._switch)
         return self.away()
 
     # Patterns, on the engine's thread
 
     def heard(self, source: str, pattern: Pattern, utc: Callable[[int], datetime], context: EventContext) -> None:
         """Take a pattern of a source; `utc` tells a sample index's time, `context` what surrounds it."""
-        if pattern.name == SOUND and not (self._switch is not None and self._switch.armed(datetime.now(LOCAL))):
+        if pattern.name == SOUND and not self._armed:
             return
         if pattern.reason:
             self._metrics.patterns_suppressed.labels(source, pattern.reason).inc()

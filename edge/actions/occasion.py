@@ -42,5 +42,5 @@ def values(occasion: Occasion, node: str) -> dict[str, str]:
 
 
 def fill(text: str, occasion: Occasion, node: str) -> str:
-    """Return text with ``$event $source $node $time`` filled in; every other sign, such as JSON's, stays as it is."""
+    """Return text with ``$event $source $node $time`` filled in, and ``$`` for ``$$``; all else stays as it is."""
     return Template(text).safe_substitute(values(occasion, node))

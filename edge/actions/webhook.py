@@ -117,9 +117,10 @@ class WebhookAttempt(Attempt):
         with contextlib.suppress(ValueError):  # a port that is none
             target = urlsplit(urljoin(url.geturl(), location))
             if location and target.scheme in ("http", "https") and target.hostname:
+                place = _place(target)
                 if self._action.method == "GET":
                     return target
-                msg = f"{_place(url)} redirects to {_place(target)} ({status}); set its url to the new address"
+                msg = f"{_place(url)} redirects to {place} ({status}); set its url to the new address"
                 raise ActionFailed(msg, again=False)
         msg = f"{_place(url)} redirects to nowhere ({status}); check its url"
         raise ActionFailed(msg, again=False)

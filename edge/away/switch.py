@@ -7,6 +7,7 @@ an edge of the schedule counts as well when the box was off while it passed.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ class AwaySwitch:
 
     def is_quiet(self, now: dt.datetime) -> bool:
         """Return whether these are quiet hours."""
-        return any(stretch.begin <= now < stretch.end for stretch in _stretches(self._settings.quiet_hours, now))
+        return _inside(_stretches(self._settings.quiet_hours, now), now.astimezone(dt.timezone.utc))
 
     def armed(self, now: dt.datetime) -> bool:
         """Return whether a sound is to be reported."""
@@ -114,32 +115,46 @@ def status(switch: AwaySwitch | None, now: dt.datetime) -> dict[str, Any]:
 
 def _scheduled(spans: Sequence[Span], now: dt.datetime) -> tuple[bool, dt.datetime | None]:
     """Return whether `now` is in the spans, and the last edge; None where there is none."""
-    stretches = _stretches(spans, now)
-    edges = [edge for stretch in stretches for edge in (stretch.begin, stretch.end) if edge <= now]
-    inside = any(stretch.begin <= now < stretch.end for stretch in stretches)
+    stretches, utc = _stretches(spans, now), now.astimezone(dt.timezone.utc)
+    edges = [edge for stretch in stretches for edge in (stretch.begin, stretch.end) if edge <= utc]
     endless = any(stretch.end - stretch.begin > _WEEK for stretch in stretches)
-    return inside, None if endless else max(edges, default=None)
+    return _inside(stretches, utc), None if endless else max(edges, default=None)
 
 
-def _stretches(spans: Sequence[Span], now: dt.datetime) -> list[_Stretch]:
+def _inside(stretches: Sequence[_Stretch], utc: dt.datetime) -> bool:
+    # Compared in UTC: for a time in another zone, Python would ask for its offset at each comparison.
+    return any(stretch.begin <= utc < stretch.end for stretch in stretches)
+
+
+def _stretches(spans: Sequence[Span], now: dt.datetime) -> tuple[_Stretch, ...]:
     """Return the time around `now`, more than a week of it, that the spans cover; what overlaps or touches is one."""
+    return _joined(tuple(spans), now.date(), now.tzinfo, now.utcoffset())
+
+
+@functools.lru_cache(maxsize=8)
+def _joined(
+    spans: tuple[Span, ...],
+    today: dt.date,
+    zone: dt.tzinfo | None,
+    offset: dt.timedelta | None,  # noqa: ARG001 - who sets the machine to another zone changes it
+) -> tuple[_Stretch, ...]:
+    """Return the stretches around a day: worked out once a day, for the switch is looked at several times a second."""
     joined: list[_Stretch] = []
-    for stretch in sorted(_occurrences(spans, now), key=lambda stretch: stretch.begin):
+    for stretch in sorted(_occurrences(spans, today, zone), key=lambda stretch: stretch.begin):
         if joined and stretch.begin <= joined[-1].end:
             joined[-1] = _Stretch(joined[-1].begin, max(joined[-1].end, stretch.end))
         else:
             joined.append(stretch)
-    return joined
+    return tuple(joined)
 
 
-def _occurrences(spans: Sequence[Span], now: dt.datetime) -> Iterator[_Stretch]:
+def _occurrences(spans: Sequence[Span], today: dt.date, zone: dt.tzinfo | None) -> Iterator[_Stretch]:
     """Yield every occurrence of the spans that begins from nine days ago to tomorrow."""
-    today = now.date()
     for day in (today + dt.timedelta(days=ahead) for ahead in range(-9, 2)):
         for span in spans:
             if _DAYS[day.weekday()] in span.days:
                 over = dt.timedelta(days=int(span.end_time <= span.begin_time))
-                begin = dt.datetime.combine(day, span.begin_time, now.tzinfo).astimezone(dt.timezone.utc)
-                end = dt.datetime.combine(day + over, span.end_time, now.tzinfo).astimezone(dt.timezone.utc)
+                begin = dt.datetime.combine(day, span.begin_time, zone).astimezone(dt.timezone.utc)
+                end = dt.datetime.combine(day + over, span.end_time, zone).astimezone(dt.timezone.utc)
                 if begin < end:  # a span may fall into the hour that the clocks leave out
                     yield _Stretch(begin, end)

@@ -119,8 +119,9 @@ class MqttPublisher:
     ) -> None:
         """Send within `expire_s` or not at all, through new connections where it must be.
 
-        `on_done` is told once, on the publisher's thread, nothing when the broker has it (with `qos` 0, when it was
-        sent), or why it has not; it must not raise.
+        `on_done` is told once, nothing when the broker has it (with `qos` 0, when it was sent), or why it has not; it
+        must not raise nor wait. It is called on the publisher's thread, or, where too many wait and the oldest goes, on
+        that of whoever leaves the newest.
         """
         self._mail.leave_soon(Soon(topic, payload, qos, retain, time.monotonic() + expire_s, on_done))
 
