@@ -23,6 +23,7 @@ def follower(**values: Any) -> Follower:
         ({}, [b"OFF"], True),
         ({}, [b"ON", b"unavailable"], True),
         ({}, [b"ON", b""], True),
+        ({"state_key": "state"}, [b'{"state": "ON"}', b""], True),
         ({"on": "playing"}, [b"Playing"], False),
         ({"state_key": "state"}, [b'{"state": "ON", "brightness": 3}'], False),
         ({"state_key": "state"}, [b'{"state": "on"}', b'{"linkquality": 80}'], False),

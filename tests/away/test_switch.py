@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.away.switch import AwaySwitch, status
+from edge.away.switch import AwaySwitch, _joined, status
 from edge.away.zone import LOCAL
 from edge.settings_reactions import Away
 
@@ -181,6 +181,18 @@ def test_no_text_breaks_it(text: str) -> None:
     away.restore(text)
     away.set(True, at("12:00"))
     assert away.is_on(at("12:00"))
+
+
+def test_spans_are_worked_out_once_a_day() -> None:
+    """It is looked at several times a second, and the zone's rules are slow; another zone is another day's work."""
+    away = switch(schedule=OFFICE, quiet_hours=NIGHT)
+    _joined.cache_clear()
+    for clock in ("00:00", "07:59:59", "12:00", "23:59:59"):
+        away.armed(at(clock))
+    assert _joined.cache_info().misses == 2
+    assert away.is_on(at("08:00", 6))
+    assert not away.is_on(at("08:00", 6).astimezone(dt.timezone.utc))
+    assert _joined.cache_info().misses == 4
 
 
 def test_status_is_json_with_times_in_utc() -> None:
