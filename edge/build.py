@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from edge.away.watch import AwayWatch
-from edge.claps.bundle import check_clap_bundle, clap_threshold
+from edge.claps.bundle import clap_threshold
 from edge.claps.listener import ClapListener
 from edge.detection.rules import rules_for
 from edge.inference.bundle import CLAPS
@@ -47,9 +47,7 @@ def load_clap_network(settings: Settings, library: Library) -> OnnxClassifier | 
         return None
     from edge.inference.load import load_classifier  # noqa: PLC0415 - half a second that only a run needs
 
-    network = load_classifier(library.clap_networks(settings.claps.bundle), task=CLAPS, provider="cpu")
-    check_clap_bundle(network.bundle)
-    return network
+    return load_classifier(library.clap_networks(settings.claps.bundle), task=CLAPS, provider="cpu")
 
 
 def _clap_listener(bundle: Bundle, settings: Claps, network: OnnxClassifier) -> ClapListener:

@@ -87,21 +87,23 @@ def secret(value: SecretStr | None, file: Path | None, credential: str) -> str |
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Return the settings as JSON values, with passwords and tokens as stars."""
+    """Return the settings as JSON values, with passwords, tokens and what webhooks are sent as stars."""
     values = settings.model_dump(mode="json", by_alias=True)
     for source in values["sources"]:
         source["spec"] = parse_source(source["spec"]).masked
     for action in values["actions"].values():
         if "url" in action:
             action["url"] = _masked_url(action["url"])
+            action["body"] = action["body"] and "***"
     return values
 
 
 def _masked_url(url: str) -> str:
-    """Return an address without what may be secret in it: user, password, and the query."""
+    """Return where an address leads, and stars for the rest: a webhook's path is often its secret."""
     parts = urlsplit(url)
     _, user, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"***@{host}" if user else host, query="***" if parts.query else "").geturl()
+    rest = "***" if parts.path.strip("/") or parts.query or parts.fragment else ""
+    return f"{parts.scheme}://{'***@' if user else ''}{host}/{rest}"
 
 
 def state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:

@@ -108,6 +108,6 @@ def explain(error: ErrorDetails) -> tuple[Key, str]:
         key, dotted = (*key, *more.split(".")), f"{dotted}.{more}".lstrip(".")
     if text[1:2].islower():
         text = text[:1].lower() + text[1:]
-    if kind is SecretStr or isinstance(given, (dict, list, tuple, BaseModel)):
+    if kind is SecretStr or key[-1:] == ("url",) or isinstance(given, (dict, list, tuple, BaseModel)):
         return key, f"{dotted}: {text}"
     return key, f"{dotted}: {text}, got {given!r}"

@@ -75,14 +75,14 @@ class Node:
             self.classifier = self._load(settings)
             self._clap_network = load_clap_network(self.settings, self._library)
             self._rules = self._rules_of(self.settings)
+            wake = threading.Event()
+            self.streams = [self._stream(source.name, source.spec, wake) for source in settings.sources]
         except TocsinError:
             self.store.close()
             raise
         self._metrics = Metrics(self.registry)
         info = model_info(self.classifier)
         self._metrics.build_info(__version__, info["id"], info["sha256"], info["provider"])
-        wake = threading.Event()
-        self.streams = [self._stream(source.name, source.spec, wake) for source in settings.sources]
         self._locations = {source.name: source.location for source in settings.sources}
         self._publisher = self._open_publisher() if settings.mqtt.enabled else None
         self._states = States(self._publisher, settings, self.name, self._rules)
@@ -123,7 +123,7 @@ class Node:
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def _load(self, settings: Settings) -> OnnxClassifier:
-        """Load the wanted bundle or the best that works; rules for labels that a replacement lacks are left out."""
+        """Load the wanted bundle or the best that works, and do without the labels that a replacement lacks."""
         candidates = self._library.resolve(settings.model.bundle)
         classifier = load_classifier(
             candidates,
@@ -131,13 +131,25 @@ class Node:
             threads=settings.model.threads,
             cache_dir=settings.model.cache_dir or self._state_dir / "tensorrt",
         )
-        unknown = sorted(set(settings.detection.classes) - set(classifier.bundle.labels))
-        if unknown and classifier.bundle.path != candidates[0]:
-            log.warning("the model in use has no %s: their rules rest", ", ".join(unknown))
-            classes = {name: rule for name, rule in settings.detection.classes.items() if name not in unknown}
-            detection = settings.detection.model_copy(update={"classes": classes})
-            self.settings = settings.model_copy(update={"detection": detection})
+        if classifier.bundle.path != candidates[0]:
+            self._do_without(set(classifier.bundle.labels))
         return classifier
+
+    def _do_without(self, labels: set[str]) -> None:
+        """Let rest what the settings say about labels that the model in use does not have."""
+        detection, away = self.settings.detection, self.settings.away
+        unknown = sorted({*detection.classes, *away.ignore} - labels)
+        if not unknown:
+            return
+        log.warning("the model in use has no %s: what is set for them rests", ", ".join(unknown))
+        classes = {name: rule for name, rule in detection.classes.items() if name in labels}
+        ignore = tuple(label for label in away.ignore if label in labels)
+        self.settings = self.settings.model_copy(
+            update={
+                "detection": detection.model_copy(update={"classes": classes}),
+                "away": away.model_copy(update={"ignore": ignore}),
+            }
+        )
 
     def _rules_of(self, settings: Settings) -> dict[str, Rule]:
         bundle = self.classifier.bundle

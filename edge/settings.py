@@ -190,6 +190,11 @@ class Settings(Section):
                 known = ", ".join(self.actions) or "none"
                 msg = f"{where}: there is no action {unknown[0]!r}; [actions] has {known}"
                 raise ValueError(msg)
+        sent = {name for name, action in self.actions.items() if action.type == "mqtt"}
+        for where, names in {**wanted, "away.actions": self.away.actions}.items():
+            if not self.mqtt.enabled and (unsent := sorted(sent.intersection(names))):
+                msg = f"{where}: {unsent[0]!r} needs the broker, and mqtt.enabled is false"
+                raise ValueError(msg)
         sources = [source.name for source in self.sources]
         for where, names in {"claps.sources": self.claps.sources, "away.sources": self.away.sources}.items():
             if unknown := [name for name in names if name not in sources]:

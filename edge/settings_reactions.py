@@ -19,6 +19,16 @@ _Gap = Annotated[float, Field(gt=0.0, le=10.0)]
 _Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [name for n, name in enumerate(names) if name in names[:n]]:
+        msg = f"names {twice[0]!r} twice"
+        raise ValueError(msg)
+    return names
+
+
+_Actions = Annotated[tuple[Slug, ...], AfterValidator(_each_once)]
+
+
 class ClapPattern(Section):
     """A number of claps, or a rhythm of gaps between them."""
 
@@ -30,7 +40,7 @@ class ClapPattern(Section):
     tolerance: float = Field(0.25, gt=0.0, le=0.5, description="share by which a gap of the rhythm may differ")
     tempo_s: float | None = Field(None, gt=0.0, le=4.0, description="seconds of a rhythm's 1; any tempo when not set")
     min_confidence: Probability = Field(0.5, description="how sure its claps must be on average, in log-odds")
-    actions: tuple[Slug, ...] = Field((), description="names of the actions to start")
+    actions: _Actions = Field((), description="names of the actions to start")
 
     @model_validator(mode="after")
     def _one_kind(self) -> ClapPattern:
@@ -85,6 +95,19 @@ class Claps(Section):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _possible(self) -> Claps:
+        counted: dict[int, str] = {}
+        for name, pattern in self.patterns.items():
+            if pattern.claps and pattern.enabled and (other := counted.setdefault(pattern.claps, name)) != name:
+                msg = f"patterns.{name}: {other} is {pattern.claps} claps as well; set enabled = false for one of them"
+                raise ValueError(msg)
+            shortest_s = min(pattern.rhythm or (), default=0.0) * (pattern.tempo_s or 0.0)
+            if 0.0 < shortest_s < self.min_gap_s:
+                msg = f"patterns.{name}: a gap of {shortest_s:.2g} s is below min_gap_s ({self.min_gap_s}), so an echo"
+                raise ValueError(msg)
+        return self
+
 
 def _not_empty(span: Span) -> Span:
     if span.begin == span.end:
@@ -130,7 +153,7 @@ class Away(Section):
     ignore_score: Probability = Field(0.5, description="score from which an ignored label is believed")
     schedule: tuple[_Span, ...] = Field((), description="when it is switched on and off by itself")
     quiet_hours: tuple[_Span, ...] = Field((), description="when nothing is reported although it is on")
-    actions: tuple[Slug, ...] = Field((), description="names of the actions to start")
+    actions: _Actions = Field((), description="names of the actions to start")
 
 
 class Toggle(Section):
@@ -154,6 +177,13 @@ class MqttAction(Section):
     toggle: Toggle | None = Field(None, description="follow the thing's state and ask for the opposite, not payload")
     expire_s: float = Field(5.0, gt=0.0, le=3600.0, description="without the broker, tried for as long as this")
 
+    @model_validator(mode="after")
+    def _one_payload(self) -> MqttAction:
+        if self.toggle is not None and self.payload:
+            msg = "has both a payload and a toggle; the toggle has payloads of its own, so remove the payload"
+            raise ValueError(msg)
+        return self
+
 
 class WebhookAction(Section):
     """Call a web address."""
@@ -168,11 +198,20 @@ class WebhookAction(Section):
     expire_s: float = Field(30.0, gt=0.0, le=3600.0, description="no try begins later than this after the event")
 
 
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        msg = "must not hold a NUL character"
+        raise ValueError(msg)
+    return text
+
+
 class CommandAction(Section):
     """Start a program; no shell is involved."""
 
     type: Literal["command"]
-    command: tuple[str, ...] = Field(min_length=1, description="program and arguments; $event $source … in arguments")
+    command: tuple[Annotated[str, AfterValidator(_no_nul)], ...] = Field(
+        min_length=1, description="program and arguments; $event $source … in arguments"
+    )
     timeout_s: float = Field(10.0, gt=0.0, le=600.0, description="after which it is killed")
     tries: int = Field(2, ge=1, le=20, description="at most, while it fails")
     expire_s: float = Field(30.0, gt=0.0, le=3600.0, description="no try begins later than this after the event")

@@ -34,7 +34,7 @@ _UNHEARD = 0.03  # clap score below which they must look perfect
 _PERFECT = 0.85
 _AROUND_BEFORE, _AROUND_AFTER = RATE_HZ, round(0.75 * RATE_HZ)
 _BELOW_DB = 10.0
-_STRAYS, _STRAY_CHANCE, _STRAYS_BEFORE = 2, 0.3, round(2.5 * RATE_HZ)  # claps that made nothing, just before
+_STRAYS, _STRAY_CHANCE, _STRAYS_BEFORE = 2, 0.3, round(2.5 * RATE_HZ)  # single claps just before
 _RESTLESS = 4  # other onsets around the claps, about as loud as they
 _DOUBTFUL = 0.02  # probability from which an onset may yet be a clap, so that nobody knows how many there were
 
@@ -53,7 +53,7 @@ class Guards:
         """Forget everything: samples were lost."""
         self._scores: deque[Scores] = deque(maxlen=_KEPT)
         self._others: deque[tuple[Onset, float]] = deque(maxlen=4 * _KEPT)
-        self._strays: deque[Clap] = deque(maxlen=4 * _KEPT)
+        self._strays: deque[int] = deque(maxlen=_KEPT)
         self._closed = False
 
     def push(self, scores: Scores) -> None:
@@ -64,9 +64,10 @@ class Guards:
         """Take an onset that does not count as a clap, with the probability that it is one."""
         self._others.append((onset, probability))
 
-    def clap(self, clap: Clap) -> None:
-        """Take an onset that counts as a clap."""
-        self._strays.append(clap)
+    def stray(self, clap: Clap) -> None:
+        """Take a clap that stood alone, and made no pattern."""
+        if clap.confidence >= _STRAY_CHANCE:
+            self._strays.append(clap.at)
 
     def close(self) -> None:
         """There will be no more scores."""
@@ -80,7 +81,7 @@ class Guards:
         """Return the reason against a pattern and the figure behind it; two empty texts where there is none."""
         strays = self._strays_before(pattern)
         if strays >= _STRAYS:
-            return "restless", f"{strays} more claps just before it"
+            return "restless", f"{strays} single claps just before it"
         others = self._others_near(pattern)
         if len(others) >= _RESTLESS:
             return "restless", f"{len(others)} other sounds as loud around it"
@@ -107,14 +108,9 @@ class Guards:
             return "not sure", f"clap score {clap:.2f}"
         return "", ""
 
-    def passed(self, pattern: Pattern) -> None:
-        """Forget the claps of a pattern that counts: the next may follow at once."""
-        self._strays = deque((clap for clap in self._strays if clap.at not in pattern.onsets), 4 * _KEPT)
-
     def _strays_before(self, pattern: Pattern) -> int:
         first = pattern.onsets[0]
-        near = (clap for clap in self._strays if first - _STRAYS_BEFORE <= clap.at < first)
-        return sum(clap.confidence >= _STRAY_CHANCE for clap in near)
+        return sum(first - _STRAYS_BEFORE <= at < first for at in self._strays)
 
     def _others_near(self, pattern: Pattern) -> list[float]:
         """Return the probabilities of the onsets around a pattern that are about as loud as its claps."""

@@ -66,7 +66,7 @@ class Learned:
     """Seconds of the first gap; None for any."""
 
     def to_toml(self, name: str) -> str:
-        """Return the lines for the configuration file, with a remark where the pattern is there already."""
+        """Return the lines for the configuration file; a shipped pattern of as many claps gives way to this one."""
         values = {
             "claps": self.claps,
             "rhythm": None if self.rhythm is None else list(self.rhythm),
@@ -77,7 +77,7 @@ class Learned:
         same = _COUNTED.get(self.claps or 0)
         if same is None or same == name:
             return text
-        return f'# "{same}" is {self.claps} claps too: give it the actions, or set its enabled = false\n{text}'
+        return f"{text}\n[claps.patterns.{same}]\nenabled = false\n"
 
 
 def learn(takes: Sequence[Sequence[Clap]], rate_hz: int, *, max_gap_s: float) -> Learned:

@@ -124,7 +124,6 @@ class ClapListener:
         clap, why = None, verdict.why
         if verdict.probability >= self._threshold:
             clap = Clap(onset.at, verdict.probability, onset.level_db)
-            self._guards.clap(clap)
             self._undecided += self._matcher.clap(clap)
         else:
             self._guards.other_onset(onset, verdict.probability)
@@ -133,6 +132,8 @@ class ClapListener:
 
     def _advance(self, now: int) -> None:
         self._undecided += self._matcher.advance(now)
+        for clap in self._matcher.take_singles():
+            self._guards.stray(clap)
         self._guard()
 
     def _guard(self) -> None:
@@ -142,6 +143,4 @@ class ClapListener:
             if not pattern.reason:
                 reason, detail = self._guards.objection(pattern)
                 pattern = replace(pattern, reason=reason, detail=detail)
-            if not pattern.reason:
-                self._guards.passed(pattern)
             self._patterns.append(pattern)

@@ -123,6 +123,7 @@ class Matcher:
     def reset(self) -> None:
         """Forget every clap that waits: samples were lost."""
         self._row: list[Clap] = []
+        self._singles: list[Clap] = []
         self._uncounted = 0  # claps of an applause that are not kept
         self._last = -self._min_gap  # index of the last clap that was no echo
         self._closed_until = -1  # a row that was suppressed goes on until then
@@ -136,7 +137,7 @@ class Matcher:
         if self._row and clap not in _alike([*self._row, clap]):
             return decided
         self._last = clap.at
-        if not self._shapes or clap.at < self._refractory_until:
+        if not self._shapes:
             return decided
         if clap.at <= self._closed_until:
             self._closed_until = clap.at + self._max_gap
@@ -156,6 +157,11 @@ class Matcher:
         while self._row and now > self._deadline:
             patterns += self._take_off(self._deadline)
         return patterns
+
+    def take_singles(self) -> list[Clap]:
+        """Return the claps since the last call that stood alone, of which nothing is said."""
+        singles, self._singles = self._singles, []
+        return singles
 
     def finish(self, end: int | None = None) -> list[Pattern]:
         """Return what waits: the stream is over, at index `end` or with the last clap."""
@@ -184,6 +190,8 @@ class Matcher:
         patterns = ((end, name) for end in reversed(ends) if (name := self._name(row[:end])))
         end, name = next(patterns, (ends[0], None))
         judged = [self._judge(name, row[:end], decided)] if end > 1 else []  # one clap is no pattern, nor worth a word
+        if end == 1:
+            self._singles += row[:1]
         self._row, self._uncounted = row[end:], 0
         if self._row:
             self._deadline = max(decided, self._due(self._row))
@@ -235,6 +243,8 @@ class Matcher:
             return "too many claps", ""
         if name is None:
             return "no pattern", ""
+        if claps[0].at < self._refractory_until:
+            return "too soon", ""
         if confidence < self._sure[name]:
             return "not sure", f"{confidence:.2f}, wanted {self._sure[name]:.2f}"
         return "", ""

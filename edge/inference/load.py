@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from edge.claps.bundle import check_clap_bundle
 from edge.errors import BundleError
-from edge.inference.bundle import EVENTS, read_bundle, require_task
+from edge.inference.bundle import CLAPS, EVENTS, read_bundle, require_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ def load_classifier(
         try:
             bundle = read_bundle(path)
             require_task(bundle, task)
+            if task == CLAPS:
+                check_clap_bundle(bundle)
             classifier = OnnxClassifier(bundle, provider=provider, threads=threads, cache_dir=cache_dir)
         except BundleError as exc:
             log.error("%s", exc)  # noqa: TRY400 - a user's fault needs no traceback

@@ -110,12 +110,11 @@ def test_what_was_learnt_is_recognised(takes: tuple[list[Clap], ...], tmp_path: 
         assert [(pattern.name, pattern.reason) for pattern in decided] == [("own", "")]
 
 
-def test_what_is_there_already_is_said() -> None:
-    """Two claps under another name than double carry a remark; what is open is not written."""
+def test_what_is_there_already_gives_way() -> None:
+    """Three claps under another name take the place of triple; what is open is not written."""
     assert Learned(claps=2).to_toml("double") == "[claps.patterns.double]\nclaps = 2\n"
-    remark, *lines = Learned(claps=3).to_toml("tv").splitlines()
-    assert remark == '# "triple" is 3 claps too: give it the actions, or set its enabled = false'
-    assert lines == ["[claps.patterns.tv]", "claps = 3"]
+    lines = Learned(claps=3).to_toml("tv").splitlines()
+    assert lines == ["[claps.patterns.tv]", "claps = 3", "", "[claps.patterns.triple]", "enabled = false"]
     free = Learned(rhythm=(1.0, 0.5), tolerance=0.25).to_toml("own")
     assert free == "[claps.patterns.own]\nrhythm = [1.0, 0.5]\ntolerance = 0.25\n"
 

@@ -159,8 +159,31 @@ def test_claps_that_come_and_go_are_no_pattern() -> None:
     """Two single ones just before it make a double one of many; a pattern that counted before it does not."""
     (pattern,) = run(listener(), scene(0.5, 1.6, 2.7, 3.0, length_s=5.0))
     assert (pattern.name, pattern.reason) == ("double", "restless")
-    patterns = run(listener(refractory_s=0), scene(0.5, 0.8, 1.9, 2.2, length_s=5.0))
-    assert [(pattern.name, pattern.reason) for pattern in patterns] == [("double", ""), ("double", "")]
+    patterns = run(listener(refractory_s=0), scene(0.5, 0.8, 1.9, 2.2, 3.3, 3.6, length_s=6.0))
+    assert [(pattern.name, pattern.reason) for pattern in patterns] == [("double", "")] * 3
+
+
+def test_a_gap_forgets_what_was_heard_before_it() -> None:
+    """Neither scores nor single claps of the time before it speak against a pattern."""
+    listening = listener(Ears())
+    assert run(listening, scene(0.5, 1.6, length_s=2.6), values={"clap": 0.9, "applause": 0.9}) == []
+    listening.reset(4 * RATE_HZ)
+    sound = scene(0.3, 0.6, length_s=3.0)
+    listening.push(sound)
+    for end in range(4 * RATE_HZ + STEP, 4 * RATE_HZ + sound.size, STEP):
+        listening.decide(scores(end, {"clap": 0.9}))
+    assert [(pattern.name, pattern.reason) for pattern in listening.take()] == [("double", "")]
+
+
+def test_a_decision_waits_for_the_scores_it_looks_at() -> None:
+    """However late they come: what they say counts."""
+    listening = listener()
+    listening.push(scene(1.0, 1.3))
+    listening.decide(scores(28_000, {"clap": 0.9}))
+    listening.decide(scores(30_000, {"clap": 0.9, "applause": 0.9}))
+    assert listening.take() == []
+    listening.decide(scores(32_000, {"clap": 0.9}))
+    assert [pattern.reason for pattern in listening.take()] == ["applause"]
 
 
 @pytest.mark.parametrize(("chance", "reason"), [(0.01, ""), (0.2, "not sure")])

@@ -72,6 +72,13 @@ def test_a_room_answers_without_an_onset() -> None:
     assert times_s(heard(scene(0.5, 0.52, 0.55, 0.63, 0.8, peaks=peaks))) == pytest.approx([0.5], abs=0.004)
 
 
+def test_a_click_just_before_a_clap_does_not_hide_it() -> None:
+    """The clap outshines it, and is an onset of its own."""
+    onsets = heard(scene(0.5, 0.53, peaks=(0.02, 0.5)))
+    assert times_s(onsets)[-1] == pytest.approx(0.53, abs=0.004)
+    assert onsets[-1].level_db > onsets[0].level_db + 20
+
+
 def test_a_clap_after_a_louder_one_is_found() -> None:
     """9 dB below it and 200 ms behind it is a clap of its own."""
     assert len(heard(scene(0.5, 0.7, peaks=(0.6, 0.21)))) == 2

@@ -164,7 +164,8 @@ def test_what_a_slow_rhythm_leaves_behind() -> None:
 def test_what_is_held_against_a_pattern() -> None:
     """It is suppressed by its name; what goes on in the same row counts as little, and what comes later counts."""
     first, second, third, *later = claps(200, 600, 2000, 300)
-    (pattern, after) = heard(matcher(ONLY_DOUBLE), [first, replace(second, confidence=0.05), third, *later])
+    strict = {**ONLY_DOUBLE, "double": {"min_confidence": 0.5}}
+    (pattern, after) = heard(matcher(strict), [first, replace(second, confidence=0.05), third, *later])
     assert (pattern.name, pattern.reason, pattern.detail) == ("double", "not sure", "0.41, wanted 0.50")
     assert (after.name, after.reason, after.onsets) == ("double", "", tuple(clap.at for clap in later))
 
@@ -196,7 +197,7 @@ def test_an_applause_is_one_suppression() -> None:
 def test_refractory_time() -> None:
     """Claps within it are not counted, not even as the beginning of a pattern."""
     row = claps(300, 750 + 500, 450, 100 + 350)
-    assert said(heard(matcher(refractory_s=1.0), row)) == ["double"]
+    assert said(heard(matcher(refractory_s=1.0), row)) == ["double", "too soon"]
     assert said(heard(matcher(refractory_s=0.0), row)) == ["double", "triple"]
 
 
@@ -281,3 +282,11 @@ def test_a_clap_at_the_deadline_is_in_time(gap_ms: float) -> None:
         assert matching.deadline is not None
         third = Clap(matching.deadline + late, 0.9, -20.0)
         assert ("own" in said(heard(matching, [third]))) is expected
+
+
+def test_single_claps_can_be_asked_for() -> None:
+    """Nothing is said of them, but whoever guards patterns wants to know."""
+    matching = matcher()
+    assert heard(matching, claps(2000, 300)) != []
+    assert [clap.at for clap in matching.take_singles()] == [1000 * MS]
+    assert matching.take_singles() == []

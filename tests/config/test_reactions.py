@@ -90,7 +90,7 @@ def test_secrets_of_actions_are_masked(file: Path) -> None:
     )
     values = masked(load_settings(file, environ={}))
     assert "sesame" not in json.dumps(values)
-    assert values["actions"]["tv"]["url"] == "https://***@tv.example:8443/on?***"
+    assert values["actions"]["tv"]["url"] == "https://***@tv.example:8443/***"
     assert list(values["actions"]["tv"]["headers"]) == ["Authorization"]
 
 
@@ -143,13 +143,23 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
         ("[away]\nsources = ['mc']", 2, "away.sources: there is no source 'mc'; there is mic"),
         ("[claps]\nsources = 'mic'", 2, "claps.sources: must be an array, got 'mic'"),
         (
-            "[claps.patterns.knock]\n\nactions = ['tv']\nclaps = 3",
+            "[claps.patterns.knock]\n\nactions = ['tv']\nclaps = 4",
             3,
             "claps.patterns.knock.actions: there is no action",
         ),
         ("[claps.patterns.sound]\nclaps = 3", 1, "claps.patterns.sound: this name is the away mode's"),
         ("[claps.patterns.knock]\nclaps = 3\nrhythm = [1]", 1, "claps.patterns.knock: has both claps and rhythm"),
         ("[claps.patterns.knock]\nrhythm = [1, -1]", 2, "claps.patterns.knock.rhythm.1: "),
+        (COMMAND + 'command = ["a\\u0000b"]', 3, "actions.bell.command.0: must not hold a NUL"),
+        (MQTT + "payload = 'x'\ntoggle = { state_topic = 'y' }", 1, "actions.lamp: has both a payload and a toggle"),
+        ("[claps.patterns.knock]\nclaps = 2", 1, "is 2 claps as well; set enabled = false for one of them"),
+        ("[claps.patterns.knock]\nrhythm = [1, 0.1]\ntempo_s = 0.3", 1, "a gap of 0.03 s is below min_gap_s"),
+        (MQTT + "payload = 'x'\n[away]\nactions = ['lamp', 'lamp']", 6, "away.actions: names 'lamp' twice"),
+        (
+            "[mqtt]\nenabled = false\n" + MQTT + "payload = 'x'\n[away]\nactions = ['lamp']",
+            8,
+            "away.actions: 'lamp' needs the broker, and mqtt.enabled is false",
+        ),
         ("[claps]\nmin_gap_s = 0.4\nmax_gap_s = 0.3", 1, "claps: min_gap_s (0.4) must be below max_gap_s (0.3)"),
     ],
 )

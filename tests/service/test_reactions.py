@@ -1,0 +1,57 @@
+"""The away mode of a whole service: switched over MQTT, through to the broker, an action, and the next start."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from tests.support.broker import MOSQUITTO
+from tests.support.listener import Listener, until
+from tests.support.node import RunningNode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.broker import Broker
+
+pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+
+RATE_HZ = 16_000
+STATE, CLAP = "tocsin/bench/away/state", "tocsin/bench/s0/clap"
+
+
+def room_with_a_bang(path: Path) -> str:
+    """Write eight quiet seconds with half a second of noise, to be played again and again; return the source."""
+    rng = np.random.default_rng(5)
+    sound = rng.normal(0.0, 1e-3, 8 * RATE_HZ)
+    sound[6 * RATE_HZ : 6 * RATE_HZ + RATE_HZ // 2] *= 100.0
+    sf.write(path, sound, RATE_HZ)
+    return f"file:{path}?loop=1&speed=8"
+
+
+def test_a_sound_while_away_reaches_broker_history_and_action(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    """Nothing is said before it is switched on and armed, and it is on again after a restart."""
+    mark = tmp_path / "mark"
+    config = (
+        f"[away]\narming_s = 1\nquiet_s = 1\nactions = ['mark']\n"
+        f"[actions.mark]\ntype = 'command'\ncommand = ['touch', '{mark}-$event-$source']"
+    )
+    with RunningNode(tmp_path, room_with_a_bang(tmp_path / "room.wav"), mqtt_port=broker.port, config=config) as node:
+        listener.wait(lambda heard: heard.last(STATE) == "OFF")
+        until(lambda: node.metric("tocsin_windows_total") > 200)
+        assert listener.last(CLAP) is None
+        listener.publish("tocsin/bench/away/set", "ON")
+        listener.wait(lambda heard: heard.last(STATE) == "ON" and heard.last(CLAP) is not None)
+        assert json.loads(listener.last(CLAP) or "")["event_type"] == "sound"
+        until((tmp_path / "mark-sound-s0").exists)
+        assert node.get("/events?label=sound&limit=1")["items"][0]["intervals_ms"] == []
+        assert node.get("/away")["armed"] is True
+        node.stop()
+        node.start()
+        assert node.get("/away")["state"] == "ON"
