@@ -79,7 +79,7 @@ def test(config: Path | None, source: str | None, *, as_json: bool) -> int:
 
 def _check_name(name: str) -> None:
     try:
-        Claps.model_validate({"patterns": {name: {"claps": 2}}})
+        Claps.model_validate({"patterns": {name: {"rhythm": [1]}}})
     except ValidationError as exc:
         msg = f"{name}: a pattern's name has 1 to 64 of the characters a-z 0-9 _ -, and is not 'sound'; choose another"
         raise UsageError(msg) from exc
