@@ -81,7 +81,11 @@ class RunningNode:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
+        try:
+            return self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()  # a node that does not stop must not trouble the tests after this one
+            raise
 
     def kill(self) -> None:
         """Kill it as the out-of-memory killer would."""
