@@ -14,7 +14,7 @@ import numpy as np
 from edge.detection.detector import Detector
 from edge.detection.level import LevelMeter
 from edge.frontend.stream import StreamingFrames
-from edge.types import AudioBlock, Event, Level, MelWindow, Scores
+from edge.types import AudioBlock, Event, Level, MelWindow, NetworkState, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 class Classifier(Protocol):
     """Anything that turns log-mel windows into probabilities."""
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return calibrated probabilities, shape (n, labels), of features of shape (n, window_frames, n_mels)."""
+    def score(self, windows: Sequence[MelWindow]) -> NDArray[np.float32]:
+        """Return calibrated probabilities, shape (n, labels), of n windows.
+
+        Every window of a stretch of sound is to be scored once, in order: a streaming network remembers.
+        """
 
 
 class Pipeline:
@@ -90,6 +93,7 @@ class Pipeline:
         self._start, self._gap = start, gap
         self._frame = start // self.params.hop_samples
         self._history = self._silence
+        self._state = NetworkState()
         self._frames.reset()
         self.meter.reset(self._frame)
 
@@ -139,7 +143,8 @@ class Pipeline:
             end = (self._frame + upto - 1) * params.hop_samples + params.n_fft
             heard = min(end - self._start, params.window_samples)
             gap = self._gap and heard < params.window_samples
-            windows.append(MelWindow(joined[upto : upto + params.window_frames], end, heard, gap))
+            features = joined[upto : upto + params.window_frames]
+            windows.append(MelWindow(features, end, heard, gap, step, self._state))
         self._frame += len(mel)
         return windows
 
@@ -185,6 +190,11 @@ class Pipeline:
         watchers = [watcher for watcher in (self.claps, self.away) if watcher is not None]
         return sorted((p for watcher in watchers for p in watcher.take()), key=lambda p: p.decided)
 
+    @property
+    def decided_until(self) -> int:
+        """The index before which all is told: no message or pattern that comes was decided earlier."""
+        return self._last_decision if self.claps is None else min(self._last_decision, self.claps.decided_until)
+
     def take_levels(self) -> list[Level]:
         """Return the levels of the seconds completed since the last call."""
         return self.meter.take_levels()
@@ -208,9 +218,8 @@ class Pipeline:
         """Score `windows` and return every message they make."""
         if not windows:
             return []
-        probabilities = classifier.probabilities(np.stack([window.features for window in windows]))
         events: list[Event] = []
-        for window, row in zip(windows, probabilities, strict=True):
+        for window, row in zip(windows, classifier.score(windows), strict=True):
             events += self.decide(scores_of(window, row))
         return events
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 import uuid
 from dataclasses import replace
@@ -14,7 +15,7 @@ from edge.build import build_pipeline
 from edge.detection.rules import rules_for
 from edge.inference.clip import model_info
 from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event, pattern_event
-from edge.types import AudioBlock
+from edge.types import AudioBlock, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from edge.inference.onnx import OnnxClassifier
     from edge.settings import Settings
-    from edge.types import Event, Pattern
+    from edge.types import Pattern
 
 _FAST_BLOCK_S = 4.0  # sound analysed at once where nobody waits for it
 _PACED_BLOCK_S = 0.125
@@ -62,7 +63,7 @@ def replay(
                 on_progress(start / rate, clip.duration_s)
             if speed is not None:
                 time.sleep(max(0.0, began_s + start / rate / speed - time.monotonic()))
-            yield from messages.of(events, pipeline.take_patterns())
+            yield from messages.of(events, pipeline.take_patterns(), pipeline.decided_until)
     events = pipeline.finish(classifier)
     yield from messages.of(events, pipeline.take_patterns())
 
@@ -78,6 +79,7 @@ class _Messages:
         rules = rules_for(bundle.labels, bundle.thresholds, settings.detection)
         self._severity = {rule.label: rule.severity for rule in rules}
         self._numbers = itertools.count(1)
+        self._held: list[Event | Pattern] = []
         self._context = EventContext(
             node=node,
             source_name=source_name,
@@ -88,9 +90,15 @@ class _Messages:
             severity="info",
         )
 
-    def of(self, events: Sequence[Event], patterns: Sequence[Pattern]) -> Iterator[dict[str, Any]]:
-        yield from map(self._event, events)
-        yield from (self._pattern(pattern) for pattern in patterns if not pattern.reason)
+    def of(
+        self, events: Sequence[Event], patterns: Sequence[Pattern], until: float = math.inf
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what was decided before sample `until` in that order, whatever block it was found in; hold the rest."""
+        self._held += [*events, *(pattern for pattern in patterns if not pattern.reason)]
+        self._held.sort(key=_moment)
+        while self._held and self._held[0].decided < until:
+            heard = self._held.pop(0)
+            yield self._event(heard) if isinstance(heard, Event) else self._pattern(heard)
 
     def _event(self, event: Event) -> dict[str, Any]:
         context = replace(self._context, severity=self._severity[event.label])
@@ -117,3 +125,8 @@ class _Messages:
 
     def _utc(self, index: int) -> datetime:
         return datetime.fromtimestamp(self._epoch + index / self._rate, timezone.utc)
+
+
+def _moment(heard: Event | Pattern) -> tuple[int, tuple[int, ...]]:
+    """Return what orders messages: the decision; among patterns of one, which comes after its events, the onsets."""
+    return heard.decided, () if isinstance(heard, Event) else heard.onsets

@@ -1,4 +1,4 @@
-"""The records that travel along the line from sound to message. All are frozen.
+"""The records that travel along the line from sound to message. All but `NetworkState` are frozen.
 
 Time in the core is a sample index at the front end's rate, counted from the start of the stream. Lost
 samples are counted too, so an index that jumps *is* a gap. UTC is added once, at the rim.
@@ -44,6 +44,14 @@ class AudioBlock:
     """Index of the first sample in the stream; a jump since the last block's end is a gap."""
 
 
+@dataclass(eq=False, slots=True)
+class NetworkState:
+    """What a streaming network remembers of one unbroken stretch of sound. Only the network's classifier changes it."""
+
+    vector: NDArray[np.float32] | None = None
+    """Shape (state_size,); None before the stretch's first window."""
+
+
 @dataclass(frozen=True, slots=True)
 class MelWindow:
     """What the network looks at for one decision."""
@@ -56,6 +64,10 @@ class MelWindow:
     """Samples in the window that were really heard; the rest is silence from before the stream or a gap."""
     gap: bool
     """Whether samples were lost right before what was heard."""
+    new_frames: int
+    """Frames at the end of `features` that were in no window before."""
+    state: NetworkState
+    """Of the stretch that the window is part of: after a gap it is another one."""
 
 
 @dataclass(frozen=True, slots=True)

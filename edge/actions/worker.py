@@ -9,7 +9,7 @@ from collections import deque
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from edge.backoff import Backoff
+from edge.backoff import FIRST_S, Backoff
 from edge.errors import ActionFailed
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ log = logging.getLogger("tocsin.actions")
 
 QUEUE_MAX = 8
 """Occasions that wait for one action; then the oldest go."""
-_CAP_S = 10.0  # longest wait before the next try
+_CAP_S = 600.0  # longest wait before the next try
 
 
 class Worker:
@@ -102,14 +102,14 @@ class Worker:
 
     def _carry_out(self, occasion: Occasion, deadline_s: float) -> str:
         """Try until it works or is given up; return why it was given up, or nothing."""
-        backoff, said = Backoff(_CAP_S), ""
+        backoff, said = Backoff(_CAP_S, growth=_growth(self._attempt)), ""
         why, tries = f"{occasion.event} came too late: longer ago than its expire_s", 0
         while time.monotonic() < deadline_s:
             tries += 1
             try:
                 self._attempt(occasion, deadline_s - time.monotonic())
             except ActionFailed as exc:
-                why, again, wait_s = str(exc), exc.again, max(exc.wait_s, backoff.next_s())
+                why, again, wait_s = str(exc), exc.again, max(exc.wait_s, backoff.next_s(deadline_s - time.monotonic()))
             except Exception:
                 log.exception("action %s failed", self._name)
                 why, again, wait_s = "a fault of Tocsin; see the lines above", False, 0.0
@@ -126,3 +126,8 @@ class Worker:
                 break
         log.warning("action %s: %s; given up after %d %s", self._name, why, tries, "try" if tries == 1 else "tries")
         return why
+
+
+def _growth(attempt: Attempt) -> float:
+    """Return by how much the waits grow, so that the tries are spread: the first soon, the last by the expiry."""
+    return float(max(1.0, attempt.expire_s / FIRST_S) ** (1 / max(1, attempt.tries - 2)))

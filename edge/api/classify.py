@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edge.settings import Api
 
 _CLIENT_CLOSED_REQUEST = 499
+_HOP = "seconds between two decisions; a streaming model rounds it up to a multiple of its own step"
 _BODY = {
     "required": True,
     "content": {
@@ -85,9 +86,7 @@ def router(
     async def classify(
         request: Request,
         top_k: Annotated[int | None, Query(ge=1, description="how many labels to answer with")] = None,
-        hop_s: Annotated[
-            float | None, Query(gt=0.0, le=60.0, allow_inf_nan=False, description="seconds between two decisions")
-        ] = None,
+        hop_s: Annotated[float | None, Query(gt=0.0, le=60.0, allow_inf_nan=False, description=_HOP)] = None,
         threshold: Annotated[
             float | None, Query(ge=0.0, le=1.0, allow_inf_nan=False, description="score that starts an event")
         ] = None,

@@ -1,8 +1,9 @@
-"""A source's state in the log: each change once, and no line again for every retry."""
+"""A source's state in the log: each change, and no line again for every retry."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 from edge.types import SourceState
 
@@ -11,31 +12,32 @@ _QUALITY = {SourceState.SILENT: "digital silence; is it muted?", SourceState.CLI
 
 
 class Announcer:
-    """Logs what becomes of one source. What was said is not said again until `forget`."""
+    """Logs what becomes of one source. Until `forget`, what was said is said again with its 2nd, 4th, 8th … time."""
 
     def __init__(self, name: str) -> None:
         """Begin with nothing said."""
         self._name = name
-        self._said: set[str] = set()
+        self._times: Counter[str] = Counter()
 
     def say(self, state: SourceState, detail: str, device: str) -> None:
         """Log a change of state: offline and bad quality as a warning, the rest as information."""
         if state in _QUALITY:
-            self._once(logging.WARNING, f"source {self._name} is {state.value}: {_QUALITY[state]}")
+            self._sparingly(logging.WARNING, f"source {self._name} is {state.value}: {_QUALITY[state]}")
         elif state is SourceState.OFFLINE:
-            self._once(logging.WARNING, f"source {self._name} is offline: {detail}")
+            self._sparingly(logging.WARNING, f"source {self._name} is offline: {detail}")
         else:
-            self._once(logging.INFO, f"source {self._name} is {state.value}" + (f": {device}" if device else ""))
+            self._sparingly(logging.INFO, f"source {self._name} is {state.value}" + (f": {device}" if device else ""))
 
     def end(self, detail: str) -> None:
         """Log that the source came to its end."""
-        self._once(logging.INFO, f"source {self._name} is done: {detail}")
+        self._sparingly(logging.INFO, f"source {self._name} is done: {detail}")
 
     def forget(self) -> None:
         """Allow every line again: the source has been well for a while, so that its loss would be news."""
-        self._said.clear()
+        self._times.clear()
 
-    def _once(self, level: int, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
-            _LOG.log(level, line)
+    def _sparingly(self, level: int, line: str) -> None:
+        self._times[line] += 1
+        times = self._times[line]
+        if times & (times - 1) == 0:  # a power of two
+            _LOG.log(level, line if times == 1 else f"{line} ({times} times within a short while)")

@@ -16,7 +16,7 @@ _SPAN = 2.0  # in logits: from the middle of the sensitivity to either end
 
 def check_clap_bundle(bundle: Bundle) -> None:
     """Raise `BundleError` for a bundle that cannot confirm claps."""
-    if bundle.labels != ("clap",) or bundle.params != CLAP_FRONT_END:
+    if bundle.labels != ("clap",) or bundle.params != CLAP_FRONT_END or bundle.streaming:
         msg = f"model bundle {bundle.path}: is no clap network of this version; leave out claps.bundle"
         raise BundleError(msg)
 

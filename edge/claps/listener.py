@@ -98,6 +98,11 @@ class ClapListener:
         patterns, self._patterns = self._patterns, []
         return patterns
 
+    @property
+    def decided_until(self) -> int:
+        """The index before which every pattern has been there to be taken: none that comes was decided earlier."""
+        return self._undecided[0].decided if self._undecided else self._known_until
+
     def take_onsets(self) -> list[HeardOnset]:
         """Return the latest onsets judged since the last call."""
         onsets = list(self._onsets)

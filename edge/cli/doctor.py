@@ -12,14 +12,17 @@ import tempfile
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge import systemd
-from edge.cli.common import classifier_of, folder_of, say, say_json, settings_of
+from edge.cli.common import clap_network_of, classifier_of, folder_of, say, say_json, settings_of
 from edge.configfile import secret
 from edge.errors import TocsinError, Unavailable
 from edge.settings import Settings
+from edge.settings_reactions import CommandAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from edge.inference.onnx import OnnxClassifier
 
 Spec = TypeVar("Spec")
 _TIMEOUT_S = 3.0
@@ -61,7 +64,7 @@ def examine(config: Path | None) -> Iterator[Check]:
     else:
         yield Check("configuration", "ok", f"valid, {len(settings.sources)} sources")
     checks: tuple[Callable[[Settings], Check], ...] = (
-        runtime, model, microphones, ffmpeg, files, broker, state_folder, disk, port, clock,
+        runtime, model, claps, actions, microphones, ffmpeg, files, broker, state_folder, disk, port, clock,
     )  # fmt: skip
     for check in checks:
         yield check(settings)
@@ -89,15 +92,49 @@ def model(settings: Settings) -> Check:
     """Check the bundle: files, sums and golden recording."""
     from edge.inference.library import Library
 
+    return _bundle("model", Library(folder_of(settings)).resolve(settings.model.bundle)[0], classifier_of, settings)
+
+
+def claps(settings: Settings) -> Check:
+    """Check the clap network's bundle in the same way."""
+    from edge.inference.library import Library
+
+    wanted = Library(folder_of(settings)).clap_networks(settings.claps.bundle)[0]
+    return _bundle("claps", wanted, clap_network_of, settings)
+
+
+def _bundle(name: str, wanted: Path, load: Callable[[Settings], OnnxClassifier | None], settings: Settings) -> Check:
     try:
-        first = Library(folder_of(settings)).resolve(settings.model.bundle)[0]
-        bundle = classifier_of(settings).bundle
+        classifier = load(settings)
     except TocsinError as exc:
-        return Check("model", "fail", str(exc))
-    found = f"{bundle.id}@{bundle.version}, {len(bundle.labels)} labels, golden recording reproduced"
-    if bundle.path != first:
-        return Check("model", "fail", f"{first} cannot be used; running {found}", "see 'tocsin model verify'")
-    return Check("model", "ok", found)
+        return Check(name, "fail", str(exc))
+    if classifier is None:
+        return Check(name, "note", f"{name}.enabled = false")
+    bundle = classifier.bundle
+    what = f"{bundle.network} network, {len(bundle.labels)} labels"
+    found = f"{bundle.id}@{bundle.version}, {what}, golden recording reproduced"
+    if bundle.path != wanted:
+        return Check(name, "fail", f"{wanted} cannot be used; running {found}", "see 'tocsin model verify'")
+    return Check(name, "ok", found)
+
+
+def actions(settings: Settings) -> Check:
+    """Check that the programs of the actions can be started, by whoever asks."""
+    commands = {name: action for name, action in settings.actions.items() if isinstance(action, CommandAction)}
+    if bad := [f"{name}: {why}" for name, action in commands.items() if (why := _unusable(action))]:
+        mend = "install it, correct the action's command or working_dir, or make it executable (chmod +x)"
+        return Check("actions", "fail", ", ".join(bad), mend)
+    return Check("actions", "ok", f"{len(settings.actions)} configured, {len(commands)} of them programs")
+
+
+def _unusable(action: CommandAction) -> str:
+    """Return why a program cannot be started; nothing where it can, or where its name depends on the event."""
+    folder, program = action.working_dir, action.command[0]
+    if folder is not None and not folder.is_dir():
+        return f"there is no folder {folder}"
+    # As the system looks for it: a bare name on the PATH, any other from the folder that it runs in.
+    where = os.path.join(folder or os.curdir, program) if "/" in program else program  # noqa: PTH118 - keeps the ./
+    return "" if "$" in program or shutil.which(where) else f"{program} is no program"
 
 
 def microphones(settings: Settings) -> Check:

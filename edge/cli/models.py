@@ -109,6 +109,7 @@ def _facts(bundle: Bundle) -> list[tuple[str, Any]]:
         ("labels", ", ".join(bundle.labels)),
         ("thresholds", ", ".join(thresholds) or "built in"),
         ("window", f"{bundle.params.window_s:.3f} s, {bundle.params.n_mels} mels, {bundle.params.sample_rate_hz} Hz"),
+        ("network", f"streaming, state of {bundle.state_size} numbers" if bundle.streaming else "window"),
         ("created", manifest.get("created", "not said")),
         ("trained on", manifest.get("training_data", "not said")),
         ("licence", manifest.get("licence", "not said")),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edge.pipeline import Classifier
@@ -31,7 +30,7 @@ def score_ready(
     for start in range(0, len(ready), max_batch):
         part = ready[start : start + max_batch]
         begin = time.perf_counter()
-        rows = classifier.probabilities(np.stack([window.features for _, window in part]))
+        rows = classifier.score([window for _, window in part])
         if observe is not None:
             observe(len(part), time.perf_counter() - begin)
         for (owner, window), row in zip(part, rows, strict=True):

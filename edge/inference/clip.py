@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edge.frontend.params import FrontEndParams
     from edge.inference.onnx import OnnxClassifier
     from edge.settings import Detection
     from edge.types import Event, MelWindow
@@ -47,7 +48,8 @@ class ClipClassifier:
     ) -> dict[str, Any]:
         """Return the scores of a clip's labels, best first, and the events in it.
 
-        `hop_s` is the time between two windows in seconds (the model's own when None), `top_k` limits the labels,
+        `hop_s` is the time between two windows in seconds (the model's own when None; see `_hop_frames`), `top_k`
+        limits the labels,
         `threshold` leaves out labels below it and replaces the score at which events begin. A label's score is the
         mean of its highest and its average probability over the windows. Raises what `edge.audio.decode` raises, and
         `UsageError` for parameters that make no sense.
@@ -56,11 +58,7 @@ class ClipClassifier:
         bundle = self._classifier.bundle
         params = bundle.params
         if hop_s is not None:
-            shortest_s, longest_s = 1 / params.frames_per_s, params.window_frames / params.frames_per_s
-            if not shortest_s / 2 < hop_s <= longest_s:  # also false for NaN
-                msg = f"hop_s must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
-                raise UsageError(msg)
-            params = replace(params, decision_frames=max(1, round(hop_s * params.frames_per_s)))
+            params = replace(params, decision_frames=_hop_frames(hop_s, params, streaming=bundle.streaming))
         rules = rules_for(bundle.labels, bundle.thresholds, self._detection)
         if threshold is not None:
             rules = tuple(replace(rule, on=threshold, off=min(rule.off, threshold)) for rule in rules)
@@ -99,7 +97,7 @@ class ClipClassifier:
         if not windows:
             return
         begin = time.perf_counter()
-        rows = self._classifier.probabilities(np.stack([window.features for window in windows]))
+        rows = self._classifier.score(windows)
         totals.inference_s += time.perf_counter() - begin
         for window, row in zip(windows, rows, strict=True):
             totals.add(row, window.heard)
@@ -126,6 +124,20 @@ class _Totals:
 
     def scores(self) -> NDArray[np.float64]:
         return np.asarray((self._max + self._sum / max(self._windows, 1)) / 2)
+
+
+def _hop_frames(hop_s: float, params: FrontEndParams, *, streaming: bool) -> int:
+    """Return the frames between two windows; raises `UsageError` for less than a frame or more than a window.
+
+    A streaming network decides at its own step and no sooner: a hop is rounded up to a multiple of that, and a window
+    gets the highest of the probabilities since the window before, so that no short sound is lost between two.
+    """
+    shortest_s, longest_s = 1 / params.frames_per_s, params.window_frames / params.frames_per_s
+    if not shortest_s / 2 < hop_s <= longest_s:  # also false for NaN
+        msg = f"hop_s must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
+        raise UsageError(msg)
+    frames = max(1, round(hop_s * params.frames_per_s))
+    return -(-frames // params.decision_frames) * params.decision_frames if streaming else frames
 
 
 def _windows_of(blocks: Iterator[NDArray[np.float32]], pipeline: Pipeline) -> Iterator[tuple[list[MelWindow], int]]:

@@ -17,18 +17,25 @@ import onnxruntime as ort
 from edge.errors import BundleError
 from edge.frontend.mel import log_mel
 from edge.inference.bundle import check_golden
+from edge.inference.shapes import check_shapes
+from edge.inference.streams import score_streams
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from edge.inference.bundle import Bundle
+    from edge.types import MelWindow
 
 log = logging.getLogger("tocsin.inference")
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 PAD_SIZES = (1, 2, 4, 8, 16, 32, 64)
+MAX_DECISIONS = 32
+"""Decisions of one stream that a streaming network makes in one run."""
+_INPUTS = ("log_mel", "state")
 _NAMES = {CPU: "cpu", CUDA: "cuda", TENSORRT: "tensorrt"}
 
 
@@ -44,7 +51,7 @@ def padded_size(n: int) -> int:
 
 
 class OnnxClassifier:
-    """A bundle's network, ready to run. `probabilities` may be called from several threads."""
+    """A bundle's network, ready to run. Its methods may be called from several threads."""
 
     def __init__(
         self, bundle: Bundle, *, provider: str = "auto", threads: int = 1, cache_dir: Path | None = None
@@ -98,37 +105,42 @@ class OnnxClassifier:
         except Exception as exc:  # ONNX Runtime raises a class of its own for each failure
             msg = f"model bundle {self.bundle.path}: ONNX Runtime cannot load model.onnx ({_first_line(exc)})"
             raise BundleError(msg) from exc
-        names = [node.name for node in session.get_inputs()], [node.name for node in session.get_outputs()]
-        if names != (["log_mel"], ["logits"]):
-            msg = f"model bundle {self.bundle.path}: model.onnx must map log_mel to logits, and has {names}"
-            raise BundleError(msg)
+        nodes = (*session.get_inputs(), *session.get_outputs())
+        check_shapes(self.bundle, {node.name: tuple(node.shape) for node in nodes})
         return session
 
     def _check(self, session: ort.InferenceSession) -> None:
-        golden, params = self.bundle.golden, self.bundle.params
-        mel = log_mel(golden.waveform, params)
-        windows = np.lib.stride_tricks.sliding_window_view(mel, params.window_frames, axis=0)
-        features = np.ascontiguousarray(windows[:: params.decision_frames].swapaxes(1, 2))
+        mel = log_mel(self.bundle.golden.waveform, self.bundle.params)
         try:
-            logits = self._logits(session, features)
+            logits = self._golden_logits(session, mel)
         except Exception as exc:  # ONNX Runtime raises a class of its own for each failure
             msg = f"model bundle {self.bundle.path}: the network fails on the golden recording ({_first_line(exc)})"
             raise BundleError(msg) from exc
         check_golden(self.bundle, mel, logits)
 
+    def _golden_logits(self, session: ort.InferenceSession, mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        params, step = self.bundle.params, self.bundle.params.decision_frames
+        if not self.bundle.streaming:
+            windows = np.lib.stride_tricks.sliding_window_view(mel, params.window_frames, axis=0)
+            return self._run(session, np.ascontiguousarray(windows[::step].swapaxes(1, 2)))[0]
+        # The first decision as live, the rest as in a clip: a state that is not handed on shows as well.
+        state, made = np.zeros((1, self.bundle.state_size), np.float32), []
+        for piece in np.split(mel[: len(mel) // step * step], [step]):
+            if len(piece):
+                logits, state = self._advance(session, piece[np.newaxis], state)
+                made.append(logits[0])
+        return np.concatenate(made)
+
     def _build_tensorrt(self) -> None:
         try:
             cache = self._engine_cache()
-            size, shape = PAD_SIZES[-1], f"{self.bundle.params.window_frames}x{self.bundle.params.n_mels}"
             session = self._open(
                 TENSORRT,
                 {
                     "trt_engine_cache_enable": "True",
                     "trt_engine_cache_path": str(cache),
                     "trt_fp16_enable": "True",
-                    "trt_profile_min_shapes": f"log_mel:1x{shape}",
-                    "trt_profile_opt_shapes": f"log_mel:8x{shape}",
-                    "trt_profile_max_shapes": f"log_mel:{size}x{shape}",
+                    **profile(self.bundle),
                 },
             )
             if session.get_providers()[0] != TENSORRT:
@@ -147,24 +159,79 @@ class OnnxClassifier:
             msg = "model.cache_dir is not set"
             raise BundleError(msg)
         device = f"{ort.get_device()}-{getattr(ort, 'get_build_info', str)()}"
-        key = engine_key(self.bundle.sha256, ort.__version__, "fp16", str(PAD_SIZES), device)
+        key = engine_key(self.bundle.sha256, ort.__version__, "fp16", str(profile(self.bundle)), device)
         folder = self._cache_dir / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _logits(self, session: ort.InferenceSession, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        n, largest = len(features), PAD_SIZES[-1]
+    def _run(self, session: ort.InferenceSession, *inputs: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Run inputs of equally many rows, padded and split where an accelerator is to see few shapes."""
+        n, largest = len(inputs[0]), PAD_SIZES[-1]
         if self.provider != "cpu" and n > largest:  # beyond what an engine was built for
-            parts = [features[start : start + largest] for start in range(0, n, largest)]
-            return np.concatenate([self._logits(session, part) for part in parts])
+            parts = [
+                self._run(session, *(part[start : start + largest] for part in inputs))
+                for start in range(0, n, largest)
+            ]
+            return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
         if self.provider != "cpu" and (size := padded_size(n)) != n:
-            features = np.concatenate((features, np.zeros((size - n, *features.shape[1:]), np.float32)))
-        (logits,) = session.run(["logits"], {"log_mel": features})
-        return np.asarray(logits[:n], np.float32)
+            inputs = tuple(np.concatenate((part, np.zeros((size - n, *part.shape[1:]), np.float32))) for part in inputs)
+        outputs: list[NDArray[np.float32]] = session.run(None, dict(zip(_INPUTS, inputs, strict=False)))
+        return outputs if len(inputs[0]) == n else [output[:n] for output in outputs]
+
+    def _advance(
+        self, session: ort.InferenceSession, log_mel: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the logits of frames that follow on states, shape (n, k, labels), and the states after them."""
+        made, longest = [], MAX_DECISIONS * self.bundle.params.decision_frames
+        for start in range(0, log_mel.shape[1], longest):
+            logits, state = self._run(session, log_mel[:, start : start + longest], state)
+            made.append(logits)
+        return made[0] if len(made) == 1 else np.concatenate(made, axis=1), state
+
+    def advance(
+        self, log_mel: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Let a streaming network hear on; as `edge.inference.streams.Advance` says."""
+        logits, state = self._advance(self._session, log_mel, state)
+        return self.bundle.calibrate(logits), state
+
+    def score(self, windows: Sequence[MelWindow]) -> NDArray[np.float32]:
+        """Return calibrated probabilities, shape (n, labels), of windows in the order of their streams.
+
+        A window network looks at each by itself; a streaming one hears the new frames and keeps what it remembers in
+        the window's state.
+        """
+        if not self.bundle.streaming:
+            return self.probabilities(np.stack([window.features for window in windows]))
+        step, size = self.bundle.params.decision_frames, self.bundle.state_size
+        return score_streams(windows, self.advance, decision_frames=step, state_size=size)
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return calibrated probabilities, shape (n, labels), of features of shape (n, window_frames, n_mels)."""
-        return self.bundle.calibrate(self._logits(self._session, np.ascontiguousarray(features, np.float32)))
+        """Return calibrated probabilities, shape (n, labels), of features of shape (n, window_frames, n_mels).
+
+        Each is looked at by itself; a streaming network begins every one from a zero state.
+        """
+        features = np.ascontiguousarray(features, np.float32)
+        if self.bundle.streaming:
+            return self.advance(features, np.zeros((len(features), self.bundle.state_size), np.float32))[0][:, -1]
+        return self.bundle.calibrate(self._run(self._session, features)[0])
+
+
+def profile(bundle: Bundle) -> dict[str, str]:
+    """Return the smallest, usual and largest shapes of the inputs that a TensorRT engine is built for."""
+    params, largest = bundle.params, PAD_SIZES[-1]
+    step = params.decision_frames
+
+    def shapes(batch: int, decisions: int) -> str:
+        frames = decisions * step if bundle.streaming else params.window_frames
+        state = f",state:{batch}x{bundle.state_size}" if bundle.streaming else ""
+        return f"log_mel:{batch}x{frames}x{params.n_mels}{state}"
+
+    return {
+        "trt_profile_min_shapes": shapes(1, 1),
+        "trt_profile_opt_shapes": shapes(8, 1),
+        "trt_profile_max_shapes": shapes(largest, MAX_DECISIONS),
+    }
 
 
 def engine_key(*parts: str) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from edge.actions import worker
 from edge.actions.occasion import Attempt, Occasion
 from edge.actions.worker import QUEUE_MAX, Worker
+from edge.backoff import Backoff
 from edge.errors import ActionFailed
 from edge.telemetry import Metrics
 from tests.actions.conftest import WAIT_S, occasion
@@ -94,6 +98,21 @@ def test_a_wait_that_ends_too_late_is_not_begun(desk: Desk, caplog: pytest.LogCa
     until(lambda: desk.results)
     assert desk.results == ["busy"]
     assert "action lamp: busy; given up after 1 try" in caplog.text
+
+
+def test_tries_are_spread_over_the_time_there_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first wait is short; the bounds of the others grow until the last reaches as far as `expire_s`."""
+    waits: list[float] = []
+    monkeypatch.setattr(desk.worker._stopping, "wait", waits.append)
+    monkeypatch.setattr(worker, "_CAP_S", 600.0)
+    monkeypatch.setattr(worker, "Backoff", partial(Backoff, draw=lambda low, high: (low + high) / 2))
+    desk.attempt.failures = [ActionFailed("gone")] * 4
+    assert desk.worker._carry_out(occasion(), time.monotonic() + desk.attempt.expire_s) == "gone"
+    assert waits == pytest.approx([0.25, 0.25 * 60**0.5, 15.0], abs=0.1)
+    waits.clear()
+    desk.attempt.failures = [ActionFailed("gone")] * 4
+    assert desk.worker._carry_out(occasion(), time.monotonic() + 2.0) == "gone"
+    assert waits == pytest.approx([0.25, 1.0, 1.0], abs=0.1)
 
 
 def test_a_fault_of_ours_ends_neither_thread_nor_service(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

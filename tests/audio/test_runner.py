@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edge.audio import runner as runner_module
+from edge.audio.announce import Announcer
 from edge.audio.source import Chunk, StreamEnded
 from edge.errors import BrokenAudio, SourceUnavailable, UsageError
 from edge.types import SourceState
@@ -222,6 +223,18 @@ def test_no_error_ends_the_runner(listen: Listen, script: Script, fault: Excepti
     listener.until(lambda: str(fault) in listener.runner.stats().detail)
     script.play()
     listener.until_state(SourceState.ONLINE)
+
+
+def test_losses_in_short_order_are_said_ever_more_rarely(caplog: pytest.LogCaptureFixture) -> None:
+    """The second is news, the hundredth is not; after some time without one, each is again."""
+    announcer = Announcer("mic")
+    for _ in range(9):
+        announcer.say(SourceState.OFFLINE, "gone", "")
+    announcer.forget()
+    announcer.say(SourceState.OFFLINE, "gone", "")
+    line, often = "source mic is offline: gone", "source mic is offline: gone ({} times within a short while)"
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [line, *(often.format(times) for times in (2, 4, 8)), line]
 
 
 def test_the_log_says_a_change_once(listen: Listen, script: Script, caplog: pytest.LogCaptureFixture) -> None:

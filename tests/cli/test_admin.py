@@ -229,6 +229,36 @@ def test_doctor_names_what_is_configured_and_missing(tocsin: Tocsin, tmp_path: P
     assert "did you mean 'host'" in answer.stdout
 
 
+def test_doctor_looks_at_the_clap_network_and_the_programs_of_actions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broken clap bundle is named although another takes its place, and so is each program that cannot start."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (write_bundle(tmp_path / "broken") / "model.onnx").write_bytes(b"short")
+    (tmp_path / "plain").write_text("no program")
+    (tmp_path / "lamp").write_text("#!/bin/sh\n")
+    (tmp_path / "lamp").chmod(0o755)
+    commands = {
+        "good": "command = ['true']",
+        "near": f"command = ['./lamp', '$event']\nworking_dir = '{tmp_path}'",
+        "plain": f"command = ['{tmp_path}/plain']",
+        "gone": "command = ['no-such-program']",
+        "nowhere": "command = ['true']\nworking_dir = '/nowhere'",
+    }
+    text = "".join(f"[actions.{name}]\ntype = 'command'\n{lines}\n" for name, lines in commands.items())
+    path = tmp_path / "tocsin.toml"
+    path.write_text(f"[claps]\nbundle = '{tmp_path}/broken'\n{text}")
+    cli.main(["doctor", "--config", str(path), "--json"])
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert f"{tmp_path}/broken cannot be used; running claps@" in checks["claps"]["found"]
+    bad = f"plain: {tmp_path}/plain is no program, gone: no-such-program is no program"
+    assert checks["actions"]["found"] == f"{bad}, nowhere: there is no folder /nowhere"
+    path.write_text("[claps]\nenabled = false\n[actions.good]\ntype = 'command'\ncommand = ['true']\n")
+    cli.main(["doctor", "--config", str(path), "--json"])
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert [checks[name]["state"] for name in ("claps", "actions")] == ["note", "ok"]
+
+
 @pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
 def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
     """A broker that lets us in is fine, one that does not like the password is named with the mend."""
@@ -259,6 +289,8 @@ def test_bench_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     figures = json.loads(capsys.readouterr().out)
     assert [row["batch"] for row in figures["inference"]] == [1, 8, 32, 64]
     assert all(row["ms_per_window"] > 0 and row["windows_per_s"] > 0 for row in figures["inference"])
-    assert all(figures[name] > 0 for name in ("frontend_ms_per_s", "realtime_factor", "rss_mb", "load_s"))
+    a_second = ("ms_per_audio_second", "ms_per_clip_second", "frontend_ms_per_s")
+    assert all(figures[name] > 0 for name in (*a_second, "realtime_factor", "rss_mb", "load_s"))
+    assert figures["network"] in ("window", "streaming")
     assert cli.main(["bench"]) == 0
     assert "times real time" in capsys.readouterr().out

@@ -19,6 +19,7 @@ from edge.settings import Settings
 from edge.telemetry import Metrics, NodeCollector
 from edge.types import AudioBlock, Event, Phase, SourceState, SourceStats
 from tests.support.bundles import PARAMS, write_bundle
+from tests.support.streaming import write_streaming_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,9 +64,9 @@ class FakeRunner:
         )
 
 
-@pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> OnnxClassifier:
-    return OnnxClassifier(read_bundle(write_bundle(tmp_path_factory.mktemp("bundle") / "tiny")))
+@pytest.fixture(scope="module", params=[write_bundle, write_streaming_bundle], ids=["window", "streaming"])
+def classifier(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> OnnxClassifier:
+    return OnnxClassifier(read_bundle(request.param(tmp_path_factory.mktemp("bundle") / "tiny")))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from edge.inference.onnx import OnnxClassifier
 from edge.pipeline import Pipeline
 from edge.types import AudioBlock, Event, Phase
 from tests.support.bundles import LABELS, PARAMS, write_bundle
+from tests.support.streaming import write_streaming_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +29,10 @@ RULES = (
 )
 
 
-@pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> OnnxClassifier:
+@pytest.fixture(scope="module", params=[write_bundle, write_streaming_bundle], ids=["window", "streaming"])
+def classifier(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> OnnxClassifier:
     path: Path = tmp_path_factory.mktemp("bundle")
-    return OnnxClassifier(read_bundle(write_bundle(path / "tiny")))
+    return OnnxClassifier(read_bundle(request.param(path / "tiny")))
 
 
 def pipeline() -> Pipeline:

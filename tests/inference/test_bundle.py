@@ -14,7 +14,7 @@ from edge.inference.batcher import score_ready
 from edge.inference.bundle import read_bundle
 from edge.inference.load import load_classifier
 from edge.inference.onnx import OnnxClassifier, available_providers, engine_key, padded_size
-from edge.types import MelWindow
+from edge.types import MelWindow, NetworkState
 from tests.support.bundles import LABELS, PARAMS, change_manifest, rewrite_manifest, write_bundle
 
 if TYPE_CHECKING:
@@ -141,7 +141,10 @@ def test_batches_keep_order_and_size(bundle_path: Path) -> None:
     classifier = OnnxClassifier(read_bundle(bundle_path))
     rng = np.random.default_rng(1)
     shape = (PARAMS.window_frames, PARAMS.n_mels)
-    ready = [(i, MelWindow(rng.normal(0, 1, shape).astype(np.float32), i, i, gap=False)) for i in range(10)]
+    ready = [
+        (i, MelWindow(rng.normal(0, 1, shape).astype(np.float32), i, i, gap=False, new_frames=8, state=NetworkState()))
+        for i in range(10)
+    ]
     sizes: list[int] = []
     scored = list(score_ready(ready, classifier, 4, lambda size, _seconds: sizes.append(size)))
     assert sizes == [4, 4, 2]

@@ -26,13 +26,7 @@ def write_bundle(
 ) -> Path:
     """Write a whole bundle into `folder`: `gunshot` is loud highs, `siren` loud lows, in the last eight frames."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = np.zeros((PARAMS.n_mels, len(labels)), np.float32)
-    bias = np.full(len(labels), -4.0, np.float32)
-    for i, label in enumerate(labels):
-        if label in ("gunshot", "siren"):
-            band = slice(40, 64) if label == "gunshot" else slice(8, 32)
-            weights[band, i] = 24.0 / (band.stop - band.start)
-            bias[i] = -4.8
+    weights, bias = band_weights(labels)
     frames = PARAMS.window_frames
     initializers = [
         numpy_helper.from_array(weights, "weights"),
@@ -62,24 +56,38 @@ def write_bundle(
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {"log_mel": np.ascontiguousarray(windows)})
     np.savez(folder / "golden.npz", waveform=waveform, mel=mel, logits=logits)
-    rewrite_manifest(
-        folder,
-        {
-            "format": 1,
-            "id": bundle_id,
-            "version": version,
-            "labels": list(labels),
-            "frontend": PARAMS.to_dict(),
-            "calibration": {"scale": [1.0] * len(labels), "bias": [0.0] * len(labels)},
-            "thresholds": {label: {"on": 0.6, "off": 0.3} for label in labels if label != "background"},
-            "measured": {},
-            "training_data": "none: weights written by hand",
-            "licence": "Apache-2.0",
-            "created": "2026-01-01",
-            "golden_tolerance": {"mel": 1e-3, "logits": 1e-2},
-        },
-    )
+    rewrite_manifest(folder, manifest_of(bundle_id, version, labels))
     return folder
+
+
+def manifest_of(bundle_id: str, version: str, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a manifest says of a network whose weights were written by hand."""
+    return {
+        "format": 1,
+        "id": bundle_id,
+        "version": version,
+        "labels": list(labels),
+        "frontend": PARAMS.to_dict(),
+        "calibration": {"scale": [1.0] * len(labels), "bias": [0.0] * len(labels)},
+        "thresholds": {label: {"on": 0.6, "off": 0.3} for label in labels if label != "background"},
+        "measured": {},
+        "training_data": "none: weights written by hand",
+        "licence": "Apache-2.0",
+        "created": "2026-01-01",
+        "golden_tolerance": {"mel": 1e-3, "logits": 1e-2},
+    }
+
+
+def band_weights(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights, shape (n_mels, labels), and bias of a network that knows loud highs and lows."""
+    weights = np.zeros((PARAMS.n_mels, len(labels)), np.float32)
+    bias = np.full(len(labels), -4.0, np.float32)
+    for i, label in enumerate(labels):
+        if label in ("gunshot", "siren"):
+            band = slice(40, 64) if label == "gunshot" else slice(8, 32)
+            weights[band, i] = 24.0 / (band.stop - band.start)
+            bias[i] = -4.8
+    return weights, bias
 
 
 def rewrite_manifest(folder: Path, values: dict[str, Any]) -> None:

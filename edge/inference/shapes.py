@@ -1,0 +1,51 @@
+"""What a network takes and gives, by its bundle's manifest. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge.inference.bundle import bad_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge.inference.bundle import Bundle
+
+    Shape = Sequence[int | str | None]
+
+
+def check_shapes(bundle: Bundle, theirs: Mapping[str, Shape]) -> None:
+    """Raise `BundleError` unless the network's inputs and outputs, by name and in order, are those of the manifest.
+
+    A size of the network that is no number fits any.
+    """
+    ours = _shapes(bundle)
+    if list(theirs) != list(ours):
+        what = f"a {bundle.network} network has {', '.join(ours)}, but model.onnx has {', '.join(theirs)}"
+        raise bad_bundle(bundle.path, f"{what}; its manifest belongs to another network")
+    for name, shape in ours.items():
+        if not _fits(theirs[name], shape):
+            what = f"{name} of model.onnx has shape {_shown(theirs[name])}, by the manifest it is {_shown(shape)}"
+            raise bad_bundle(bundle.path, what)
+
+
+def _shapes(bundle: Bundle) -> dict[str, tuple[int | None, ...]]:
+    """Return the shapes of inputs and outputs; None stands for any size."""
+    params, labels, size = bundle.params, len(bundle.labels), bundle.state_size
+    if bundle.streaming:
+        return {
+            "log_mel": (None, None, params.n_mels),
+            "state": (None, size),
+            "logits": (None, None, labels),
+            "state_out": (None, size),
+        }
+    return {"log_mel": (None, params.window_frames, params.n_mels), "logits": (None, labels)}
+
+
+def _fits(theirs: Shape, ours: Sequence[int | None]) -> bool:
+    sized = zip(theirs, ours, strict=False)
+    return len(theirs) == len(ours) and all(a == b for a, b in sized if isinstance(a, int) and b is not None)
+
+
+def _shown(shape: Shape) -> str:
+    return f"({', '.join('any' if size is None else str(size) for size in shape)})"
