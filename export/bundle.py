@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.inference.bundle import EVENTS, FORMAT, GOLDEN, MANIFEST, MODEL
+from edge.inference.bundle import EVENTS, FORMAT, GOLDEN, MANIFEST, MODEL, STREAMING, WINDOW
 from export.card import model_card
 from export.fold import folded
 from export.golden import golden_features, golden_waveform
 from export.onnx import run_onnx, to_onnx
 from export.parity import Parity, compare
+from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from torch import nn
 
     from training.checkpoint import Checkpoint
     from training.evaluation import Evaluation
@@ -31,16 +34,16 @@ CARD = "MODEL_CARD.md"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class About:
-    """What a person says about a bundle."""
+    """What a person says about a bundle; whatever is left out is called unstated."""
 
     id: str
-    version: str
-    training_data: str
-    licence: str
-    notes: str
-    """Markdown that goes into the model card: weaknesses, what was left out."""
     golden: Path
     """The recording that is replayed at every start; a part of it goes along, so its licence must allow that."""
+    version: str = "1"
+    training_data: str = "Unstated: ask who trained it."
+    licence: str = "unstated: ask who trained it before passing it on."
+    notes: str = "## What it is weak at\n\nUnstated, beyond what the figures above say."
+    """Markdown that goes into the model card: weaknesses, what was left out."""
 
 
 def write_bundle(
@@ -61,13 +64,14 @@ def write_bundle(
     params = checkpoint.params
     network = to_onnx(folded(checkpoint.model), params)
     waveform = golden_waveform(about.golden, params.sample_rate_hz)
-    mel, windows = golden_features(waveform, params)
-    parity = compare(checkpoint.model, network, windows)
+    streaming = isinstance(checkpoint.model, Streaming)
+    mel, features = golden_features(waveform, params, streaming=streaming)
+    parity = compare(checkpoint.model, network, features)
     parity.check()
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     (out / MODEL).write_bytes(network)
-    np.savez_compressed(out / GOLDEN, waveform=waveform, mel=mel, logits=run_onnx(network, windows))
+    np.savez_compressed(out / GOLDEN, waveform=waveform, mel=mel, logits=run_onnx(network, features))
     manifest = _manifest(checkpoint, evaluation, about, task)
     (out / CARD).write_text(card(manifest, checkpoint, about.notes), encoding="utf-8")
     manifest["sha256"] = {name: _sha256(out / name) for name in (MODEL, GOLDEN, CARD)}
@@ -82,6 +86,7 @@ def _manifest(checkpoint: Checkpoint, evaluation: Evaluation, about: About, task
         "id": about.id,
         "version": about.version,
         "task": task,
+        **_network(checkpoint.model),
         "labels": list(checkpoint.labels),
         "frontend": checkpoint.params.to_dict(),
         "calibration": {
@@ -95,6 +100,12 @@ def _manifest(checkpoint: Checkpoint, evaluation: Evaluation, about: About, task
         "created": dt.datetime.now(dt.timezone.utc).date().isoformat(),
         "golden_tolerance": {"mel": 1e-3, "logits": 1e-2},
     }
+
+
+def _network(model: nn.Module) -> dict[str, Any]:
+    if isinstance(model, Streaming):
+        return {"network": STREAMING, "state_size": model.state_size}
+    return {"network": WINDOW}
 
 
 def _sha256(path: Path) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import training
+from edge.inference.bundle import STREAMING
 from training.evaluation import ALLOWED_LASTING, ALLOWED_SHORT, PRIOR, table
 
 if TYPE_CHECKING:
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 _CARD = """# {id} {version}
 
-A network of {parameters:,} parameters that listens to windows of {window_s:.2f} s, {decisions:g} times a second.
+A network of {parameters:,} parameters that {listens}.
 Made on {created} in {steps:,} training steps. It hears {labels}.
 
 ## What it was trained on
@@ -46,22 +49,32 @@ score says too much. The thresholds let {short:.1%} of the validation windows wi
 
 ## Make it again
 
-    python -m training train --config training/recipes/{name}.toml --data FOLDER --out runs/{name}
-    python -m export bundle runs/{name}/last.pt --about export/about/{name}.toml --data FOLDER --out edge/models/{name}
+    python -m training train --config {recipe} --data FOLDER --out runs/{name}
+    python -m export bundle runs/{name}/last.pt {said} --data FOLDER --out {folder}
 """
+_WINDOWS = "listens to windows of {window_s:.2f} s, {decisions:g} times a second"
+_STREAM = "listens as the sound arrives, decides {decisions:g} times a second, and was taught on {window_s:.2f} s"
+_HOUSE = {
+    "recipe": "training/recipes/{name}.toml",
+    "said": "--about export/about/{name}.toml",
+    "folder": "edge/models/{name}",
+}
+_STRANGER = {"recipe": "RECIPE.toml", "said": "--id {name}", "folder": "{name}"}
+_RECIPES = Path(training.__file__).parent / "recipes"
 
 
 def model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:
     """Return the card of a bundle as Markdown."""
-    params, figures = checkpoint.params, manifest["measured"]
+    params, figures, name = checkpoint.params, manifest["measured"], manifest["id"]
+    listens = _STREAM if manifest["network"] == STREAMING else _WINDOWS
+    again = _HOUSE if (_RECIPES / f"{name}.toml").exists() else _STRANGER
     ambience = max((values["ambience_hours"] or 0.0 for values in figures.values()), default=0.0)
     return _CARD.format(
-        id=manifest["id"],
+        id=name,
         version=manifest["version"],
         parameters=sum(weight.numel() for weight in checkpoint.model.parameters()),
         labels=", ".join(manifest["labels"]),
-        window_s=params.window_s,
-        decisions=params.frames_per_s / params.decision_frames,
+        listens=listens.format(window_s=params.window_s, decisions=params.frames_per_s / params.decision_frames),
         created=manifest["created"],
         steps=checkpoint.step,
         training_data=manifest["training_data"],
@@ -74,5 +87,6 @@ def model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) 
         impulsive=", ".join(sorted(checkpoint.config.data.impulsive)),
         thresholds=", ".join(f"{label} {pair['on']:.2f}" for label, pair in manifest["thresholds"].items()),
         notes=notes.strip(),
-        name=manifest["id"],
+        name=name,
+        **{key: text.format(name=name) for key, text in again.items()},
     )

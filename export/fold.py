@@ -1,4 +1,8 @@
-"""Batch norms folded into the convolutions before them."""
+"""Batch norms folded into the convolutions before them, by the modules of a network: nothing is traced.
+
+A norm is ``gamma * (y - mean) / sqrt(variance + eps) + beta``: a factor and a shift for each channel. Both are worked
+out in 64 bits. Leaving out `eps` changes probabilities by more than a tenth where a variance is small.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,49 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from training.models.blocks import MelNorm, SumNorm
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+class MelAffine(nn.Module):
+    """What is left of a norm of the mel bands: a factor and a shift for each."""
+
+    def __init__(self, norm: MelNorm) -> None:
+        """Take both from a trained norm."""
+        super().__init__()
+        self.factor, self.shift = (nn.Parameter(value.float()) for value in _affine(norm))
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Map (batch, frames, n_mels) to the same shape."""
+        return log_mel * self.factor + self.shift
+
 
 def folded(model: nn.Module) -> nn.Module:
-    """Return a copy of a trained network that computes the same without a batch norm after any convolution.
+    """Return a copy of a trained network that computes the same without a batch norm.
 
-    Only a norm that directly follows its convolution in an `nn.Sequential` is folded. Raises `ValueError` when a
-    batch norm is left over: it would be paid for at every window.
+    A norm is folded that directly follows its convolution in an `nn.Sequential`, or a sum of convolutions (`SumNorm`);
+    that of the features (`MelNorm`) becomes an affine map. Raises `ValueError` when another norm is left over: it would
+    be paid for at every window.
     """
     model = copy.deepcopy(model).eval()
-    for parent in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
-        _fold_children(parent)
-    if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
-        msg = "a batch norm does not follow a convolution in a Sequential: it cannot be folded"
+    for parent in list(model.modules()):
+        if isinstance(parent, nn.Sequential):
+            _fold_children(parent)
+        elif isinstance(parent, SumNorm):
+            _fold_sum(parent)
+        for name, child in parent.named_children():
+            if isinstance(child, MelNorm):
+                setattr(parent, name, MelAffine(child))
+    if any(isinstance(module, _NORMS) for module in model.modules()):
+        msg = "a batch norm follows neither a convolution in a Sequential nor a sum of them: it cannot be folded"
         raise ValueError(msg)
     return model
+
+
+def fold_pair(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """Return one convolution that computes what `norm(conv(x))` does in evaluation."""
+    return _scaled(conv, *_affine(norm))
 
 
 def _fold_children(parent: nn.Sequential) -> None:
@@ -32,24 +65,33 @@ def _fold_children(parent: nn.Sequential) -> None:
             parent[index + 1] = nn.Identity()
 
 
-@torch.no_grad()
-def fold_pair(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Return one convolution that computes what `norm(conv(x))` does in evaluation.
+def _fold_sum(parent: SumNorm) -> None:
+    """Scale every branch; the shift is added once, by the first."""
+    if isinstance(parent.norm, nn.BatchNorm2d):
+        factor, shift = _affine(parent.norm)
+        branches = [branch for branch in parent.branches if isinstance(branch, nn.Conv2d)]
+        for index, branch in enumerate(branches):
+            parent.branches[index] = _scaled(branch, factor, None if index else shift)
+        parent.norm = nn.Identity()
 
-    The norm is ``gamma * (y - mean) / sqrt(variance + eps) + beta``: a factor for each output channel's kernel, and
-    a bias. It is worked out in 64 bits.
-    """
-    mean, variance, gamma, beta = _statistics(norm)
-    factor = gamma / torch.sqrt(variance + norm.eps)
-    bias = conv.bias.double() if conv.bias is not None else torch.zeros_like(mean)
+
+@torch.no_grad()
+def _scaled(conv: nn.Conv2d, factor: Tensor, shift: Tensor | None) -> nn.Conv2d:
+    """Return a convolution whose output is ``factor * conv(x) + shift``."""
     new = copy.deepcopy(conv)
     new.weight = nn.Parameter((conv.weight.double() * factor[:, None, None, None]).float())
-    new.bias = nn.Parameter(((bias - mean) * factor + beta).float())
+    if conv.bias is not None:
+        own = conv.bias.double() * factor
+        shift = own if shift is None else own + shift
+    new.bias = None if shift is None else nn.Parameter(shift.float())
     return new
 
 
-def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+@torch.no_grad()
+def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return the factor and the shift of each channel, in 64 bits."""
     if norm.running_mean is None or norm.running_var is None:
         msg = "a batch norm without running statistics cannot be folded"
         raise ValueError(msg)
-    return norm.running_mean.double(), norm.running_var.double(), norm.weight.double(), norm.bias.double()
+    factor = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    return factor, norm.bias.double() - norm.running_mean.double() * factor

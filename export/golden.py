@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.frontend.mel import log_mel
 from training.data.features import load_audio
+from training.scoring import windows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,9 +34,9 @@ def golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
 
 
 def golden_features(
-    waveform: NDArray[np.float32], params: FrontEndParams
+    waveform: NDArray[np.float32], params: FrontEndParams, *, streaming: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the features, shape (frames, n_mels), and the service's windows of them, (windows, frames, n_mels).
+    """Return the features, shape (frames, n_mels), and what the network gets of them, as `network_features` has it.
 
     Raises `ValueError` when the waveform is shorter than a window.
     """
@@ -43,5 +44,18 @@ def golden_features(
     if len(mel) < params.window_frames:
         msg = f"the golden recording must be longer than {params.window_s:.2f} s"
         raise ValueError(msg)
-    view = np.lib.stride_tricks.sliding_window_view(mel, params.window_frames, axis=0)[:: params.decision_frames]
-    return mel, np.array(view.transpose(0, 2, 1))
+    return mel, network_features(mel, params, streaming=streaming)
+
+
+def network_features(mel: NDArray[np.float32], params: FrontEndParams, *, streaming: bool) -> NDArray[np.float32]:
+    """Return what a network gets of a clip's features, shape (frames, n_mels).
+
+    A window network gets the service's windows, (windows, window_frames, n_mels); a streaming network the whole steps
+    of the clip as one sequence, (1, decision_frames * steps, n_mels). Silence comes before a clip that is too short.
+    """
+    if not streaming:
+        return windows_of(mel, params, params.decision_frames)
+    step = params.decision_frames
+    missing = -len(mel) % step if len(mel) < params.window_frames else 0
+    mel = np.pad(mel, ((missing, 0), (0, 0)), constant_values=params.silence)
+    return np.ascontiguousarray(mel[None, : len(mel) // step * step])

@@ -1,7 +1,8 @@
-"""The jobs behind the commands."""
+"""The jobs behind the commands that write something to run: bundles, and networks alone."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,9 @@ from export.bundle import About, write_bundle
 from export.clapcard import clap_card
 from export.clapcrops import graded_claps
 from export.fold import folded
-from export.golden import golden_features
 from export.onnx import to_onnx
 from export.parity import compare
+from export.proof import read_proof
 from training.calibration import Calibration
 from training.checkpoint import load_checkpoint
 from training.claps.recordings import CLAP
@@ -51,11 +52,13 @@ def read_about(path: Path, golden: Path) -> About:
 def bundle(options: argparse.Namespace) -> None:
     """Calibrate and measure a checkpoint, write its bundle, and open it as a device does."""
     checkpoint = load_checkpoint(options.checkpoint)
-    about = read_about(options.about, options.golden)
+    about = _about(options)
+    if options.proof:
+        about = dataclasses.replace(about, notes=f"{read_proof(options.proof)}\n\n{about.notes}")
     evaluation = measure(options.data, options.cache, checkpoint)
-    _say(str(write_bundle(checkpoint, evaluation, about, options.out)))
+    say(str(write_bundle(checkpoint, evaluation, about, options.out)))
     OnnxClassifier(read_bundle(options.out))
-    _say(f"{options.out}: written and verified")
+    say(f"{options.out}: written and verified")
 
 
 def claps(options: argparse.Namespace) -> None:
@@ -64,19 +67,19 @@ def claps(options: argparse.Namespace) -> None:
     Its logits are taken as they are, and it is believed from the probability that its recipe set.
     """
     checkpoint = load_checkpoint(options.checkpoint)
-    about = read_about(options.about, options.golden)
+    about = _about(options)
     figures = measure_claps(options.data, checkpoint)
     as_it_is = Calibration(scale=np.ones(1), bias=np.zeros(1))
     evaluation = Evaluation(as_it_is, {CLAP: {"on": checkpoint.config.claps.on}}, {CLAP: figures})
-    _say(str(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=clap_card)))
+    say(str(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=clap_card)))
     opened = read_bundle(options.out)
     check_clap_bundle(opened)
     OnnxClassifier(opened)
     # The golden recording holds no clap, so nothing in it would show a difference where it counts.
     parity = compare(checkpoint.model, opened.model_path, graded_claps())
-    _say(f"on claps: {parity}")
+    say(f"on claps: {parity}")
     parity.check()
-    _say(f"{options.out}: written and verified")
+    say(f"{options.out}: written and verified")
 
 
 def onnx(options: argparse.Namespace) -> None:
@@ -85,16 +88,12 @@ def onnx(options: argparse.Namespace) -> None:
     options.out.write_bytes(to_onnx(folded(checkpoint.model), checkpoint.params))
 
 
-def verify(options: argparse.Namespace) -> None:
-    """Open a bundle as a device does, and put PyTorch, folded PyTorch and ONNX side by side on its golden recording."""
-    checkpoint, opened = load_checkpoint(options.checkpoint), read_bundle(options.bundle)
-    OnnxClassifier(opened)
-    _, windows = golden_features(opened.golden.waveform, opened.params)
-    parity = compare(checkpoint.model, opened.model_path, windows)
-    _say(str(parity))
-    parity.check()
-    _say(f"{options.bundle}: the same as {options.checkpoint}")
-
-
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line of a command's answer."""
     print(line)  # noqa: T201 - a command answers
+
+
+def _about(options: argparse.Namespace) -> About:
+    if options.about is not None:
+        return read_about(options.about, options.golden)
+    return About(options.id or options.out.resolve().name, options.golden)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.fold import folded
-from export.onnx import run_onnx, run_torch
+from export.onnx import run_onnx, run_pieces, run_torch, session, state_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LIMIT = 1e-5
 """Largest change of a probability that an export may bring."""
+_PIECE = 5
+"""Decisions in a piece of a sequence: a streaming network is fed it in pieces, beside whole."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,12 +40,25 @@ class Parity:
 
 
 def compare(model: nn.Module, network: Path | bytes, features: NDArray[np.float32]) -> Parity:
-    """Run features of shape (n, frames, n_mels) through all three."""
-    wanted = _chances(run_torch(model, features))
-    fold = _chances(run_torch(folded(model), features))
-    onnx = _chances(run_onnx(network, features))
-    return Parity(float(np.abs(fold - wanted).max()), float(np.abs(onnx - wanted).max()))
+    """Run features through all three: windows (n, frames, n_mels), or a stream's sequence (1, frames, n_mels).
+
+    A sequence is fed to the ONNX network whole, and in pieces of whole decisions with the state carried: both count.
+    """
+    wanted = run_torch(model, features)
+    opened = session(network)
+    onnx = change(wanted, run_onnx(opened, features))
+    if size := state_size(opened):
+        steps = np.split(features, len(wanted), axis=1)
+        pieces = [np.concatenate(steps[at : at + _PIECE], axis=1) for at in range(0, len(steps), _PIECE)]
+        onnx = max(onnx, change(wanted, run_pieces(opened, pieces, np.zeros((1, size), np.float32))))
+    return Parity(change(wanted, run_torch(folded(model), features)), onnx)
 
 
-def _chances(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def change(wanted: NDArray[np.float32], got: NDArray[np.float32]) -> float:
+    """Return the largest change of a probability between two arrays of logits; NaN where one is not a number."""
+    return float(np.abs(chances(wanted) - chances(got)).max())
+
+
+def chances(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the probabilities of logits, before any calibration."""
     return np.asarray(1.0 / (1.0 + np.exp(-logits.astype(np.float64))))

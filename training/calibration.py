@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edge.frontend.params import FrontEndParams
     from training.config import Config
     from training.data.features import FeatureStore
     from training.data.manifest import Clip
@@ -47,24 +48,31 @@ def window_truth(
 ) -> Floats:
     """Return what is known of each window of a clip, shape (windows, labels): 1, 0, or NaN where nobody is sure.
 
-    The clip's own label holds in windows with an onset (classes of short sounds) or with loud frames in a quarter of
+    A clip's own labels hold in windows with an onset (classes of short sounds) or with loud frames in a quarter of
     them (others). Another label does not hold, unless the teacher thinks it might.
     """
     mel, params = store.of(clip), store.params
     shift = max(0, params.window_frames - len(mel))
     begins = np.arange(0, max(1, len(mel) - params.window_frames + 1), hop_frames) - shift
-    impulsive = clip.label in config.data.impulsive
-    anchors = onsets(mel, params) if impulsive else loud_frames(mel, params)
-    last = params.window_frames - (_HEARD_FRAMES if impulsive else 0)
-    held = (anchors >= begins[:, None]) & (anchors < begins[:, None] + last)
-    enough = held.sum(axis=1) >= (1 if impulsive else _LOUD_SHARE * min(params.window_frames, len(mel)))
     truth = np.zeros((len(begins), len(labels)))
     if teacher is not None:
         centre_s = torch.from_numpy((begins + params.window_frames / 2) / params.frames_per_s)
         soft = teacher.at(torch.full((len(begins),), clip.index), centre_s).numpy()
         truth[soft > config.train.unsure_above] = np.nan
-    truth[:, labels.index(clip.label)] = np.where(enough, 1.0, np.nan)
+    for label in clip.labels:
+        enough = _enough(mel, begins, params, impulsive=label in config.data.impulsive)
+        truth[:, labels.index(label)] = np.where(enough, 1.0, np.nan)
     return truth
+
+
+def _enough(
+    mel: NDArray[np.float32], begins: NDArray[np.int64], params: FrontEndParams, *, impulsive: bool
+) -> NDArray[np.bool_]:
+    """Return which windows hold enough of the sound of a clip."""
+    anchors = onsets(mel, params) if impulsive else loud_frames(mel, params)
+    last = params.window_frames - (_HEARD_FRAMES if impulsive else 0)
+    held = (anchors >= begins[:, None]) & (anchors < begins[:, None] + last)
+    return np.asarray(held.sum(axis=1) >= (1 if impulsive else _LOUD_SHARE * min(params.window_frames, len(mel))))
 
 
 def fit_platt(logits: Floats, truth: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:

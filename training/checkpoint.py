@@ -42,30 +42,44 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "step": checkpoint.step,
         "weights": checkpoint.model.state_dict(),
     }
-    part = path.with_suffix(".part")
-    torch.save(values, part)
-    part.replace(path)
+    write_values(path, values)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and build its network, ready to be asked (`eval`), without running any code of the file.
 
-    Raises `ValueError` for a file that is no checkpoint of this version, `OSError` when it cannot be read.
+    Raises what `read_values` does.
     """
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            msg = f"{path}: not a checkpoint"
-            raise ValueError(msg)
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as exc:
-        msg = f"{path}: not a checkpoint: {exc}"
-        raise ValueError(msg) from exc
-    if not isinstance(values, dict) or values.get("format") != _FORMAT:
-        msg = f"{path}: not a checkpoint of format {_FORMAT}"
-        raise ValueError(msg)
+    values = read_values(path, _FORMAT, "a checkpoint")
     config, params = config_from_dict(values["config"]), FrontEndParams.from_dict(values["frontend"])
     labels = tuple(values["labels"])
     model = build_model(config.model, params.n_mels, len(labels))
     model.load_state_dict(values["weights"])
     return Checkpoint(model.eval(), config, params, labels, values["step"])
+
+
+def write_values(path: Path, values: dict[str, Any]) -> None:
+    """Write plain values and tensors; the file is whole or not there."""
+    part = path.with_suffix(".part")
+    torch.save(values, part)
+    part.replace(path)
+
+
+def read_values(path: Path, form: int, what: str) -> dict[str, Any]:
+    """Read plain values and tensors whose `format` is `form`, without running any code of the file.
+
+    Raises `ValueError` for a file that is not `what` of this version, `OSError` when it cannot be read.
+    """
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            msg = f"{path}: not {what}"
+            raise ValueError(msg)
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as exc:
+        msg = f"{path}: not {what}: {exc}"
+        raise ValueError(msg) from exc
+    if not isinstance(values, dict) or values.get("format") != form:
+        msg = f"{path}: not {what} of format {form}"
+        raise ValueError(msg)
+    return values

@@ -33,14 +33,27 @@ class DataConfig:
     """Clips of these original file names take no part at all."""
     impulsive: dict[str, float] = dataclasses.field(default_factory=dict)
     """Classes of short sounds: the chance that a window is laid around an onset, not around any loud frame."""
-    background: tuple[str, ...] = ("background", "weather", "traffic", "engine", "machine", "human", "speech", "animal")
-    """Classes that other sounds are mixed into."""
+    classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """New names of classes, each with the old ones that become it; classes that are not named take no part, and the
+    old name `*` stands for what has no named class. Empty keeps all as they are."""
+    background: tuple[str, ...] = ()
+    """Classes that other sounds are mixed into; empty for the ambience that there is, or all classes without any."""
     class_weights: dict[str, float] = dataclasses.field(default_factory=dict)
     """How often a class is drawn; 1 where nothing is said."""
-    quiet_label: str = "background"
-    """The class of a window in which nothing sounds."""
+    quiet_label: str = ""
+    """The class of a window in which nothing sounds; empty for `background`, or none where there is no such class."""
+    spread: bool = False
+    """Give every class that has recordings for it one in each part, whatever the shares say."""
     teacher: str = ""
     """Class probabilities of a teacher, an `.npz` below the data folder; empty trains without."""
+    logits: str = ""
+    """Logits of a public network's own classes, an `.npz` below the data folder; empty trains without."""
+    copies: int = 0
+    """Copies of the recordings that went through other rooms, distances, microphones and codecs."""
+    made: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many sirens and claps are made up."""
+    leave_out: tuple[str, ...] = ()
+    """Corpora that take no part at all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,7 +76,15 @@ class ModelConfig:
     stem: int = 16
     stages: tuple[Stage, ...] = ()
     head: int = 256
+    width: float = 1.0
+    """Width multiplier of the published MobileNetV2, which is built where there are no stages."""
     dropout: float = 0.2
+    tower: int = 192
+    """Channels of the blocks over time of a streaming network."""
+    kernels: tuple[int, ...] = (3, 3, 5, 5)
+    """Steps that each of those blocks sees."""
+    pool: int = 12
+    """Steps of 8 frames that a decision of a streaming network is pooled from."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,26 +110,74 @@ class AugmentConfig:
     p_silence: float = 0.02
 
 
+_TRAIN_CHOICES = {
+    "loss": ("bce", "weighted-bce", "focal", "cross-entropy", "hybrid", "hybrid-bce"),
+    "schedule": ("cosine", "plateau", "constant"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+    "amp": ("auto", "off", "bf16", "fp16"),
+}
+_TRAIN_COUNTS = ("steps", "batch", "validate_every", "workers", "threads")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """The optimiser and its schedule."""
+    """The loss, the optimiser and its schedule, and what they run on."""
 
     seed: int = 3
     steps: int = 10_000
     batch: int = 128
+    """Samples of a step, of all processes together."""
     lr: float = 3e-3
     weight_decay: float = 0.02
+    schedule: str = "cosine"
+    """`cosine` (to 0 at the last step), `plateau` (less when validation stops getting better) or `constant`."""
     warmup_steps: int = 300
+    plateau_patience: int = 3
+    """Looks at the validation part without improvement that `plateau` bears; one more, and the rate falls."""
+    plateau_factor: float = 0.5
+    patience: int = 0
+    """Looks without improvement after which a run ends, with its best weights; 0 runs to the last step."""
     ema_decay: float = 0.999
+    loss: str = "bce"
+    """`bce`, `weighted-bce`, `focal`, `cross-entropy`, or `hybrid` and `hybrid-bce`: contrastive beside one of them."""
+    focal_gamma: float = 2.0
+    """How much less a focal loss says of what is right already."""
+    focal_alpha: float = 0.25
+    """Weight of the labels that hold in a focal loss; the others have 1 less this."""
+    label_smoothing: float = 0.0
+    """Share of a cross-entropy's target that all labels have alike."""
+    contrast_weight: float = 0.5
+    """Share of the contrastive loss in a hybrid one."""
+    temperature: float = 0.05
+    """Of the contrastive loss: smaller looks at the nearest samples only."""
     distil_weight: float = 1.0
     """Weight of the teacher's loss beside the labels' loss; 0 trains without a teacher."""
+    logit_weight: float = 0.0
+    """Weight of the loss against `data.logits`, learnt by a layer that is not exported."""
     unsure_above: float = 0.3
     """A class that the label leaves out is not held against the network where the teacher gives it more than this."""
     validate_every: int = 500
+    device: str = "auto"
+    """`cpu`, `cuda`, `mps`, or `auto`: the first there is of `cuda`, `mps` and `cpu`."""
+    amp: str = "auto"
+    """Mixed precision: `bf16`, `fp16`, `off`, or `auto`: on CUDA what it can, elsewhere off."""
+    workers: int = 1
+    """Threads that prepare batches; with another number other batches are drawn."""
     threads: int = 1
-    """Threads of the network's arithmetic; one more prepares the next batch."""
+    """Threads of the network's arithmetic on the CPU."""
     bf16: bool = True
     """Multiply in bfloat16 where the processor can; weights and sums stay 32-bit."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can be made with."""
+        for name, known in _TRAIN_CHOICES.items():
+            if (value := getattr(self, name)) not in known:
+                msg = f"config: train.{name}: {value!r} is none of {', '.join(known)}"
+                raise ValueError(msg)
+        for name in _TRAIN_COUNTS:
+            if (count := getattr(self, name)) < 1:
+                msg = f"config: train.{name}: {count} must be at least 1"
+                raise ValueError(msg)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

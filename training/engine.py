@@ -6,25 +6,31 @@ import copy
 import dataclasses
 import logging
 import math
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import deque
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from training.augment.recipe import Recipe
+from training.batches import Batches, placed, preparer
 from training.checkpoint import Checkpoint, save_checkpoint
-from training.data.crops import CropSampler
-from training.losses import label_and_teacher_loss
+from training.data.targets import label_matrix
+from training.devices import arithmetic, device_of, dice_state, half_of, set_dice_state
+from training.interrupts import Interrupted, interrupts
+from training.learner import Learner
+from training.losses import positive_weights
 from training.metrics import average_precision
 from training.models import build_model
+from training.processes import Processes, processes
+from training.resume import RESUME, load_resume, save_resume
+from training.runlog import Look, RunLog
+from training.schedules import Progress, learning_rate
 from training.scoring import score_clips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -33,8 +39,10 @@ if TYPE_CHECKING:
     from training.config import Config, TrainConfig
     from training.data.features import FeatureStore
     from training.data.manifest import Clip
-    from training.data.teacher import Teacher
+    from training.data.teacher import LogitTeacher, Teacher
+    from training.data.varied import Frames, Made
 
+LAST, BEST = "last.pt", "best.pt"
 _log = logging.getLogger(__name__)
 _VALIDATION_HOP_FRAMES = 32
 
@@ -48,14 +56,9 @@ class Material:
     labels: tuple[str, ...]
     store: FeatureStore
     teacher: Teacher | None
-
-
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """Return the rate of a step: a straight rise, then half a cosine down to 0."""
-    if step < config.warmup_steps:
-        return config.lr * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.lr * 0.5 * (1.0 + math.cos(math.pi * done))
+    logits: LogitTeacher | None = None
+    copies: Sequence[Frames] = ()
+    made: Sequence[Made] = ()
 
 
 @torch.no_grad()
@@ -76,102 +79,177 @@ def optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.lr)
 
 
-def train(material: Material, config: Config, out: Path) -> Path:
-    """Train from scratch; return the path of the checkpoint, `out`/last.pt, that holds the averaged weights.
-
-    The checkpoint is written at every look at the validation part, so a run that is cut short leaves one.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    with arithmetic(config.train):
-        torch.manual_seed(config.train.seed)
-        _learn(material, config, out / "last.pt")
-    return out / "last.pt"
-
-
-def _learn(material: Material, config: Config, path: Path) -> None:
-    run, params = config.train, material.store.params
-    model = build_model(config.model, params.n_mels, len(material.labels))
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has it, its types do not
-    average, steps = copy.deepcopy(model), optimiser(model, run)
-    losses: list[float] = []
-    for step, batch in enumerate(tqdm(_batches(material, config), "train", run.steps, unit="step", disable=None)):
-        model.train()
-        loss = label_and_teacher_loss(model(batch.features), batch, run.distil_weight)
-        losses.append(take_step(steps, loss, learning_rate(step, run)))
-        update_average(average, model, min(run.ema_decay, (step + 1) / (step + 10)))
-        if (step + 1) % run.validate_every == 0 or step + 1 == run.steps:
-            _look(average, material, step + 1, float(np.mean(losses[-run.validate_every :])))
-            save_checkpoint(path, Checkpoint(average, config, params, material.labels, step + 1))
-
-
-@contextmanager
-def arithmetic(config: TrainConfig) -> Iterator[None]:
-    """Use the run's threads and precision, and put back what was there: they belong to the whole process."""
-    kinds: list[Any] = [torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul]  # type: ignore[attr-defined]
-    threads, before = torch.get_num_threads(), [kind.fp32_precision for kind in kinds]
-    torch.set_num_threads(config.threads)
-    for kind in kinds:
-        kind.fp32_precision = "bf16" if config.bf16 else "ieee"
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        for kind, precision in zip(kinds, before, strict=True):
-            kind.fp32_precision = precision
-
-
-def _batches(material: Material, config: Config) -> Iterator[Batch]:
-    """Yield the augmented batches of a run, each prepared by another thread while the one before is learnt from."""
-    run = config.train
-    generator = torch.Generator().manual_seed(run.seed)
-    sounds, backgrounds = _samplers(material, config)
-    recipe = Recipe(
-        config.augment,
-        material.store.params,
-        torch.tensor([label in config.data.impulsive for label in material.labels]),
-        material.labels.index(config.data.quiet_label),
-    )
-
-    def prepare() -> Batch:
-        return recipe(sounds.draw(run.batch, generator), backgrounds.draw(run.batch, generator), generator)
-
-    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as worker:
-        coming = worker.submit(prepare)
-        for _ in range(run.steps):
-            batch, coming = coming.result(), worker.submit(prepare)
-            yield batch
-
-
-def _samplers(material: Material, config: Config) -> tuple[CropSampler, CropSampler]:
-    started = time.monotonic()
-    behind = [clip for clip in material.train if clip.label in config.data.background]
-    shared = (material.labels, material.store, material.teacher, config)
-    samplers = (
-        CropSampler(material.train, *shared, config.data.class_weights),
-        CropSampler(behind, *shared, {}),
-    )
-    took_s = time.monotonic() - started
-    _log.info("%d clips, %d of them backgrounds, ready in %.0f s", len(material.train), len(behind), took_s)
-    return samplers
-
-
-def take_step(steps: torch.optim.Optimizer, loss: Tensor, rate: float) -> float:
+def take_step(
+    steps: torch.optim.Optimizer, loss: Tensor, rate: float, scaler: torch.amp.GradScaler | None = None
+) -> Tensor:
     """Step down the gradient of a loss at this learning rate; return the loss."""
+    scaler = scaler or torch.amp.GradScaler(enabled=False)
     for group in steps.param_groups:
         group["lr"] = rate
     steps.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    steps.step()
-    return float(loss.detach())
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.step(steps)
+    scaler.update()
+    return loss.detach()
 
 
-def _look(model: nn.Module, material: Material, step: int, loss: float) -> None:
-    """Log the average precision of each class on the validation part."""
+def train(material: Material, config: Config, out: Path, *, resume: bool = False) -> Path:
+    """Train from scratch, or go on where a run in `out` ended; return the path of the checkpoint that counts.
+
+    That is `out`/last.pt, the averaged weights of the last step, or `out`/best.pt, those of the best look, where
+    `train.patience` may end a run. Beside them lie resume.pt, config.json and log.jsonl. All are written at every look
+    at the validation part and when SIGINT or SIGTERM ends the run, which raises `Interrupted`; with `resume` it goes on
+    from there, on a CPU to the same numbers. Without a resume.pt it begins.
+
+    Raises `ValueError` for settings that do not go together, with the material, or with the run to go on with.
+    """
+    if not material.validation and (config.train.patience or config.train.schedule == "plateau"):
+        msg = "config: train.patience and train.schedule plateau need a validation part, which is empty"
+        raise ValueError(msg)
+    out.mkdir(parents=True, exist_ok=True)
+    with arithmetic(config.train), processes() as world, interrupts() as asked:
+        run = _Run(material, config, world, out)
+        if resume and (out / RESUME).exists():
+            run.restore()
+        elif world.rank == 0:
+            (out / RESUME).unlink(missing_ok=True)  # of another run, that must not be taken for this one's
+        run.learn(asked)
+    return out / (BEST if config.train.patience else LAST)
+
+
+class _Run:
+    """All that changes from step to step, and the steps."""
+
+    def __init__(self, material: Material, config: Config, world: Processes, out: Path) -> None:
+        run, params = config.train, material.store.params
+        self._material, self._config, self._world, self._out = material, config, world, out
+        self._device = device_of(run.device, world.place)
+        self._half = half_of(run.amp, self._device)
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)
+        torch.manual_seed(run.seed)
+        model = build_model(config.model, params.n_mels, len(material.labels))
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has it, its types do not
+        self._average = copy.deepcopy(model).to(self._device)
+        n_logits = material.logits.width if material.logits and run.logit_weight else 0
+        positive = positive_weights(label_matrix(material.train, material.labels))
+        learner = Learner(model, run, positive, n_logits, (params.window_frames, params.n_mels))
+        self._learner = learner.to(self._device)
+        self._together = world.together(self._learner)
+        self._steps = optimiser(self._learner, run)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._half is torch.float16)
+        prepare = preparer(material, config, world.share_of(run.batch), pinned=self._device.type == "cuda")
+        self._batches = Batches(prepare, run.seed + world.rank * run.workers, run.workers)
+        if world.rank:  # equal weights, but each process drops something else
+            torch.manual_seed(run.seed + world.rank)
+        self._step, self._progress = 0, Progress()
+        self._losses: deque[Tensor] = deque(maxlen=run.validate_every)
+
+    def learn(self, asked: Callable[[], bool]) -> None:
+        """Take the steps that are left, until they are taken, nothing gets better, or somebody asks to end."""
+        run, leads = self._config.train, self._world.rank == 0
+        log = RunLog(self._out, self._step) if leads else None
+        if log:
+            about = {"labels": self._material.labels, "device": str(self._device), "processes": self._world.size}
+            log.settings(self._config, about)
+        left = range(self._step, self._step if self._progress.over(run) else run.steps)
+        bar = tqdm(left, "train", run.steps, initial=self._step, unit="step", disable=None if leads else True)
+        with closing(self._batches.following(self._step)) as batches, bar:
+            for step, batch in zip(bar, batches, strict=False):
+                self._take(step, batch)
+                if self._step % run.validate_every == 0 or self._step == run.steps:
+                    self._look(log)
+                    if self._progress.over(run):
+                        _log.info("step %d: no better for %d looks, so this is the end", self._step, run.patience)
+                        return
+                if self._world.any_of(asked()) and self._step < run.steps:
+                    self._keep([LAST])
+                    msg = f"stopped at step {self._step} of {run.steps}; --resume goes on from {self._out}"
+                    raise Interrupted(msg)
+
+    def restore(self) -> None:
+        """Go on from the state in the run's folder; `ValueError` when it is of another run."""
+        path = self._out / RESUME
+        have = load_resume(path, self._config)
+        if tuple(have["labels"]) != self._material.labels:
+            msg = f"{path}: the run was about other labels: {', '.join(have['labels'])}"
+            raise ValueError(msg)
+        if len(have["batches"]) != self._world.size:
+            msg = f"{path}: {len(have['batches'])} processes learnt together, and now {self._world.size}"
+            raise ValueError(msg)
+        if have["device"] != self._device.type:
+            msg = f"{path}: the run learnt on {have['device']}, and this is {self._device.type}: set train.device"
+            raise ValueError(msg)
+        self._step, self._progress = have["step"], Progress(**have["progress"])
+        self._losses.extend(loss.to(self._device) for loss in have["losses"])
+        for part, name in self._parts():
+            part.load_state_dict(have[name])
+        self._batches.set_state(have["batches"][self._world.rank])
+        set_dice_state(self._device, have["dice"][self._world.rank].clone())
+
+    def _parts(self) -> list[tuple[Any, str]]:
+        return [
+            (self._learner, "learner"),
+            (self._average, "average"),
+            (self._steps, "optimiser"),
+            (self._scaler, "scaler"),
+        ]
+
+    def _take(self, step: int, batch: Batch) -> None:
+        run, model = self._config.train, self._learner.model
+        self._learner.train()
+        with torch.autocast(self._device.type, self._half, enabled=self._half is not None):
+            loss = self._together(placed(batch, self._device))
+        rate = learning_rate(step, run, self._progress.cuts)
+        self._losses.append(take_step(self._steps, loss, rate, self._scaler))
+        update_average(self._average, model, min(run.ema_decay, (step + 1) / (step + 10)))
+        self._step = step + 1
+
+    def _look(self, log: RunLog | None) -> None:
+        """See how well the averaged network does, log it, and save it."""
+        run, mean = self._config.train, 0.0
+        if log:
+            loss = float(torch.stack(list(self._losses)).double().mean())
+            if not math.isfinite(loss):
+                msg = f"step {self._step}: the loss is {loss}: a smaller train.lr or longer train.warmup_steps may help"
+                raise ValueError(msg)
+            rate = learning_rate(self._step - 1, run, self._progress.cuts)
+            figures = validation_figures(self._shown(), self._material)
+            known = [figure for figure in figures.values() if not math.isnan(figure)]
+            mean = float(np.mean(known)) if known else float("nan")
+            log.add(Look(self._step, loss, rate, mean, figures))
+            text = " ".join(f"{label} {figure:.2f}" for label, figure in figures.items())
+            _log.info("step %d loss %.4f mean AP %.3f: %s", self._step, loss, mean, text)
+        mean = self._world.told(mean)
+        better = mean > self._progress.best
+        self._progress = self._progress.looked(mean, run)
+        self._keep([LAST, BEST] if better else [LAST])
+
+    def _shown(self) -> nn.Module:
+        """Return the averaged network where the CPU can look at it."""
+        shown: nn.Module = copy.deepcopy(self._average).cpu()
+        return shown
+
+    def _keep(self, names: Sequence[str]) -> None:
+        """Write the averaged network under some names, and what the run needs to go on."""
+        batches = self._world.gathered(self._batches.state())
+        dice = self._world.gathered(dice_state(self._device))
+        if self._world.rank:
+            return
+        params, labels = self._material.store.params, self._material.labels
+        for name in names:
+            save_checkpoint(self._out / name, Checkpoint(self._shown(), self._config, params, labels, self._step))
+        values = {name: part.state_dict() for part, name in self._parts()}
+        values |= {"labels": list(labels), "step": self._step, "progress": dataclasses.asdict(self._progress)}
+        values |= {"losses": list(self._losses), "batches": batches, "dice": dice, "device": self._device.type}
+        save_resume(self._out / RESUME, self._config, values)
+
+
+def validation_figures(model: nn.Module, material: Material) -> dict[str, float]:
+    """Return the average precision of each label on the validation part; NaN for a label without a clip there."""
+    if not material.validation:
+        return {}
     scored = score_clips(model, material.validation, material.store, _VALIDATION_HOP_FRAMES)
-    pooled, truth = scored.pooled(), np.array([clip.label for clip in scored.clips])
-    figures = {
-        label: average_precision(truth == label, pooled[:, column]) for column, label in enumerate(material.labels)
-    }
-    mean = float(np.nanmean(list(figures.values())))
-    text = " ".join(f"{label} {figure:.2f}" for label, figure in figures.items())
-    _log.info("step %d loss %.4f mean AP %.3f: %s", step, loss, mean, text)
+    pooled, holds = scored.pooled(), label_matrix(scored.clips, material.labels)
+    columns = enumerate(material.labels)
+    return {label: average_precision(holds[:, column], pooled[:, column]) for column, label in columns}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.calibration import Calibration, calibrate, thresholds, window_truth
+from training.data.fit import fit_to_labels
 from training.metrics import (
     alarms_per_hour,
     average_precision,
@@ -89,17 +90,18 @@ def evaluate(model: nn.Module, parts: Mapping[str, Sequence[Clip]], judge: Judge
 def _figures(
     label: str, column: int, scored: ClipScores, judge: Judge, calibration: Calibration, on: float
 ) -> dict[str, Any]:
-    mine = [clip for clip in scored.clips if clip.label == label]
-    truth = np.array([clip.label == label for clip in scored.clips])
+    mine = [clip for clip in scored.clips if label in clip.labels]
+    truth = np.array([label in clip.labels for clip in scored.clips])
     pooled = scored.pooled()[:, column]
     weights = recording_weights([clip.group for clip in scored.clips])
     chances = [calibration(logits)[:, column] for logits in scored.windows]
     detected = np.array([bool((chance >= on).any()) for chance in chances])
     precision, recall, f1 = precision_recall_f1(truth, detected)
+    background = fit_to_labels(judge.config.data, judge.labels).background
     ambience = [
         chance >= on
         for clip, chance in zip(scored.clips, chances, strict=True)
-        if clip.label != label and clip.label in judge.config.data.background
+        if label not in clip.labels and clip.label in background
     ]
     step_s = judge.hop_frames / judge.store.params.frames_per_s
     alarms = np.concatenate(ambience) if ambience else np.zeros(0, np.bool_)

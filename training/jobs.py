@@ -14,11 +14,14 @@ from training.checkpoint import Checkpoint, load_checkpoint
 from training.claps import evaluation as clap_evaluation
 from training.claps import learn
 from training.claps.crops import open_crops
+from training.claps.recordings import CLAP
 from training.data.features import FeatureStore, open_features
+from training.data.fit import fit_to_labels
 from training.data.heldout import held_out
-from training.data.manifest import Clip, labels_of, read_manifest
-from training.data.split import split
-from training.data.teacher import Teacher, read_teacher
+from training.data.manifest import Clip, labels_of, map_classes, read_manifest
+from training.data.split import require_parts, split
+from training.data.teacher import Teacher, read_logits, read_teacher
+from training.data.varied import SIREN, make_claps, make_sirens, open_copy
 from training.evaluation import Evaluation, Judge, evaluate, table
 
 if TYPE_CHECKING:
@@ -44,19 +47,44 @@ def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndPar
 
     Raises `ValueError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
     """
-    clips = read_manifest(data)
+    clips = map_classes(read_manifest(data), config.data.classes)
     labels = labels_of(clips)
+    fit_to_labels(config.data, labels)  # what does not fit is said before anything is computed
     teacher = read_teacher(data / config.data.teacher, labels, len(clips)) if config.data.teacher else None
     parts = split(clips, config.data, config.train.seed)
     _log.info("clips: %s", ", ".join(f"{part} {len(members)}" for part, members in parts.items()))
+    require_parts(parts)
     return Recordings(labels, parts, open_features(data, clips, cache, params), teacher)
 
 
-def train(data: Path, cache: Path, config: Config, out: Path) -> Path:
-    """Train the network of `config` on the recordings in `data`; return the path of the checkpoint."""
+def train(data: Path, cache: Path, config: Config, out: Path, *, resume: bool = False) -> Path:
+    """Train the network of `config` on the recordings in `data`, or go on with the run in `out`; see `engine.train`."""
     have = open_recordings(data, cache, config, FrontEndParams())
-    material = engine.Material(have.parts["train"], have.parts["validation"], have.labels, have.store, have.teacher)
-    return engine.train(material, config, out)
+    return engine.train(material_of(data, cache, config, have), config, out, resume=resume)
+
+
+def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> engine.Material:
+    """Return what a run learns from; copies and made-up sounds are computed the first time."""
+    parts, settings, params, seed = have.parts, config.data, have.store.params, config.train.seed
+    if unknown := sorted(set(settings.made) - {SIREN, CLAP}):
+        msg = f"config: data.made: nothing makes {unknown[0]!r}; known: {SIREN}, {CLAP}"
+        raise ValueError(msg)
+    made = []
+    if count := settings.made.get(SIREN, 0):
+        made.append(make_sirens(count, params, seed))
+    if count := settings.made.get(CLAP, 0):
+        made.append(make_claps(data, parts["train"], count, params, seed))
+    clips = read_manifest(data)
+    return engine.Material(
+        parts["train"],
+        parts["validation"],
+        have.labels,
+        have.store,
+        have.teacher,
+        read_logits(data / settings.logits, len(clips)) if settings.logits else None,
+        [open_copy(data, clips, cache, params, number) for number in range(settings.copies)],
+        made,
+    )
 
 
 def train_claps(data: Path, cache: Path, config: Config, out: Path) -> Path:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from training.models.streamnet import Streaming
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -41,6 +43,22 @@ def logits_of(model: nn.Module, windows: NDArray[np.float32]) -> NDArray[np.floa
     return np.concatenate(parts)
 
 
+@torch.inference_mode()
+def decisions_of(model: Streaming, mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
+    """Return the logits, shape (decisions, labels), that a streaming network gives to a clip fed from its start.
+
+    As in the service, it has heard silence before. Only decisions that have heard a whole window of the clip count, as
+    `windows_of` has it; the last one of a shorter clip.
+    """
+    step, window = params.decision_frames, params.window_frames
+    before = window - step + (-len(mel) % step if len(mel) < window else 0)
+    mel = np.pad(mel, ((before, 0), (0, 0)), constant_values=params.silence)
+    whole = torch.from_numpy(mel[: len(mel) // step * step])[None]
+    logits, _ = model.sequence(whole, torch.zeros(1, model.state_size))
+    first = min(len(mel), before + window) // step - 1
+    return np.asarray(logits[0, first:].numpy(), np.float32)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClipScores:
     """Logits of every window of some clips."""
@@ -56,9 +74,16 @@ class ClipScores:
 
 
 def score_clips(model: nn.Module, clips: Iterable[Clip], store: FeatureStore, hop_frames: int) -> ClipScores:
-    """Run a network in evaluation mode over whole clips, a window every `hop_frames`."""
+    """Run a network in evaluation mode over whole clips, a window every `hop_frames`.
+
+    A streaming network decides every `decision_frames` of its front end; of those decisions, every
+    `hop_frames` / `decision_frames`-th is taken.
+    """
     clips = list(clips)
     model.eval()
+    params = store.params
     bar = tqdm(clips, desc="score", unit="clip", disable=None, leave=False)
-    scored = [logits_of(model, windows_of(store.of(clip), store.params, hop_frames)) for clip in bar]
-    return ClipScores(clips, scored)
+    if isinstance(model, Streaming):
+        every = max(1, hop_frames // params.decision_frames)
+        return ClipScores(clips, [decisions_of(model, store.of(clip), params)[::every] for clip in bar])
+    return ClipScores(clips, [logits_of(model, windows_of(store.of(clip), params, hop_frames)) for clip in bar])

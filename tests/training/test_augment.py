@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -189,3 +190,24 @@ def test_a_short_sound_is_never_silenced(features: Tensor) -> None:
     lasting, short = (always(batch(features, label), batch(features, 2), seeded()) for label in (2, 1))
     assert (lasting.features[:, 0] == SILENCE).all()
     assert not (short.features[:, 0] == SILENCE).all(dim=1).any()
+
+
+def test_logits_rise_to_what_is_mixed_in_and_weigh_less(features: Tensor) -> None:
+    """At 0 dB a class of the public teacher is as likely as in either sound, and the mixture counts half."""
+    loud = recipe(p_background=1.0, snr_db=(0.0, 0.0), p_mixup=0.0, p_silence=0.0)
+    told = torch.ones(len(features))
+    sounds = dataclasses.replace(batch(features, 1), logits=torch.tensor([[1.0, -1.0]]).repeat(8, 1), told=told)
+    behind = dataclasses.replace(batch(features, 2), logits=torch.tensor([[0.0, 2.0]]).repeat(8, 1), told=told)
+    out = loud(sounds, behind, seeded())
+    assert out.logits is not None
+    assert out.told is not None
+    assert out.logits.tolist() == [[1.0, 2.0]] * 8
+    assert out.told.tolist() == [0.5] * 8
+
+
+def test_nothing_is_told_of_silence(features: Tensor) -> None:
+    """What the public teacher heard in a sound is not asked for where the recipe makes silence of it."""
+    sounds = dataclasses.replace(batch(features, 1), logits=torch.ones(8, 2), told=torch.ones(8))
+    out = recipe(p_silence=1.0, p_background=0.0, p_mixup=0.0)(sounds, batch(features, 2), seeded())
+    assert out.told is not None
+    assert out.told.tolist() == [0.0] * 8

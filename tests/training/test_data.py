@@ -13,11 +13,12 @@ from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
 from tests.support.recordings import LABELS, made_up
 from training.config import AugmentConfig, Config, DataConfig
-from training.data.crops import CropSampler, draw_weights
+from training.data.crops import CropSampler, draw_weights, pool_of
 from training.data.features import FeatureStore, load_audio, open_features
 from training.data.manifest import Clip, labels_of, read_manifest
 from training.data.onsets import loud_frames, onsets
-from training.data.teacher import Teacher, read_teacher
+from training.data.teacher import LogitTeacher, Teacher, read_logits, read_teacher
+from training.data.varied import Made
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,7 @@ def test_drawing_balances_classes_corpora_and_recordings() -> None:
 def sampler(mel: np.ndarray, impulsive: float, teacher: Teacher | None = None) -> CropSampler:
     """Return a sampler over one clip, without changes of tempo and pitch."""
     config = Config(DataConfig(impulsive={"clap": impulsive}), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
-    return CropSampler([clip(0, "clap")], ("clap", "rain"), store_of([mel]), teacher, config, {})
+    return CropSampler(pool_of(store_of([mel]), [clip(0, "clap")]), ("clap", "rain"), teacher, None, config, {})
 
 
 def test_a_short_sound_begins_inside_its_window_and_is_heard() -> None:
@@ -173,3 +174,52 @@ def test_what_is_not_audio_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"text")
     with pytest.raises(ValueError, match=r"a\.wav"):
         load_audio(tmp_path / "a.wav", 16_000)
+
+
+def level(height: float, frames: int = 200) -> np.ndarray:
+    """Return features that are the same throughout."""
+    return np.full((frames, PARAMS.n_mels), height, np.float16)
+
+
+def test_windows_are_drawn_from_every_version_of_a_clip() -> None:
+    """The recording and its copies are drawn alike, and the right clip of each."""
+    store = store_of([level(0.1), level(0.2)])
+    copies = [np.concatenate((level(1.1), level(1.2))), np.concatenate((level(2.1), level(2.2)))]
+    config = Config(DataConfig(), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
+    pool = pool_of(store, [clip(1, "rain")], copies)
+    drawn = CropSampler(pool, ("clap", "rain"), None, None, config, {}).draw(300, torch.Generator().manual_seed(1))
+    found = drawn.features.amax(dim=(1, 2))
+    shares = [(found - height).abs().lt(0.01).float().mean().item() for height in (0.2, 1.2, 2.2)]
+    assert sum(shares) == pytest.approx(1.0)
+    assert min(shares) > 0.2
+
+
+def test_made_up_sounds_are_drawn_and_no_teacher_has_heard_them() -> None:
+    """A made-up sound has its label for certain, where a recording has what the teachers say of it."""
+    store = store_of([level(0.1)])
+    teacher = Teacher(torch.tensor([[200, 100]], dtype=torch.uint8), torch.tensor([0, 1]))
+    logits = LogitTeacher(torch.tensor([[0.5, -0.5]], dtype=torch.float16), torch.tensor([0, 1]))
+    pool = pool_of(store, [clip(0, "rain")], made=[Made("clap", [level(1.0), level(1.0)])])
+    sampler_ = CropSampler(pool, ("clap", "rain"), teacher, logits, Config(), {})
+    drawn = sampler_.draw(200, torch.Generator().manual_seed(1))
+    made = drawn.target[:, 0] > 0
+    assert 0.3 < made.float().mean() < 0.7
+    assert drawn.features[made][:, 48].mean() > drawn.features[~made][:, 48].mean()
+    assert (drawn.soft[made] == torch.tensor([1.0, 0.0])).all()
+    assert torch.allclose(drawn.soft[~made][:, 0], torch.tensor(200 / 255))
+    assert drawn.told is not None
+    assert drawn.logits is not None
+    assert torch.equal(drawn.told, (~made).float())
+    assert (drawn.logits[~made] == torch.tensor([0.5, -0.5])).all()
+
+
+def test_logits_are_standardised_class_by_class(tmp_path: Path) -> None:
+    """Each class of the public network gets mean 0 and variance 1; a class that never moves stays harmless."""
+    scores = np.random.default_rng(1).integers(0, 255, (500, 2)).astype(np.uint8)
+    path = tmp_path / "scores.npz"
+    np.savez(path, scores=np.column_stack((scores, np.full(500, 7, np.uint8))), offsets=np.array([0, 500]))
+    logits = read_logits(path, 1).logits.float()
+    assert torch.allclose(logits.mean(dim=0), torch.zeros(3), atol=1e-2)
+    assert torch.allclose(logits.std(dim=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-2)
+    with pytest.raises(ValueError, match="heard 1 clips, the manifest has 2"):
+        read_logits(path, 2)

@@ -1,61 +1,28 @@
-"""The loss, the schedule, the average, the networks and their checkpoints."""
+"""The average, the optimiser, the networks and what only learning adds to them."""
 
 from __future__ import annotations
 
 import dataclasses
-import pickle
-from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from edge.claps.crop import CLAP_FRONT_END
 from edge.frontend.params import FrontEndParams
 from training.augment.recipe import Batch
-from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from training.config import Config, ModelConfig, Stage, TrainConfig
-from training.engine import learning_rate, optimiser, update_average
-from training.losses import label_and_teacher_loss
+from training.config import ModelConfig, Stage, TrainConfig
+from training.embedding import embedded, embedding_width
+from training.engine import optimiser, update_average
+from training.learner import Learner
+from training.losses import label_and_teacher_loss, logit_loss
 from training.models import REGISTRY, build_model
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PARAMS = FrontEndParams()
 SMALL = ModelConfig(stem=4, head=8, stages=(Stage(8, 1, 2, 2, residual=False), Stage(8, 2), Stage(12, 1, 1, 2)))
 
 ANY_LENGTH = sorted(set(REGISTRY) - {"onset"})
 """Architectures for windows of any length; that for onsets is for its own crops."""
-
-
-def slow_loss(logits: np.ndarray, batch: Batch, distil_weight: float) -> float:
-    """Add up both cross-entropies, number by number."""
-    total = 0.0
-    for at in np.ndindex(*logits.shape):
-        chance = 1 / (1 + np.exp(-float(logits[at])))
-        for wanted, weight in ((batch.target[at], float(batch.sure[at])), (batch.soft[at], distil_weight)):
-            total -= weight * float(wanted * np.log(chance) + (1 - wanted) * np.log(1 - chance))
-    return total / logits.size / (1 + distil_weight)
-
-
-@pytest.mark.parametrize("distil_weight", [0.0, 0.5, 1.0])
-def test_the_loss_is_the_sum_of_both_cross_entropies(distil_weight: float) -> None:
-    """It equals the slow sum: labels where they are sure, the teacher everywhere."""
-    generator = torch.Generator().manual_seed(1)
-    logits, target, soft = (torch.rand((3, 4), generator=generator) for _ in range(3))
-    batch = Batch(torch.zeros(3, 1, 1), target.round(), (soft > 0.3).float(), soft)
-    loss = label_and_teacher_loss(logits, batch, distil_weight).item()
-    assert loss == pytest.approx(slow_loss(logits.numpy(), batch, distil_weight), rel=1e-5)
-
-
-def test_the_rate_rises_and_falls() -> None:
-    """A straight rise to the full rate, then half a cosine to nothing."""
-    config = TrainConfig(steps=1000, warmup_steps=100, lr=1.0)
-    assert learning_rate(0, config) == pytest.approx(0.01)
-    assert learning_rate(99, config) == learning_rate(100, config) == pytest.approx(1.0)
-    assert learning_rate(550, config) == pytest.approx(0.5)
-    assert learning_rate(999, config) < 1e-4
 
 
 def test_the_average_moves_by_its_decay() -> None:
@@ -92,14 +59,14 @@ def test_every_architecture_maps_windows_to_logits(name: str) -> None:
 
 @pytest.mark.parametrize("name", ANY_LENGTH)
 def test_a_sound_at_the_very_end_is_seen(name: str) -> None:
-    """Each of the last frames of a window has a say in the logits, about as much as those in its middle."""
+    """Each of the last frames of a window has a say in the logits, also where earlier ones are heard by more steps."""
     torch.manual_seed(1)
     model = build_model(dataclasses.replace(SMALL, name=name), PARAMS.n_mels, 3)
     windows = torch.randn(32, PARAMS.window_frames, PARAMS.n_mels, requires_grad=True)
     model(windows).square().sum().backward()
     assert windows.grad is not None
     say = windows.grad.abs().mean(dim=(0, 2))
-    assert say[-4:].min() > 0.2 * say.median()
+    assert say[-4:].min() > 0.05 * say.median()
 
 
 def test_an_unknown_architecture_is_named() -> None:
@@ -108,32 +75,63 @@ def test_an_unknown_architecture_is_named() -> None:
         build_model(dataclasses.replace(SMALL, name="vit"), 64, 3)
 
 
-def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
-    """Settings, front end, labels and every output of the network are the same."""
-    params = dataclasses.replace(PARAMS, log_floor=1e-7)
-    wrote = Checkpoint(build_model(SMALL, 64, 2).eval(), Config(model=SMALL), params, ("a", "b"), 9)
-    save_checkpoint(tmp_path / "x.pt", wrote)
-    read = load_checkpoint(tmp_path / "x.pt")
-    x = torch.randn(2, 96, 64)
-    assert (read.config, read.params, read.labels, read.step) == (wrote.config, params, ("a", "b"), 9)
-    assert torch.equal(read.model(x), wrote.model(x))
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_every_architecture_has_an_embedding(name: str) -> None:
+    """Its last dense layer makes the logits of it, and nothing is left behind in the network or in torch's dice."""
+    torch.manual_seed(3)
+    model = build_model(dataclasses.replace(SMALL, name=name), 64, 7)
+    frames = CLAP_FRONT_END.window_frames if name == "onset" else 48
+    window, before = torch.randn(2, frames, 64), torch.get_rng_state()
+    width = embedding_width(model, (frames, 64))
+    assert torch.equal(torch.get_rng_state(), before)
+    model.eval()
+    logits, embedding = embedded(model, window)
+    dense = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+    assert embedding.shape == (2, width)
+    assert torch.equal(logits, dense(embedding))
+    assert torch.equal(logits, model(window))
+    assert not any(layer._forward_pre_hooks for layer in model.modules())
 
 
-class Trap:
-    """A pickle that would run code."""
+def test_a_network_without_an_embedding_is_refused() -> None:
+    """The message says what needs one; losses that need none take the network."""
+    model = nn.Sequential(nn.Flatten(), nn.LogSoftmax(dim=1))
+    Learner(model, TrainConfig(), torch.ones(4), 0, (2, 2))
+    with pytest.raises(ValueError, match="does not end in a dense layer, which a hybrid"):
+        Learner(model, TrainConfig(loss="hybrid"), torch.ones(4), 0, (2, 2))
 
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        """Ask the reader to make a list of a word."""
-        return list, ("trap",)
+
+def batch_of(size: int, labels: int, classes: int) -> Batch:
+    """Return a batch of noise, one label a sample, and another teacher's logits."""
+    generator = torch.Generator().manual_seed(1)
+    target = torch.eye(labels)[torch.arange(size) % labels]
+    features, logits = torch.randn(size, 48, 64, generator=generator), torch.randn(size, classes, generator=generator)
+    return Batch(features, target, torch.ones_like(target), target, logits, torch.ones(size))
 
 
-@pytest.mark.parametrize("content", [pickle.dumps(Trap()), b"", b"text", None], ids=["code", "empty", "text", "other"])
-def test_what_is_no_checkpoint_is_refused(content: bytes | None, tmp_path: Path) -> None:
-    """Code, emptiness, text and another program's file are one clear error, and nothing of them is run."""
-    path = tmp_path / "x.pt"
-    if content is None:
-        torch.save({"model": torch.zeros(1)}, path)
-    else:
-        path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"x\.pt: not a checkpoint"):
-        load_checkpoint(path)
+def test_a_learner_adds_the_loss_of_its_layers() -> None:
+    """The guess of the logits counts by its weight, beside the loss of the network alone."""
+    model = build_model(dataclasses.replace(SMALL, dropout=0.0), 64, 3)
+    config, batch = TrainConfig(logit_weight=0.25), batch_of(4, 3, 5)
+    learner = Learner(model, config, torch.ones(3), 5, (48, 64))
+    logits, embedding = embedded(model, batch.features)
+    assert learner.guess is not None
+    alone = label_and_teacher_loss(logits, batch, config, torch.ones(3))
+    guessed = logit_loss(learner.guess(embedding), batch)
+    assert learner(batch).item() == pytest.approx((alone + 0.25 * guessed).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["hybrid", "hybrid-bce"])
+def test_a_hybrid_loss_teaches_network_and_projection(loss: str) -> None:
+    """Every weight gets a gradient, and without the contrastive share it is the loss beside it."""
+    batch = batch_of(6, 3, 5)
+    model = build_model(dataclasses.replace(SMALL, dropout=0.0), 64, 3)
+    learner = Learner(model, TrainConfig(loss=loss), torch.ones(3), 0, (48, 64))
+    learner(batch).backward()
+    assert all(weight.grad is not None for weight in learner.parameters())
+    plain = {"hybrid": "cross-entropy", "hybrid-bce": "bce"}[loss]
+    alone = [
+        Learner(model, TrainConfig(loss=name, contrast_weight=0.0), torch.ones(3), 0, (48, 64))(batch).item()
+        for name in (loss, plain)
+    ]
+    assert alone[0] == pytest.approx(alone[1], rel=1e-5)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from training.config import DataConfig
 from training.data.manifest import Clip
-from training.data.split import PARTS, families, split
+from training.data.split import PARTS, families, require_parts, split
 
 
 def clip(index: int, label: str = "siren", group: str = "", uploader: str = "", corpus: str = "corpus") -> Clip:
@@ -97,3 +98,43 @@ def test_families_join_through_others() -> None:
     """Groups that share an uploader, directly or through a third, are one family."""
     chain = [clip(0, group="a", uploader="x"), clip(1, group="a"), clip(2, group="b", uploader="x"), clip(3, group="c")]
     assert sorted(len(family) for family in families(chain)) == [1, 3]
+
+
+@given(manifests(), st.integers(0, 99))
+def test_a_class_with_recordings_enough_is_in_every_part(clips: list[Clip], seed: int) -> None:
+    """With `spread`, three families of a class are in three parts, two learn and calibrate, one is learnt from."""
+    parts = split(clips, DataConfig(spread=True), seed)
+    homes = {member.index: part for part, members in parts.items() for member in members}
+    found: dict[str, list[str]] = {}
+    for family in families([clip for clip in clips if clip.label]):
+        label = Counter(member.label for member in family).most_common(1)[0][0]
+        found.setdefault(label, []).append(homes[family[0].index])
+    for label, there in found.items():
+        assert set(there) == set(PARTS[: min(3, len(there))]), label
+
+
+def test_the_smallest_recordings_are_spared_for_calibration_and_test() -> None:
+    """Of three recordings in many parts the longest teaches; without `spread` all three would."""
+    clips = [clip(index, group=group) for index, group in enumerate("aaaaaabbbbbbbcccccccccc")]
+    assert {c.group for c in split(clips, DataConfig(), 1)["train"]} == {"a", "b", "c"}
+    parts = split(clips, DataConfig(spread=True), 1)
+    assert {part: {member.group for member in members} for part, members in parts.items()} == {
+        "train": {"c"},
+        "validation": {"a"},
+        "test": {"b"},
+    }
+
+
+def test_a_corpus_that_is_only_tested_stays_so() -> None:
+    """Spreading takes nothing out of it."""
+    clips = [clip(index, corpus="kept" if index < 4 else "other") for index in range(6)]
+    parts = split(clips, DataConfig(test_corpora=("kept",), spread=True), 1)
+    assert {member.index for member in parts["test"]} >= {0, 1, 2, 3}
+    assert parts["train"]
+    assert parts["validation"]
+
+
+def test_an_empty_part_is_named() -> None:
+    """What is missing is said before anything is computed."""
+    with pytest.raises(ValueError, match="no recordings for the validation part"):
+        require_parts({"train": [clip(0)], "validation": [], "test": [clip(1)]})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from training.augment.power import from_db
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
 _LOUD_SHARE = 0.1
 _EPSILON = 1e-12
@@ -38,3 +39,21 @@ def mix_at_snr(signal: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
 def presence(snr_db: Tensor) -> Tensor:
     """Return how far a background is to be reported, shape of `snr_db`: 1 at 0 dB and below, 0 from 20 dB on."""
     return (1.0 - snr_db / 20.0).clamp(0.0, 1.0)
+
+
+def mixup(inputs: Tensor, targets: Tensor, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Blend each sample, and its targets by the same share, with another of the batch (Zhang et al., ICLR 2018).
+
+    Both have the batch first. The shares are drawn from Beta(alpha, alpha).
+    """
+    size = len(inputs)
+    # torch draws no Beta from a generator of one's own
+    rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+    share = torch.from_numpy(rng.beta(alpha, alpha, size)).to(inputs.dtype)
+    order = torch.randperm(size, generator=generator)
+    return _blend(inputs, order, share), _blend(targets, order, share)
+
+
+def _blend(values: Tensor, order: Tensor, share: Tensor) -> Tensor:
+    share = share.reshape(-1, *[1] * (values.dim() - 1))
+    return share * values + (1.0 - share) * values[order]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Batch:
-    """Samples and what is known of them; the last three have the shape (batch, labels)."""
+    """Samples and what is known of them; `target`, `sure` and `soft` have the shape (batch, labels)."""
 
     features: Tensor
     """Log-mel, shape (batch, frames, mels)."""
@@ -34,6 +34,10 @@ class Batch:
     """Weight of each target: 0 where a sound may be there without a label."""
     soft: Tensor
     """The teacher's probabilities."""
+    logits: Tensor | None = None
+    """Another teacher's logits of its own classes, shape (batch, classes)."""
+    told: Tensor | None = None
+    """Weight of each sample's logits, shape (batch,)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class Recipe:
     params: FrontEndParams
     impulsive: Tensor
     """Which labels are impulsive, shape (labels,) of bool."""
-    quiet_label: int
-    """The label of a window in which nothing sounds."""
+    quiet_label: int | None
+    """The label of a window in which nothing sounds, if there is one."""
 
     def __call__(self, batch: Batch, backgrounds: Batch, generator: Generator) -> Batch:
         """Return an augmented batch of the same shapes; `backgrounds` is as large as `batch`."""
@@ -76,15 +80,18 @@ class Recipe:
         return _some(power, config.p_band_limit, generator, lambda x: band_limit(x, params, generator))
 
     def _quiet(self, batch: Batch, generator: Generator) -> Batch:
-        """Turn some samples into digital silence, which is nothing but the quiet label."""
+        """Turn some samples into digital silence, which is nothing but the quiet label, or nothing at all."""
         quiet = chosen(len(batch.features), self.config.p_silence, generator)
         nothing = torch.zeros_like(batch.target[0])
-        nothing[self.quiet_label] = 1.0
+        if self.quiet_label is not None:
+            nothing[self.quiet_label] = 1.0
         return Batch(
             features=batch.features.masked_fill(quiet[:, None, None], 0.0),
             target=torch.where(quiet[:, None], nothing, batch.target),
             sure=torch.where(quiet[:, None], torch.ones_like(nothing), batch.sure),
             soft=torch.where(quiet[:, None], nothing, batch.soft),
+            logits=batch.logits,
+            told=None if batch.told is None else batch.told.masked_fill(quiet, 0.0),
         )
 
 
@@ -105,7 +112,10 @@ def _mix(batch: Batch, other: Batch, chance: float, snr_db: tuple[float, float],
     ratio_db = uniform((size,), *snr_db, generator)
     heard = (presence(ratio_db) * which)[:, None]
     mixed = mix_at_snr(batch.features, other.features, ratio_db)
+    logits, told = _mixed_logits(batch, other, heard)
     return Batch(
+        logits=logits,
+        told=told,
         features=torch.where(which[:, None, None], mixed, batch.features),
         target=torch.maximum(batch.target, other.target * heard),
         sure=torch.where(which[:, None], torch.minimum(batch.sure, other.sure), batch.sure),
@@ -113,5 +123,21 @@ def _mix(batch: Batch, other: Batch, chance: float, snr_db: tuple[float, float],
     )
 
 
+def _mixed_logits(batch: Batch, other: Batch, heard: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Raise the logits to the other sound's as far as that is heard; nobody asked the teacher, so they weigh less."""
+    if batch.logits is None or other.logits is None or batch.told is None or other.told is None:
+        return batch.logits, batch.told
+    raised = batch.logits + heard * (other.logits - batch.logits).clamp_min(0.0)
+    part = heard.squeeze(1)
+    return raised, batch.told * (1.0 - part + 0.5 * part * other.told)
+
+
 def _reordered(batch: Batch, order: Tensor) -> Batch:
-    return Batch(batch.features[order], batch.target[order], batch.sure[order], batch.soft[order])
+    return Batch(
+        features=batch.features[order],
+        target=batch.target[order],
+        sure=batch.sure[order],
+        soft=batch.soft[order],
+        logits=None if batch.logits is None else batch.logits[order],
+        told=None if batch.told is None else batch.told[order],
+    )

@@ -11,7 +11,9 @@ import torch
 
 from training.augment.power import uniform
 from training.augment.recipe import Batch
+from training.data.manifest import Clip
 from training.data.onsets import loud_frames, onsets
+from training.data.targets import label_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor
 
+    from edge.frontend.params import FrontEndParams
     from training.config import Config, DataConfig
     from training.data.features import FeatureStore
-    from training.data.manifest import Clip
-    from training.data.teacher import Teacher
+    from training.data.teacher import LogitTeacher, Teacher
+    from training.data.varied import Frames, Made
 
 _HEARD_FRAMES = 4
 """Frames of a short sound that a window must hold: 60 ms."""
@@ -72,47 +75,107 @@ def _anchors(found: list[NDArray[np.int64]]) -> Anchors:
     return Anchors(torch.from_numpy(np.concatenate(found)), torch.from_numpy(counts))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pool:
+    """The features of some clips, in one or more versions, and of sounds that were made up."""
+
+    frames: Tensor
+    """All versions end to end, shape (frames, n_mels), 16-bit floats."""
+    starts: Tensor
+    """First row of each clip in each version, shape (versions, clips)."""
+    clips: tuple[Clip, ...]
+    n_heard: int
+    """Clips of a higher index were made up: no teacher has heard them."""
+    params: FrontEndParams
+    lengths: Tensor
+    """Frames of each clip, shape (clips,)."""
+
+    def of(self, place: int) -> NDArray[np.float32]:
+        """Return the features of the clip in a place of `clips` as it was recorded, shape (frames, n_mels)."""
+        first = int(self.starts[0, place])
+        return np.asarray(self.frames[first : first + int(self.lengths[place])].float().numpy())
+
+
+def pool_of(
+    store: FeatureStore, clips: Sequence[Clip], copies: Sequence[Frames] = (), made: Sequence[Made] = ()
+) -> Pool:
+    """Put features together; every copy holds the same clips as `store`, frame by frame."""
+    n_heard, rows = len(store.offsets) - 1, len(store.frames)
+    parts = [np.asarray(store.frames), *(np.asarray(copy) for copy in copies)]
+    ids = np.array([clip.index for clip in clips])
+    starts = store.offsets[ids] + rows * np.arange(len(parts))[:, None]
+    lengths, members = store.offsets[ids + 1] - store.offsets[ids], list(clips)
+    at = rows * len(parts)
+    for sounds in made:
+        for mel in sounds.features:
+            parts.append(mel)
+            members.append(_made_clip(n_heard + len(members), sounds.label))
+            starts = np.concatenate((starts, np.full((len(starts), 1), at)), axis=1)
+            lengths = np.append(lengths, len(mel))
+            at += len(mel)
+    # alone, the mapped file stays where it is: recordings of days need no memory
+    whole = torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts))
+    return Pool(whole, torch.from_numpy(starts), tuple(members), n_heard, store.params, torch.from_numpy(lengths))
+
+
+def _made_clip(index: int, label: str) -> Clip:
+    name = f"made {index}"
+    return Clip(index, name, label, corpus="made", group=name, uploader="", licence="", name=name, duration_s=0.0)
+
+
 class CropSampler:
-    """Draws windows with their labels from the clips of one part."""
+    """Draws windows with their labels from a pool."""
 
     def __init__(
         self,
-        clips: Sequence[Clip],
+        pool: Pool,
         labels: Sequence[str],
-        store: FeatureStore,
         teacher: Teacher | None,
+        logits: LogitTeacher | None,
         config: Config,
         class_weights: dict[str, float],
     ) -> None:
-        """Keep the features in memory and find each clip's onsets and loud frames."""
-        self._config, self._params, self._teacher, self._n_labels = config, store.params, teacher, len(labels)
-        self._frames = torch.from_numpy(np.array(store.frames))
-        self._ids = torch.tensor([clip.index for clip in clips])
-        self._starts = torch.from_numpy(store.offsets)[self._ids]
-        self._lengths = torch.from_numpy(store.offsets)[self._ids + 1] - self._starts
-        self._label = torch.tensor([labels.index(clip.label) for clip in clips])
-        features = [store.of(clip) for clip in clips]
-        self._loud = _anchors([loud_frames(mel, store.params) for mel in features])
-        self._onsets = _anchors([onsets(mel, store.params) for mel in features])
-        self._onset_chance = _onset_chance(clips, config.data)
-        self._weights = draw_weights(clips, class_weights)
-        highest = [teacher.highest(clip.index) for clip in clips] if teacher else []
-        self._best = torch.stack(highest) if highest else None
+        """Find each clip's onsets and loud frames."""
+        self._config, self._params, self._pool = config, pool.params, pool
+        self._teacher, self._logits = teacher, logits
+        self._ids = torch.tensor([clip.index for clip in pool.clips])
+        self._holds = torch.from_numpy(label_matrix(pool.clips, labels)).float()
+        features = [pool.of(place) for place in range(len(pool.clips))]
+        self._loud = _anchors([loud_frames(mel, pool.params) for mel in features])
+        self._onsets = _anchors([onsets(mel, pool.params) for mel in features])
+        self._onset_chance = _onset_chance(pool.clips, config.data)
+        self._weights = draw_weights(pool.clips, class_weights)
+        self._best = self._highest() if teacher else None
+
+    def _highest(self) -> Tensor:
+        """Return the teacher's highest probability of each label over each clip; 1 of its label where it is made up."""
+        best = self._holds.clone()
+        for place, clip in enumerate(self._pool.clips):
+            if self._teacher and clip.index < self._pool.n_heard:
+                best[place] = self._teacher.highest(clip.index)
+        return best
 
     def draw(self, size: int, generator: Generator) -> Batch:
         """Return `size` windows; a clip may be drawn more than once."""
         rows = torch.multinomial(self._weights, size, replacement=True, generator=generator)
         begin = self._begin(rows, generator)
         features = self._cut(rows, begin, generator)
-        target = torch.nn.functional.one_hot(self._label[rows], self._n_labels).float()
-        if self._teacher is None or self._best is None:
-            return Batch(features, target, torch.ones_like(target), target)
+        target = self._holds[rows]
         centre_s = (begin + self._params.window_frames / 2) / self._params.frames_per_s
-        soft = self._teacher.at(self._ids[rows], centre_s)
+        ids = self._ids[rows]
+        batch = Batch(features, target, torch.ones_like(target), target)
+        if self._logits is not None:
+            logits, heard = self._logits.at(ids, centre_s)
+            batch = dataclasses.replace(batch, logits=logits, told=heard.float())
+        if self._teacher is None or self._best is None:
+            return batch
+        heard = ids < self._pool.n_heard
+        soft = self._teacher.at(ids.clamp_max(self._pool.n_heard - 1), centre_s)
+        soft = torch.where(heard[:, None], soft, target)
         # the label outweighs the teacher for its own class: short claps escape a window of 2 s
         soft = torch.where(target > 0, (self._best[rows] + 1.0) / 2.0, soft)
         sure = ((target > 0) | (soft <= self._config.train.unsure_above)).float()
-        return Batch(features, target, sure, soft)
+        return dataclasses.replace(batch, sure=sure, soft=soft)
 
     def _begin(self, rows: Tensor, generator: Generator) -> Tensor:
         """Choose the clip frame under each window's first frame; below 0 it begins before the clip."""
@@ -123,7 +186,7 @@ class CropSampler:
         short = self._onsets.draw(rows, generator) - at.long()
         anchor = self._loud.draw(rows, generator)
         lasting = anchor - uniform((size,), 0.0, float(window), generator).long()
-        length = self._lengths[rows]
+        length = self._pool.lengths[rows]
         beyond = torch.rand(size, generator=generator) < _BEYOND_SHARE
         inside = lasting.minimum(length - window).clamp_min(0)
         # a clip shorter than the window lies anywhere in it
@@ -142,9 +205,11 @@ class CropSampler:
         # the last frame stays where it is: a short sound near the end keeps its distance to it
         back = ((window - 1 - torch.arange(window)) * speed).round().long()
         frame = begin[:, None] + window - 1 - back
-        length = self._lengths[rows, None]
+        length = self._pool.lengths[rows, None]
         inside = (frame >= 0) & (frame < length)
-        taken = self._frames[self._starts[rows, None] + frame.clamp_min(0).minimum(length - 1)].float()
+        version = torch.randint(0, len(self._pool.starts), (size,), generator=generator)
+        start = self._pool.starts[version, rows][:, None]
+        taken = self._pool.frames[start + frame.clamp_min(0).minimum(length - 1)].float()
         shift = uniform((size, 1), -augment.mel_shift, augment.mel_shift, generator)
         position = (torch.arange(mels) + shift).clamp(0, mels - 1)
         lower = position.long()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +19,13 @@ from edge.frontend.resample import to_mono
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from edge.frontend.params import FrontEndParams
     from training.data.manifest import Clip
+
+_FRAMES, _OFFSETS = "frames.f16", "offsets.npy"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class FeatureStore:
     """Features of all clips of a manifest, end to end."""
 
     frames: NDArray[np.float16]
-    """Shape (frames of all clips, n_mels)."""
+    """Shape (frames of all clips, n_mels); mapped from the file, private to the process if anybody writes to it."""
     offsets: NDArray[np.int64]
     """Clip i owns the rows ``offsets[i]:offsets[i + 1]``."""
     params: FrontEndParams
@@ -41,7 +44,11 @@ class FeatureStore:
 
 
 def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
-    """Read a recording as mono samples at `rate_hz`; raises `ValueError` for what is not audio."""
+    """Read a recording as mono samples at `rate_hz`.
+
+    Raises `ValueError` for what is not audio, `OSError` when there is no such file.
+    """
+    path.stat()  # says so when there is no such file, which soundfile does not
     try:
         samples, rate_in_hz = soundfile.read(path, dtype="float32")
     except soundfile.SoundFileError as exc:
@@ -54,23 +61,43 @@ def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
 def open_features(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndParams) -> FeatureStore:
     """Open the cached features of a manifest, computing them first when there are none.
 
-    The cache's name is a hash of the file list and the front-end parameters: other clips, other cache.
+    The cache's name is a hash of the front-end parameters and of the names and sizes of all files: other recordings,
+    other cache. Raises `ValueError` for a manifest without clips and for a file that is not audio, `OSError` for one
+    that is not there.
     """
-    key = json.dumps([params.to_dict(), [clip.file for clip in clips]]).encode()
-    folder = cache / hashlib.sha256(key).hexdigest()[:16]
-    if not (folder / "offsets.npy").exists():
+    if not clips:
+        msg = f"{data}: the manifest lists no clips"
+        raise ValueError(msg)
+    files = [(clip.file, (data / clip.file).stat().st_size) for clip in clips]
+    key = json.dumps([params.to_dict(), files]).encode()
+    folder = cache / f"mel-{hashlib.sha256(key).hexdigest()[:16]}"
+    if not folder.exists():
         _compute(data, clips, folder, params)
-    frames = np.load(folder / "frames.npy", mmap_mode="r")
-    return FeatureStore(frames, np.load(folder / "offsets.npy"), params)
+    offsets = np.load(folder / _OFFSETS)
+    shape = (int(offsets[-1]), params.n_mels)
+    # copy on write: torch takes no array that cannot be written to, and nothing is written
+    return FeatureStore(np.memmap(folder / _FRAMES, np.float16, "c", shape=shape), offsets, params)
 
 
 def _compute(data: Path, clips: Sequence[Clip], folder: Path, params: FrontEndParams) -> None:
-    """Write the features; the offsets come last, so a cache that was cut short is never taken for whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    blocks = []
-    for clip in tqdm(clips, desc="features", unit="clip", disable=None):
-        samples = load_audio(data / clip.file, params.sample_rate_hz)
-        padded = np.pad(samples, (0, max(0, params.n_fft - samples.size)))
-        blocks.append(log_mel(padded, params).astype(np.float16))
-    np.save(folder / "frames.npy", np.concatenate(blocks))
-    np.save(folder / "offsets.npy", np.cumsum([0] + [len(block) for block in blocks], dtype=np.int64))
+    """Write the features clip by clip beside `folder`, and give them its name when they are whole.
+
+    So a run that was cut short leaves nothing that passes for a cache, and of two at once the first to end counts.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as scratch:
+        whole, lengths = Path(scratch) / "whole", []
+        whole.mkdir()
+        with (whole / _FRAMES).open("wb") as file:
+            for clip in tqdm(clips, desc="features", unit="clip", disable=None):
+                samples = load_audio(data / clip.file, params.sample_rate_hz)
+                padded = np.pad(samples, (0, max(0, params.n_fft - samples.size)))
+                mel = log_mel(padded, params).astype(np.float16)
+                file.write(mel.tobytes())
+                lengths.append(len(mel))
+        np.save(whole / _OFFSETS, np.cumsum([0, *lengths], dtype=np.int64))
+        try:
+            whole.rename(folder)
+        except OSError:
+            if not folder.exists():  # it is there when another run was first: with the same features
+                raise

@@ -1,4 +1,4 @@
-"""The manifest: one row a clip."""
+"""The manifest: one row a clip, with one label or several."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+MANIFEST = "manifest.csv"
+SEPARATOR = ";"
+"""Between the labels of a clip in the column `class`."""
+EVERYTHING_ELSE = "*"
+"""In a class mapping: the clips none of whose labels the mapping names."""
 _COLUMNS = {"file", "class", "corpus", "group", "uploader", "licence", "name", "duration_s"}
+_FILLED = ("file", "group", "duration_s")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class Clip:
     file: str
     """Path below the manifest's folder."""
     label: str
-    """Class; empty when nobody is sure."""
+    """The first class: what it is drawn and divided by; empty when nobody is sure."""
     corpus: str
     group: str
     """Clips of one recording or session share it."""
@@ -34,36 +40,110 @@ class Clip:
     duration_s: float
     fine: str = ""
     """The corpus's own label, where the manifest has it."""
+    others: tuple[str, ...] = ()
+    """Further classes that sound in it."""
+    fold: str = ""
+    """The corpus's own fold, where it has one."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All classes, `label` first; none when nobody is sure."""
+        return (self.label, *self.others) if self.label else ()
 
 
 def read_manifest(folder: Path) -> list[Clip]:
     """Read `folder`/manifest.csv.
 
-    Raises `ValueError` when columns are missing, `OSError` when there is no such file.
+    Raises `ValueError` when columns are missing or a row cannot be used, `OSError` when there is no such file.
     """
-    path = folder / "manifest.csv"
+    path = folder / MANIFEST
     with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(file, restval="")
         if missing := sorted(_COLUMNS - set(reader.fieldnames or ())):
             msg = f"{path}: column {', '.join(missing)} is missing"
             raise ValueError(msg)
-        return [
-            Clip(
-                index=index,
-                file=row["file"],
-                label=row["class"],
-                corpus=row["corpus"],
-                group=row["group"],
-                uploader=row["uploader"],
-                licence=row["licence"],
-                name=row["name"],
-                duration_s=float(row["duration_s"]),
-                fine=row.get("fine") or "",
-            )
-            for index, row in enumerate(reader)
-        ]
+        return [_clip(path, index, row) for index, row in enumerate(reader)]
+
+
+def _clip(path: Path, index: int, row: Mapping[str, str]) -> Clip:
+    label, *others = split_labels(row["class"]) or ("",)
+    if empty := [name for name in _FILLED if not row[name]]:
+        msg = f"{path}: clip {index + 1} ({row['file'] or 'no file'}): {empty[0]} is empty"
+        raise ValueError(msg)
+    try:
+        duration_s = float(row["duration_s"])
+    except ValueError as exc:
+        msg = f"{path}: clip {index + 1} ({row['file']}): duration_s is {row['duration_s']!r}, not a number"
+        raise ValueError(msg) from exc
+    return Clip(
+        index=index,
+        file=row["file"],
+        label=label,
+        corpus=row["corpus"],
+        group=row["group"],
+        uploader=row["uploader"],
+        licence=row["licence"],
+        name=row["name"],
+        duration_s=duration_s,
+        fine=row.get("fine", ""),
+        others=tuple(others),
+        fold=row.get("fold", ""),
+    )
+
+
+def split_labels(text: str) -> tuple[str, ...]:
+    """Return the labels of a cell of the column `class`, each once."""
+    return tuple(dict.fromkeys(name for part in text.split(SEPARATOR) if (name := part.strip())))
 
 
 def labels_of(clips: Iterable[Clip]) -> tuple[str, ...]:
     """Return the classes of the clips, sorted: the order of a network's outputs."""
-    return tuple(sorted({clip.label for clip in clips if clip.label}))
+    return tuple(sorted({label for clip in clips for label in clip.labels}))
+
+
+def renaming(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Turn a class mapping, new name → old names, around.
+
+    Raises `ValueError` for an old name that stands under two new ones, and for a new name that a manifest cannot hold.
+    """
+    new_of: dict[str, str] = {}
+    for new, olds in mapping.items():
+        if not new.strip() or SEPARATOR in new:
+            msg = f"classes: {new!r} cannot be the name of a class"
+            raise ValueError(msg)
+        for old in olds:
+            if new_of.setdefault(old, new) != new:
+                msg = f"classes: {old} stands under {new_of[old]} and under {new}"
+                raise ValueError(msg)
+    return new_of
+
+
+def renamed(labels: Sequence[str], new_of: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the new names of a clip's labels, each once; labels that `new_of` does not name are dropped.
+
+    A clip none of whose labels is named gets the new name of `EVERYTHING_ELSE`, if there is one.
+    """
+    kept = [new_of[label] for label in labels if label in new_of]
+    if not kept and labels and EVERYTHING_ELSE in new_of:
+        kept = [new_of[EVERYTHING_ELSE]]
+    return tuple(dict.fromkeys(kept))
+
+
+def map_classes(clips: Iterable[Clip], mapping: Mapping[str, Sequence[str]]) -> list[Clip]:
+    """Rename the classes of clips by a mapping, new name → old names; an empty one changes nothing.
+
+    A clip none of whose classes the mapping names keeps its row and loses its label, so it takes no part. Raises
+    `ValueError` for an old name that no clip has.
+    """
+    clips = list(clips)
+    if not mapping:
+        return clips
+    new_of, known = renaming(mapping), labels_of(clips)
+    if unknown := sorted(set(new_of) - set(known) - {EVERYTHING_ELSE}):
+        msg = f"classes: the recordings have no {', '.join(unknown)}; they have {', '.join(known)}"
+        raise ValueError(msg)
+    changed = []
+    for clip in clips:
+        label, *others = renamed(clip.labels, new_of) or ("",)
+        changed.append(dataclasses.replace(clip, label=label, others=tuple(others)))
+    return changed

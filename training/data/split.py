@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from training.config import DataConfig
     from training.data.manifest import Clip
@@ -44,20 +44,55 @@ def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, lis
     Families are put in the order of a hash of their groups. For the class that most of its clips have, a family
     fills the test part up to its share of clips or families, then the validation part, then the training part.
     A family much larger than the share is trained on, so that one big recording does not become the whole test.
+    With `config.spread`, every class of three families then has one in each part, one of two has none in the test part.
     """
     excluded = set(config.exclude_names)
-    usable = [clip for clip in clips if clip.label and clip.name not in excluded]
+    left_out = set(config.leave_out)
+    usable = [c for c in clips if c.label and c.name not in excluded and c.corpus not in left_out]
     ordered = sorted(families(usable), key=lambda family: _order(family, seed))
     total = _Count()
     for family in ordered:
         total.add(family)
     filled = {part: _Count() for part in PARTS}
-    parts: dict[str, list[Clip]] = {part: [] for part in PARTS}
+    parts: dict[str, list[list[Clip]]] = {part: [] for part in PARTS}
     for family in ordered:
         part = _part_of(family, config, total, filled)
-        parts[part].extend(family)
+        parts[part].append(family)
         filled[part].add(family)
-    return {part: sorted(members, key=lambda clip: clip.index) for part, members in parts.items()}
+    for label in sorted(total.families) if config.spread else ():
+        _spread(label, parts, config)
+    return {
+        part: sorted((clip for family in members for clip in family), key=lambda clip: clip.index)
+        for part, members in parts.items()
+    }
+
+
+def require_parts(parts: Mapping[str, Sequence[Clip]]) -> None:
+    """Raise `ValueError` when a part has no clips: nothing to learn from, to calibrate by, or to measure on."""
+    if empty := [part for part in PARTS if not parts[part]]:
+        msg = f"no recordings for the {empty[0]} part: some class needs three recordings of different groups"
+        raise ValueError(msg)
+
+
+def _spread(label: str, parts: Mapping[str, list[list[Clip]]], config: DataConfig) -> None:
+    """Move families of a class until each part that it has families enough for has one: the smallest, to be tested on.
+
+    What belongs to the test part as a whole stays there.
+    """
+    mine = {part: [f for f in parts[part] if _main_label(f) == label and not _only_tested(f, config)] for part in PARTS}
+    wanted = PARTS[: sum(map(len, mine.values()))]
+    for part in wanted:
+        if any(_main_label(family) == label for family in parts[part]):
+            continue
+        giver = max(PARTS, key=lambda other: len(mine[other]) - (other in wanted))
+        family = min(mine[giver], key=len)
+        for place in (parts, mine):
+            place[giver].remove(family)
+            place[part].append(family)
+
+
+def _only_tested(family: list[Clip], config: DataConfig) -> bool:
+    return any(clip.corpus in config.test_corpora for clip in family)
 
 
 class _Count:
@@ -73,7 +108,7 @@ class _Count:
 
 
 def _part_of(family: list[Clip], config: DataConfig, total: _Count, filled: dict[str, _Count]) -> str:
-    if any(clip.corpus in config.test_corpora for clip in family):
+    if _only_tested(family, config):
         return "test"
     label = _main_label(family)
     size = sum(clip.label == label for clip in family)

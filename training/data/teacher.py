@@ -1,4 +1,4 @@
-"""A teacher's class probabilities for the clips of a manifest."""
+"""What teachers say of the clips of a manifest: class probabilities, and logits of a public network's own classes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ class Teacher:
 
     def at(self, clips: Tensor, centre_s: Tensor) -> Tensor:
         """Return the probabilities, shape (batch, labels), of the windows nearest to `centre_s` in the clips."""
-        first, last = self.offsets[clips], self.offsets[clips + 1] - 1
-        rows = (first + (centre_s - 1.0).round().long()).clamp(min=first, max=last)
-        return self.scores[rows].float() / 255.0
+        return self.scores[_nearest(self.offsets, clips, centre_s)].float() / 255.0
 
     def highest(self, clip: int) -> Tensor:
         """Return the highest probability of each label over a clip, shape (labels,)."""
@@ -50,3 +48,44 @@ def read_teacher(path: Path, labels: Sequence[str], n_clips: int) -> Teacher:
         raise ValueError(msg)
     columns = [names.index(label) for label in labels]
     return Teacher(torch.from_numpy(scores[:, columns]), torch.from_numpy(offsets.astype(np.int64)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LogitTeacher:
+    """Logits of a network that knows many more sounds than the labels, on the same windows.
+
+    They are standardised for each of its classes, so that a rare sound counts as much as a frequent one.
+    """
+
+    logits: Tensor
+    """Shape (windows of all clips, classes), 16-bit floats of mean 0 and variance 1."""
+    offsets: Tensor
+    """Clip i owns the rows ``offsets[i]:offsets[i + 1]``."""
+
+    @property
+    def width(self) -> int:
+        """Number of the teacher's classes."""
+        return self.logits.shape[1]
+
+    def at(self, clips: Tensor, centre_s: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits, (batch, classes), of the windows nearest to `centre_s`, and which clips it has heard."""
+        heard = clips < len(self.offsets) - 1
+        rows = _nearest(self.offsets, clips.clamp_max(len(self.offsets) - 2), centre_s)
+        return self.logits[rows].float(), heard
+
+
+def read_logits(path: Path, n_clips: int) -> LogitTeacher:
+    """Read an `.npz` of `scores` (uint8, logit = value * 0.08 - 14) and `offsets`; `ValueError` for other clips."""
+    with np.load(path) as archive:
+        scores, offsets = archive["scores"].astype(np.float32), archive["offsets"].astype(np.int64)
+    if len(offsets) != n_clips + 1:
+        msg = f"{path}: the teacher heard {len(offsets) - 1} clips, the manifest has {n_clips}"
+        raise ValueError(msg)
+    # steps of 0.08 and the shift of -14 cancel out
+    standard = (scores - scores.mean(axis=0)) / np.maximum(scores.std(axis=0), 1.0)
+    return LogitTeacher(torch.from_numpy(standard.astype(np.float16)), torch.from_numpy(offsets))
+
+
+def _nearest(offsets: Tensor, clips: Tensor, centre_s: Tensor) -> Tensor:
+    first, last = offsets[clips], offsets[clips + 1] - 1
+    return (first + (centre_s - 1.0).round().long()).clamp(min=first, max=last)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from training.models.cnn6 import Cnn6
 from training.models.mobilenet import MobileNet
 from training.models.onset import OnsetNet
 from training.models.resnet import ResNet
+from training.models.resnet34 import ResNet34
+from training.models.sp4sc import Sp4sc
+from training.models.streamnet import StreamNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +20,13 @@ if TYPE_CHECKING:
     from training.config import ModelConfig
 
 REGISTRY: dict[str, Callable[[ModelConfig, int, int], nn.Module]] = {
+    "cnn6": Cnn6,
     "mobilenet": MobileNet,
     "onset": OnsetNet,
     "resnet": ResNet,
+    "resnet34": ResNet34,
+    "sp4sc": Sp4sc,
+    "streamnet": StreamNet,
 }
 """Architecture name → builder of (model settings, mel bands, labels)."""
 

@@ -1,4 +1,4 @@
-"""What the architectures share: a convolution with its norm, and the head that pools over time."""
+"""What the architectures share: convolutions with their norm, a norm of the features, and heads that pool over time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,42 @@ class ConvNorm(nn.Sequential):
         stride: tuple[int, int] = (1, 1),
         groups: int = 1,
         *,
-        pad: bool = True,
+        pad: bool | tuple[int, int] = True,
         act: bool = True,
     ) -> None:
-        """Pad so that stride 1 keeps the size, unless `pad` is off: then the kernel must fit."""
-        padding = (kernel[0] // 2, kernel[1] // 2) if pad else (0, 0)
+        """Pad so that stride 1 keeps the size, or by `pad` steps and bands; where `pad` is off the kernel must fit."""
+        same = (kernel[0] // 2, kernel[1] // 2) if pad else (0, 0)
+        padding = pad if isinstance(pad, tuple) else same
         conv = nn.Conv2d(c_in, c_out, kernel, stride, padding, groups=groups, bias=False)
         norm = nn.BatchNorm2d(c_out)
         super().__init__(conv, norm, *([nn.ReLU(inplace=True)] if act else []))
+
+
+class SumNorm(nn.Module):
+    """The sum of several convolutions of one input, and one batch norm after it."""
+
+    def __init__(self, *branches: nn.Conv2d) -> None:
+        """Expect convolutions of the same channels and output size."""
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.norm: nn.Module = nn.BatchNorm2d(branches[0].out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, c_in, time, mel) to (batch, c_out, time', mel')."""
+        first, *others = self.branches
+        total = first(x)
+        for branch in others:
+            total = total + branch(x)
+        y: Tensor = self.norm(total)
+        return y
+
+
+class MelNorm(nn.BatchNorm1d):
+    """A batch norm of the features, each mel band by itself."""
+
+    def forward(self, log_mel: Tensor) -> Tensor:  # a name that says more than `input`
+        """Map (batch, frames, n_mels) to the same shape."""
+        return super().forward(log_mel.transpose(1, 2)).transpose(1, 2)
 
 
 class TimePoolHead(nn.Module):
@@ -46,6 +74,25 @@ class TimePoolHead(nn.Module):
         x = self.widen(self.collapse(x)).squeeze(3)  # (batch, hidden, steps)
         pooled = torch.cat((x.mean(dim=2), x.amax(dim=2)), dim=1)  # (batch, 2 * hidden)
         logits: Tensor = self.classifier(self.dropout(pooled))
+        return logits
+
+
+class MaxMeanHead(nn.Module):
+    """Averages the mel axis, adds maximum and mean over time, and classifies by two dense layers (Kong et al. 2020)."""
+
+    def __init__(self, width: int, n_labels: int, dropout: tuple[float, float]) -> None:
+        """Expect maps of `width` channels; `dropout` stands before each of the dense layers."""
+        super().__init__()
+        before, between = dropout
+        hidden = nn.Linear(width, width)
+        self.dense = nn.Sequential(
+            nn.Dropout(before), hidden, nn.ReLU(), nn.Dropout(between), nn.Linear(width, n_labels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, width, steps, bands) to logits of shape (batch, n_labels)."""
+        steps = x.mean(dim=3)  # (batch, width, steps)
+        logits: Tensor = self.dense(steps.amax(dim=2) + steps.mean(dim=2))
         return logits
 
 

@@ -1,15 +1,33 @@
-"""A MobileNetV2 (Sandler et al. 2018) for one-channel log-mel: few multiplications, for processors that count them."""
+"""A MobileNetV2 (Sandler et al. 2018) for one-channel log-mel: few multiplications, for processors that count them.
+
+Stem and blocks are the published ones, with ReLU for ReLU6; the head keeps the mel bands apart until it has seen which
+is which, and pools over time.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from training.config import Stage
 from training.models.blocks import ConvNorm, TimePoolHead, after_stride
 
 if TYPE_CHECKING:
     from training.config import ModelConfig
+
+_STEM, _HEAD = 32, 1280
+_TABLE = (
+    Stage(16, 1, 1, 1, expand=1),
+    Stage(24, 2, 2, 2, expand=6),
+    Stage(32, 3, 2, 2, expand=6),
+    Stage(64, 4, 2, 2, expand=6),
+    Stage(96, 3, 1, 1, expand=6),
+    Stage(160, 3, 2, 2, expand=6),
+    Stage(320, 1, 1, 1, expand=6),
+)
+"""Table 2 of the paper at width 1."""
 
 
 class InvertedResidual(nn.Module):
@@ -31,21 +49,44 @@ class InvertedResidual(nn.Module):
         return x + y if self.skips else y
 
 
+def published_table(width: float) -> tuple[int, tuple[Stage, ...], int]:
+    """Return the channels of the stem, the stages, and the channels of the head for a width multiplier.
+
+    The head is widened but never narrowed, as in the paper. Raises `ValueError` for a width of 0 or less.
+    """
+    if width <= 0:
+        msg = f"model.width must be above 0, not {width}"
+        raise ValueError(msg)
+    stages = tuple(dataclasses.replace(stage, channels=round_to_8(stage.channels * width)) for stage in _TABLE)
+    return round_to_8(_STEM * width), stages, round_to_8(_HEAD * max(1.0, width))
+
+
+def round_to_8(channels: float) -> int:
+    """Return the multiple of 8 nearest to `channels` that takes away no more than a tenth of them."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
+
+
 class MobileNet(nn.Module):
     """A stem of stride 2, the table of stages, and the pooling head."""
 
     def __init__(self, config: ModelConfig, n_mels: int, n_labels: int) -> None:
-        """Build the network for features of `n_mels` bands and `n_labels` independent labels."""
+        """Build the network for features of `n_mels` bands and `n_labels` independent labels.
+
+        Without stages in `config` it is the published table at `config.width`, with its own stem and head.
+        """
         super().__init__()
-        blocks: list[nn.Module] = [ConvNorm(1, config.stem, (3, 3), (2, 2))]
-        width, bands = config.stem, after_stride(n_mels, 2)
-        for stage in config.stages:
+        own = (config.stem, config.stages, config.head)
+        stem, stages, head = own if config.stages else published_table(config.width)
+        blocks: list[nn.Module] = [ConvNorm(1, stem, (3, 3), (2, 2))]
+        width, bands = stem, after_stride(n_mels, 2)
+        for stage in stages:
             for index in range(stage.repeats):
                 stride = (stage.stride_time, stage.stride_mel) if index == 0 else (1, 1)
                 blocks.append(InvertedResidual(width, stage.channels, stage.expand, stride))
                 width, bands = stage.channels, after_stride(bands, stride[1])
         self.features = nn.Sequential(*blocks)
-        self.head = TimePoolHead(width, bands, config.head, config.dropout, n_labels)
+        self.head = TimePoolHead(width, bands, head, config.dropout, n_labels)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Map log-mel of shape (batch, frames, n_mels) to logits of shape (batch, n_labels)."""

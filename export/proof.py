@@ -1,0 +1,40 @@
+"""Further measured tables for a model card, from a JSON file that says what was measured."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_proof(path: Path) -> str:
+    """Return the Markdown of a file of measured tables.
+
+    The file holds ``{"sections": [{"title", "text", "columns": [name …], "rows": [[value …] …]} …]}``; a section
+    without a table leaves `columns` and `rows` out. Raises `ValueError` for another file, `OSError` for none.
+    """
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        sections = [_section(section) for section in values["sections"]]
+    except (ValueError, KeyError, TypeError) as exc:
+        msg = f"{path}: not a file of measured tables ({exc!r}): expected sections of title, text, columns and rows"
+        raise ValueError(msg) from exc
+    return "\n\n".join(sections)
+
+
+def _section(values: dict[str, Any]) -> str:
+    columns, rows = values.get("columns", []), values.get("rows", [])
+    if any(len(row) != len(columns) for row in rows):
+        msg = f"a row of {values['title']!r} has not {len(columns)} values"
+        raise ValueError(msg)
+    parts = [f"## {values['title']}", values.get("text", "").strip()]
+    if columns:
+        head = [_row(columns), _row(["---"] * len(columns))]
+        parts.append("\n".join([*head, *(_row(row) for row in rows)]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _row(cells: list[Any]) -> str:
+    return "| " + " | ".join("-" if cell is None else str(cell) for cell in cells) + " |"

@@ -1,0 +1,67 @@
+"""What a command works on: a checkpoint, or a bundle made from one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from edge.inference.bundle import read_bundle
+from export.fold import folded
+from export.golden import golden_features, golden_waveform
+from export.onnx import to_onnx
+from training.checkpoint import Checkpoint, load_checkpoint
+from training.models.streamnet import Streaming
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge.frontend.params import FrontEndParams
+    from edge.inference.bundle import Bundle
+
+INT8 = "model.int8.onnx"
+"""The 8-bit network, beside the one that it was made from."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """A network as ONNX, with what is known about it."""
+
+    name: str
+    network: bytes
+    params: FrontEndParams
+    labels: tuple[str, ...]
+    streaming: bool
+    folder: Path
+    checkpoint: Checkpoint | None = None
+    bundle: Bundle | None = None
+
+    @property
+    def int8(self) -> bytes | None:
+        """The 8-bit network beside it, None where none was written."""
+        path = self.folder / INT8
+        return path.read_bytes() if path.exists() else None
+
+    def golden(self, recording: Path) -> NDArray[np.float32]:
+        """Return what the network gets of a bundle's own golden recording, or of the loudest part of `recording`."""
+        rate_hz = self.params.sample_rate_hz
+        waveform = self.bundle.golden.waveform if self.bundle else golden_waveform(recording, rate_hz)
+        return golden_features(waveform, self.params, streaming=self.streaming)[1]
+
+
+def open_source(path: Path) -> Source:
+    """Open a bundle's folder, or a checkpoint, whose network is folded and exported.
+
+    Raises `BundleError` and what `load_checkpoint` raises.
+    """
+    if path.is_dir():
+        bundle = read_bundle(path)
+        network = bundle.model_path.read_bytes()
+        name = f"{bundle.id} {bundle.version}"
+        return Source(name, network, bundle.params, bundle.labels, bundle.streaming, path, bundle=bundle)
+    checkpoint = load_checkpoint(path)
+    streaming = isinstance(checkpoint.model, Streaming)
+    network = to_onnx(folded(checkpoint.model), checkpoint.params)
+    return Source(path.stem, network, checkpoint.params, checkpoint.labels, streaming, path.parent, checkpoint)

@@ -1,0 +1,29 @@
+"""Jobs timed side by side."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_IN_A_ROW = 10
+"""Runs of a job before the next one's turn: enough for its numbers to be near the processor again."""
+
+
+def side_by_side_ms(jobs: Sequence[Callable[[], object]], rounds: int = 30) -> list[float]:
+    """Return the median milliseconds of each job, after a round that does not count.
+
+    The jobs take turns in every round, so that whatever else the machine does troubles all of them alike.
+    """
+    times: list[list[float]] = [[] for _ in jobs]
+    for round_ in range(rounds + 1):
+        for job, taken in zip(jobs, times, strict=True):
+            for _ in range(_IN_A_ROW):
+                begin = time.perf_counter()
+                job()
+                if round_:
+                    taken.append(time.perf_counter() - begin)
+    return [1e3 * statistics.median(taken) for taken in times]

@@ -1,0 +1,67 @@
+"""Something tiny to learn from: tones and clicks as features, without a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from edge.frontend.params import FrontEndParams
+from training import engine
+from training.config import Config, ModelConfig, Stage, load_config
+from training.data.features import FeatureStore
+from training.data.manifest import Clip
+from training.data.teacher import LogitTeacher
+
+if TYPE_CHECKING:
+    import signal
+
+    import pytest
+
+PARAMS = FrontEndParams()
+LABELS = ("background", "clap", "siren")
+_CLIPS, _FRAMES, _CLASSES = 18, 130, 5
+_SMALL = ModelConfig(stem=4, head=8, stages=(Stage(8, 1, 2, 2, residual=False),))
+
+
+def material() -> engine.Material:
+    """Return clips of two seconds, two thirds to learn from, with another teacher's logits."""
+    rng = np.random.default_rng(1)
+    mel = rng.normal(-1.0, 0.1, (_CLIPS, _FRAMES, PARAMS.n_mels))
+    mel[1::3, 60:66] += 2.0
+    mel[2::3, :, 20:23] += 2.0
+    offsets = np.arange(_CLIPS + 1) * _FRAMES
+    store = FeatureStore(mel.reshape(-1, PARAMS.n_mels).astype(np.float16), offsets, PARAMS)
+    clips = [
+        Clip(i, f"{i}.wav", LABELS[i % 3], "c", group=f"g{i}", uploader="", licence="", name="", duration_s=2.0)
+        for i in range(_CLIPS)
+    ]
+    told = LogitTeacher(
+        torch.from_numpy(rng.normal(size=(2 * _CLIPS, _CLASSES)).astype(np.float16)), torch.arange(_CLIPS + 1) * 2
+    )
+    return engine.Material(clips[:12], clips[12:], LABELS, store, None, told)
+
+
+def config(**settings: Any) -> Config:
+    """Return the settings of a run of 6 steps with a look after every second, and others for `train`."""
+    small = load_config(
+        Path(__file__).with_name("small.toml"), ["data.impulsive={ clap = 1.0 }", "data.quiet_label=background"]
+    )
+    train = {"steps": 6, "batch": 8, "validate_every": 2, "warmup_steps": 2, "distil_weight": 0.5, **settings}
+    return dataclasses.replace(small, model=_SMALL, train=dataclasses.replace(small.train, **train))
+
+
+def signal_at_look(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    """Send this process a signal while a run looks at its validation part for the first time."""
+    look = engine.validation_figures
+
+    def signalled(*arguments: Any) -> dict[str, float]:
+        os.kill(os.getpid(), number)
+        monkeypatch.setattr(engine, "validation_figures", look)
+        return look(*arguments)
+
+    monkeypatch.setattr(engine, "validation_figures", signalled)

@@ -1,0 +1,147 @@
+"""What each augmentation is worth: the recipe, the recipe without one after another, and the recipe without any."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import os
+import statistics
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from training.config import Config
+
+    Measure = Callable[[Config], Mapping[str, float]]
+    Results = dict[str, dict[str, dict[str, float | None]]]
+
+_log = logging.getLogger(__name__)
+
+RECIPE, BARE = "recipe", "bare"
+_DETAILS = {"snr_db", "tilt_db"}
+"""Settings that say how, not whether: the chance beside them turns their augmentation off."""
+_TOGETHER = {"mel_mask": "spec_augment", "time_mask": "spec_augment"}
+"""Settings of one published augmentation."""
+_MADE_BEFORE = ("copies", "made")
+"""Augmentations of `data`: what is computed before a run."""
+
+
+def variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
+    """Return the recipe, a copy without each augmentation that it has, and one without any, by name.
+
+    `without` chooses which augmentations are left out one by one; nothing means all. Raises `ValueError` for a name
+    that the recipe does not have.
+    """
+    parts = _augmentations(config)
+    chosen = tuple(without) or tuple(parts)
+    if unknown := [name for name in chosen if name not in parts]:
+        msg = f"ablation: the recipe has no augmentation {unknown[0]!r}; it has: {', '.join(parts) or 'none'}"
+        raise ValueError(msg)
+    single = {f"without {name}": _off(config, [name], parts) for name in chosen}
+    return {RECIPE: config, **single, BARE: _off(config, parts, parts)}
+
+
+def _augmentations(config: Config) -> dict[str, list[tuple[str, str]]]:
+    """Return the section and key of the settings that turn each augmentation off, without those that are off."""
+    parts: dict[str, list[tuple[str, str]]] = {}
+    keys = [("augment", field.name) for field in dataclasses.fields(config.augment) if field.name not in _DETAILS]
+    for section, key in [*keys, *(("data", key) for key in _MADE_BEFORE)]:
+        value = getattr(getattr(config, section), key)
+        if value != _nothing(value):
+            parts.setdefault(_TOGETHER.get(key, key.removeprefix("p_").removesuffix("_db")), []).append((section, key))
+    return parts
+
+
+def _nothing(value: Any) -> Any:  # noqa: ANN401 - a setting of any type
+    """Return the value of a chance, count or range that changes nothing."""
+    return tuple(_nothing(item) for item in value) if isinstance(value, tuple) else type(value)()
+
+
+def _off(config: Config, names: Iterable[str], parts: Mapping[str, list[tuple[str, str]]]) -> Config:
+    for section, key in [place for name in names for place in parts[name]]:
+        record = getattr(config, section)
+        quiet = dataclasses.replace(record, **{key: _nothing(getattr(record, key))})
+        config = dataclasses.replace(config, **{section: quiet})
+    return config
+
+
+def ablate(train_and_measure: Measure, configs: Mapping[str, Config], seeds: Sequence[int], out: Path) -> Results:
+    """Measure every variant with every seed; return average precisions by variant, seed and label.
+
+    `train_and_measure` trains the network of a config and returns each label's average precision on the validation
+    part, NaN where it has no recording. `out`/ablation.json and `out`/ablation.md are written after each training, and
+    what they hold is not trained again: an ablation that was cut short goes on. Raises `ValueError` where they are of
+    other settings, `OSError` where they cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = {name: json.loads(json.dumps(config.to_dict())) for name, config in configs.items()}
+    settings, results = _read(out / "ablation.json", wanted)
+    # seed by seed: what is there when the time is up compares all variants
+    for seed in seeds:
+        for name, config in configs.items():
+            if str(seed) in results.get(name, {}):
+                continue
+            _log.info("%s, seed %d", name, seed)
+            run = dataclasses.replace(config, train=dataclasses.replace(config.train, seed=seed))
+            measured = {
+                label: None if math.isnan(value) else float(value) for label, value in train_and_measure(run).items()
+            }
+            results.setdefault(name, {})[str(seed)] = measured
+            _write(out / "ablation.json", json.dumps({"settings": settings, "results": results}, indent=1))
+            _write(out / "ablation.md", table(results))
+    return results
+
+
+def _read(path: Path, wanted: dict[str, Any]) -> tuple[dict[str, Any], Results]:
+    """Return the settings of all variants, measured and wanted ones, and what was measured."""
+    if not path.exists():
+        return wanted, {}
+    try:
+        have = json.loads(path.read_text("utf-8"))
+        known, results = dict(have["settings"]), dict(have["results"])
+    except (ValueError, KeyError, TypeError) as exc:
+        msg = f"{path}: no results of an ablation; move it away or give another folder"
+        raise ValueError(msg) from exc
+    if other := [name for name in known if name in wanted and known[name] != wanted[name]]:
+        msg = f"{path}: {other[0]!r} was measured with other settings; move it away or give another folder"
+        raise ValueError(msg)
+    return known | wanted, results
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file so that it is whole or not there."""
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def table(results: Results) -> str:
+    """Return a Markdown table: a line a variant, with what it loses on the recipe, seed by seed, and each label's AP.
+
+    Figures are means over seeds; behind the mean AP stands its standard deviation over them.
+    """
+    labels = list(dict.fromkeys(label for runs in results.values() for run in runs.values() for label in run))
+    rows = [
+        f"| variant | seeds | mean AP | against the recipe | {' | '.join(labels)} |",
+        "| --- | --- | --- | --- |" + " --- |" * len(labels),
+    ]
+    whole = {seed: _mean(run.values()) for seed, run in results.get(RECIPE, {}).items()}
+    for name, runs in results.items():
+        means = {seed: _mean(run.values()) for seed, run in runs.items()}
+        shared = [mean - whole[seed] for seed, mean in means.items() if seed in whole and name != RECIPE]
+        each = [_mean(run.get(label) for run in runs.values()) for label in labels]
+        spread = f" ± {statistics.stdev(means.values()):.3f}" if len(means) > 1 else ""
+        against = f"{_mean(shared):+.3f}" if shared else "-"
+        cells = " | ".join("-" if math.isnan(value) else f"{value:.3f}" for value in each)
+        rows.append(f"| {name} | {len(runs)} | {_mean(means.values()):.3f}{spread} | {against} | {cells} |")
+    return "\n".join(rows)
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    """Return the mean of what was measured, NaN where nothing was."""
+    have = [value for value in values if value is not None]
+    return statistics.fmean(have) if have else float("nan")

@@ -1,0 +1,113 @@
+"""One random, believable way from a source to a file, for whole clips: varied copies of recordings, made offline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.augment.waveform.device import band_limit, clip_hard, clip_soft, microphone, through_codec
+from training.augment.waveform.noise import gain
+from training.augment.waveform.space import at_distance, room_response, street_response
+from training.augment.waveform.time import SEMITONES, pitch_shift
+from training.claps.sound import in_room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    Step = Callable[[NDArray[np.float32], int, Generator], NDArray[np.float32]]
+
+_CODEC_WEIGHTS = {"vorbis": 0.3, "mp3": 0.35, "opus": 0.05, "gsm": 0.1, "mu_law": 0.1, "adpcm": 0.1}
+"""How often each codec is met; Opus is slow, and what the recordings come in already."""
+_BAND_RATES_HZ = (8_000, 8_000, 11_025, 12_000)
+_FAINTEST = 1e-6
+
+
+def _pitch(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    return pitch_shift(samples, rate_hz, rng.uniform(*SEMITONES))
+
+
+def _distance(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    """5 to 300 m, in any weather, now and then around a corner."""
+    return at_distance(
+        samples,
+        rate_hz,
+        np.exp(rng.uniform(np.log(5.0), np.log(300.0))),
+        humidity_percent=rng.uniform(20.0, 95.0),
+        temperature_c=rng.uniform(-5.0, 35.0),
+        ground=rng.uniform(0.0, 0.9),
+        height_m=rng.uniform(0.8, 4.0),
+        detour_m=rng.uniform(0.02, 2.0) if rng.random() < 0.3 else 0.0,  # noqa: PLR2004
+    )
+
+
+def _space(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    response = street_response if rng.random() < 0.6 else room_response  # noqa: PLR2004
+    return in_room(samples, response(rate_hz, rng))
+
+
+def _microphone(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    return microphone(samples, rate_hz, rng.uniform(1.0, 5.0), rng)
+
+
+def _clip(samples: NDArray[np.float32], _rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    clip = clip_hard if rng.random() < 0.5 else clip_soft  # noqa: PLR2004
+    return clip(samples, rng.uniform(3.0, 20.0))
+
+
+def _band(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    return band_limit(samples, rate_hz, int(rng.choice(_BAND_RATES_HZ)))
+
+
+def _codec(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    name = rng.choice(tuple(_CODEC_WEIGHTS), p=tuple(_CODEC_WEIGHTS.values()))
+    return through_codec(samples, rate_hz, str(name), rng)
+
+
+def _level(samples: NDArray[np.float32], _rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    return gain(samples, rng.uniform(-12.0, 6.0))
+
+
+_STEPS: tuple[tuple[float, Step], ...] = (
+    (0.4, _pitch),
+    (0.35, _distance),
+    (0.5, _space),
+    (0.5, _microphone),
+    (0.1, _clip),
+    (0.15, _band),
+    (0.5, _codec),
+)
+"""The way a sound takes, in its order, and the chance of each part of it."""
+
+
+def vary(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    """Return a varied copy of a clip of shape (n,), as long and with its sounds where they were.
+
+    Pitch, distance, room or street, microphone, clipping, band limit and codec, each by its chance. Whoever records
+    from afar turns the gain up: the loss of a way is made good, and the level then changes by -12 to 6 dB, less
+    where full scale would be exceeded. Empty and silent clips come back as they are.
+    """
+    before = _effective(samples)
+    if before < _FAINTEST:
+        return np.array(samples, np.float32)
+    out = samples
+    for chance, step in _STEPS:
+        if rng.random() < chance:
+            out = _restored(step(out, rate_hz, rng), before)
+    out = _level(out, rate_hz, rng)
+    peak = float(np.abs(out).max())
+    return np.asarray(out / max(1.0, peak), np.float32)
+
+
+def _restored(samples: NDArray[np.float32], level: float) -> NDArray[np.float32]:
+    """Bring a clip back to a level; where a step left nothing of it, as it is."""
+    now = _effective(samples)
+    return np.asarray(samples * np.float32(level / now), np.float32) if now > _FAINTEST else samples
+
+
+def _effective(samples: NDArray[np.float32]) -> float:
+    """Return the root of the mean square of a clip, 0 for an empty one."""
+    return float(np.sqrt(np.mean(np.square(samples)))) if samples.size else 0.0

@@ -1,0 +1,119 @@
+"""What a recorder makes of a sound: its microphone, its limits, its band, its codec."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+import soxr
+
+from training.augment.waveform.spectrum import from_db, shaped
+from training.augment.waveform.time import fitted
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+_LOWEST_HZ = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Codec:
+    """A way to store sound that loses some of it."""
+
+    container: str
+    """The name of the container in libsndfile."""
+    subtype: str
+    """The name of the codec in libsndfile."""
+    rates_hz: tuple[int, ...]
+    """Sampling rates that it is met with."""
+    compression: tuple[float, float] | None = None
+    """Least and most compression, 0 to 1, where it has a choice."""
+
+
+CODECS = {
+    "vorbis": Codec("OGG", "VORBIS", (8_000, 16_000), (0.7, 1.0)),
+    "opus": Codec("OGG", "OPUS", (8_000, 16_000), (0.85, 0.97)),
+    "mp3": Codec("MP3", "MPEG_LAYER_III", (8_000, 11_025, 16_000), (0.5, 0.99)),
+    "gsm": Codec("WAV", "GSM610", (8_000,)),
+    "mu_law": Codec("WAV", "ULAW", (8_000,)),
+    "adpcm": Codec("WAV", "IMA_ADPCM", (8_000, 16_000)),
+}
+
+
+def resampled(samples: NDArray[np.float32], rate_hz: int, to_hz: int) -> NDArray[np.float32]:
+    """Return samples at another rate; what that rate cannot carry is cut off sharply."""
+    return samples if to_hz == rate_hz else np.asarray(soxr.resample(samples, rate_hz, to_hz, quality="MQ"), np.float32)
+
+
+def band_limit(samples: NDArray[np.float32], rate_hz: int, as_rate_hz: int) -> NDArray[np.float32]:
+    """Return a sound as if recorded at `as_rate_hz`: nothing is left above half of it."""
+    if as_rate_hz >= rate_hz:
+        return np.array(samples, np.float32)
+    return fitted(resampled(resampled(samples, rate_hz, as_rate_hz), as_rate_hz, rate_hz), samples.size)
+
+
+def through_codec(samples: NDArray[np.float32], rate_hz: int, name: str, rng: Generator) -> NDArray[np.float32]:
+    """Encode and decode a sound by one of `CODECS`, at a rate and compression that the dice choose.
+
+    Raises `ValueError` for an unknown name.
+    """
+    if name not in CODECS:
+        msg = f"codec: unknown name {name!r}; known: {', '.join(CODECS)}"
+        raise ValueError(msg)
+    codec = CODECS[name]
+    usual = [rate for rate in codec.rates_hz if rate <= rate_hz] or [min(codec.rates_hz)]
+    stored_hz = int(rng.choice(usual))
+    level = float(rng.uniform(*codec.compression)) if codec.compression else None
+    # integer formats hold nothing above full scale; so do not let them decide what a clip's peak is
+    peak = max(1.0, float(np.abs(samples).max(initial=0.0)))
+    file = io.BytesIO()
+    stored = resampled(samples / np.float32(peak), rate_hz, stored_hz)
+    soundfile.write(file, stored, stored_hz, codec.subtype, format=codec.container, compression_level=level)
+    file.seek(0)
+    heard, _ = soundfile.read(file, dtype="float32")
+    return fitted(resampled(np.nan_to_num(heard), stored_hz, rate_hz) * np.float32(peak), samples.size)
+
+
+def microphone(samples: NDArray[np.float32], rate_hz: int, spread_db: float, rng: Generator) -> NDArray[np.float32]:
+    """Colour a sound as a cheap microphone in a case does.
+
+    A smooth random curve of standard deviation `spread_db` over octaves, one to three resonances of up to 12 dB with a
+    quality of 1 to 8 (the case and its opening), and a high-pass of 20 to 200 Hz (the capsule).
+    """
+    curve_db = rng.normal(0.0, spread_db, 10)
+    low_hz = np.exp(rng.uniform(np.log(20.0), np.log(200.0)))
+    count = int(rng.integers(1, 4))
+    centres_hz = np.exp(rng.uniform(np.log(200.0), np.log(0.45 * rate_hz), count))
+    quality, peaks = rng.uniform(1.0, 8.0, count), 10.0 ** (rng.uniform(-6.0, 12.0, count) / 20.0) - 1.0
+
+    def response(hz: NDArray[np.float32]) -> NDArray[np.complex64]:
+        table = np.append(0.0, np.geomspace(10.0, rate_hz / 2.0, 1_000))
+        octave = np.log2(np.maximum(table, _LOWEST_HZ) / _LOWEST_HZ)
+        # a resonance rings after a sound, not before it: its phase counts
+        factor = 1.0 / (1.0 - 1j * low_hz / np.maximum(table, 1e-3))
+        for centre_hz, q, peak in zip(centres_hz, quality, peaks, strict=True):
+            factor *= 1.0 + peak / (1.0 + 1j * q * (table / centre_hz - centre_hz / np.maximum(table, 1e-3)))
+        factor *= from_db(np.interp(octave, np.arange(curve_db.size), curve_db))
+        return np.asarray(np.interp(hz, table, factor), np.complex64)
+
+    return shaped(samples, rate_hz, response)
+
+
+def clip_hard(samples: NDArray[np.float32], below_peak_db: float) -> NDArray[np.float32]:
+    """Hold a sound at `below_peak_db` below its peak, as a converter at its limit does."""
+    limit = _limit(samples, below_peak_db)
+    return np.asarray(np.clip(samples, -limit, limit), np.float32)
+
+
+def clip_soft(samples: NDArray[np.float32], below_peak_db: float) -> NDArray[np.float32]:
+    """Bend a sound towards `below_peak_db` below its peak, as an amplifier or a limiter does: a hyperbolic tangent."""
+    limit = _limit(samples, below_peak_db)
+    return np.asarray(limit * np.tanh(samples / max(limit, 1e-9)), np.float32)
+
+
+def _limit(samples: NDArray[np.float32], below_peak_db: float) -> float:
+    return float(np.abs(samples).max(initial=0.0) * 10.0 ** (-below_peak_db / 20.0))

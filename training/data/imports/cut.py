@@ -1,0 +1,113 @@
+"""Recordings of any rate, length and number of channels, cut into what networks are taught with."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+
+from edge.frontend.resample import StreamResampler, to_mono
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+RATE_HZ = 16_000
+PART_S = 10
+_SHORTEST_REST_S = 1
+"""A rest shorter than this stays with the part before it."""
+_SHORTEST_S = 0.05
+_SILENCE = 0.5 / 32768
+"""Nothing below this is left in 16 bits."""
+_UNREADABLE = "not readable as audio; ffmpeg may turn it into WAV"
+
+
+class UnusableError(ValueError):
+    """A recording cannot be used; the message says why, without its name."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a recording: mono samples at `RATE_HZ`, shape (n,)."""
+
+    number: int
+    """Its place in the recording, from 0."""
+    samples: NDArray[np.float32]
+
+
+def content_of(path: Path) -> str:
+    """Return a digest of a file's bytes; raises `UnusableError` for a file that cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as exc:
+        raise UnusableError(str(exc.strerror).lower()) from exc
+    return digest.hexdigest()
+
+
+def rate_of(path: Path) -> int:
+    """Return a recording's own sampling rate in Hz; raises `UnusableError` for what is not audio."""
+    try:
+        return int(soundfile.info(path).samplerate)
+    except soundfile.SoundFileError as exc:
+        raise UnusableError(_UNREADABLE) from exc
+
+
+def parts_of(path: Path) -> Iterator[Part]:
+    """Yield a recording in parts of 10 s, the last one of 1 to 11 s, or the whole of a shorter recording.
+
+    Parts that are silent are left out. Raises `UnusableError`, perhaps after some parts, for a recording that is empty,
+    silent, or broken.
+    """
+    length, heard = 0, False
+    for number, samples in enumerate(_regrouped(_blocks(path))):
+        length += len(samples)
+        if np.abs(samples).max(initial=0.0) >= _SILENCE:
+            heard = True
+            yield Part(number, samples)
+    if length < _SHORTEST_S * RATE_HZ:
+        raise UnusableError("shorter than 50 ms" if length else "empty")
+    if not heard:
+        msg = "silent"
+        raise UnusableError(msg)
+
+
+def _blocks(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Yield a recording as mono blocks at `RATE_HZ`; a file at another rate is never in memory as a whole."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            resampler = StreamResampler(file.samplerate, RATE_HZ)
+            for block in file.blocks(PART_S * file.samplerate, dtype="float32"):
+                if not np.isfinite(block).all():
+                    msg = "broken: some samples are no numbers"
+                    raise UnusableError(msg)
+                yield resampler.push(to_mono(block))
+            yield resampler.push(np.zeros(0, np.float32), last=True)
+    except soundfile.SoundFileError as exc:
+        raise UnusableError(_UNREADABLE) from exc
+
+
+def _regrouped(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    part, held = PART_S * RATE_HZ, np.zeros(0, np.float32)
+    for block in blocks:
+        held = np.concatenate((held, block))
+        while len(held) >= part + _SHORTEST_REST_S * RATE_HZ:
+            yield held[:part]
+            held = held[part:]
+    yield held
+
+
+def write_part(path: Path, samples: NDArray[np.float32]) -> None:
+    """Write samples as FLAC of 16 bits: what a device hears too, at half the size. Raises `OSError`."""
+    try:
+        soundfile.write(path, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
+    except soundfile.SoundFileError as exc:
+        msg = f"{path}: cannot be written: {exc}"
+        raise OSError(msg) from exc

@@ -1,0 +1,40 @@
+"""ESC-50, and ESC-10 in it (Piczak, "ESC: Dataset for environmental sound classification", 2015)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from training.data.imports.recording import Recording, home_of, read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TABLE = "meta/esc50.csv"
+_COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
+
+
+def recordings(source: Path) -> list[Recording]:
+    """List the clips; those of one Freesound recording are a group, `fold` is the published one, 1 to 5.
+
+    Raises `ValueError` for a table without its columns, `OSError` when it is not there.
+    """
+    home = home_of(source, _TABLE)
+    return [_recording(home, row) for row in read_table(home / _TABLE, _COLUMNS)]
+
+
+def recordings_of_esc10(source: Path) -> list[Recording]:
+    """List the clips of the ten classes of ESC-10; otherwise as `recordings`."""
+    home = home_of(source, _TABLE)
+    return [_recording(home, row) for row in read_table(home / _TABLE, _COLUMNS) if row["esc10"] == "True"]
+
+
+def _recording(home: Path, row: dict[str, str]) -> Recording:
+    return Recording(
+        path=home / "audio" / row["filename"],
+        name=row["filename"],
+        labels=(row["category"],),
+        group=f"freesound:{row['src_file']}",
+        origin=f"ESC-50 fold {row['fold']} (Freesound {row['src_file']})",
+        licence="CC BY 3.0" if row["esc10"] == "True" else "CC BY-NC 3.0",
+        fold=row["fold"],
+    )

@@ -1,0 +1,52 @@
+"""Anybody's recordings: a folder a label, and in it sound files or folders of them."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+import soundfile
+
+from training.data.imports.recording import Recording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_READABLE = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".aifc", ".oga", ".opus", ".snd"}
+_OTHERS = {".3gp", ".aac", ".amr", ".m4a", ".mp4", ".webm", ".wma"}
+"""What libsndfile does not read; listed all the same, so that somebody is told."""
+
+
+def recordings(source: Path) -> list[Recording]:
+    """List the sound files of `source`/label/…, of any kind; hidden files and folders are passed over.
+
+    A group is a file name without its suffix, or the folder below the label that a file lies in: what was recorded in
+    one go should be in one such folder, so that no part of it measures what another part taught. A file beside the
+    folders has no label. Raises `ValueError` when no file has one, `OSError` when there is no such folder.
+    """
+    if not source.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder with a folder for each label", str(source))
+    inside = (path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file())
+    found = [_recording(source, path) for path in inside if _is_sound(path)]
+    if not any(recording.labels for recording in found):
+        msg = f"{source}: no sound file in a folder of its label, as in {source.name}/door/1.wav"
+        raise ValueError(msg)
+    return found
+
+
+def _is_sound(inside: Path) -> bool:
+    hidden = any(part.startswith(".") for part in inside.parts)
+    return not hidden and inside.suffix.lower() in _READABLE | _OTHERS
+
+
+def _recording(source: Path, inside: Path) -> Recording:
+    folders = inside.parts[:-1]
+    session = "/".join(folders if len(folders) > 1 else (*folders, inside.stem))
+    return Recording(
+        path=source / inside,
+        name=inside.as_posix(),
+        labels=folders[:1],
+        group=f"{source.resolve().name}:{session}",
+        origin=str(source.resolve()),
+        licence="unstated",
+    )

@@ -1,0 +1,47 @@
+"""FSD50K (Fonseca et al., "FSD50K: an open dataset of human-labeled sound events", 2022)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from training.data.imports.recording import Recording, home_of, read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TRUTH = "FSD50K.ground_truth"
+_LICENCE = "CC BY 4.0 as a collection; a clip is CC0, CC BY, CC BY-NC or CC Sampling+"
+
+
+def recordings(source: Path) -> list[Recording]:
+    """List the clips of both parts, each with all of its labels in their order: the more general ones come later.
+
+    A clip is a group. `fold` is the published division: `train` and `val` of the part dev, and `eval`. Uploaders and
+    licences are in FSD50K.metadata; without that folder they stay unknown. Raises `ValueError` for a table without
+    its columns, `OSError` when a table is not there.
+    """
+    home = home_of(source, _TRUTH)
+    dev = [_recording(home, "dev", row, row["split"]) for row in _rows(home, "dev", ("split",))]
+    return dev + [_recording(home, "eval", row, "eval") for row in _rows(home, "eval", ())]
+
+
+def _rows(home: Path, part: str, more: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the rows of a part, each with what is known `about` its clip."""
+    about_path = home / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
+    about = json.loads(about_path.read_text("utf-8")) if about_path.exists() else {}
+    rows = read_table(home / _TRUTH / f"{part}.csv", ("fname", "labels", *more))
+    return [{**row, "about": about.get(row["fname"], {})} for row in rows]
+
+
+def _recording(home: Path, part: str, row: dict[str, Any], fold: str) -> Recording:
+    return Recording(
+        path=home / f"FSD50K.{part}_audio" / f"{row['fname']}.wav",
+        name=f"{part}/{row['fname']}.wav",
+        labels=tuple(row["labels"].split(",")),
+        group=f"freesound:{row['fname']}",
+        origin=f"FSD50K {part} (Freesound {row['fname']})",
+        licence=str(row["about"].get("license", _LICENCE)),
+        uploader=str(row["about"].get("uploader", "")),
+        fold=fold,
+    )

@@ -1,0 +1,33 @@
+"""UrbanSound8K (Salamon, Jacoby & Bello, "A dataset and taxonomy for urban sound research", 2014)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from training.data.imports.recording import Recording, home_of, read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TABLE = "metadata/UrbanSound8K.csv"
+_COLUMNS = ("slice_file_name", "fsID", "fold", "class")
+
+
+def recordings(source: Path) -> list[Recording]:
+    """List the slices; those of one Freesound recording are a group, `fold` is the published one, 1 to 10.
+
+    Raises `ValueError` for a table without its columns, `OSError` when it is not there.
+    """
+    home = home_of(source, _TABLE)
+    return [
+        Recording(
+            path=home / "audio" / f"fold{row['fold']}" / row["slice_file_name"],
+            name=row["slice_file_name"],
+            labels=(row["class"],),
+            group=f"freesound:{row['fsID']}",
+            origin=f"UrbanSound8K fold {row['fold']} (Freesound {row['fsID']})",
+            licence="CC BY-NC 3.0",
+            fold=row["fold"],
+        )
+        for row in read_table(home / _TABLE, _COLUMNS)
+    ]

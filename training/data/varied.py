@@ -1,0 +1,120 @@
+"""Features of changed copies of the recordings, and of sounds that were made up.
+
+Copies went through other rooms, distances, microphones and codecs: what changes a waveform is too slow to do for every
+batch, so it is done before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from edge.frontend.mel import log_mel
+from training.augment.waveform.chain import vary
+from training.claps.recordings import CLAP, single_claps, take_of
+from training.data import synthesis
+from training.data.features import load_audio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edge.frontend.params import FrontEndParams
+    from training.data.manifest import Clip
+
+    Frames = NDArray[np.float16]
+
+SIREN = "siren"
+_AT_ONCE = 32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Made:
+    """Sounds that were made up, as features."""
+
+    label: str
+    features: list[NDArray[np.float16]]
+    """Of each sound, shape (frames, n_mels)."""
+
+
+def open_copy(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndParams, seed: int) -> Frames:
+    """Return the features of a changed copy of every clip, end to end as in `open_features`, computed the first time.
+
+    Clip i of copy `seed` always goes through the same chain. Raises what `load_audio` does.
+    """
+    key = json.dumps([params.to_dict(), [clip.file for clip in clips], seed, _source_of(vary)]).encode()
+    path = cache / f"copy-{hashlib.sha256(key).hexdigest()[:16]}.npy"
+    if not path.exists():
+        blocks = _each(partial(_changed, data, params, seed), clips, f"copy {seed}")
+        _save(path, np.concatenate(blocks))
+    return np.asarray(np.load(path, mmap_mode="r"))
+
+
+def _each(work: Callable[[Clip], Frames], clips: Sequence[Clip], name: str) -> list[Frames]:
+    """Do the work on every clip, in one process a core: each is busy in NumPy."""
+    bar = partial(tqdm, desc=name, total=len(clips), unit="clip", disable=None)
+    if len(clips) <= _AT_ONCE:
+        return list(bar(map(work, clips)))
+    # a fork would copy the locks of torch's threads
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        return list(bar(pool.map(work, clips, chunksize=_AT_ONCE)))
+
+
+def _changed(data: Path, params: FrontEndParams, seed: int, clip: Clip) -> Frames:
+    samples = load_audio(data / clip.file, params.sample_rate_hz)
+    changed = vary(samples, params.sample_rate_hz, np.random.default_rng([seed, clip.index]))
+    return _features(changed, params)
+
+
+def _features(samples: NDArray[np.float32], params: FrontEndParams) -> Frames:
+    padded = np.pad(samples, (0, max(0, params.n_fft - samples.size)))
+    return log_mel(padded, params).astype(np.float16)
+
+
+def make_sirens(count: int, params: FrontEndParams, seed: int) -> Made:
+    """Return sirens that nobody recorded."""
+    dice = [np.random.default_rng([seed, 1, number]) for number in range(count)]
+    sounds = (_levelled(synthesis.siren(rng), rng) for rng in tqdm(dice, "sirens", disable=None))
+    return Made(SIREN, [_features(sound, params) for sound in sounds])
+
+
+def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndParams, seed: int) -> Made:
+    """Return sequences of claps, of the hands in the clips labelled so and of made-up ones, in made-up rooms."""
+    people: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
+    for clip in clips:
+        if clip.label == CLAP:
+            people[clip.group].extend(single_claps(take_of(load_audio(data / clip.file, params.sample_rate_hz), 0)))
+    have = {group: hands for group, hands in people.items() if hands}
+    dice = [np.random.default_rng([seed, 2, number]) for number in range(count)]
+    sounds = (_levelled(synthesis.claps(have, rng), rng) for rng in tqdm(dice, "claps", disable=None))
+    return Made(CLAP, [_features(sound, params) for sound in sounds])
+
+
+def _levelled(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return a sound of peak 1 at -40 to 0 dBFS over a microphone's hiss."""
+    hiss = rng.standard_normal(sound.size) * 10.0 ** (rng.uniform(-85.0, -50.0) / 20.0)
+    return np.asarray(sound * 10.0 ** (rng.uniform(-40.0, 0.0) / 20.0) + hiss, np.float32)
+
+
+def _source_of(function: Callable[..., object]) -> str:
+    return f"{function.__module__}.{function.__qualname__} 1"
+
+
+def _save(path: Path, frames: Frames) -> None:
+    """Write an array so that the file is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.npy")
+    np.save(part, frames)
+    part.replace(path)

@@ -1,0 +1,42 @@
+"""What a network knows of a sound before it puts names to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def embedded(model: nn.Module, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits of log-mel (batch, frames, mels), and the embedding that they are made of, (batch, width).
+
+    The embedding is what the network's last dense layer is given, dropout included, so every network that ends in one
+    has it. Raises `ValueError` for a network without.
+    """
+    seen: list[Tensor] = []
+    hook = _classifier(model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        logits: Tensor = model(log_mel)
+    finally:
+        hook.remove()
+    return logits, seen[-1]
+
+
+@torch.no_grad()
+def embedding_width(model: nn.Module, window: tuple[int, int]) -> int:
+    """Return the width of the embedding of windows of (frames, mels), by a try that leaves torch's dice alone."""
+    with torch.random.fork_rng(devices=()):
+        return embedded(model, torch.zeros(2, *window))[1].shape[1]
+
+
+def _classifier(model: nn.Module) -> nn.Module:
+    dense = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    if not dense:
+        name = type(model).__name__
+        msg = f"model: {name} does not end in a dense layer, which a hybrid train.loss and train.logit_weight need"
+        raise ValueError(msg)
+    return dense[-1]

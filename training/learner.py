@@ -1,0 +1,56 @@
+"""A network, and beside it the layers that only learning needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from training.contrastive import PROJECTED, supervised_contrastive
+from training.embedding import embedded, embedding_width
+from training.losses import CONTRASTIVE, label_and_teacher_loss, logit_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from training.augment.recipe import Batch
+    from training.config import TrainConfig
+
+
+class Learner(nn.Module):
+    """A network, a layer that guesses another teacher's logits from its embedding, and one whose output is compared."""
+
+    positive: Tensor
+
+    def __init__(
+        self, model: nn.Module, config: TrainConfig, positive: Tensor, n_logits: int, window: tuple[int, int]
+    ) -> None:
+        """Add the layer of `n_logits` where they are not 0, and the other for a hybrid loss.
+
+        `positive` is what `positive_weights` returns, `window` is (frames, mels). Raises `ValueError` for a network
+        that has no embedding where one is needed.
+        """
+        super().__init__()
+        self.model, self._config = model, config
+        self.register_buffer("positive", positive, persistent=False)
+        contrasts = config.loss in CONTRASTIVE
+        width = embedding_width(model, window) if n_logits or contrasts else 0
+        self.guess = nn.Linear(width, n_logits) if n_logits else None
+        self.project = nn.Linear(width, PROJECTED) if contrasts else None
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return what is to be made smaller."""
+        config = self._config
+        if self.guess is None and self.project is None:
+            return self._told(self.model(batch.features), batch)
+        logits, embedding = embedded(self.model, batch.features)
+        loss = self._told(logits, batch)
+        if self.project is not None:
+            apart = supervised_contrastive(self.project(embedding), batch.target, config.temperature)
+            loss = config.contrast_weight * apart + (1.0 - config.contrast_weight) * loss
+        if self.guess is not None:
+            loss = loss + config.logit_weight * logit_loss(self.guess(embedding).float(), batch)
+        return loss
+
+    def _told(self, logits: Tensor, batch: Batch) -> Tensor:
+        return label_and_teacher_loss(logits.float(), batch, self._config, self.positive)

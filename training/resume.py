@@ -1,0 +1,43 @@
+"""What a run needs to go on as if it had never ended: plain values and tensors beside its checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from training.checkpoint import read_values, write_values
+from training.config import Config, config_from_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RESUME = "resume.pt"
+_FORMAT = 1
+_MAY_DIFFER = {"train.device"}
+
+
+def save_resume(path: Path, config: Config, values: dict[str, Any]) -> None:
+    """Write the state of a run; the file is whole or not there."""
+    write_values(path, {"format": _FORMAT, "config": config.to_dict(), **values})
+
+
+def load_resume(path: Path, config: Config) -> dict[str, Any]:
+    """Read the state of a run that had the same settings, wherever it ran.
+
+    Raises `ValueError` for another file or other settings, which are named, `OSError` when it cannot be read.
+    """
+    values = read_values(path, _FORMAT, "the state of a run")
+    if changed := [
+        f"{name} was {before!r} and is {now!r}"
+        for (name, before), (_, now) in zip(_flat(config_from_dict(values["config"])), _flat(config), strict=True)
+        if before != now and name not in _MAY_DIFFER
+    ]:
+        msg = f"{path}: {'; '.join(changed)}: go on with the same settings, or train anew without --resume"
+        raise ValueError(msg)
+    return values
+
+
+def _flat(config: Config) -> Iterator[tuple[str, Any]]:
+    for section, values in config.to_dict().items():
+        for name, value in values.items():
+            yield f"{section}.{name}", value

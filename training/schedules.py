@@ -1,0 +1,48 @@
+"""How fast a run learns, and when it has learnt enough."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.config import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Progress:
+    """What the looks at the validation part have shown so far."""
+
+    best: float = -math.inf
+    """The highest mean average precision."""
+    waited: int = 0
+    """Looks since then."""
+    stale: int = 0
+    """Looks since then, or since the rate was last cut."""
+    cuts: int = 0
+    """How often the rate was cut."""
+
+    def looked(self, figure: float, config: TrainConfig) -> Progress:
+        """Return the progress after a look that showed this mean average precision; NaN is no improvement."""
+        if figure > self.best:
+            return Progress(figure, cuts=self.cuts)
+        cut = config.schedule == "plateau" and self.stale >= config.plateau_patience
+        return Progress(self.best, self.waited + 1, 0 if cut else self.stale + 1, self.cuts + cut)
+
+    def over(self, config: TrainConfig) -> bool:
+        """Return whether a run is to end before its last step."""
+        return 0 < config.patience <= self.waited
+
+
+def learning_rate(step: int, config: TrainConfig, cuts: int = 0) -> float:
+    """Return the rate of a step: a straight rise, then by `config.schedule`.
+
+    `cosine` is half a cosine down to 0 (Loshchilov & Hutter 2017); `plateau` has been cut `cuts` times.
+    """
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    if config.schedule != "cosine":
+        return config.lr * config.plateau_factor**cuts
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return config.lr * 0.5 * (1.0 + math.cos(math.pi * done))
