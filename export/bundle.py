@@ -93,7 +93,11 @@ def _manifest(checkpoint: Checkpoint, evaluation: Evaluation, about: About, task
             "scale": [round(float(value), 4) for value in calibration.scale],
             "bias": [round(float(value), 4) for value in calibration.bias],
         },
-        "thresholds": evaluation.thresholds,
+        "thresholds": {
+            # a device decides on a short sound by one window, and smooths the others
+            label: {**pair, "impulsive": True} if label in checkpoint.config.data.impulsive else dict(pair)
+            for label, pair in evaluation.thresholds.items()
+        },
         "measured": evaluation.figures,
         "training_data": about.training_data,
         "licence": about.licence,

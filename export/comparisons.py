@@ -21,7 +21,7 @@ from export.timing import side_by_side_ms
 from export.verify import compare_forms, forms_table, live_features
 from training.data.features import open_features
 from training.data.manifest import read_manifest
-from training.jobs import open_recordings
+from training.material import open_recordings
 
 if TYPE_CHECKING:
     import argparse

@@ -1,4 +1,4 @@
-"""`python -m training import|train|evaluate|heldout|claps|claps-evaluate`."""
+"""`python -m training import|train|evaluate|kfold|ablate|report|heldout|claps|claps-evaluate`."""
 
 from __future__ import annotations
 
@@ -22,24 +22,55 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--resume", action="store_true", help="go on with the run in OUT, if there is one")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="as --set train.device=DEVICE")
+
+
+def _fold_arguments(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--folds", type=int, metavar="N", help="N folds of whole recordings and uploaders")
+    which.add_argument("--published", metavar="CORPUS", help="the folds that a corpus was published with")
+    which.add_argument("--corpora", type=int, metavar="N", help="leave every corpus of an event out once, in N folds")
+
+
+def _ablation_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="only these (default: each)")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds one after another")
+
+
+_ARGUMENTS = {"train": _train_arguments, "kfold": _fold_arguments, "ablate": _ablation_arguments}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return the exit status."""
     common = _parser()
     parser = argparse.ArgumentParser(prog=common.prog, description=common.description)
     commands = parser.add_subparsers(dest="command", required=True)
     importing.add_arguments(commands.add_parser("import", help="bring recordings into a folder with a manifest"))
-    for name, what in (("train", "train a network"), ("claps", "train the network that confirms claps")):
-        train = commands.add_parser(name, parents=[common], add_help=False, help=what)
-        train.add_argument("--config", type=Path, required=True, help="a recipe, see training/recipes")
-        train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one of its settings")
-        train.add_argument("--out", type=Path, default=Path("runs/last"), help="folder for the checkpoint")
-        if name == "train":
-            train.add_argument("--resume", action="store_true", help="go on with the run in OUT, if there is one")
-            train.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="as --set train.device=DEVICE")
+    recipes = (
+        ("train", "train a network"),
+        ("kfold", "train and measure a network for each fold"),
+        ("ablate", "train with and without each augmentation"),
+        ("claps", "train the network that confirms claps"),
+    )
+    for name, what in recipes:
+        recipe = commands.add_parser(name, parents=[common], add_help=False, help=what)
+        recipe.add_argument("--config", type=Path, required=True, help="a recipe, see training/recipes")
+        recipe.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="change one of its settings"
+        )
+        recipe.add_argument("--out", type=Path, default=Path("runs/last"), help="folder for what is made")
+        _ARGUMENTS.get(name, lambda _: None)(recipe)
     for name, what in (("evaluate", "measure on the test part"), ("claps-evaluate", "measure a clap network")):
         evaluate = commands.add_parser(name, parents=[common], add_help=False, help=what)
         evaluate.add_argument("checkpoint", type=Path)
         evaluate.add_argument("--json", type=Path, help="write the figures here too")
+    report = commands.add_parser(
+        "report", parents=[common], add_help=False, help="all figures of the test part, a page"
+    )
+    report.add_argument("checkpoint", type=Path)
+    report.add_argument("out", type=Path, help="folder for figures.json and report.html")
     heldout = commands.add_parser("heldout", parents=[common], add_help=False, help="list clips training did not see")
     heldout.add_argument("checkpoint", type=Path)
     heldout.add_argument("out", type=Path, help="the JSON file to write")
@@ -66,18 +97,34 @@ def _run(options: argparse.Namespace) -> None:
     # torch takes seconds to load: --help does without
     from training import jobs  # noqa: PLC0415
 
-    if options.command == "train":
-        device = [f"train.device={options.device}"] if options.device else []
-        config = load_config(options.config, [*options.set, *device])
-        jobs.train(options.data, options.cache, config, options.out, resume=options.resume)
-    elif options.command == "claps":
-        jobs.train_claps(options.data, options.cache, load_config(options.config, options.set), options.out)
-    elif options.command == "evaluate":
-        jobs.report(options.data, options.cache, options.checkpoint, options.json)
+    data, cache = options.data, options.cache
+    if options.command == "evaluate":
+        jobs.report(data, cache, options.checkpoint, options.json)
     elif options.command == "claps-evaluate":
-        jobs.report_claps(options.data, options.checkpoint, options.json)
+        jobs.report_claps(data, options.checkpoint, options.json)
+    elif options.command == "report":
+        jobs.prove_one(data, cache, options.checkpoint, options.out)
+    elif options.command == "heldout":
+        jobs.write_held_out(data, cache, options.checkpoint, options.out, options.most)
     else:
-        jobs.write_held_out(options.data, options.cache, options.checkpoint, options.out, options.most)
+        _run_recipe(options)
+
+
+def _run_recipe(options: argparse.Namespace) -> None:
+    from training import folds, jobs  # noqa: PLC0415
+
+    device = getattr(options, "device", None)
+    config = load_config(options.config, [*options.set, *([f"train.device={device}"] if device else [])])
+    where = (options.data, options.cache, config)
+    if options.command == "train":
+        jobs.train(*where, options.out, resume=options.resume)
+    elif options.command == "claps":
+        jobs.train_claps(*where, options.out)
+    elif options.command == "ablate":
+        jobs.ablate(*where, options.without, options.seeds, options.out)
+    else:
+        divide, method = folds.division(config, options.folds, options.published, options.corpora)
+        jobs.prove(*where, divide, method, options.out)
 
 
 if __name__ == "__main__":

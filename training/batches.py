@@ -112,6 +112,10 @@ def _each(change: Callable[[list[Tensor]], Tensor], *batches: Batch) -> Batch:
 def _samplers(material: Material, config: Config) -> tuple[CropSampler, CropSampler]:
     started = time.monotonic()
     behind = [clip for clip in material.train if clip.label in config.data.background]
+    if not behind:
+        kinds = ", ".join(config.data.background)
+        msg = f"config: data.background: no clip to learn from is of {kinds}; name classes to mix into the others"
+        raise ValueError(msg)
     shared = (material.labels, material.teacher, material.logits, config)
     whole = pool_of(material.store, material.train, material.copies, material.made)
     samplers = (

@@ -31,6 +31,8 @@ class DataConfig:
     """Corpora that belong to the test part as a whole."""
     exclude_names: tuple[str, ...] = ()
     """Clips of these original file names take no part at all."""
+    events: tuple[str, ...] = ()
+    """Classes that matter most: what reports begin with, and what is left out corpus by corpus; empty for all."""
     impulsive: dict[str, float] = dataclasses.field(default_factory=dict)
     """Classes of short sounds: the chance that a window is laid around an onset, not around any loud frame."""
     classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
@@ -54,6 +56,10 @@ class DataConfig:
     """How many sirens and claps are made up."""
     leave_out: tuple[str, ...] = ()
     """Corpora that take no part at all."""
+    only: tuple[str, ...] = ()
+    """Corpora that take part; empty for all."""
+    fine: bool = False
+    """Learn the corpus's own labels (the manifest's column `fine`) instead of the classes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class ModelConfig:
     kernels: tuple[int, ...] = (3, 3, 5, 5)
     """Steps that each of those blocks sees."""
     pool: int = 12
-    """Steps of 8 frames that a decision of a streaming network is pooled from."""
+    """Steps that a decision of a streaming network is pooled from."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,6 +130,8 @@ class TrainConfig:
     """The loss, the optimiser and its schedule, and what they run on."""
 
     seed: int = 3
+    init: str = ""
+    """A checkpoint to begin with: its weights, as far as they fit; empty begins with chance."""
     steps: int = 10_000
     batch: int = 128
     """Samples of a step, of all processes together."""

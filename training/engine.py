@@ -8,6 +8,7 @@ import logging
 import math
 from collections import deque
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from training.batches import Batches, placed, preparer
-from training.checkpoint import Checkpoint, save_checkpoint
+from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.data.targets import label_matrix
 from training.devices import arithmetic, device_of, dice_state, half_of, set_dice_state
 from training.interrupts import Interrupted, interrupts
@@ -31,7 +32,6 @@ from training.scoring import score_clips
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -129,6 +129,8 @@ class _Run:
             torch.cuda.set_device(self._device)
         torch.manual_seed(run.seed)
         model = build_model(config.model, params.n_mels, len(material.labels))
+        if run.init:
+            _begin_with(model, Path(run.init))
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch has it, its types do not
         self._average = copy.deepcopy(model).to(self._device)
         n_logits = material.logits.width if material.logits and run.logit_weight else 0
@@ -243,6 +245,17 @@ class _Run:
         values |= {"labels": list(labels), "step": self._step, "progress": dataclasses.asdict(self._progress)}
         values |= {"losses": list(self._losses), "batches": batches, "dice": dice, "device": self._device.type}
         save_resume(self._out / RESUME, self._config, values)
+
+
+def _begin_with(model: nn.Module, path: Path) -> None:
+    """Take the weights of a checkpoint that have the same name and shape: all but the last layer, for other labels."""
+    have, mine = load_checkpoint(path).model.state_dict(), model.state_dict()
+    fitting = {name: value for name, value in have.items() if name in mine and mine[name].shape == value.shape}
+    if not fitting:
+        msg = f"config: train.init: no weight of {path} fits the network"
+        raise ValueError(msg)
+    _log.info("%d of %d weights are those of %s", len(fitting), len(mine), path)
+    model.load_state_dict(mine | fitting)
 
 
 def validation_figures(model: nn.Module, material: Material) -> dict[str, float]:

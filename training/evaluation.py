@@ -9,14 +9,11 @@ import numpy as np
 
 from training.calibration import Calibration, calibrate, thresholds, window_truth
 from training.data.fit import fit_to_labels
-from training.metrics import (
-    alarms_per_hour,
-    average_precision,
-    false_positive_rate_at,
-    precision_recall_f1,
-    recording_weights,
-)
-from training.scoring import ClipScores, score_clips
+from training.report.measure import held_out
+from training.report.measure import measure as count
+from training.report.schema import measured
+from training.scoring import logits_of_clip, score_clips
+from training.trial import Trial, calibrated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from training.data.features import FeatureStore
     from training.data.manifest import Clip
     from training.data.teacher import Teacher
+    from training.report.measure import Held
 
     Floats = NDArray[np.float64]
 
@@ -59,19 +57,38 @@ class Judge:
         rest = (self.labels, self.store, self.teacher, self.config, self.hop_frames)
         return [window_truth(clip, *rest) for clip in clips]
 
+    def held(self, trials: Sequence[Trial]) -> Held:
+        """Put together what some trials held out."""
+        background = fit_to_labels(self.config.data, self.labels).background
+        return held_out(trials, self.labels, background, self.hop_frames / self.store.params.frames_per_s, PRIOR)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Heard:
+    """A network with its calibration, and what it said of its held-out clips."""
+
+    model: nn.Module
+    calibration: Calibration
+    trial: Trial
+    judge: Judge
+
+    def decide(self, log_mel: NDArray[np.float32]) -> Floats:
+        """Return the probabilities, shape (decisions, labels), of log-mel of shape (frames, n_mels)."""
+        return self.calibration(logits_of_clip(self.model, log_mel, self.judge.store.params, self.judge.hop_frames))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evaluation:
     """A network's calibration, thresholds and figures."""
 
     calibration: Calibration
-    thresholds: dict[str, Mapping[str, float]]
+    thresholds: Mapping[str, Mapping[str, float]]
     figures: dict[str, dict[str, Any]]
     """For each label: counts, and what was measured on the test part; None where there was nothing to measure on."""
 
 
-def evaluate(model: nn.Module, parts: Mapping[str, Sequence[Clip]], judge: Judge) -> Evaluation:
-    """Calibrate on ``parts["validation"]``, then measure on ``parts["test"]``."""
+def hear(model: nn.Module, name: str, parts: Mapping[str, Sequence[Clip]], judge: Judge) -> Heard:
+    """Calibrate on ``parts["validation"]``, then listen to ``parts["test"]``."""
     seen = score_clips(model, parts["validation"], judge.store, judge.hop_frames)
     truths = judge.truths(seen.clips)
     calibration = calibrate(seen, truths, PRIOR)
@@ -79,49 +96,16 @@ def evaluate(model: nn.Module, parts: Mapping[str, Sequence[Clip]], judge: Judge
     short = judge.config.data.impulsive
     allowed = [ALLOWED_SHORT if label in short else ALLOWED_LASTING for label in judge.labels]
     chosen = thresholds(judge.labels, scores, np.concatenate(truths), allowed, BOUNDS)
-    unseen = score_clips(model, parts["test"], judge.store, judge.hop_frames)
-    figures = {
-        label: _figures(label, column, unseen, judge, calibration, chosen[label]["on"])
-        for column, label in enumerate(judge.labels)
-    }
-    return Evaluation(calibration, chosen, figures)
+    unseen = calibrated(score_clips(model, parts["test"], judge.store, judge.hop_frames), calibration)
+    known = frozenset(clip.corpus for part in ("train", "validation") for clip in parts[part])
+    return Heard(model, calibration, Trial(name, unseen, judge.truths(unseen.clips), chosen, known), judge)
 
 
-def _figures(
-    label: str, column: int, scored: ClipScores, judge: Judge, calibration: Calibration, on: float
-) -> dict[str, Any]:
-    mine = [clip for clip in scored.clips if label in clip.labels]
-    truth = np.array([label in clip.labels for clip in scored.clips])
-    pooled = scored.pooled()[:, column]
-    weights = recording_weights([clip.group for clip in scored.clips])
-    chances = [calibration(logits)[:, column] for logits in scored.windows]
-    detected = np.array([bool((chance >= on).any()) for chance in chances])
-    precision, recall, f1 = precision_recall_f1(truth, detected)
-    background = fit_to_labels(judge.config.data, judge.labels).background
-    ambience = [
-        chance >= on
-        for clip, chance in zip(scored.clips, chances, strict=True)
-        if label not in clip.labels and clip.label in background
-    ]
-    step_s = judge.hop_frames / judge.store.params.frames_per_s
-    alarms = np.concatenate(ambience) if ambience else np.zeros(0, np.bool_)
-    return {
-        "clips": len(mine),
-        "recordings": len({clip.group for clip in mine}),
-        "corpora": len({clip.corpus for clip in mine}),
-        "average_precision": _rounded(average_precision(truth, pooled)),
-        "average_precision_by_recording": _rounded(average_precision(truth, pooled, weights)),
-        "false_positive_rate_at_recall_90": _rounded(false_positive_rate_at(truth, pooled, 0.9)),
-        "precision": _rounded(precision),
-        "recall": _rounded(recall),
-        "f1": _rounded(f1),
-        "false_alarms_per_hour": _rounded(alarms_per_hour(alarms, step_s, round(1.0 / step_s))),
-        "ambience_hours": _rounded(len(alarms) * step_s / 3600.0),
-    }
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 4)
+def evaluate(model: nn.Module, parts: Mapping[str, Sequence[Clip]], judge: Judge) -> Evaluation:
+    """Calibrate on ``parts["validation"]``, then measure on ``parts["test"]``."""
+    heard = hear(model, "test part", parts, judge)
+    figures = count(judge.held([heard.trial]), (), "", "")
+    return Evaluation(heard.calibration, heard.trial.thresholds, measured(figures))
 
 
 def table(figures: Mapping[str, Mapping[str, Any]]) -> str:

@@ -8,83 +8,95 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from edge.claps.crop import CLAP_FRONT_END
-from edge.frontend.params import FrontEndParams
-from training import engine
+from training import ablation, engine
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.claps import evaluation as clap_evaluation
 from training.claps import learn
 from training.claps.crops import open_crops
-from training.claps.recordings import CLAP
-from training.data.features import FeatureStore, open_features
 from training.data.fit import fit_to_labels
 from training.data.heldout import held_out
-from training.data.manifest import Clip, labels_of, map_classes, read_manifest
-from training.data.split import require_parts, split
-from training.data.teacher import Teacher, read_logits, read_teacher
-from training.data.varied import SIREN, make_claps, make_sirens, open_copy
-from training.evaluation import Evaluation, Judge, evaluate, table
+from training.data.manifest import read_manifest
+from training.evaluation import Evaluation, Judge, evaluate, hear, table
+from training.material import clips_of, front_end, material_of, open_recordings
+from training.report.measure import measure as count
+from training.report.page import write_report
+from training.report.pictures import pictures_of
+from training.report.schema import save_figures
+from training.report.tables import markdown
+from training.scenes import Stage, play_scenes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from training.config import Config
+    from training.data.manifest import Clip
+    from training.evaluation import Heard
+    from training.folds import Fold
+    from training.material import Recordings
+    from training.report.pictures import Picture
+
+    Divide = Callable[[Sequence[Clip]], Sequence[Fold]]
 
 _log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Recordings:
-    """A manifest with everything that a job needs of it."""
-
-    labels: tuple[str, ...]
-    parts: dict[str, list[Clip]]
-    store: FeatureStore
-    teacher: Teacher | None
-
-
-def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndParams) -> Recordings:
-    """Read the manifest in `data`, divide it, and open its features, which are computed the first time.
-
-    Raises `ValueError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
-    """
-    clips = map_classes(read_manifest(data), config.data.classes)
-    labels = labels_of(clips)
-    fit_to_labels(config.data, labels)  # what does not fit is said before anything is computed
-    teacher = read_teacher(data / config.data.teacher, labels, len(clips)) if config.data.teacher else None
-    parts = split(clips, config.data, config.train.seed)
-    _log.info("clips: %s", ", ".join(f"{part} {len(members)}" for part, members in parts.items()))
-    require_parts(parts)
-    return Recordings(labels, parts, open_features(data, clips, cache, params), teacher)
-
-
 def train(data: Path, cache: Path, config: Config, out: Path, *, resume: bool = False) -> Path:
     """Train the network of `config` on the recordings in `data`, or go on with the run in `out`; see `engine.train`."""
-    have = open_recordings(data, cache, config, FrontEndParams())
+    have = open_recordings(data, cache, config, front_end(config))
     return engine.train(material_of(data, cache, config, have), config, out, resume=resume)
 
 
-def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> engine.Material:
-    """Return what a run learns from; copies and made-up sounds are computed the first time."""
-    parts, settings, params, seed = have.parts, config.data, have.store.params, config.train.seed
-    if unknown := sorted(set(settings.made) - {SIREN, CLAP}):
-        msg = f"config: data.made: nothing makes {unknown[0]!r}; known: {SIREN}, {CLAP}"
-        raise ValueError(msg)
-    made = []
-    if count := settings.made.get(SIREN, 0):
-        made.append(make_sirens(count, params, seed))
-    if count := settings.made.get(CLAP, 0):
-        made.append(make_claps(data, parts["train"], count, params, seed))
-    clips = read_manifest(data)
-    return engine.Material(
-        parts["train"],
-        parts["validation"],
-        have.labels,
-        have.store,
-        have.teacher,
-        read_logits(data / settings.logits, len(clips)) if settings.logits else None,
-        [open_copy(data, clips, cache, params, number) for number in range(settings.copies)],
-        made,
-    )
+def ablate(data: Path, cache: Path, config: Config, without: Sequence[str], seeds: int, out: Path) -> None:
+    """Train a recipe with and without each of its augmentations; print the table, and keep it in `out`."""
+
+    def train_and_measure(run: Config) -> dict[str, float]:
+        have = open_recordings(data, cache, run, front_end(run))
+        material = material_of(data, cache, run, have)
+        return engine.validation_figures(load_checkpoint(engine.train(material, run, out / "run")).model, material)
+
+    first = config.train.seed
+    results = ablation.ablate(train_and_measure, ablation.variants(config, without), range(first, first + seeds), out)
+    print(ablation.table(results))  # noqa: T201 - the answer of a command
+
+
+def prove(data: Path, cache: Path, config: Config, divide: Divide, method: str, out: Path) -> None:
+    """Train a network for each fold and count on what they held out; write figures.json and report.html to `out`.
+
+    A fold that was trained already, by the same settings, is not trained again; one that was cut short goes on.
+    """
+    have = open_recordings(data, cache, config, front_end(config))
+    judge = Judge(have.labels, have.store, have.teacher, config)
+    heard = []
+    for number, fold in enumerate(divide(clips_of(data, config)), 1):
+        part = dataclasses.replace(have, parts=fold.parts)
+        path = engine.train(material_of(data, cache, config, part), config, out / f"fold-{number}", resume=True)
+        heard.append(hear(load_checkpoint(path).model, fold.name, fold.parts, judge))
+    _write_proof(data, have, judge, heard, method, out)
+
+
+def prove_one(data: Path, cache: Path, path: Path, out: Path) -> None:
+    """Write figures.json and report.html of a checkpoint on its test part to `out`."""
+    checkpoint = load_checkpoint(path)
+    have = _recordings_of(data, cache, checkpoint)
+    judge = Judge(have.labels, have.store, have.teacher, checkpoint.config)
+    heard = hear(checkpoint.model, "test part", have.parts, judge)
+    _write_proof(data, have, judge, [heard], "Calibrated on the validation part, counted on the test part.", out)
+
+
+def _write_proof(data: Path, have: Recordings, judge: Judge, heard: Sequence[Heard], method: str, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    settings = judge.config.data
+    events = [label for label in settings.events or have.labels if label in have.labels]
+    stage = Stage(data, have.store.params, fit_to_labels(settings, have.labels).background, settings.impulsive)
+    scenes = play_scenes([(one.trial, one.decide) for one in heard], have.labels, events, stage)
+    figures = count(judge.held([one.trial for one in heard]), events, out.name, method, scenes)
+    save_figures(figures, out / "figures.json")
+    pictures: list[Picture] = []
+    for one in heard:
+        pictures += pictures_of(one.model, one.trial, have.labels, events, have.store, 1)
+    write_report(figures, out / "report.html", sorted(pictures, key=lambda picture: events.index(picture.label)))
+    print(markdown(figures))  # noqa: T201 - the answer of a command
 
 
 def train_claps(data: Path, cache: Path, config: Config, out: Path) -> Path:
@@ -99,11 +111,16 @@ def measure(data: Path, cache: Path, checkpoint: Checkpoint) -> Evaluation:
 
     Raises `ValueError` when the recordings have other labels than the network.
     """
+    have = _recordings_of(data, cache, checkpoint)
+    return evaluate(checkpoint.model, have.parts, Judge(have.labels, have.store, have.teacher, checkpoint.config))
+
+
+def _recordings_of(data: Path, cache: Path, checkpoint: Checkpoint) -> Recordings:
     have = open_recordings(data, cache, checkpoint.config, checkpoint.params)
     if have.labels != checkpoint.labels:
         msg = f"{data}: the recordings have other labels than the checkpoint ({', '.join(checkpoint.labels)})"
         raise ValueError(msg)
-    return evaluate(checkpoint.model, have.parts, Judge(have.labels, have.store, have.teacher, checkpoint.config))
+    return have
 
 
 def report(data: Path, cache: Path, path: Path, target: Path | None) -> None:
@@ -134,7 +151,7 @@ def report_claps(data: Path, path: Path, target: Path | None) -> None:
 def write_held_out(data: Path, cache: Path, path: Path, target: Path, most: int) -> None:
     """Write up to `most` test clips of each label of a checkpoint to `target` as JSON, with their onsets."""
     checkpoint = load_checkpoint(path)
-    have = open_recordings(data, cache, checkpoint.config, checkpoint.params)
+    have = _recordings_of(data, cache, checkpoint)
     impulsive = checkpoint.config.data.impulsive
     chosen = held_out(have.parts["test"], have.labels, have.store, impulsive, most)
     target.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")

@@ -81,9 +81,14 @@ def score_clips(model: nn.Module, clips: Iterable[Clip], store: FeatureStore, ho
     """
     clips = list(clips)
     model.eval()
-    params = store.params
     bar = tqdm(clips, desc="score", unit="clip", disable=None, leave=False)
+    return ClipScores(clips, [logits_of_clip(model, store.of(clip), store.params, hop_frames) for clip in bar])
+
+
+def logits_of_clip(
+    model: nn.Module, mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int
+) -> NDArray[np.float32]:
+    """Return the logits, shape (decisions, labels), of a whole clip's features, shape (frames, n_mels)."""
     if isinstance(model, Streaming):
-        every = max(1, hop_frames // params.decision_frames)
-        return ClipScores(clips, [decisions_of(model, store.of(clip), params)[::every] for clip in bar])
-    return ClipScores(clips, [logits_of(model, windows_of(store.of(clip), params, hop_frames)) for clip in bar])
+        return decisions_of(model, mel, params)[:: max(1, hop_frames // params.decision_frames)]
+    return logits_of(model, windows_of(mel, params, hop_frames))

@@ -74,7 +74,7 @@ def rules_for(
 ) -> tuple[Rule, ...]:
     """Return a rule per label that makes events, in the order of `labels`.
 
-    A value is the user's for the label, else the user's default, else the bundle's threshold, else built in; a
+    A value is the user's for the label, else the user's default, else the bundle's or built in; a
     section for a label makes it an alert unless it says ``alert = false``. Raises `ConfigError` for a label that
     the model does not have and for `off` above `on`.
     """
@@ -92,7 +92,7 @@ def rules_for(
         alert = label in default_alerts if own is None else own.alert is not False
         if not alert:
             continue
-        values = {**_DEFAULTS.get(label, {}), **_threshold(thresholds.get(label, {})), **general}
+        values = {**_threshold(thresholds.get(label, {})), **_DEFAULTS.get(label, {}), **general}
         if own is not None:
             values.update(_given(own))
         rule = Rule(label, **values)
@@ -107,5 +107,7 @@ def _given(section: object) -> dict[str, Any]:
     return {name: value for name in _SETTABLE if (value := getattr(section, name)) is not None}
 
 
-def _threshold(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: float(values[name]) for name in ("on", "off") if name in values}
+def _threshold(values: Mapping[str, float]) -> dict[str, float | int]:
+    """Return what a bundle says of a label: where events begin and end, and whether one window decides."""
+    said: dict[str, float | int] = {name: float(values[name]) for name in ("on", "off") if name in values}
+    return {**_IMPULSE, **said} if values.get("impulsive") else said

@@ -35,6 +35,14 @@ def test_user_beats_bundle_beats_built_in() -> None:
     assert not rules["traffic"].fast
 
 
+def test_one_window_decides_on_what_the_bundle_calls_impulsive() -> None:
+    """A stranger's knock of half a second makes an event; their drone is smoothed."""
+    knock, drone = rules_for(("knock", "drone"), {"knock": {"on": 0.6, "off": 0.3, "impulsive": True}}, Detection())
+    assert knock.fast
+    assert (knock.min_windows, knock.on) == (1, 0.6)
+    assert not drone.fast
+
+
 def test_a_section_for_a_label_makes_it_an_alert_and_alert_false_silences_it() -> None:
     """Writing down a rule is asking for events."""
     rules = by_label(classes={"dog": DetectionClass(on=0.9), "traffic": DetectionClass(alert=False)})

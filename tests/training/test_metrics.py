@@ -8,11 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.metrics import (
+    accuracy,
     alarms_per_hour,
     average_precision,
+    confusion_matrix,
     false_positive_rate_at,
+    mean_of,
     precision_recall_f1,
     recording_weights,
+    reliability,
+    roc_auc,
+    threshold_at,
 )
 
 samples = st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(1, 4)), min_size=1, max_size=30)
@@ -78,6 +84,64 @@ def test_alarms_close_together_are_one() -> None:
     assert alarms_per_hour(alarm, 1.0, 5) == pytest.approx(2.0)
 
 
-def test_no_ambience_no_alarms() -> None:
-    """Without a window there is no rate to divide out."""
-    assert alarms_per_hour(np.zeros(0, bool), 1.0, 5) == 0.0
+def test_no_ambience_no_rate() -> None:
+    """Without a window nothing is known of alarms, least of all that there are none."""
+    assert np.isnan(alarms_per_hour(np.zeros(0, bool), 1.0, 5))
+
+
+@given(samples)
+def test_auc_is_the_chance_that_a_positive_scores_higher(rows: list[tuple[bool, int, int]]) -> None:
+    """Over all pairs of a positive and a negative, weighted, ties count half."""
+    truth, scores, weights = (list(column) for column in zip(*rows, strict=True))
+    positives = [(s, w) for t, s, w in zip(truth, scores, weights, strict=True) if t]
+    negatives = [(s, w) for t, s, w in zip(truth, scores, weights, strict=True) if not t]
+    fast = roc_auc(np.array(truth), np.array(scores, float), np.array(weights, float))
+    pairs = [(v * w, 1.0 if s > n else 0.5 if s == n else 0.0) for s, v in positives for n, w in negatives]
+    if pairs:
+        assert fast == pytest.approx(sum(w * won for w, won in pairs) / sum(w for w, _ in pairs))
+    else:
+        assert np.isnan(fast)
+
+
+def test_a_threshold_keeps_the_share_it_is_asked_for() -> None:
+    """Nine of ten scores are kept for 90 %, not all ten for a rounding error; the highest one for next to nothing."""
+    scores = np.arange(10.0)
+    assert threshold_at(scores, 0.9) == 1.0
+    assert threshold_at(scores, 1.0) == 0.0
+    assert threshold_at(scores, 0.001) == 9.0
+    with pytest.raises(ValueError, match="no positives"):
+        threshold_at(np.empty(0), 0.9)
+
+
+def test_accuracy_and_confusion() -> None:
+    """Two of three are right; the third is a 2 that was taken for a 0."""
+    truth, chosen = np.array([0, 1, 2]), np.array([0, 1, 0])
+    assert accuracy(truth, chosen) == pytest.approx(2 / 3)
+    assert confusion_matrix(truth, chosen, 3).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
+    assert np.isnan(accuracy(truth[:0], chosen[:0]))
+
+
+def test_what_was_not_measured_is_not_in_the_mean() -> None:
+    """None and NaN are left out, and nothing has no mean."""
+    assert mean_of([0.5, None, float("nan"), 1.0]) == 0.75
+    assert np.isnan(mean_of([None]))
+
+
+def test_calibration_error_is_the_weighted_gap() -> None:
+    """Two bins: 0.05 said where none is true, 0.95 said where half is, which is a third of the weight."""
+    truth = np.array([False, False, True, False])
+    counted = reliability(truth, np.array([0.05, 0.05, 0.95, 0.95]), np.array([2.0, 2.0, 1.0, 1.0]))
+    assert counted.error == pytest.approx(2 / 3 * 0.05 + 1 / 3 * 0.45)
+    assert np.isnan(counted.chance[7])
+
+
+def test_probabilities_that_come_true_have_no_calibration_error() -> None:
+    """Truth drawn by the probabilities themselves leaves a gap of sampling only, a certain 1 has its bin, too."""
+    rng = np.random.default_rng(1)
+    chances = np.append(rng.random(100_000), 1.0)
+    assert reliability(rng.random(100_001) < chances, chances).error < 0.01
+
+
+def test_no_sample_has_no_calibration_error() -> None:
+    """Nothing was said, so nothing was said wrongly or rightly."""
+    assert np.isnan(reliability(np.zeros(0, bool), np.zeros(0)).error)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -58,6 +58,17 @@ def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     return mono if rate_in_hz == rate_hz else np.asarray(soxr.resample(mono, rate_in_hz, rate_hz), np.float32)
 
 
+def frame_values(params: FrontEndParams) -> dict[str, Any]:
+    """Return the parameters that frames depend on; how a network takes them together is not among them."""
+    return {name: value for name, value in params.to_dict().items() if name not in ("window_frames", "decision_frames")}
+
+
+def features_of(samples: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float16]:
+    """Return the features of a clip, shape (frames, n_mels); one shorter than a frame is one frame."""
+    padded = np.pad(samples, (0, max(0, params.n_fft - samples.size)))
+    return log_mel(padded, params).astype(np.float16)
+
+
 def open_features(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndParams) -> FeatureStore:
     """Open the cached features of a manifest, computing them first when there are none.
 
@@ -69,7 +80,7 @@ def open_features(data: Path, clips: Sequence[Clip], cache: Path, params: FrontE
         msg = f"{data}: the manifest lists no clips"
         raise ValueError(msg)
     files = [(clip.file, (data / clip.file).stat().st_size) for clip in clips]
-    key = json.dumps([params.to_dict(), files]).encode()
+    key = json.dumps([frame_values(params), files]).encode()
     folder = cache / f"mel-{hashlib.sha256(key).hexdigest()[:16]}"
     if not folder.exists():
         _compute(data, clips, folder, params)
@@ -90,9 +101,7 @@ def _compute(data: Path, clips: Sequence[Clip], folder: Path, params: FrontEndPa
         whole.mkdir()
         with (whole / _FRAMES).open("wb") as file:
             for clip in tqdm(clips, desc="features", unit="clip", disable=None):
-                samples = load_audio(data / clip.file, params.sample_rate_hz)
-                padded = np.pad(samples, (0, max(0, params.n_fft - samples.size)))
-                mel = log_mel(padded, params).astype(np.float16)
+                mel = features_of(load_audio(data / clip.file, params.sample_rate_hz), params)
                 file.write(mel.tobytes())
                 lengths.append(len(mel))
         np.save(whole / _OFFSETS, np.cumsum([0, *lengths], dtype=np.int64))

@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from edge.frontend.mel import log_mel
 from training.augment.waveform.chain import vary
 from training.claps.recordings import CLAP, single_claps, take_of
 from training.data import synthesis
-from training.data.features import load_audio
+from training.data.features import features_of, frame_values, load_audio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,7 +53,7 @@ def open_copy(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndPa
 
     Clip i of copy `seed` always goes through the same chain. Raises what `load_audio` does.
     """
-    key = json.dumps([params.to_dict(), [clip.file for clip in clips], seed, _source_of(vary)]).encode()
+    key = json.dumps([frame_values(params), [clip.file for clip in clips], seed, _source_of(vary)]).encode()
     path = cache / f"copy-{hashlib.sha256(key).hexdigest()[:16]}.npy"
     if not path.exists():
         blocks = _each(partial(_changed, data, params, seed), clips, f"copy {seed}")
@@ -75,19 +74,14 @@ def _each(work: Callable[[Clip], Frames], clips: Sequence[Clip], name: str) -> l
 def _changed(data: Path, params: FrontEndParams, seed: int, clip: Clip) -> Frames:
     samples = load_audio(data / clip.file, params.sample_rate_hz)
     changed = vary(samples, params.sample_rate_hz, np.random.default_rng([seed, clip.index]))
-    return _features(changed, params)
-
-
-def _features(samples: NDArray[np.float32], params: FrontEndParams) -> Frames:
-    padded = np.pad(samples, (0, max(0, params.n_fft - samples.size)))
-    return log_mel(padded, params).astype(np.float16)
+    return features_of(changed, params)
 
 
 def make_sirens(count: int, params: FrontEndParams, seed: int) -> Made:
     """Return sirens that nobody recorded."""
     dice = [np.random.default_rng([seed, 1, number]) for number in range(count)]
     sounds = (_levelled(synthesis.siren(rng), rng) for rng in tqdm(dice, "sirens", disable=None))
-    return Made(SIREN, [_features(sound, params) for sound in sounds])
+    return Made(SIREN, [features_of(sound, params) for sound in sounds])
 
 
 def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndParams, seed: int) -> Made:
@@ -99,7 +93,7 @@ def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndPa
     have = {group: hands for group, hands in people.items() if hands}
     dice = [np.random.default_rng([seed, 2, number]) for number in range(count)]
     sounds = (_levelled(synthesis.claps(have, rng), rng) for rng in tqdm(dice, "claps", disable=None))
-    return Made(CLAP, [_features(sound, params) for sound in sounds])
+    return Made(CLAP, [features_of(sound, params) for sound in sounds])
 
 
 def _levelled(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

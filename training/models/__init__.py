@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from edge.frontend.params import FrontEndParams
 from training.models.cnn6 import Cnn6
 from training.models.mobilenet import MobileNet
 from training.models.onset import OnsetNet
 from training.models.resnet import ResNet
 from training.models.resnet34 import ResNet34
 from training.models.sp4sc import Sp4sc
-from training.models.streamnet import StreamNet
+from training.models.streamnet import STEM_STRIDE, StreamNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,3 +43,10 @@ def build_model(config: ModelConfig, n_mels: int, n_labels: int) -> nn.Module:
         msg = f"model: unknown architecture {config.name!r}; known: {', '.join(sorted(REGISTRY))}"
         raise ValueError(msg)
     return REGISTRY[config.name](config, n_mels, n_labels)
+
+
+def step_frames(config: ModelConfig) -> int:
+    """Return the frames between two decisions of the network that `config` names."""
+    if config.name != "streamnet":
+        return FrontEndParams().decision_frames
+    return STEM_STRIDE[0] * math.prod(stage.stride_time for stage in config.stages)

@@ -1,0 +1,88 @@
+"""How a network does where nothing happens for hours: false alarms an hour at a recall.
+
+The threshold is the score that keeps so many of the held-out clips of an event; an alarm is a group of background
+decisions at or above it, more than a second from the next group. Only background from corpora that the network never
+heard counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.metrics import alarms_per_hour, threshold_at
+from training.trial import holding
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+    from training.trial import Trial
+
+    Floats = NDArray[np.float64]
+
+RECALL = 0.9
+RECALLS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, RECALL, 0.95, 0.98)
+"""Where the curve of false alarms is measured."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Background:
+    """Decisions on one event where it does not sound, end to end."""
+
+    chances: Floats
+    """Shape (decisions,)."""
+    corpora: int
+    step_s: float
+
+    @property
+    def hours(self) -> float:
+        """How long it lasts."""
+        return len(self.chances) * self.step_s / 3600.0
+
+    def alarms_per_hour(self, threshold: float) -> float:
+        """Return the false alarms at a threshold; NaN without any background."""
+        return alarms_per_hour(self.chances >= threshold, self.step_s, round(1.0 / self.step_s))
+
+
+def background_of(
+    trials: Sequence[Trial], column: int, label: str, kinds: Collection[str], step_s: float, *, sure: bool = False
+) -> Background:
+    """Join the held-out clips whose label is of `kinds`, that do not hold `label`, from corpora the networks never saw.
+
+    With `sure`, decisions whose truth is unknown (NaN: a teacher hears the event in a clip that is not labelled so) are
+    left out, and their time is not counted.
+    """
+    parts: list[Floats] = []
+    corpora = set()
+    for trial in trials:
+        without = ~holding(trial.scored.clips, label)
+        for clip, chance, truth, free, new in zip(
+            trial.scored.clips, trial.chances, trial.truths, without, trial.unseen(), strict=True
+        ):
+            if free and new and clip.label in kinds:
+                parts.append(chance[~np.isnan(truth[:, column]), column] if sure else chance[:, column])
+                corpora.add(clip.corpus)
+    return Background(np.concatenate(parts) if parts else np.zeros(0), len(corpora), step_s)
+
+
+def highest_of(trials: Sequence[Trial], column: int, label: str) -> Floats:
+    """Return the highest probability of every held-out clip that holds a label, shape (clips,)."""
+    return np.array(
+        [
+            chance[:, column].max()
+            for trial in trials
+            for chance, holds in zip(trial.chances, holding(trial.scored.clips, label), strict=True)
+            if holds
+        ]
+    )
+
+
+def alarm_curve(positives: Floats, background: Background) -> list[tuple[float, float]]:
+    """Return (recall, false alarms an hour) at `RECALLS`; empty without a positive or without background."""
+    if not len(positives) or not len(background.chances):
+        return []
+    return [(recall, background.alarms_per_hour(threshold_at(positives, recall))) for recall in RECALLS]

@@ -1,0 +1,60 @@
+"""Where in time and pitch a network looks: Grad-CAM (Selvaraju et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MAP_AXES = 4
+
+
+def grad_cam(model: nn.Module, log_mel: NDArray[np.float32], label: int) -> NDArray[np.float32]:
+    """Return how much each place of a window speaks for a label, shape (frames, n_mels), 0 to 1.
+
+    `log_mel` is one window, (frames, n_mels); `label` is a column of the logits. The map is the last that still has
+    more than one step and more than one band, in the order in which the network computes them: its channels are weighed
+    by their mean gradient, summed, cut off at 0, and stretched to the window. All is 0 where nothing speaks for the
+    label. Raises `ValueError` for a network without such a map, or a label that it does not have.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.enable_grad():
+            heat = _heat(model, torch.from_numpy(log_mel)[None].requires_grad_(), label)
+    finally:
+        model.train(was_training)
+    stretched = nn.functional.interpolate(heat[None, None], log_mel.shape, mode="bilinear", align_corners=False)[0, 0]
+    highest = stretched.max().clamp_min(torch.finfo(torch.float32).tiny)
+    result: NDArray[np.float32] = (stretched / highest).numpy()
+    return result
+
+
+def _heat(model: nn.Module, window: Tensor, label: int) -> Tensor:
+    """Return the weighted sum of the last map, shape (steps, bands), without a gradient."""
+    maps: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Any) -> None:  # noqa: ANN401 - modules return what they like
+        if isinstance(output, Tensor) and output.ndim == _MAP_AXES and min(output.shape[2:]) > 1:
+            maps.append(output)
+
+    hooks = [module.register_forward_hook(keep) for module in model.modules() if module is not model]
+    try:
+        logits: Tensor = model(window)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not 0 <= label < logits.shape[1]:
+        msg = f"label {label}: the network has {logits.shape[1]}"
+        raise ValueError(msg)
+    if not maps:
+        msg = f"{type(model).__name__}: no map has both time and mel bands, so there is nothing to point at"
+        raise ValueError(msg)
+    (gradient,) = torch.autograd.grad(logits[0, label], maps[-1])
+    weight = gradient.mean(dim=(2, 3), keepdim=True)
+    return (weight * maps[-1].detach()).sum(dim=1)[0].clamp_min(0.0)

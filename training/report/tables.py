@@ -1,0 +1,110 @@
+"""The figures as tables: for a page, and as Markdown for a terminal or a model card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from training.report.schema import Figures, LabelFigures
+
+COLUMNS: dict[str, str] = {
+    "clips": "clips",
+    "recordings": "recordings",
+    "corpora": "corpora",
+    "average_precision": "AP by clip",
+    "average_precision_by_recording": "AP by recording",
+    "roc_auc": "AUC",
+    "false_positive_rate_at_recall_90": "FPR at 90 % recall",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "event_f1": "event F1",
+    "event_onset_f1": "onset F1",
+    "expected_calibration_error": "ECE",
+    "false_alarms_per_hour": "false alarms/h at threshold",
+}
+ALARM_COLUMNS = ("false alarms/h at 90 % recall", "where sure", "unseen hours")
+"""False alarms an hour on background of unseen corpora, and how many hours there were of it."""
+_RATE = "false_alarms_per_hour"
+
+
+def cell(value: float | None, digits: int = 3) -> str:
+    """Return a figure as it stands in a table; a dash for none."""
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+class Table(NamedTuple):
+    """A heading and rows of as many cells, the first of which names the row."""
+
+    head: list[str]
+    rows: list[list[str]]
+
+    def markdown(self) -> str:
+        """Return the table as Markdown."""
+        lines = (self.head, ["---"] * len(self.head), *self.rows)
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def labels(figures: Figures, names: Iterable[str]) -> Table:
+    """Return the figures of some labels."""
+    rows = [[name, *_row(figures["labels"][name])] for name in names]
+    return Table(["label", *COLUMNS.values(), *ALARM_COLUMNS], rows)
+
+
+def noise(figures: Figures) -> Table:
+    """Return the events' recall by signal-to-noise ratio; without rows where it was not measured."""
+    heard = {event: figures["labels"][event]["recall_by_snr"] for event in figures["events"]}
+    ratios = next((list(recalls) for recalls in heard.values() if recalls), [])
+    rows = [[event, *(cell(recalls[ratio]) for ratio in ratios)] for event, recalls in heard.items() if recalls]
+    return Table(["recall at", *(ratio if ratio == "clean" else f"{ratio} dB" for ratio in ratios)], rows)
+
+
+def corpora(figures: Figures) -> Table:
+    """Return what the events reach in each corpus: the table of leave-one-corpus-out."""
+    rows = [
+        [f"{event}: {corpus}", cell(values["clips"]), cell(values["recordings"]), cell(values["average_precision"])]
+        for event in figures["events"]
+        for corpus, values in figures["labels"][event]["by_corpus"].items()
+    ]
+    return Table(["event and corpus", "clips", "recordings", "AP"], rows)
+
+
+def folds(figures: Figures) -> Table:
+    """Return each fold's figures."""
+    head = ["fold", "clips", "accuracy", "mAP", *(f"AP {event}" for event in figures["events"])]
+    rows = [
+        [
+            fold["name"],
+            cell(fold["clips"]),
+            cell(fold["accuracy"]),
+            cell(fold["mean_average_precision"]),
+            *(cell(fold["average_precision"][event]) for event in figures["events"]),
+        ]
+        for fold in figures["folds"]
+    ]
+    return Table(head, rows)
+
+
+def _row(figures: LabelFigures) -> list[str]:
+    """Return the cells of a label, those of `COLUMNS` and of `ALARM_COLUMNS`."""
+    values = cast("Mapping[str, float | None]", figures)
+    alarms = figures["alarms"]
+    cells = [cell(values[name], 1 if name == _RATE else 3) for name in COLUMNS]
+    return [*cells, cell(alarms["per_hour"], 1), cell(alarms["sure_per_hour"], 1), cell(alarms["hours"], 2)]
+
+
+def markdown(figures: Figures) -> str:
+    """Return how the figures were counted, and all tables, as Markdown."""
+    summary = figures["summary"]
+    whole = (
+        f"mAP {cell(summary['mean_average_precision'])}, accuracy {cell(summary['accuracy'])}, "
+        f"macro-F1 {cell(summary['macro_f1'])}, AUC {cell(summary['roc_auc'])}, "
+        f"ECE {cell(summary['expected_calibration_error'])} "
+        f"on {summary['clips']} clips of {summary['recordings']} recordings."
+    )
+    parts = (labels(figures, figures["labels"]), noise(figures), corpora(figures), folds(figures))
+    return "\n\n".join((figures["method"], whole, *(part.markdown() for part in parts if part.rows)))

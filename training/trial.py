@@ -1,0 +1,57 @@
+"""A network on recordings that it never heard: what every figure is counted on, one for each fold."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.scoring import ClipScores
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from training.calibration import Calibration
+    from training.data.manifest import Clip
+
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What one network said of its held-out clips, calibrated: scores of several networks can then be pooled."""
+
+    name: str
+    scored: ClipScores
+    """Calibrated logits of every decision, see `calibrated`."""
+    truths: list[Floats]
+    """What is known of every decision (`calibration.window_truth`), shape (decisions, labels) for each clip."""
+    thresholds: Mapping[str, Mapping[str, float]]
+    """`on` and `off` of each label, chosen on the fold's own validation part."""
+    corpora: Collection[str]
+    """Corpora that the network has learnt from or was calibrated on."""
+
+    @functools.cached_property
+    def chances(self) -> list[Floats]:
+        """The probabilities of every decision, shape (decisions, labels) for each clip."""
+        return [1.0 / (1.0 + np.exp(-logits.astype(np.float64))) for logits in self.scored.windows]
+
+    def unseen(self) -> list[bool]:
+        """Whether the corpus of each clip is new to the network."""
+        return [clip.corpus not in self.corpora for clip in self.scored.clips]
+
+
+def calibrated(scored: ClipScores, calibration: Calibration) -> ClipScores:
+    """Return scores whose logits are those of the calibrated probabilities."""
+    logits = [np.asarray(calibration.scale * part + calibration.bias, np.float32) for part in scored.windows]
+    return ClipScores(scored.clips, logits)
+
+
+def holding(clips: Sequence[Clip], label: str) -> Bools:
+    """Return which clips hold a label, shape (clips,)."""
+    return np.array([label in clip.labels for clip in clips], np.bool_)
