@@ -12,6 +12,7 @@ import edge
 from edge.errors import TocsinError
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tocsin"
+_INTERRUPTED = 130  # as a shell reports SIGINT
 _GOLDEN = Path(edge.__file__).parent / "data" / "street.flac"
 _NETWORK = "a checkpoint, or a bundle's folder"
 
@@ -75,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         getattr(jobs if options.command in ("bundle", "claps", "onnx") else comparisons, options.command)(options)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except (TocsinError, ValueError, OSError) as exc:
         print(f"python -m export: {exc}", file=sys.stderr)  # noqa: T201 - a command answers
         return exc.exit_code if isinstance(exc, TocsinError) else 65 if isinstance(exc, ValueError) else 66

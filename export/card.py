@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import training
 from edge.inference.bundle import STREAMING
 from training.evaluation import ALLOWED_LASTING, ALLOWED_SHORT, PRIOR, table
 
@@ -27,8 +26,8 @@ Terms: {licence}
 
 ## How good it is
 
-Counted on recordings that neither training nor calibration touched: parts are divided by recording and by uploader,
-and some corpora are kept for this count as a whole. A clip's score is the mean of its highest and its average window.
+Counted on recordings that neither training nor calibration touched: parts are divided by recording and by
+uploader{kept}. A clip's score is the mean of its highest and its average window.
 *By recording* weighs every recording the same, however many clips were cut from it. *Precision*, *recall* and *F1*
 are those of clips with at least one window at or above the label's threshold `on`. *False alarms/h* counts, on
 ambience ({ambience_hours} h for a label that is not ambience itself), groups of such windows more than a second
@@ -59,15 +58,16 @@ _HOUSE = {
     "said": "--about export/about/{name}.toml",
     "folder": "edge/models/{name}",
 }
+_KEPT = ", and some corpora are kept for this count as a whole"
 _STRANGER = {"recipe": "RECIPE.toml", "said": "--id {name}", "folder": "{name}"}
-_RECIPES = Path(training.__file__).parent / "recipes"
+_ABOUT = Path(__file__).parent / "about"
 
 
 def model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:
     """Return the card of a bundle as Markdown."""
     params, figures, name = checkpoint.params, manifest["measured"], manifest["id"]
     listens = _STREAM if manifest["network"] == STREAMING else _WINDOWS
-    again = _HOUSE if (_RECIPES / f"{name}.toml").exists() else _STRANGER
+    again = _HOUSE if (_ABOUT / f"{name}.toml").exists() else _STRANGER
     ambience = max((values["ambience_hours"] or 0.0 for values in figures.values()), default=0.0)
     return _CARD.format(
         id=name,
@@ -84,7 +84,8 @@ def model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) 
         prior=PRIOR,
         short=ALLOWED_SHORT,
         lasting=ALLOWED_LASTING,
-        impulsive=", ".join(sorted(checkpoint.config.data.impulsive)),
+        impulsive=", ".join(sorted(checkpoint.config.data.impulsive)) or "none here",
+        kept=_KEPT if checkpoint.config.data.test_corpora else "",
         thresholds=", ".join(f"{label} {pair['on']:.2f}" for label, pair in manifest["thresholds"].items()),
         notes=notes.strip(),
         name=name,

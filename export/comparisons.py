@@ -56,7 +56,8 @@ def int8(options: argparse.Namespace) -> None:
         target.write_bytes(small)
         say(f"{target}: written")
     else:
-        target.unlink(missing_ok=True)
+        if options.out is None:  # one of an older network must not pass for this one's
+            target.unlink(missing_ok=True)
         say(f"{target}: not written; --force writes it all the same")
 
 

@@ -13,6 +13,7 @@ from training.config import load_config
 from training.interrupts import Interrupted
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tocsin"
+_INTERRUPTED = 130  # as a shell reports SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("give the folder with manifest.csv by --data or TOCSIN_DATA")
     try:
         _run(options)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except (ValueError, OSError) as exc:
         print(f"python -m training: {exc}", file=sys.stderr)  # noqa: T201 - a command answers
         return 65 if isinstance(exc, ValueError) else 66

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 RECIPE, BARE = "recipe", "bare"
-_DETAILS = {"snr_db", "tilt_db"}
+_DETAILS = {"snr_db", "tilt_db", "mel_stripes", "time_stripes"}
 """Settings that say how, not whether: the chance beside them turns their augmentation off."""
 _TOGETHER = {"mel_mask": "spec_augment", "time_mask": "spec_augment"}
 """Settings of one published augmentation."""

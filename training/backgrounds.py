@@ -31,27 +31,27 @@ RECALLS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, RECALL, 0.95, 0.98)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Background:
-    """Decisions on one event where it does not sound, end to end."""
+    """Decisions on one event where it does not sound."""
 
-    chances: Floats
-    """Shape (decisions,)."""
+    chances: Sequence[Floats]
+    """Of each clip, shape (decisions,)."""
     corpora: int
     step_s: float
 
     @property
     def hours(self) -> float:
         """How long it lasts."""
-        return len(self.chances) * self.step_s / 3600.0
+        return sum(map(len, self.chances)) * self.step_s / 3600.0
 
     def alarms_per_hour(self, threshold: float) -> float:
         """Return the false alarms at a threshold; NaN without any background."""
-        return alarms_per_hour(self.chances >= threshold, self.step_s, round(1.0 / self.step_s))
+        return alarms_per_hour([part >= threshold for part in self.chances], self.step_s, round(1.0 / self.step_s))
 
 
 def background_of(
     trials: Sequence[Trial], column: int, label: str, kinds: Collection[str], step_s: float, *, sure: bool = False
 ) -> Background:
-    """Join the held-out clips whose label is of `kinds`, that do not hold `label`, from corpora the networks never saw.
+    """Take the held-out clips whose label is of `kinds`, that do not hold `label`, from corpora the networks never saw.
 
     With `sure`, decisions whose truth is unknown (NaN: a teacher hears the event in a clip that is not labelled so) are
     left out, and their time is not counted.
@@ -66,7 +66,7 @@ def background_of(
             if free and new and clip.label in kinds:
                 parts.append(chance[~np.isnan(truth[:, column]), column] if sure else chance[:, column])
                 corpora.add(clip.corpus)
-    return Background(np.concatenate(parts) if parts else np.zeros(0), len(corpora), step_s)
+    return Background(parts, len(corpora), step_s)
 
 
 def highest_of(trials: Sequence[Trial], column: int, label: str) -> Floats:
@@ -83,6 +83,6 @@ def highest_of(trials: Sequence[Trial], column: int, label: str) -> Floats:
 
 def alarm_curve(positives: Floats, background: Background) -> list[tuple[float, float]]:
     """Return (recall, false alarms an hour) at `RECALLS`; empty without a positive or without background."""
-    if not len(positives) or not len(background.chances):
+    if not len(positives) or not background.hours:
         return []
     return [(recall, background.alarms_per_hour(threshold_at(positives, recall))) for recall in RECALLS]

@@ -97,7 +97,7 @@ def fit_platt(logits: Floats, truth: NDArray[np.bool_], weights: Floats) -> tupl
 def calibrate(scored: ClipScores, truths: Sequence[Floats], prior: float) -> Calibration:
     """Fit every label so that its score is its probability where a share `prior` of the windows holds it.
 
-    Every clip counts the same, however long it is. A label without a window that holds it keeps its logit.
+    Every clip counts the same, however long it is. A label that holds in every window, or in none, keeps its logit.
     """
     logits, truth = np.concatenate(scored.windows).astype(np.float64), np.concatenate(truths)
     per_clip = np.concatenate([np.full(len(part), 1.0 / len(part)) for part in scored.windows])
@@ -109,7 +109,7 @@ def calibrate(scored: ClipScores, truths: Sequence[Floats], prior: float) -> Cal
 def _fit_label(logits: Floats, truth: Floats, per_clip: Floats, prior: float) -> tuple[float, float]:
     known = ~np.isnan(truth)
     holds, weights = truth[known] > 0, per_clip[known].copy()
-    if not holds.any():
+    if holds.all() or not holds.any():
         return 1.0, 0.0
     weights[holds] *= prior / weights[holds].sum()
     weights[~holds] *= (1.0 - prior) / weights[~holds].sum()

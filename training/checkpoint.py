@@ -48,13 +48,17 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and build its network, ready to be asked (`eval`), without running any code of the file.
 
-    Raises what `read_values` does.
+    Raises what `read_values` does, and `ValueError` for weights of another version's network.
     """
     values = read_values(path, _FORMAT, "a checkpoint")
     config, params = config_from_dict(values["config"]), FrontEndParams.from_dict(values["frontend"])
     labels = tuple(values["labels"])
     model = build_model(config.model, params.n_mels, len(labels))
-    model.load_state_dict(values["weights"])
+    try:
+        model.load_state_dict(values["weights"])
+    except RuntimeError as exc:
+        msg = f"{path}: its weights are of another {config.model.name} than this version builds: train it again"
+        raise ValueError(msg) from exc
     return Checkpoint(model.eval(), config, params, labels, values["step"])
 
 

@@ -73,6 +73,12 @@ class Stage:
     expand: int = 1
     residual: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse what no layer can be made of."""
+        if min(self.channels, self.repeats, self.stride_time, self.stride_mel, self.expand) < 1:
+            msg = f"config: model.stages: {self}: the numbers must be at least 1"
+            raise ValueError(msg)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -111,7 +117,17 @@ class AugmentConfig:
     speed: float = 0.12
     """Largest change of tempo, as a share."""
     mel_mask: int = 10
+    """Most bands in each stripe of them that SpecAugment blanks."""
+    mel_stripes: int = 2
     time_mask: int = 5
+    """Most frames in each stripe of them."""
+    time_stripes: int = 1
+    p_patch: float = 0.0
+    """Chance of PatchAugment: five holes of 10 x 10."""
+    p_distance: float = 0.0
+    """Chance that a window is heard from 5 to 300 m instead of 1."""
+    p_codec: float = 0.0
+    """Chance that what is 15 to 40 dB under the loudest band of its frame is lost, as in a codec of few bits."""
     p_left_silence: float = 0.1
     p_silence: float = 0.02
 
@@ -159,7 +175,7 @@ class TrainConfig:
     temperature: float = 0.05
     """Of the contrastive loss: smaller looks at the nearest samples only."""
     distil_weight: float = 1.0
-    """Weight of the teacher's loss beside the labels' loss; 0 trains without a teacher."""
+    """Weight of the teacher's loss beside the labels' loss; 0 leaves `data.teacher` to say only what is unsure."""
     logit_weight: float = 0.0
     """Weight of the loss against `data.logits`, learnt by a layer that is not exported."""
     unsure_above: float = 0.3
@@ -266,7 +282,11 @@ def _override(values: dict[str, Any], item: str) -> None:
         value = text
     *parents, last = key.strip().split(".")
     for name in parents:
-        values = values.setdefault(name, {})
+        inner: Any = values.setdefault(name, {})
+        if not isinstance(inner, dict):
+            msg = f"--set {item}: {name} is no table, it has no keys"
+            raise ValueError(msg)  # noqa: TRY004 - a wrong value, to the caller
+        values = inner
     values[last] = value
 
 
@@ -277,6 +297,11 @@ def _record(cls: type[T], values: Any, where: str) -> T:  # noqa: ANN401 - plain
     hints = typing.get_type_hints(cls)
     if unknown := sorted(set(values) - set(hints)):
         msg = f"config: unknown key {where}{unknown[0]}; known: {', '.join(hints)}"
+        raise ValueError(msg)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type] # every caller has a record
+    needed = [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
+    if absent := [name for name in needed if name not in values]:
+        msg = f"config: {where}{absent[0]} is missing"
         raise ValueError(msg)
     return cls(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
+import json
 import logging
 import math
 from collections import deque
@@ -176,6 +178,10 @@ class _Run:
         if tuple(have["labels"]) != self._material.labels:
             msg = f"{path}: the run was about other labels: {', '.join(have['labels'])}"
             raise ValueError(msg)
+        # a state that was kept before recordings were noted says nothing of them
+        if have.get("recordings", mine := _digest(self._material)) != mine:
+            msg = f"{path}: the run learnt from other recordings, or divided otherwise: train anew in another folder"
+            raise ValueError(msg)
         if len(have["batches"]) != self._world.size:
             msg = f"{path}: {len(have['batches'])} processes learnt together, and now {self._world.size}"
             raise ValueError(msg)
@@ -244,7 +250,14 @@ class _Run:
         values = {name: part.state_dict() for part, name in self._parts()}
         values |= {"labels": list(labels), "step": self._step, "progress": dataclasses.asdict(self._progress)}
         values |= {"losses": list(self._losses), "batches": batches, "dice": dice, "device": self._device.type}
+        values["recordings"] = _digest(self._material)
         save_resume(self._out / RESUME, self._config, values)
+
+
+def _digest(material: Material) -> str:
+    """Return what tells apart the recordings of two runs: a fold's network must not pass for another fold's."""
+    parts = [[clip.file for clip in part] for part in (material.train, material.validation)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _begin_with(model: nn.Module, path: Path) -> None:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from training.data.manifest import labels_of
-from training.data.split import families, split
+from training.data.split import families, split, usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -52,17 +52,25 @@ def division(
 ) -> tuple[Callable[[Sequence[Clip]], list[Fold]], str]:
     """Return how to divide clips, and a sentence about it: by the first of the three that is given."""
     data, seed = config.data, config.train.seed
+    taught = _taught(config)
     if families_ is not None:
         method = f"{families_} folds of whole recordings and uploaders; each clip scored by a network without its fold."
-        return lambda clips: group_folds(clips, families_, data, seed), method
+        return lambda clips: group_folds(clips, families_, data, seed), method + taught
     if published is not None:
         method = f"The published folds of {published}; each clip scored by a network without its fold."
-        return lambda clips: published_folds(clips, published, data, seed), method
+        return lambda clips: published_folds(clips, published, data, seed), method + taught
     if corpora is None:
         msg = "a division needs a number of folds, a corpus or a number of corpora"
         raise ValueError(msg)
     method = f"Leave-one-corpus-out in {corpora} folds; each clip scored by a network that never heard its corpus."
-    return lambda clips: corpus_folds(clips, data.events or labels_of(clips), corpora, data, seed), method
+    return lambda clips: corpus_folds(clips, data.events or labels_of(clips), corpora, data, seed), method + taught
+
+
+def _taught(config: Config) -> str:
+    """Return a sentence about what else taught the networks: a fold cannot keep out what a teacher has heard."""
+    data, train = config.data, config.train
+    others = [data.teacher, data.logits if train.logit_weight else "", train.init]
+    return f" They learnt from these, too: {', '.join(filter(None, others))}." if any(others) else ""
 
 
 def published_folds(clips: Sequence[Clip], corpus: str, config: DataConfig, seed: int) -> list[Fold]:
@@ -70,7 +78,7 @@ def published_folds(clips: Sequence[Clip], corpus: str, config: DataConfig, seed
 
     Raises `ValueError` when the corpus is not there or has fewer than two folds.
     """
-    mine = [clip for clip in _usable(clips, config) if clip.corpus == corpus]
+    mine = [clip for clip in usable(clips, config) if clip.corpus == corpus]
     names = sorted({clip.fold for clip in mine if clip.fold})
     if len(names) < 2:  # noqa: PLR2004 - one fold holds out everything
         msg = f"{corpus}: {len(mine)} clips in {len(names)} published folds, need two; see the manifest's column `fold`"
@@ -89,7 +97,7 @@ def group_folds(clips: Sequence[Clip], count: int, config: DataConfig, seed: int
     The largest families are placed first, each into the fold that has the least of its main class. Raises `ValueError`
     for fewer than two folds, or more folds than families.
     """
-    members = families(_usable(clips, config))
+    members = families(usable(clips, config))
     if not 2 <= count <= len(members):  # noqa: PLR2004 - one fold holds out everything
         msg = f"{count} folds of {len(members)} families of recordings: need at least 2 folds, and a family for each"
         raise ValueError(msg)
@@ -119,16 +127,16 @@ def corpus_folds(
     are avoided. A family that reaches into a left-out corpus is not trained on. Raises `ValueError` when no clip holds
     an event, or when `count` folds are too few.
     """
-    usable = _usable(clips, config)
-    held = _held(usable, events)
+    taken = usable(clips, config)
+    held = _held(taken, events)
     if not held:
         msg = f"no recording holds {', '.join(sorted(events)) or 'an event'}: nothing to leave out"
         raise ValueError(msg)
     together = _grouped(held, count)
     folds = []
     for number, corpora in enumerate(together, 1):
-        test = [clip for clip in usable if clip.corpus in corpora]
-        apart = [family for family in families(usable) if not any(clip.corpus in corpora for clip in family)]
+        test = [clip for clip in taken if clip.corpus in corpora]
+        apart = [family for family in families(taken) if not any(clip.corpus in corpora for clip in family)]
         rest = [clip for family in apart for clip in family]
         folds.append(_fold(f"{number}: without {', '.join(sorted(corpora))}", rest, test, config, seed))
     return folds
@@ -176,15 +184,10 @@ def _fold(name: str, rest: Sequence[Clip], test: Sequence[Clip], config: DataCon
     slices = dataclasses.replace(config, test_share=half, validation_share=half, test_corpora=())
     parts = split(rest, slices, seed)
     calibrating = sorted(parts["validation"] + parts["test"], key=lambda clip: clip.index)
+    if not parts["train"] or not calibrating:
+        msg = f"{name}: beside what is held out, too few recordings are left to learn from and to calibrate by"
+        raise ValueError(msg)
     return Fold(name, parts["train"], calibrating, sorted(test, key=lambda clip: clip.index))
-
-
-def _usable(clips: Iterable[Clip], config: DataConfig) -> list[Clip]:
-    return [
-        clip
-        for clip in clips
-        if clip.label and clip.name not in config.exclude_names and clip.corpus not in config.leave_out
-    ]
 
 
 def _order(family: Sequence[Clip], seed: int) -> bytes:

@@ -48,7 +48,13 @@ def train(data: Path, cache: Path, config: Config, out: Path, *, resume: bool = 
 
 
 def ablate(data: Path, cache: Path, config: Config, without: Sequence[str], seeds: int, out: Path) -> None:
-    """Train a recipe with and without each of its augmentations; print the table, and keep it in `out`."""
+    """Train a recipe with and without each of its augmentations; print the table, and keep it in `out`.
+
+    Raises `ValueError` for less than one seed, and what `train` and `ablation.ablate` raise.
+    """
+    if seeds < 1:
+        msg = f"--seeds: {seeds} trains nothing; give 1 or more"
+        raise ValueError(msg)
 
     def train_and_measure(run: Config) -> dict[str, float]:
         have = open_recordings(data, cache, run, front_end(run))

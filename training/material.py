@@ -11,7 +11,7 @@ from training import engine
 from training.claps.recordings import CLAP
 from training.data.features import FeatureStore, open_features
 from training.data.fit import fit_to_labels
-from training.data.manifest import Clip, labels_of, map_classes, read_manifest
+from training.data.manifest import Clip, labels_of, map_classes, read_manifest, split_labels
 from training.data.split import require_parts, split
 from training.data.teacher import Teacher, read_logits, read_teacher
 from training.data.varied import SIREN, make_claps, make_sirens, open_copy
@@ -56,13 +56,20 @@ def clips_of(data: Path, config: Config) -> list[Clip]:
     """Return the clips of the manifest in `data` with the labels to learn; raises what `read_manifest` does."""
     clips = read_manifest(data)
     if config.data.fine:
-        clips = [dataclasses.replace(clip, label=clip.fine, others=()) for clip in clips]
-    if only := set(config.data.only):
-        if unknown := sorted(only - {clip.corpus for clip in clips}):
-            msg = f"config: data.only: {data} has no corpus {unknown[0]!r}"
+        clips = [_finely_labelled(clip) for clip in clips]
+    corpora = {clip.corpus for clip in clips}
+    for name in ("only", "leave_out", "test_corpora"):  # a typing mistake must not train on what is to be kept apart
+        if unknown := sorted(set(getattr(config.data, name)) - corpora):
+            msg = f"config: data.{name}: {data} has no corpus {unknown[0]!r}"
             raise ValueError(msg)
+    if only := set(config.data.only):
         clips = [clip if clip.corpus in only else dataclasses.replace(clip, label="", others=()) for clip in clips]
     return map_classes(clips, config.data.classes)
+
+
+def _finely_labelled(clip: Clip) -> Clip:
+    label, *others = split_labels(clip.fine) or ("",)
+    return dataclasses.replace(clip, label=label, others=tuple(others))
 
 
 def front_end(config: Config) -> FrontEndParams:

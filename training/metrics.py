@@ -132,11 +132,15 @@ def false_positive_rate_at(truth: Bools, scores: Floats, recall: float) -> float
     return float(np.mean(scores[~truth] >= threshold_at(scores[truth], recall)))
 
 
-def alarms_per_hour(alarm: Bools, window_s: float, hold_windows: int) -> float:
-    """Return how many alarms an hour decisions of shape (windows,) come to; NaN without a decision.
+def alarms_per_hour(stretches: Sequence[Bools], window_s: float, hold_windows: int) -> float:
+    """Return how many alarms an hour the decisions of some stretches of sound come to; NaN without a decision.
 
-    Windows follow each other every `window_s`; alarms up to `hold_windows` windows apart are one.
+    The decisions of a stretch, shape (windows,), follow each other every `window_s`; alarms in it up to `hold_windows`
+    windows apart are one.
     """
-    raised = np.flatnonzero(alarm)
-    events = int(np.sum(np.diff(raised, prepend=-hold_windows - 1) > hold_windows))
-    return events / (len(alarm) * window_s / 3600.0) if len(alarm) else float("nan")
+    events, windows = 0, 0
+    for alarm in stretches:
+        raised = np.flatnonzero(alarm)
+        events += int(np.sum(np.diff(raised, prepend=-hold_windows - 1) > hold_windows))
+        windows += len(alarm)
+    return events / (windows * window_s / 3600.0) if windows else float("nan")

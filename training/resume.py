@@ -32,7 +32,7 @@ def load_resume(path: Path, config: Config) -> dict[str, Any]:
         for (name, before), (_, now) in zip(_flat(config_from_dict(values["config"])), _flat(config), strict=True)
         if before != now and name not in _MAY_DIFFER
     ]:
-        msg = f"{path}: {'; '.join(changed)}: go on with the same settings, or train anew without --resume"
+        msg = f"{path}: {'; '.join(changed)}: go on with the same settings, or train anew in another folder"
         raise ValueError(msg)
     return values
 

@@ -8,6 +8,7 @@ from collections import Counter
 from edge.types import SourceState
 
 _LOG = logging.getLogger("tocsin.audio")
+_LINES_MAX = 64  # remembered: what a program says of its failure may be new each time
 _QUALITY = {SourceState.SILENT: "digital silence; is it muted?", SourceState.CLIPPING: "too loud; lower its gain"}
 
 
@@ -37,7 +38,9 @@ class Announcer:
         self._times.clear()
 
     def _sparingly(self, level: int, line: str) -> None:
+        if len(self._times) == _LINES_MAX and line not in self._times:
+            self.forget()
         self._times[line] += 1
         times = self._times[line]
         if times & (times - 1) == 0:  # a power of two
-            _LOG.log(level, line if times == 1 else f"{line} ({times} times within a short while)")
+            _LOG.log(level, line if times == 1 else f"{line} ({times} times by now)")

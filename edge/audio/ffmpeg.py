@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ _AU_HEAD = struct.Struct(">4s5I")  # magic, offset of the samples, their length,
 _AU_S16 = 3
 _PROTOCOLS = "rtsp,rtsps,rtp,srtp,http,https,httpproxy,udp,tcp,tls,crypto"  # never a file of this node
 _MESSAGE_CHARACTERS = 200
+_POINTER = re.compile(r" @ 0x[0-9a-f]+")  # of the part that speaks: other in each run, so each would be news
 
 
 class FfmpegSource:
@@ -136,7 +138,7 @@ class FfmpegSource:
         broke = words.startswith(self._spec.url) or "during demuxing" in words
         if not self.live and self.rate_hz and not broke and _status(process) == 0:
             return StreamEnded("end of stream")
-        said = mask(words)[:_MESSAGE_CHARACTERS]
+        said = _POINTER.sub("", mask(words))[:_MESSAGE_CHARACTERS]
         return SourceUnavailable(f"{self._spec.masked} ended" + (f": ffmpeg says {said!r}" if said else ""))
 
     def _last_words(self) -> str:

@@ -49,10 +49,9 @@ class ClipClassifier:
         """Return the scores of a clip's labels, best first, and the events in it.
 
         `hop_s` is the time between two windows in seconds (the model's own when None; see `_hop_frames`), `top_k`
-        limits the labels,
-        `threshold` leaves out labels below it and replaces the score at which events begin. A label's score is the
-        mean of its highest and its average probability over the windows. Raises what `edge.audio.decode` raises, and
-        `UsageError` for parameters that make no sense.
+        limits the labels, `threshold` leaves out labels below it and replaces the score at which events begin. A
+        label's score is the mean of its highest and its average probability over the windows. Raises what
+        `edge.audio.decode` raises, and `UsageError` for parameters that make no sense.
         """
         begin = time.perf_counter()
         bundle = self._classifier.bundle

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def check_shapes(bundle: Bundle, theirs: Mapping[str, Shape]) -> None:
     """Raise `BundleError` unless the network's inputs and outputs, by name and in order, are those of the manifest.
 
-    A size of the network that is no number fits any.
+    A size of the network that is no number fits any; one that varies, such as how many streams share a run, must be
+    none: the golden recording of a streaming network is a single stream.
     """
     ours = _shapes(bundle)
     if list(theirs) != list(ours):
@@ -44,7 +45,7 @@ def _shapes(bundle: Bundle) -> dict[str, tuple[int | None, ...]]:
 
 def _fits(theirs: Shape, ours: Sequence[int | None]) -> bool:
     sized = zip(theirs, ours, strict=False)
-    return len(theirs) == len(ours) and all(a == b for a, b in sized if isinstance(a, int) and b is not None)
+    return len(theirs) == len(ours) and all(a == b or not isinstance(a, int) for a, b in sized)
 
 
 def _shown(shape: Shape) -> str:

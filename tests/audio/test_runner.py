@@ -232,9 +232,18 @@ def test_losses_in_short_order_are_said_ever_more_rarely(caplog: pytest.LogCaptu
         announcer.say(SourceState.OFFLINE, "gone", "")
     announcer.forget()
     announcer.say(SourceState.OFFLINE, "gone", "")
-    line, often = "source mic is offline: gone", "source mic is offline: gone ({} times within a short while)"
+    line, often = "source mic is offline: gone", "source mic is offline: gone ({} times by now)"
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [line, *(often.format(times) for times in (2, 4, 8)), line]
+
+
+def test_what_is_new_each_time_is_not_remembered_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    """A year of failures that each name another port takes no more memory than a day of them."""
+    announcer = Announcer("mic")
+    for port in range(1000):
+        announcer.say(SourceState.OFFLINE, f"refused at port {port}", "")
+        assert len(announcer._times) <= 64
+    assert len(caplog.records) == 1000
 
 
 def test_the_log_says_a_change_once(listen: Listen, script: Script, caplog: pytest.LogCaptureFixture) -> None:

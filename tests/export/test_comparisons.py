@@ -15,6 +15,7 @@ from export.bench import PUBLISHED
 from export.bundle import About, write_bundle
 from export.cost import cost
 from export.fold import folded
+from export.int8 import Verdict
 from export.labelled import LabelledSet, thinned
 from export.onnx import to_onnx
 from export.timing import side_by_side_ms
@@ -64,6 +65,24 @@ def test_int8_says_what_it_found_and_writes_when_told(
     assert "| int8 |" in said
     assert f"{target}: written" in said
     onnx.checker.check_model(onnx.load(target))
+
+
+def test_int8_that_does_not_pay_removes_only_its_own(
+    folder: Path, places: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older 8-bit network beside the checkpoint must not pass for this one's; a file that --out names stays."""
+    monkeypatch.setattr(Verdict, "ships", False)
+    monkeypatch.setattr("export.comparisons.quantized", lambda network, _: network)
+    path = tmp_path / "last.pt"
+    path.write_bytes((folder / "window" / "last.pt").read_bytes())
+    older, named = tmp_path / "model.int8.onnx", tmp_path / "named.onnx"
+    for file in (older, named):
+        file.write_bytes(b"before")
+    assert main(["int8", str(path), "--out", str(named), *places]) == 0
+    assert named.exists()
+    assert older.exists()
+    assert main(["int8", str(path), *places]) == 0
+    assert not older.exists()
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -47,13 +48,24 @@ def test_a_bundle_of_either_kind_says_which_it_is(kind: str, golden: Path, tmp_p
 @pytest.mark.parametrize(("kind", "said"), [("window", "listens to windows of 1.52 s"), ("streaming", "as the sound")])
 def test_a_stranger_need_say_nothing(kind: str, said: str, golden: Path, tmp_path: Path) -> None:
     """Without a word about it a bundle is whole; its card says what is unstated, and how it was made."""
-    write_bundle(small_checkpoint(kind), EVALUATION, About("mine", golden), tmp_path / "out")
+    write_bundle(small_checkpoint(kind), EVALUATION, About("own", golden), tmp_path / "out")  # as a recipe is called
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text("utf-8")
     assert said in card
     assert "Terms: unstated" in card
-    assert "--id mine" in card
+    assert "--id own" in card
     assert "export/about" not in card
     assert json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))["licence"].startswith("unstated")
+
+
+@pytest.mark.parametrize("kept", [(), ("a corpus",)])
+def test_a_card_says_how_recordings_were_kept_apart(kept: tuple[str, ...], golden: Path, tmp_path: Path) -> None:
+    """Whole corpora only where the recipe says so."""
+    trained = small_checkpoint("window")
+    settings = dataclasses.replace(trained.config.data, test_corpora=kept)
+    checkpoint = dataclasses.replace(trained, config=dataclasses.replace(trained.config, data=settings))
+    write_bundle(checkpoint, EVALUATION, About("mine", golden), tmp_path / "out")
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text("utf-8")
+    assert ("some corpora are kept for this count as a whole" in card) == bool(kept)
 
 
 def test_proof_becomes_tables(tmp_path: Path) -> None:

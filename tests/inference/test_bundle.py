@@ -71,6 +71,12 @@ DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
     ("calibration too short", lambda p: change_manifest(p, calibration={"scale": [1], "bias": [0]}), "per label"),
     ("calibration not numbers", lambda p: change_manifest(p, calibration={"scale": "x", "bias": 0}), "calibration"),
     ("threshold of nothing", lambda p: change_manifest(p, thresholds={"ufo": {"on": 1}}), "ufo"),
+    (
+        "threshold is a word",
+        lambda p: change_manifest(p, thresholds={"siren": {"on": "high"}}),
+        "thresholds.siren must",
+    ),
+    ("tolerance is a word", lambda p: change_manifest(p, golden_tolerance={"mel": "small"}), "golden_tolerance must"),
     ("file outside", lambda p: change_manifest(p, sha256={"../x": "", "model.onnx": "", "golden.npz": ""}), "outside"),
     ("pickle", pickled_golden, "golden.npz cannot be read"),
     ("golden of another network", other_golden, "off by 0.5"),

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import pytest
 
 from edge.detection.rules import Rule
@@ -130,6 +131,14 @@ def swap_network(path: Path) -> None:
     rewrite_manifest(path, json.loads((path / "manifest.json").read_text(encoding="utf-8")))
 
 
+def for_one_stream(path: Path) -> None:
+    network = onnx.load(path / "model.onnx")
+    for tensor in network.graph.input:
+        tensor.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(network, path / "model.onnx")
+    rewrite_manifest(path, json.loads((path / "manifest.json").read_text(encoding="utf-8")))
+
+
 def twice_as_often(path: Path) -> None:
     with np.load(path / "golden.npz") as golden:
         twice = np.repeat(golden["logits"], 2, axis=0)
@@ -145,6 +154,7 @@ MISFITS: list[tuple[str, Callable[[Path], Any], str]] = [
     ("state is no size", lambda p: change_manifest(p, state_size="64"), "needs the 'state_size'"),
     ("other step", twice_as_often, "46 decisions in 190 frames, where the manifest's decision_frames make 23"),
     ("other state size", lambda p: change_manifest(p, state_size=65), "state of model.onnx has shape .*, 64.*any, 65"),
+    ("for one stream", for_one_stream, r"log_mel of model.onnx has shape \(1, frames, 64\), .* it is \(any, any, 64\)"),
     (
         "window of odd length",
         lambda p: change_manifest(p, frontend={**PARAMS.to_dict(), "window_frames": 100}),

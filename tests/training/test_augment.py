@@ -211,3 +211,19 @@ def test_nothing_is_told_of_silence(features: Tensor) -> None:
     out = recipe(p_silence=1.0, p_background=0.0, p_mixup=0.0)(sounds, batch(features, 2), seeded())
     assert out.told is not None
     assert out.told.tolist() == [0.0] * 8
+
+
+@pytest.mark.parametrize("name", ["p_patch", "p_distance", "p_codec"])
+def test_what_a_recipe_may_add_changes_every_sample_it_is_given(features: Tensor, name: str) -> None:
+    """Holes, distance and a codec's losses are chances like the others, and nothing where a recipe has none."""
+    nothing = dict.fromkeys(
+        ("p_background", "p_mixup", "p_silence", "p_noise", "p_reverb", "p_colour", "p_band_limit", "p_left_silence"),
+        0.0,
+    )
+    plain, changed = (
+        recipe(**nothing, mel_mask=0, time_mask=0, **{name: chance})(batch(features, 2), batch(features, 2), seeded())
+        for chance in (0.0, 1.0)
+    )
+    different = (plain.features - changed.features).abs().amax(dim=(1, 2)) > 1e-3
+    assert different.all()
+    assert changed.features.isfinite().all()

@@ -47,6 +47,12 @@ def test_calibration_assumes_the_prior() -> None:
     assert (calibration.scale[1], calibration.bias[1]) == (1.0, 0.0)
 
 
+def test_the_only_label_of_all_recordings_keeps_its_logit() -> None:
+    """Without a window that lacks it there is nothing to weigh against."""
+    calibration = calibrate(ClipScores([clip("a")], [np.ones((5, 1), np.float32)]), [np.ones((5, 1))], 0.1)
+    assert (calibration.scale[0], calibration.bias[0]) == (1.0, 0.0)
+
+
 def test_thresholds_let_the_allowed_share_through() -> None:
     """`on` is passed by the share of windows without the sound that may, `off` is below it."""
     scores = np.stack([np.linspace(0, 1, 1001), np.full(1001, 0.01)], axis=1)

@@ -53,6 +53,14 @@ def test_what_is_no_checkpoint_is_refused(content: bytes | None, tmp_path: Path)
         load_checkpoint(path)
 
 
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    """A checkpoint of a version that built the network otherwise is one clear error."""
+    path = tmp_path / "x.pt"
+    save_checkpoint(path, Checkpoint(torch.nn.Linear(2, 2), Config(), FrontEndParams(), ("a", "b"), 1))
+    with pytest.raises(ValueError, match=r"x\.pt: its weights are of another resnet"):
+        load_checkpoint(path)
+
+
 def test_the_state_of_a_run_comes_back(tmp_path: Path) -> None:
     """Values and tensors are the same, on whatever device the settings want it."""
     save_resume(tmp_path / "r.pt", Config(), {"step": 3, "dice": torch.arange(4)})

@@ -48,6 +48,8 @@ def test_a_stage_is_a_record() -> None:
         ({"train": 3}, "train"),
         ({"augment": {"snr_db": [1.0]}}, "augment.snr_db"),
         ({"model": {"stages": [{"width": 1}]}}, "model.stages.width"),
+        ({"model": {"stages": [{"repeats": 1}]}}, "model.stages.channels is missing"),
+        ({"model": {"stages": [{"channels": 8, "stride_mel": 0}]}}, "model.stages: .*at least 1"),
     ],
 )
 def test_what_does_not_fit_is_named(values: dict[str, object], named: str) -> None:
@@ -56,11 +58,14 @@ def test_what_does_not_fit_is_named(values: dict[str, object], named: str) -> No
         config_from_dict(values)
 
 
-@pytest.mark.parametrize(("override", "said"), [("train.steps", "key=value"), ("train.steps=x", "train.steps")])
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [("train.steps", "key=value"), ("train.steps=x", "train.steps"), ("train.steps.most=1", "steps is no table")],
+)
 def test_a_bad_override_is_refused(override: str, said: str) -> None:
     """An override without a value, or with one that does not fit, is an error."""
     with pytest.raises(ValueError, match=said):
-        load_config(None, [override])
+        load_config(None, ["train.steps=5", override])
 
 
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:

@@ -138,6 +138,30 @@ def test_a_teacher_of_other_clips_or_labels_is_refused(tmp_path: Path) -> None:
         read_teacher(path, ["clap"], 3)
 
 
+@pytest.mark.parametrize("kind", ["text", "array", "other", "cut"])
+def test_another_file_is_no_teacher(kind: str, tmp_path: Path) -> None:
+    """The message names the file, whatever is in it."""
+    path = tmp_path / "t.npz"
+    whole = {"scores": np.zeros((2, 1), np.uint8), "offsets": np.array([0, 1, 2]), "labels": np.array(["clap"])}
+    with path.open("wb") as file:
+        if kind == "text":
+            file.write(b"PK no archive")
+        elif kind == "array":
+            np.save(file, np.zeros(3))
+        else:
+            np.savez(file, **({"scores": whole["scores"]} if kind == "other" else whole | {"scores": np.zeros((1, 1))}))
+    for read in (lambda: read_teacher(path, ["clap"], 2), lambda: read_logits(path, 2)):
+        with pytest.raises(ValueError, match=r"t\.npz: (not a teacher|`offsets` end at 2)"):
+            read()
+
+
+def test_a_copy_of_other_recordings_is_refused() -> None:
+    """Its clips would begin in the wrong places; the message says what to remove."""
+    store = store_of([clicks([1.0])])
+    with pytest.raises(ValueError, match=r"remove the files copy-\*\.npy"):
+        pool_of(store, [clip(0, "clap")], [np.asarray(store.frames)[1:]])
+
+
 def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second opening reads the cache, and holds what the front end gives for the file."""
     data = tmp_path / "data"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.trials import clip
-from training.config import DataConfig
-from training.folds import Fold, corpus_folds, group_folds, published_folds
+from training.config import Config, DataConfig, TrainConfig
+from training.data.split import usable
+from training.folds import Fold, corpus_folds, division, group_folds, published_folds
 
 if TYPE_CHECKING:
     from training.data.manifest import Clip
@@ -113,6 +114,19 @@ def test_a_person_in_two_corpora_is_not_learnt_from() -> None:
             assert 40 not in {one.index for one in (*fold.train, *fold.validation, *fold.test)}
 
 
+def test_a_fold_that_leaves_nothing_is_refused() -> None:
+    """One corpus left out of one: said before hours of training, not after."""
+    with pytest.raises(ValueError, match=r"1: without a: .*too few recordings are left"):
+        corpus_folds([clip(n, "siren", "a") for n in range(8)], {"siren"}, 1, CONFIG, 1)
+
+
+def test_a_division_says_who_else_has_taught() -> None:
+    """A teacher may have heard what a fold holds out: the report must tell; logits without a weight teach nothing."""
+    alone, taught = DataConfig(logits="scores.npz"), DataConfig(teacher="classes.npz")
+    assert division(Config(alone), 3, None, None)[1].endswith("without its fold.")
+    assert division(Config(taught, train=TrainConfig(init="a.pt")), 3, None, None)[1].endswith("classes.npz, a.pt.")
+
+
 def test_no_event_nothing_to_leave_out() -> None:
     """A class that no recording holds is named."""
     with pytest.raises(ValueError, match="no recording holds gong"):
@@ -120,6 +134,9 @@ def test_no_event_nothing_to_leave_out() -> None:
 
 
 def test_excluded_clips_take_no_part() -> None:
-    """Neither by name nor by corpus."""
-    config = dataclasses.replace(CONFIG, exclude_names=("0.wav",), leave_out=("c0",))
-    assert set(held_out(group_folds(recordings(), 3, config, 1))) == set(range(1, 60, 2))
+    """Neither by name nor by corpus, and a left-out corpus takes along what shares a recording or person with it."""
+    config = dataclasses.replace(CONFIG, exclude_names=("2.wav",), leave_out=("c0",))
+    clips = [dataclasses.replace(one, corpus=f"c{one.index // 2 % 2}") for one in recordings()]
+    left = {one.index for one in clips if one.corpus == "c1"} - {2}
+    shared = {one.index for one in clips if one.uploader == "ann"}
+    assert {one.index for one in usable(clips, config)} == left - shared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from tests.support.recordings import LABELS, made_up
 from training.__main__ import main
 from training.checkpoint import load_checkpoint
 from training.config import Config, DataConfig, ModelConfig, Stage
-from training.material import clips_of, front_end, open_recordings
+from training.data.manifest import Clip
+from training.material import _finely_labelled, clips_of, front_end, open_recordings
 
 RECIPE = Path(__file__).parents[1] / "support" / "small.toml"
 THREE = 'data.classes={background=["background"], clap=["clap", "siren"], gunshot=["gunshot"]}'
@@ -50,6 +52,10 @@ def config(**data: object) -> Config:
     return Config(DataConfig(**data))  # type: ignore[arg-type]
 
 
+def made_of(fine: str) -> Clip:
+    return Clip(0, "0.wav", "", "c", "g", "", "", "0.wav", 1.0, fine=fine)
+
+
 def test_a_run_may_be_of_one_corpus_and_its_own_labels(data: Path) -> None:
     """Clips of other corpora keep their row, which teachers count by, and lose their label."""
     clips = clips_of(data, config(only=("two",), fine=True))
@@ -58,10 +64,37 @@ def test_a_run_may_be_of_one_corpus_and_its_own_labels(data: Path) -> None:
     assert [clip.index for clip in clips] == list(range(len(clips)))
 
 
-def test_a_corpus_that_is_not_there_is_named(data: Path) -> None:
-    """A typing mistake must not train on nothing."""
-    with pytest.raises(ValueError, match=r"data\.only: .* has no corpus 'three'"):
-        clips_of(data, config(only=("three",)))
+@pytest.mark.parametrize("name", ["only", "leave_out", "test_corpora"])
+def test_a_corpus_that_is_not_there_is_named(name: str, data: Path) -> None:
+    """A typing mistake must not train on nothing, nor on what was to be kept apart."""
+    with pytest.raises(ValueError, match=rf"data\.{name}: .* has no corpus 'three'"):
+        clips_of(data, config(**{name: ("one", "three")}))
+
+
+def test_a_clip_of_several_own_labels_has_them_all() -> None:
+    """They are parted as classes are."""
+    clip = dataclasses.replace(made_of("Bark;Dog"), label="dog")
+    assert _finely_labelled(clip).labels == ("Bark", "Dog")
+    assert _finely_labelled(made_of("")).labels == ()
+
+
+def test_no_seeds_are_refused(places: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An ablation of no runs would print an empty table."""
+    command = ["ablate", "--config", str(RECIPE), "--out", str(tmp_path), "--seeds", "0", *places]
+    assert main(command) == 65
+    assert "--seeds: 0" in capsys.readouterr().err
+
+
+def test_who_ends_a_command_sees_no_traceback(
+    places: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside of a run, whose state is kept, SIGINT is the status that a shell gives it."""
+
+    def ended(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.jobs.train", ended)
+    assert main(["train", "--config", str(RECIPE), "--out", str(tmp_path), *places]) == 130
 
 
 def test_the_front_end_follows_the_network() -> None:
@@ -69,6 +102,12 @@ def test_the_front_end_follows_the_network() -> None:
     stages = (Stage(8, 1, 2, 2), Stage(8, 1, 2, 2))
     assert front_end(Config(model=ModelConfig(name="streamnet", stages=stages))).decision_frames == 16
     assert front_end(Config(model=ModelConfig(name="resnet", stages=stages))) == FrontEndParams()
+
+
+def test_strides_that_do_not_fit_the_window_are_refused() -> None:
+    """A decision in the middle of nowhere would never hear the newest frames of a window."""
+    with pytest.raises(ValueError, match="20 frames between decisions do not divide a window of 96"):
+        front_end(Config(model=ModelConfig(name="streamnet", stages=(Stage(8, 1, 5, 2),))))
 
 
 def test_features_are_shared_between_decision_rates(data: Path, tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_settings_that_say_nothing_fit_any_recordings() -> None:
         ("class_weights", {"dor": 1.0}),
         ("background", ("dor",)),
         ("quiet_label", "dor"),
+        ("made", {"dor": 3, "gong": 0}),
     ],
 )
 def test_settings_for_classes_that_are_not_there_are_refused(key: str, value: object) -> None:

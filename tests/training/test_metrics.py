@@ -81,12 +81,19 @@ def test_alarms_close_together_are_one() -> None:
     """Three alarms, two of them within the hold, in an hour."""
     alarm = np.zeros(3600, bool)
     alarm[[10, 14, 100]] = True
-    assert alarms_per_hour(alarm, 1.0, 5) == pytest.approx(2.0)
+    assert alarms_per_hour([alarm], 1.0, 5) == pytest.approx(2.0)
 
 
 def test_no_ambience_no_rate() -> None:
     """Without a window nothing is known of alarms, least of all that there are none."""
-    assert np.isnan(alarms_per_hour(np.zeros(0, bool), 1.0, 5))
+    assert np.isnan(alarms_per_hour([np.zeros(0, bool)], 1.0, 5))
+
+
+def test_alarms_of_two_recordings_are_two() -> None:
+    """One at the end of a clip and one at the start of the next do not belong together."""
+    end, start = np.zeros(1800, bool), np.zeros(1800, bool)
+    end[-1], start[0] = True, True
+    assert alarms_per_hour([end, start], 1.0, 5) == pytest.approx(2.0)
 
 
 @given(samples)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
-from training.augment.colour import band_limit, colour, noise, reverberate
+from training.augment.colour import band_limit, colour, noise, reverberate, sparsify
 from training.augment.level import clip_loud, gain
-from training.augment.mask import silence_before, spec_augment
+from training.augment.mask import patch_augment, silence_before, spec_augment
 from training.augment.mix import mix_at_snr, presence
 from training.augment.power import chosen, to_features, to_power, uniform
+from training.augment.space import at_distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
     from edge.frontend.params import FrontEndParams
     from training.config import AugmentConfig
+
+
+_METRES, _MASKED_DB = (5.0, 300.0), (15.0, 40.0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Recipe:
         config, params = self.config, self.params
         size = len(batch.features)
         power = to_power(batch.features, params)
+        power = _some(power, config.p_distance, generator, lambda x: at_distance(x, _metres(len(x), generator), params))
         power = _some(power, config.p_reverb, generator, lambda x: reverberate(x, params, generator))
         power = _some(power, config.p_colour, generator, lambda x: colour(x, config.tilt_db, generator))
         batch = dataclasses.replace(batch, features=power)
@@ -65,7 +71,9 @@ class Recipe:
         batch = _mix(batch, hidden, config.p_background, config.snr_db, generator)
         batch = self._quiet(batch, generator)
         features = to_features(self._received(batch.features, generator), params)
-        features = spec_augment(features, config.mel_mask, config.time_mask, params.silence, generator)
+        stripes = (config.mel_stripes, config.time_stripes)
+        features = spec_augment(features, config.mel_mask, config.time_mask, params.silence, generator, *stripes)
+        features = _some(features, config.p_patch, generator, lambda x: patch_augment(x, params.silence, generator))
         lasting = ~(batch.target[:, self.impulsive] > 0).any(dim=1)
         starts = chosen(size, config.p_left_silence, generator) & lasting
         return dataclasses.replace(batch, features=silence_before(features, starts, params.silence, generator))
@@ -77,6 +85,8 @@ class Recipe:
         hiss = noise((size, *power.shape[1:]), uniform((size,), -95.0, -50.0, generator), params, generator)
         power = power + hiss * chosen(size, config.p_noise, generator)[:, None, None]
         power = clip_loud(power)
+        lost_db = float(uniform((1,), *_MASKED_DB, generator)) if config.p_codec else 0.0
+        power = _some(power, config.p_codec, generator, lambda x: sparsify(x, lost_db))
         return _some(power, config.p_band_limit, generator, lambda x: band_limit(x, params, generator))
 
     def _quiet(self, batch: Batch, generator: Generator) -> Batch:
@@ -95,8 +105,16 @@ class Recipe:
         )
 
 
+def _metres(size: int, generator: Generator) -> Tensor:
+    """Draw distances of 5 to 300 m, shape (size,), each doubling as likely as any other."""
+    low, high = _METRES
+    return torch.exp(uniform((size,), math.log(low), math.log(high), generator))
+
+
 def _some(power: Tensor, chance: float, generator: Generator, change: Callable[[Tensor], Tensor]) -> Tensor:
     """Change the samples that the dice choose, and leave the others."""
+    if not chance:  # nothing is drawn for what a recipe does not have, so that a new setting changes no old run
+        return power
     which = chosen(len(power), chance, generator)
     if not which.any():
         return power

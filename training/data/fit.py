@@ -25,6 +25,7 @@ def fit_to_labels(config: DataConfig, labels: Sequence[str]) -> DataConfig:
     _require("impulsive", config.impulsive, labels)
     _require("class_weights", config.class_weights, labels)
     _require("background", config.background, labels)
+    _require("made", [label for label, count in config.made.items() if count], labels)
     _require("quiet_label", [config.quiet_label] if config.quiet_label else [], labels)
     ambience = tuple(label for label in AMBIENCE if label in labels) or tuple(labels)
     quiet = QUIET if QUIET in labels else ""

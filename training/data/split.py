@@ -38,6 +38,16 @@ def families(clips: Iterable[Clip]) -> list[list[Clip]]:
     return list(members.values())
 
 
+def usable(clips: Sequence[Clip], config: DataConfig) -> list[Clip]:
+    """Return the clips that take part: those with a label that no setting leaves out.
+
+    A recording that a left-out corpus shares is left out with it.
+    """
+    left_out = set(config.leave_out)
+    out = {clip.index for family in families(clips) if any(c.corpus in left_out for c in family) for clip in family}
+    return [c for c in clips if c.label and c.name not in config.exclude_names and c.index not in out]
+
+
 def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, list[Clip]]:
     """Divide the clips by family; the same manifest, settings and seed give the same parts.
 
@@ -46,10 +56,8 @@ def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, lis
     A family much larger than the share is trained on, so that one big recording does not become the whole test.
     With `config.spread`, every class of three families then has one in each part, one of two has none in the test part.
     """
-    excluded = set(config.exclude_names)
-    left_out = set(config.leave_out)
-    usable = [c for c in clips if c.label and c.name not in excluded and c.corpus not in left_out]
-    ordered = sorted(families(usable), key=lambda family: _order(family, seed))
+    usable_ = usable(clips, config)
+    ordered = sorted(families(usable_), key=lambda family: _order(family, seed))
     total = _Count()
     for family in ordered:
         total.add(family)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import zipfile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -36,15 +38,12 @@ class Teacher:
 def read_teacher(path: Path, labels: Sequence[str], n_clips: int) -> Teacher:
     """Read an `.npz` of `scores`, `offsets` and `labels`.
 
-    Raises `ValueError` when it is about other labels or another number of clips.
+    Raises `ValueError` for another file, other labels or another number of clips, `OSError` when it is not there.
     """
-    with np.load(path) as archive:
-        names, offsets, scores = [str(name) for name in archive["labels"]], archive["offsets"], archive["scores"]
+    scores, offsets, known = _arrays(path, ("scores", "offsets", "labels"), n_clips)
+    names = [str(name) for name in known]
     if missing := sorted(set(labels) - set(names)):
         msg = f"{path}: the teacher does not know {', '.join(missing)}"
-        raise ValueError(msg)
-    if len(offsets) != n_clips + 1:
-        msg = f"{path}: the teacher heard {len(offsets) - 1} clips, the manifest has {n_clips}"
         raise ValueError(msg)
     columns = [names.index(label) for label in labels]
     return Teacher(torch.from_numpy(scores[:, columns]), torch.from_numpy(offsets.astype(np.int64)))
@@ -75,15 +74,30 @@ class LogitTeacher:
 
 
 def read_logits(path: Path, n_clips: int) -> LogitTeacher:
-    """Read an `.npz` of `scores` (uint8, logit = value * 0.08 - 14) and `offsets`; `ValueError` for other clips."""
-    with np.load(path) as archive:
-        scores, offsets = archive["scores"].astype(np.float32), archive["offsets"].astype(np.int64)
+    """Read an `.npz` of `scores` (uint8, logit = value * 0.08 - 14) and `offsets`; raises what `read_teacher` does."""
+    levels, offsets = _arrays(path, ("scores", "offsets"), n_clips)
+    scores = levels.astype(np.float32)
+    # steps of 0.08 and the shift of -14 cancel out
+    standard = (scores - scores.mean(axis=0)) / np.maximum(scores.std(axis=0), 1.0)
+    return LogitTeacher(torch.from_numpy(standard.astype(np.float16)), torch.from_numpy(offsets.astype(np.int64)))
+
+
+def _arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]]:
+    """Read arrays of an `.npz`, `scores` and `offsets` of `n_clips` clips among them."""
+    try:
+        with np.load(path) as archive:
+            values = {name: archive[name] for name in names}
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as exc:
+        msg = f"{path}: not a teacher: expected an .npz of {', '.join(names)}"
+        raise ValueError(msg) from exc
+    scores, offsets = values["scores"], values["offsets"]
     if len(offsets) != n_clips + 1:
         msg = f"{path}: the teacher heard {len(offsets) - 1} clips, the manifest has {n_clips}"
         raise ValueError(msg)
-    # steps of 0.08 and the shift of -14 cancel out
-    standard = (scores - scores.mean(axis=0)) / np.maximum(scores.std(axis=0), 1.0)
-    return LogitTeacher(torch.from_numpy(standard.astype(np.float16)), torch.from_numpy(offsets))
+    if offsets[-1] != len(scores):
+        msg = f"{path}: `offsets` end at {offsets[-1]}, but there are scores of {len(scores)} windows"
+        raise ValueError(msg)
+    return [values[name] for name in names]
 
 
 def _nearest(offsets: Tensor, clips: Tensor, centre_s: Tensor) -> Tensor:

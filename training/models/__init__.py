@@ -46,7 +46,15 @@ def build_model(config: ModelConfig, n_mels: int, n_labels: int) -> nn.Module:
 
 
 def step_frames(config: ModelConfig) -> int:
-    """Return the frames between two decisions of the network that `config` names."""
+    """Return the frames between two decisions of the network that `config` names.
+
+    Raises `ValueError` for a streaming network whose strides do not divide the window that it is taught on.
+    """
+    usual = FrontEndParams()
     if config.name != "streamnet":
-        return FrontEndParams().decision_frames
-    return STEM_STRIDE[0] * math.prod(stage.stride_time for stage in config.stages)
+        return usual.decision_frames
+    step = STEM_STRIDE[0] * math.prod(stage.stride_time for stage in config.stages)
+    if step < 1 or usual.window_frames % step:
+        msg = f"config: model.stages: {step} frames between decisions do not divide a window of {usual.window_frames}"
+        raise ValueError(msg)
+    return step

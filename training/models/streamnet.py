@@ -148,7 +148,7 @@ class StreamNet(nn.Module):
         return sum(math.prod(layer.past_shape) for layer in layers) + pooled
 
     def embed(self, log_mel: Tensor, past: Past | None = None) -> Tensor:
-        """Map log-mel of shape (batch, frames, n_mels) to (batch, head, steps, 1), a step every 8 frames."""
+        """Map log-mel of shape (batch, frames, n_mels) to (batch, head, steps, 1), a step every decision."""
         x = log_mel.unsqueeze(1)
         for block in self.front:
             x = block(x, past)
@@ -169,7 +169,7 @@ class StreamNet(nn.Module):
         return torch.cat((steps.sum(dim=2) / self.pool, steps.amax(dim=2)), dim=1)
 
     def sequence(self, log_mel: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Map log-mel (batch, 8 k, mels) and state (batch, size) to logits (batch, k, labels) and the new state."""
+        """Map log-mel of k decisions and state, (batch, size), to logits (batch, k, labels) and the new state."""
         past = Past(state)
         steps = self.embed(log_mel, past)
         steps = past.before(steps, (steps.shape[1], self.pool - 1, 1))

@@ -144,8 +144,8 @@ def _at_threshold(held: Held, column: int, label: str) -> tuple[float, float]:
         for clip, chance, on in zip(held.clips, held.chances, held.on[:, column], strict=True)
         if clip.label in held.background and label not in clip.labels
     ]
-    alarm = np.concatenate(free) if free else np.zeros(0, np.bool_)
-    return len(alarm) * held.step_s / 3600.0, alarms_per_hour(alarm, held.step_s, round(1.0 / held.step_s))
+    hours = sum(map(len, free)) * held.step_s / 3600.0
+    return hours, alarms_per_hour(free, held.step_s, round(1.0 / held.step_s))
 
 
 def _alarms(held: Held, column: int, label: str) -> Alarms:

@@ -1,4 +1,4 @@
-"""What `figures.json` holds: written by every command that measures, read by the report and the model card.
+"""What `figures.json` holds: written by `report` and `kfold`, and what the page and the model card are made of.
 
 Figures are rounded; None stands where there was nothing to measure on. A score of a clip is the mean of its highest and
 its average probability over its decisions.
@@ -164,6 +164,6 @@ def load_figures(path: Path) -> Figures:
         or values.get("format") != FORMAT
         or not set(Figures.__annotations__) <= set(values)
     ):
-        msg = f"{path}: no figures of format {FORMAT}; write them by `python -m training evaluate … --json FILE`"
+        msg = f"{path}: no figures of format {FORMAT}; `python -m training report` and `kfold` write them"
         raise ValueError(msg)
     return cast("Figures", values)
