@@ -1,4 +1,4 @@
-"""`python -m training import|train|evaluate|kfold|ablate|report|heldout|claps|claps-evaluate`."""
+"""`python -m training import|train|distil|evaluate|kfold|ablate|report|heldout|claps|claps-evaluate`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,16 @@ def _ablation_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds one after another")
 
 
-_ARGUMENTS = {"train": _train_arguments, "kfold": _fold_arguments, "ablate": _ablation_arguments}
+def _distil_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--teacher", type=Path, required=True, help="the checkpoint of the network that teaches")
+
+
+_ARGUMENTS = {
+    "train": _train_arguments,
+    "distil": _distil_arguments,
+    "kfold": _fold_arguments,
+    "ablate": _ablation_arguments,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     importing.add_arguments(commands.add_parser("import", help="bring recordings into a folder with a manifest"))
     recipes = (
         ("train", "train a network"),
+        ("distil", "train a network on what another says beside the labels"),
         ("kfold", "train and measure a network for each fold"),
         ("ablate", "train with and without each augmentation"),
         ("claps", "train the network that confirms claps"),
@@ -121,6 +131,8 @@ def _run_recipe(options: argparse.Namespace) -> None:
     where = (options.data, options.cache, config)
     if options.command == "train":
         jobs.train(*where, options.out, resume=options.resume)
+    elif options.command == "distil":
+        jobs.distil(*where, options.teacher, options.out)
     elif options.command == "claps":
         jobs.train_claps(*where, options.out)
     elif options.command == "ablate":

@@ -16,6 +16,7 @@ from training.claps.crops import open_crops
 from training.data.fit import fit_to_labels
 from training.data.heldout import held_out
 from training.data.manifest import read_manifest
+from training.distillation import teacher_of
 from training.evaluation import Evaluation, Judge, evaluate, hear, table
 from training.material import clips_of, front_end, material_of, open_recordings
 from training.report.measure import measure as count
@@ -45,6 +46,21 @@ def train(data: Path, cache: Path, config: Config, out: Path, *, resume: bool = 
     """Train the network of `config` on the recordings in `data`, or go on with the run in `out`; see `engine.train`."""
     have = open_recordings(data, cache, config, front_end(config))
     return engine.train(material_of(data, cache, config, have), config, out, resume=resume)
+
+
+def distil(data: Path, cache: Path, config: Config, teacher: Path, out: Path) -> Path:
+    """Train the network of `config` on what the one in `teacher` says beside the labels; return the checkpoint's path.
+
+    Raises `ValueError` when the teacher has other labels or hears other frames.
+    """
+    checkpoint = load_checkpoint(teacher)
+    theirs = open_recordings(data, cache, config, checkpoint.params)
+    if theirs.labels != checkpoint.labels:
+        msg = f"{teacher}: it knows other labels than the recordings have: {', '.join(checkpoint.labels)}"
+        raise ValueError(msg)
+    have = open_recordings(data, cache, config, front_end(config))
+    have = dataclasses.replace(have, teacher=teacher_of(checkpoint, theirs.clips, theirs.store))
+    return engine.train(material_of(data, cache, config, have), config, out)
 
 
 def ablate(data: Path, cache: Path, config: Config, without: Sequence[str], seeds: int, out: Path) -> None:

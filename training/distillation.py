@@ -1,0 +1,41 @@
+"""A trained network as the teacher of another: a large one for a small one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from training.data.teacher import Teacher
+from training.scoring import logits_of_clip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.checkpoint import Checkpoint
+    from training.data.features import FeatureStore
+    from training.data.manifest import Clip
+
+_END_S, _EVERY_S = 2.0, 1.0
+"""A teacher's rows are of windows of 2 s, one a second."""
+
+
+def teacher_of(checkpoint: Checkpoint, clips: Sequence[Clip], store: FeatureStore) -> Teacher:
+    """Return what a network says of every clip, as soft labels (Hinton, Vinyals & Dean 2015).
+
+    It has learnt from most of these clips, so it is surer of them than of others. The decision that stands for a
+    window is the one at its end.
+    """
+    model, params = checkpoint.model.eval(), store.params
+    decisions_per_s = params.frames_per_s / params.decision_frames
+    first = max(0, round(_END_S * decisions_per_s) - params.window_frames // params.decision_frames)
+    every, rows, counts = round(_EVERY_S * decisions_per_s), [], []
+    for clip in tqdm(clips, "teacher", unit="clip", disable=None):
+        logits = logits_of_clip(model, store.of(clip), params, params.decision_frames)
+        said = logits[first::every] if len(logits) > first else logits[-1:]
+        rows.append(np.round(255.0 / (1.0 + np.exp(-said.astype(np.float64)))).astype(np.uint8))
+        counts.append(len(said))
+    offsets = np.cumsum([0, *counts], dtype=np.int64)
+    return Teacher(torch.from_numpy(np.concatenate(rows)), torch.from_numpy(offsets))
