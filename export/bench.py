@@ -34,7 +34,9 @@ PUBLISHED = (
     Published("YAMNet (tensorflow/models)", 3.73, 69.2, 0.96),
     Published("EfficientAT mn04_as (Schmid et al. 2023)", 0.983, 110.0, 10.0),
 )
-"""From their READMEs, patches and clips laid end to end: YAMNet's own overlap of a half doubles its cost."""
+"""Multiplications and mn04's parameters from their READMEs, YAMNet's parameters from its layers; that mn04's count is
+for 10 s is how its training cuts clips. Patches are laid end to end: YAMNet's own overlap of a half doubles its cost.
+"""
 
 
 _COLUMNS = (

@@ -27,7 +27,7 @@ Terms: {licence}
 ## How good it is
 
 Counted on recordings that neither training nor calibration touched: parts are divided by recording and by
-uploader{kept}. A clip's score is the mean of its highest and its average window.
+uploader{kept}. A clip's score is the generalised mean, of power 1/2, of its windows' odds.
 *By recording* weighs every recording the same, however many clips were cut from it. *Precision*, *recall* and *F1*
 are those of clips with at least one window at or above the label's threshold `on`. *False alarms/h* counts, on
 ambience ({ambience_hours} h for a label that is not ambience itself), groups of such windows more than a second

@@ -35,7 +35,7 @@ class LabelledSet:
     labels: tuple[str, ...]
 
     def scores(self, network: Network, *, streaming: bool) -> NDArray[np.float64]:
-        """Return one score a clip, shape (clips, labels): the mean of its best and its average probability.
+        """Return one score a clip, shape (clips, labels), see `ClipScores.pooled`.
 
         Decisions count that have heard a whole window, or the last one of a shorter clip.
         """

@@ -12,7 +12,7 @@ from training.data.fit import fit_to_labels
 from training.report.measure import held_out
 from training.report.measure import measure as count
 from training.report.schema import measured
-from training.scoring import logits_of_clip, score_clips
+from training.scoring import ClipScores, logits_of_clip, score_clips
 from training.trial import Trial, calibrated
 
 if TYPE_CHECKING:
@@ -71,10 +71,13 @@ class Heard:
     calibration: Calibration
     trial: Trial
     judge: Judge
+    exclusive: bool
+    """Whether one label holds at a time: a softmax's shares are its probabilities."""
 
     def decide(self, log_mel: NDArray[np.float32]) -> Floats:
         """Return the probabilities, shape (decisions, labels), of log-mel of shape (frames, n_mels)."""
-        return self.calibration(logits_of_clip(self.model, log_mel, self.judge.store.params, self.judge.hop_frames))
+        logits = logits_of_clip(self.model, log_mel, self.judge.store.params, self.judge.hop_frames)
+        return self.calibration(_share_logits(logits) if self.exclusive else logits)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,18 +90,35 @@ class Evaluation:
     """For each label: counts, and what was measured on the test part; None where there was nothing to measure on."""
 
 
-def hear(model: nn.Module, name: str, parts: Mapping[str, Sequence[Clip]], judge: Judge) -> Heard:
-    """Calibrate on ``parts["validation"]``, then listen to ``parts["test"]``."""
-    seen = score_clips(model, parts["validation"], judge.store, judge.hop_frames)
+def hear(
+    model: nn.Module, name: str, parts: Mapping[str, Sequence[Clip]], judge: Judge, *, exclusive: bool = False
+) -> Heard:
+    """Calibrate on ``parts["validation"]``, then listen to ``parts["test"]``.
+
+    With `exclusive`, for a network that learnt a softmax, its shares count as they are: to fit each label by itself
+    would take the labels apart again.
+    """
+    scored = [score_clips(model, parts[part], judge.store, judge.hop_frames) for part in ("validation", "test")]
+    if exclusive:
+        scored = [ClipScores(one.clips, [_share_logits(logits) for logits in one.windows]) for one in scored]
+    seen, unseen = scored
     truths = judge.truths(seen.clips)
-    calibration = calibrate(seen, truths, PRIOR)
+    ones = np.ones(len(judge.labels))
+    calibration = Calibration(ones, 0.0 * ones) if exclusive else calibrate(seen, truths, PRIOR)
     scores = np.concatenate([calibration(logits) for logits in seen.windows])
     short = judge.config.data.impulsive
     allowed = [ALLOWED_SHORT if label in short else ALLOWED_LASTING for label in judge.labels]
     chosen = thresholds(judge.labels, scores, np.concatenate(truths), allowed, BOUNDS)
-    unseen = calibrated(score_clips(model, parts["test"], judge.store, judge.hop_frames), calibration)
+    unseen = calibrated(unseen, calibration)
     known = frozenset(clip.corpus for part in ("train", "validation") for clip in parts[part])
-    return Heard(model, calibration, Trial(name, unseen, judge.truths(unseen.clips), chosen, known), judge)
+    trial = Trial(name, unseen, judge.truths(unseen.clips), chosen, known)
+    return Heard(model, calibration, trial, judge, exclusive)
+
+
+def _share_logits(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the logits of a softmax's shares, each label against all others together."""
+    others = [np.logaddexp.reduce(np.delete(logits, column, axis=1), axis=1) for column in range(logits.shape[1])]
+    return np.asarray(logits - np.stack(others, axis=1), np.float32)
 
 
 def evaluate(model: nn.Module, parts: Mapping[str, Sequence[Clip]], judge: Judge) -> Evaluation:

@@ -18,6 +18,7 @@ from training.data.heldout import held_out
 from training.data.manifest import read_manifest
 from training.distillation import teacher_of
 from training.evaluation import Evaluation, Judge, evaluate, hear, table
+from training.losses import EXCLUSIVE
 from training.material import clips_of, front_end, material_of, open_recordings
 from training.report.measure import measure as count
 from training.report.page import write_report
@@ -93,7 +94,8 @@ def prove(data: Path, cache: Path, config: Config, divide: Divide, method: str, 
     for number, fold in enumerate(divide(clips_of(data, config)), 1):
         part = dataclasses.replace(have, parts=fold.parts)
         path = engine.train(material_of(data, cache, config, part), config, out / f"fold-{number}", resume=True)
-        heard.append(hear(load_checkpoint(path).model, fold.name, fold.parts, judge))
+        model = load_checkpoint(path).model
+        heard.append(hear(model, fold.name, fold.parts, judge, exclusive=config.train.loss in EXCLUSIVE))
     _write_proof(data, have, judge, heard, method, out)
 
 
@@ -102,7 +104,8 @@ def prove_one(data: Path, cache: Path, path: Path, out: Path) -> None:
     checkpoint = load_checkpoint(path)
     have = _recordings_of(data, cache, checkpoint)
     judge = Judge(have.labels, have.store, have.teacher, checkpoint.config)
-    heard = hear(checkpoint.model, "test part", have.parts, judge)
+    exclusive = checkpoint.config.train.loss in EXCLUSIVE
+    heard = hear(checkpoint.model, "test part", have.parts, judge, exclusive=exclusive)
     _write_proof(data, have, judge, [heard], "Calibrated on the validation part, counted on the test part.", out)
 
 

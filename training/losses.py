@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CONTRASTIVE = {"hybrid": "cross-entropy", "hybrid-bce": "bce"}
 """Losses with a contrastive part, and the loss beside it."""
+EXCLUSIVE = ("cross-entropy", "hybrid")
+"""Losses of a softmax: one label holds at a time."""
 _HEAVIEST = 100.0
 _IMPOSSIBLE = -1e4
 """A logit whose class has no share in a softmax, finite so that 0 times it is 0."""

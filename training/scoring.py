@@ -68,9 +68,14 @@ class ClipScores:
     """For each clip, shape (windows, labels)."""
 
     def pooled(self) -> NDArray[np.float64]:
-        """Return one score a clip, shape (clips, labels): the mean of its best and its average probability."""
-        chances = [1.0 / (1.0 + np.exp(-logits.astype(np.float64))) for logits in self.windows]
-        return np.stack([(chance.max(axis=0) + chance.mean(axis=0)) / 2 for chance in chances])
+        """Return one score a clip, shape (clips, labels): the generalised mean, of power 1/2, of its windows' odds.
+
+        It lies between the highest window, which one mistake decides, and the average, which drowns a single shot.
+        """
+        halves = [logits.astype(np.float64) / 2.0 for logits in self.windows]
+        highest = [half.max(axis=0) for half in halves]
+        means = [np.log(np.exp(half - top).mean(axis=0)) + top for half, top in zip(halves, highest, strict=True)]
+        return np.asarray(1.0 / (1.0 + np.exp(-2.0 * np.stack(means))))
 
 
 def score_clips(model: nn.Module, clips: Iterable[Clip], store: FeatureStore, hop_frames: int) -> ClipScores:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge.settings import Detection
     from edge.types import Event, MelWindow
 
+_SUREST = 1e-7  # no window is surer than this of a label or of its absence
 _BLOCK_S = 4.0  # sound analysed at once: short, so that live audio never waits long for an upload
 
 
@@ -50,8 +51,8 @@ class ClipClassifier:
 
         `hop_s` is the time between two windows in seconds (the model's own when None; see `_hop_frames`), `top_k`
         limits the labels, `threshold` leaves out labels below it and replaces the score at which events begin. A
-        label's score is the mean of its highest and its average probability over the windows. Raises what
-        `edge.audio.decode` raises, and `UsageError` for parameters that make no sense.
+        label's score is the generalised mean, of power 1/2, of its odds in the windows: between the highest window and
+        the average. Raises what `edge.audio.decode` raises, and `UsageError` for parameters that make no sense.
         """
         begin = time.perf_counter()
         bundle = self._classifier.bundle
@@ -74,7 +75,7 @@ class ClipClassifier:
             events[event.event_id] = event
         scores = totals.scores()
         order = np.argsort(-scores, kind="stable")[:top_k]
-        labels = [{"label": bundle.labels[i], "score": round(float(scores[i]), 4)} for i in order]
+        labels = [{"label": bundle.labels[i], "score": round(float(scores[i]), 6)} for i in order]
         if threshold is not None:
             labels = [entry for entry in labels if scores[bundle.labels.index(entry["label"])] >= threshold]
         rate = params.sample_rate_hz
@@ -109,20 +110,20 @@ class _Totals:
 
     def __init__(self, labels: int) -> None:
         self._sum = np.zeros(labels)
-        self._max = np.zeros(labels)
         self._windows = 0
         self._heard = 0
         self.inference_s = 0.0
 
     def add(self, row: NDArray[np.float32], heard: int) -> None:
         if heard > self._heard:
-            self._sum[:], self._max[:], self._windows, self._heard = 0.0, 0.0, 0, heard
-        self._sum += row
+            self._sum[:], self._windows, self._heard = 0.0, 0, heard
+        chance = np.clip(row.astype(np.float64), _SUREST, 1.0 - _SUREST)
+        self._sum += np.sqrt(chance / (1.0 - chance))
         self._windows += 1
-        np.maximum(self._max, row, out=self._max)
 
     def scores(self) -> NDArray[np.float64]:
-        return np.asarray((self._max + self._sum / max(self._windows, 1)) / 2)
+        odds = np.square(self._sum / max(self._windows, 1))
+        return np.asarray(odds / (1.0 + odds))
 
 
 def _hop_frames(hop_s: float, params: FrontEndParams, *, streaming: bool) -> int:

@@ -105,11 +105,14 @@ def test_models_from_install_to_rollback(tocsin: Tocsin, tmp_path: Path) -> None
     assert "harbour@2.0 is there already" in tocsin("model", "install", source).stdout
     assert "harbour@2.0 is active" in tocsin("model", "activate", "harbour").stdout
     entries = json.loads(tocsin("model", "list", "--json").stdout)
-    assert [(e["id"], e["active"]) for e in entries] == [("harbour", True), ("city", False), ("claps", False)]
+    assert [(e["id"], e["active"]) for e in entries] == [
+        ("harbour", True),
+        *((shipped, False) for shipped in ("city", "claps", "nano")),
+    ]
     assert "* " in tocsin("model", "list").stdout.splitlines()[1]
     assert "weights written by hand" in tocsin("model", "info").stdout
     assert json.loads(tocsin("model", "info", "city", "--json").stdout)["id"] == "city"
-    assert tocsin("model", "verify").stdout.count("fine") == 3
+    assert tocsin("model", "verify").stdout.count("fine") == 4
     assert "back to city" in tocsin("model", "rollback").stdout
 
 

@@ -11,6 +11,7 @@ from training.calibration import calibrate, fit_platt, thresholds, window_truth
 from training.config import Config, DataConfig
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
+from training.evaluation import _share_logits
 from training.scoring import ClipScores, windows_of
 
 PARAMS = FrontEndParams()
@@ -94,3 +95,12 @@ def test_a_lasting_sound_holds_where_it_is_loud() -> None:
 def test_a_clip_shorter_than_a_window_is_one_window() -> None:
     """It lies at the window's end."""
     assert truth_of("clap", slice(4_000, 5_000), 8_000).tolist() == [[1.0, 0.0]]
+
+
+def test_a_softmax_keeps_its_shares() -> None:
+    """What a network that learnt a softmax gives a label is that label's probability, and they sum to 1."""
+    logits = np.random.default_rng(1).normal(0, 4, (6, 5)).astype(np.float32)
+    chances = 1 / (1 + np.exp(-_share_logits(logits).astype(np.float64)))
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.allclose(chances, shares, atol=1e-5)
+    assert np.allclose(chances.sum(axis=1), 1.0, atol=1e-4)

@@ -1,7 +1,7 @@
 """What `figures.json` holds: written by `report` and `kfold`, and what the page and the model card are made of.
 
-Figures are rounded; None stands where there was nothing to measure on. A score of a clip is the mean of its highest and
-its average probability over its decisions.
+Figures are rounded; None stands where there was nothing to measure on. A score of a clip is the generalised mean, of
+power 1/2, of the odds of its decisions.
 """
 
 from __future__ import annotations
