@@ -23,6 +23,10 @@ def _parser() -> argparse.ArgumentParser:
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument("--data", type=Path, default=os.environ.get("TOCSIN_DATA"), help="folder with manifest.csv")
     data.add_argument("--cache", type=Path, default=_CACHE, help="folder for features (default: %(default)s)")
+    # verify measures recordings only when it is asked to: those of the environment may have other labels
+    asked = argparse.ArgumentParser(add_help=False)
+    asked.add_argument("--data", type=Path, help="folder with manifest.csv, to measure on its recordings too")
+    asked.add_argument("--cache", type=Path, default=_CACHE, help="folder for features (default: %(default)s)")
     golden = argparse.ArgumentParser(add_help=False)
     golden.add_argument("--golden", type=Path, default=_GOLDEN, help="recording to compare by (default: %(default)s)")
     engines = argparse.ArgumentParser(add_help=False)
@@ -55,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     tensorrt.add_argument("network", type=Path, metavar="CHECKPOINT", help=_NETWORK)
     tensorrt.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp16")
 
-    verify = commands.add_parser("verify", parents=[data, golden, engines], help="put a network's forms side by side")
+    verify = commands.add_parser("verify", parents=[asked, golden, engines], help="put a network's forms side by side")
     verify.add_argument("network", type=Path, metavar="CHECKPOINT", help=_NETWORK)
     verify.add_argument("bundle", type=Path, nargs="?", help="the bundle made from the checkpoint")
 

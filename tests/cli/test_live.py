@@ -51,7 +51,7 @@ def test_demo_once(
     captured = capsys.readouterr()
     lines = [line.split() for line in captured.out.splitlines() if " begins " in line or " ends " in line]
     assert [(words[2], words[3]) for words in lines] == [("horn", "begins"), ("horn", "ends")]
-    assert float(lines[0][0]) == pytest.approx(2.5, abs=0.3)
+    assert 2.2 <= float(lines[0][0]) <= 3.4  # two honks, from 2.5 to 3.5 s
     assert "no broker" in captured.err
     assert "dashboard and API on http://127.0.0.1:" in captured.err
     assert (tmp_path / "state" / "tocsin" / "demo" / "tocsin.db").exists()

@@ -69,7 +69,7 @@ def test_a_clip_counts_for_each_of_its_labels() -> None:
     store = store_of([clap_in_rain(), 1e-4 * clap_in_rain()])
     clips = [clip(0, "rain", "clap"), clip(1, "horn")]
     judge = Judge(LABELS, store, None, Config(DataConfig(background=("rain",))))
-    figures = evaluate(Loudness(), {"validation": clips, "test": clips}, judge).figures
+    figures = evaluate(Loudness(), {"train": [], "validation": clips, "test": clips}, judge).figures
     assert [figures[label]["clips"] for label in LABELS] == [1, 1, 1]
     assert figures["rain"]["average_precision"] == figures["clap"]["average_precision"] == 1.0
     assert figures["horn"]["average_precision"] == 0.5
