@@ -35,6 +35,10 @@ class DataConfig:
     """Classes that matter most: what reports begin with, and what is left out corpus by corpus; empty for all."""
     impulsive: dict[str, float] = dataclasses.field(default_factory=dict)
     """Classes of short sounds: the chance that a window is laid around an onset, not around any loud frame."""
+    recent: float = 0.35
+    """Share of the short sounds that begin in the last 300 ms of their window: the more, the sooner they are heard."""
+    p_sudden: float = 0.0
+    """Chance that a short sound comes out of digital silence."""
     classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """New names of classes, each with the old ones that become it; classes that are not named take no part, and the
     old name `*` stands for what has no named class. Empty keeps all as they are."""

@@ -104,6 +104,18 @@ def test_a_short_sound_begins_inside_its_window_and_is_heard() -> None:
     assert 0.3 < (begin >= 73).float().mean() < 0.7
 
 
+def test_a_short_sound_may_come_out_of_silence() -> None:
+    """What was before the click is digital silence, the click and what follows is as it was."""
+    config = Config(DataConfig(impulsive={"clap": 1.0}, p_sudden=1.0), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
+    pool = pool_of(store_of([clicks([1.5])]), [clip(0, "clap")])
+    drawn = CropSampler(pool, ("clap", "rain"), None, None, config, {}).draw(200, torch.Generator().manual_seed(1))
+    silent = (drawn.features == PARAMS.silence).all(dim=2)
+    begin = (drawn.features.mean(dim=2) > -0.2).int().argmax(dim=1)
+    for row, at in zip(silent, begin.tolist(), strict=True):
+        assert row[: max(0, at - 5)].all()
+        assert not row[at : at + 3].any()
+
+
 def test_windows_of_lasting_sounds_hold_half_a_second_of_the_clip() -> None:
     """However a window lies, at least 32 of its frames are of the clip."""
     drawn = sampler(clicks([], 2.5), 0.0).draw(400, torch.Generator().manual_seed(1))

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _HEARD_FRAMES = 4
 """Frames of a short sound that a window must hold: 60 ms."""
 _RECENT_FRAMES = 19
-_RECENT_SHARE = 0.35
-"""Share of the short sounds that begin in the last 300 ms of their window."""
+_EARLY_FRAMES = 3
+"""Frames before an onset that silence leaves, beside what a change of tempo may move it by."""
 _LASTING_FRAMES = 32
 """Frames of a lasting sound that a window must hold: half a second."""
 _BEYOND_SHARE = 0.2
@@ -162,8 +162,10 @@ class CropSampler:
     def draw(self, size: int, generator: Generator) -> Batch:
         """Return `size` windows; a clip may be drawn more than once."""
         rows = torch.multinomial(self._weights, size, replacement=True, generator=generator)
-        begin = self._begin(rows, generator)
+        begin, onset = self._begin(rows, generator)
         features = self._cut(rows, begin, generator)
+        if self._config.data.p_sudden:
+            features = self._sudden(features, onset, generator)
         target = self._holds[rows]
         centre_s = (begin + self._params.window_frames / 2) / self._params.frames_per_s
         ids = self._ids[rows]
@@ -181,12 +183,23 @@ class CropSampler:
         sure = ((target > 0) | (soft <= self._config.train.unsure_above)).float()
         return dataclasses.replace(batch, sure=sure, soft=soft)
 
-    def _begin(self, rows: Tensor, generator: Generator) -> Tensor:
-        """Choose the clip frame under each window's first frame; below 0 it begins before the clip."""
+    def _sudden(self, features: Tensor, onset: Tensor, generator: Generator) -> Tensor:
+        """Silence what comes before some of the onsets, shape (batch,), of which those below 0 are none."""
+        window, augment = self._params.window_frames, self._config.augment
+        which = (torch.rand(len(onset), generator=generator) < self._config.data.p_sudden) & (onset >= 0)
+        moved = augment.speed / (1.0 - augment.speed) * (window - 1 - onset)
+        silent = torch.arange(window) < (onset - moved - _EARLY_FRAMES)[:, None]
+        return features.masked_fill((silent & which[:, None])[:, :, None], self._params.silence)
+
+    def _begin(self, rows: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Choose the clip frame under each window's first frame, and say where its onset lies, -1 for none.
+
+        A window of a frame below 0 begins before the clip.
+        """
         size, window = len(rows), self._params.window_frames
         at = uniform((size,), 0.0, window - _HEARD_FRAMES, generator)
         late = uniform((size,), window - _RECENT_FRAMES - _HEARD_FRAMES, window - _HEARD_FRAMES, generator)
-        at = torch.where(torch.rand(size, generator=generator) < _RECENT_SHARE, late, at)
+        at = torch.where(torch.rand(size, generator=generator) < self._config.data.recent, late, at)
         short = self._onsets.draw(rows, generator) - at.long()
         anchor = self._loud.draw(rows, generator)
         lasting = anchor - uniform((size,), 0.0, float(window), generator).long()
@@ -199,7 +212,8 @@ class CropSampler:
         overlap = length.clamp_max(_LASTING_FRAMES)
         outside = lasting.maximum(overlap - window).minimum(length - overlap)
         lasting = torch.where(beyond, outside, inside)
-        return torch.where(torch.rand(size, generator=generator) < self._onset_chance[rows], short, lasting)
+        around_onset = torch.rand(size, generator=generator) < self._onset_chance[rows]
+        return torch.where(around_onset, short, lasting), torch.where(around_onset, at.long(), -1)
 
     def _cut(self, rows: Tensor, begin: Tensor, generator: Generator) -> Tensor:
         """Return the windows, a little faster or slower, higher or lower; silence where there is no clip."""
