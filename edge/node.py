@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import socket
 import threading
 import time
@@ -23,7 +22,7 @@ from edge.build import build_pipeline, load_clap_network
 from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
 from edge.engine import Engine, History, Stream
-from edge.errors import StorageError, TocsinError, UsageError
+from edge.errors import TocsinError, UsageError
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
@@ -34,7 +33,7 @@ from edge.publish.payload import EventContext, ModelInfo
 from edge.reactions import Reactions
 from edge.recorder import Recorder
 from edge.states import States
-from edge.store import Store
+from edge.store import Store, free_bytes
 from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
 
@@ -200,7 +199,9 @@ class Node:
         api = self.settings.api
         token = secret(api.token, api.token_file, "api_token")
         metrics = self.settings.telemetry.enabled
-        server = ApiServer(create_app(self, api, token=token, upload_dir=self._state_dir, metrics=metrics), api)
+        min_free_mb = self.settings.storage.min_free_mb
+        app = create_app(self, api, token=token, upload_dir=self._state_dir, min_free_mb=min_free_mb, metrics=metrics)
+        server = ApiServer(app, api)
         server.start()
         self._api = server
         return server.url
@@ -247,8 +248,6 @@ class Node:
     def _heard(self, stream: Stream, event: Event) -> None:
         rate_hz = stream.pipeline.params.sample_rate_hz
         self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event), rate_hz)
-        if self._recorder.problem:
-            self._states.sound(stream.name, event)  # its message has to wait for room on the disk; this need not
 
     def _pattern(self, stream: Stream, pattern: Pattern) -> None:
         self._reactions.heard(stream.name, pattern, stream.runner.timeline.utc, self._surroundings(stream.name, "info"))
@@ -347,10 +346,7 @@ class Node:
             )
             return
         enabled = payload == "ON"
-        try:
-            self.store.state_set(f"detect/{name}", payload)
-        except StorageError as exc:
-            log.warning("source %s is %s until the next start only: %s", name, payload, exc)
+        self.store.state_set(f"detect/{name}", payload)
         stream.runner.set_enabled(enabled)
         self._states.detect(name, enabled=enabled)
         log.info("source %s: detection switched %s over MQTT", name, payload)
@@ -392,7 +388,7 @@ class Node:
             engine_alive=self.engine.alive,
             outbox=self.store.outbox_stats() if self._publisher else (0, 0.0),
             recorder_problem=self._recorder.problem,
-            free_mb=shutil.disk_usage(self._state_dir).free >> 20,
+            free_mb=free_bytes(self._state_dir) >> 20,
             min_free_mb=self.settings.storage.min_free_mb,
         )
 
@@ -433,6 +429,7 @@ def _open_store(settings: Settings, state_dir: Path) -> Store:
         max_events=storage.max_events,
         outbox_max=storage.outbox_max,
         clips_max_mb=storage.clips_max_mb,
+        min_free_mb=storage.min_free_mb,
     )
 
 

@@ -65,14 +65,10 @@ class States:
         self._publisher.set_state(topics.info(self._base, self._node), {"version": __version__, **info})
 
     def event(self, source: str, event: Event) -> None:
-        """Follow an event that was stored: its message may go, and its sound is on or off."""
+        """Follow an event that was recorded: its message may go, and its sound is on or off."""
         if self._publisher is None:
             return
         self._publisher.wake()
-        self.sound(source, event)
-
-    def sound(self, source: str, event: Event) -> None:
-        """Say that a sound is on or over."""
         if event.phase is not Phase.UPDATE:
             self._sound(source, event.label, "ON" if event.phase is Phase.START else "OFF")
 

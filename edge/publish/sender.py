@@ -129,7 +129,11 @@ class Sender:
         self._mail.news.clear()  # before the look, so that what comes meanwhile is seen at the next turn
         rows = self._store.outbox_peek(self._window.sent, room)
         for row in rows:
-            number = line.send(row.topic, row.payload, qos=1, retain=False)
+            try:
+                number = line.send(row.topic, row.payload, qos=1, retain=False)
+            except ValueError as exc:  # it never will be sent, and must not keep the others
+                self._store.outbox_reject(row.sequence, str(exc))
+                continue
             if number is None:
                 self._mail.news.set()
                 return

@@ -151,6 +151,7 @@ def test_old_clips_go_also_where_events_cannot(open_store: OpenStore, monkeypatc
         yield
 
     store = open_store(retention_days=1.0)
+    store.record(sound("b"), topic=None)
     store.save_clip("a", noise(), RATE_HZ)
     monkeypatch.setattr("edge.store.database.Database.transaction", full)
     with pytest.raises(StorageError, match="full"):
@@ -172,7 +173,7 @@ def test_old_events_go_also_where_clips_cannot(open_store: OpenStore, tmp_path: 
 def test_one_clip_that_cannot_go_keeps_nothing_else(
     open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A folder among the clips, and a clip that the disk holds on to, are named and left; the rest goes."""
+    """A folder among the clips is left, as is a clip that the disk holds on to, which is named; the rest goes."""
     store = open_store(retention_days=1.0)
     for i, name in enumerate("abc"):
         store.record(sound(name, onset_s=i), topic=None)
@@ -192,7 +193,6 @@ def test_one_clip_that_cannot_go_keeps_nothing_else(
     store.maintain(4e9)
     assert sorted(path.name for path in clips.iterdir()) == ["a.flac", "folder"]
     assert "a.flac cannot be removed: Operation not permitted" in caplog.text
-    assert "folder cannot be removed" in caplog.text
 
 
 def test_a_half_written_clip_is_cleared_away(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
