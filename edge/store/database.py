@@ -67,7 +67,7 @@ class Database:
             self._disconnect()
             now_s = time.monotonic()
             again, self._mended_s = now_s - self._mended_s < _AGAIN_S, now_s
-            if self._is_there():
+            if _holds_something(self.path):
                 try:
                     _reindex(self.path, again=again)
                 except sqlite3.Error as exc:
@@ -160,12 +160,10 @@ class Database:
             self.suspect = True
             raise
 
-    def _is_there(self) -> bool:
-        return self.path.exists() and self.path.stat().st_size > 0
-
     def _open_sound(self) -> sqlite3.Connection:
         """Return the writing connection to a file that is sound, be it a new one."""
-        if self._is_there():
+        log_file = self.path.with_name(self.path.name + "-wal")
+        if _holds_something(self.path):
             try:
                 connection, version = _open_checked(self.path)
             except sqlite3.Error as exc:  # be it that an index cannot be made again, for its values are not distinct
@@ -174,8 +172,8 @@ class Database:
                 self._set_aside(exc)
             else:
                 return _migrated(connection, version)
-        elif aside := move_aside(self.path):  # SQLite would remove a log without a database
-            log.warning("%s is empty or missing; what is left of it is now %s", self.path, aside.name)
+        elif _holds_something(log_file) and (aside := move_aside(self.path)):  # SQLite would remove the log
+            log.warning("%s is empty or missing; its log is now %s-wal", self.path, aside.name)
         connection = _migrated(_connect(self.path), 0)
         if self._aside is not None:
             self._take_over(self._aside, connection)
@@ -196,6 +194,10 @@ class Database:
         connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", [highest])
         self._aside, self.is_successor = None, True
         log.info("%d messages that waited for the broker are taken over from %s", copied, aside.name)
+
+
+def _holds_something(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def read_state(database: Database, key: str) -> str | None:
