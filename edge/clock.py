@@ -14,6 +14,11 @@ _STEADY_S = 86_400.0  # a clock that was right for so long is right, whatever th
 _QUIET_S = 7 * 86_400.0  # a history whose newest event is older than this speaks against the clock
 
 
+def unix_s() -> float:
+    """Return the time of the wall clock."""
+    return time.time()
+
+
 def running_s() -> float:
     """Return a time that nobody sets and that goes on while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -22,7 +27,7 @@ def running_s() -> float:
 class ClockSteps:
     """Tells by how much the wall clock was set."""
 
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = running_s) -> None:
+    def __init__(self, wall: Callable[[], float] = unix_s, steady: Callable[[], float] = running_s) -> None:
         """Begin now."""
         self._wall, self._steady = wall, steady
         self._offset_s = wall() - steady()
@@ -48,7 +53,7 @@ class ClockTrust:
         self,
         newest_s: float | None,
         *,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = unix_s,
         steady: Callable[[], float] = running_s,
     ) -> None:
         """Take when the newest event before this process began, in Unix seconds; None where there was none."""

@@ -18,6 +18,7 @@ from edge.audio.spec import MicSpec, SourceSpec, parse_source
 from edge.audio.splice import Splicer
 from edge.audio.timeline import Timeline
 from edge.backoff import STEADY_S, Backoff
+from edge.clock import ClockSteps
 from edge.errors import DataError, TocsinError
 from edge.types import SourceState, SourceStats
 
@@ -146,6 +147,7 @@ class SourceRunner:
 
     def _play(self, source: AudioSource) -> bool:
         opened_s, opened_unix_s, fresh, steady = time.monotonic(), time.time(), True, False
+        steps = None if source.clocked else ClockSteps()
         while self._wanted:
             chunk = source.read()
             now_s = time.monotonic()
@@ -159,6 +161,8 @@ class SourceRunner:
             self._mark_gap(source, chunk, now_s, fresh=fresh)
             if not source.clocked and fresh:
                 self.timeline.anchor(self._splicer.position, opened_unix_s)
+            if steps and (step_s := steps.take()):
+                self.timeline.shift(step_s)
             self._hear(source, chunk)
             fresh = False
             if not steady and now_s - opened_s > STEADY_S:
