@@ -151,6 +151,30 @@ def test_a_disk_that_cannot_cross_off_stops_the_sending_and_nothing_else(
     assert desk.sender.delivered_all
 
 
+def test_an_event_that_the_line_will_never_take_keeps_no_other(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves the outbox, is said, and counts."""
+    for number in range(3):
+        record(desk.store, number)
+    send = desk.line.send
+
+    def particular(topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
+        if b'"score":0.0001' in payload:
+            msg = "Invalid topic"
+            raise ValueError(msg)
+        return send(topic, payload, qos=qos, retain=retain)
+
+    monkeypatch.setattr(desk.line, "send", particular)
+    desk.begin()
+    desk.send()
+    for number in desk.events():
+        desk.sender.answered(number)
+    desk.send()
+    assert (len(desk.events()), desk.store.outbox_stats()[0], desk.store.removed) == (2, 0, 1)
+    assert "Invalid topic" in caplog.text
+
+
 def test_a_refused_event_is_offered_again_after_a_pause_before_all_others(desk: Desk) -> None:
     """It is said why; nothing later overtakes it for good, and the window does not shrink."""
     for number in range(3):
