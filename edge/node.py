@@ -34,6 +34,7 @@ from edge.publish.payload import EventContext, ModelInfo
 from edge.reactions import Reactions
 from edge.recorder import Recorder
 from edge.states import States
+from edge.stopping import Deadline
 from edge.store import Store
 from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.service")
 
+STOP_S = 10.0
+"""Within which a node stops, whatever hangs; the unit's TimeoutStopSec is longer."""
+_SOURCES_STOP_S, _ENGINE_STOP_S, _REST_STOP_S = 1.5, 2.5, 4.0  # of these seconds; the history has what is left
 _UPKEEP_S = 60.0
 _NO_SOUND = np.empty(0, np.float32)
 _POLL_S = 0.25  # how soon a change of a source's state is published
@@ -206,21 +210,26 @@ class Node:
         return server.url
 
     def stop(self) -> None:
-        """Stop every part, audio first; every event that was decided is kept."""
+        """Stop every part within `STOP_S`, audio first; every event that was decided is kept."""
+        deadline = Deadline(STOP_S)
         self._stopping.set()
-        for timeout_s in (0.0, 2.0):  # first ask them all, then wait
-            for stream in self.streams:
-                stream.runner.stop(timeout_s)
-        self.engine.stop()
-        self._reactions.stop()
-        self._recorder.stop()
+        sources = Deadline(_SOURCES_STOP_S)
+        for stream in self.streams:  # first ask them all, then wait
+            stream.runner.stop(0.0)
+        for stream in self.streams:
+            stream.runner.stop(sources.left_s())
+        self.engine.stop(_ENGINE_STOP_S)
+        writing_s = max(1.0, deadline.left_s() - _REST_STOP_S - 1.0)  # and a moment more to give it up
+        deadline.stop_together({"history": lambda: self._recorder.stop(writing_s)}, writing_s + 1.0)
+        rest: dict[str, Callable[[], object]] = {"actions": lambda: self._reactions.stop(3.0)}
         if self._api:
-            self._api.stop(2.0)
+            rest["web side"] = self._api.stop
         if self._publisher:
             for stream in self.streams:
                 self._states.source(stream.name, SourceState.OFFLINE)
-            self._publisher.stop(3.0)
-        self.store.close()
+            rest["broker"] = self._publisher.stop
+        deadline.stop_together(rest, _REST_STOP_S)
+        deadline.stop_together({"database": self.store.close}, 1.0)
 
     def reload(self, settings: Settings) -> list[str]:
         """Take over what can change while running; return the sections that need a restart."""

@@ -15,6 +15,7 @@ import pytest
 from edge.actions.webhook import _retry_after_s
 from tests.actions.conftest import action, occasion
 from tests.actions.hook import Answer, Hook
+from tests.support.listener import until
 from tests.support.node import free_port
 
 if TYPE_CHECKING:
@@ -115,6 +116,18 @@ def test_an_answer_that_drips_for_ever_ends_in_time(bench: Callable[..., Any]) -
         failed = bench(call=webhook(hook.place, timeout_s=0.5, tries=1))
         assert failed.why("call") == f"{hook.place} did not answer within 0.5 s"
         assert time.monotonic() - begin_s < 3.0
+
+
+def test_calls_that_hang_do_not_add_up_when_the_service_stops(bench: Callable[..., Any]) -> None:
+    """As many as there are, they have the time of one."""
+    with Hook(Answer(drip=True)) as hook:
+        names = [f"call-{n}" for n in range(8)]
+        hung = bench(**{name: webhook(hook.place, timeout_s=30.0) for name in names})
+        hung.runner.trigger(names, occasion())
+        until(lambda: len(hook.asked) == len(names))
+        begin_s = time.monotonic()
+        hung.runner.stop(0.2)
+        assert time.monotonic() - begin_s < 1.5
 
 
 def test_an_endless_body_is_not_read(bench: Callable[..., Any]) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from edge.configfile import load_settings
 from edge.configtext import example
+from edge.node import STOP_S
 from edge.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def test_unit_speaks_the_protocol_of_the_service(unit: configparser.RawConfigPar
     assert "audio" in service["SupplementaryGroups"]
     assert service["DeviceAllow"] == "char-alsa rw"
     assert service["ExecStart"].split()[1:] == ["run", "--config", "/etc/tocsin/tocsin.toml"]
+
+
+def test_unit_waits_longer_for_a_stop_than_one_takes(unit: configparser.RawConfigParser) -> None:
+    """Else it would kill the node before the history is written."""
+    assert float(unit["Service"]["TimeoutStopSec"].removesuffix("s")) >= 2 * STOP_S
 
 
 def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> None:
