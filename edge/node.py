@@ -40,7 +40,7 @@ from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -135,20 +135,20 @@ class Node:
             threads=settings.model.threads,
             cache_dir=settings.model.cache_dir or self._state_dir / "tensorrt",
         )
-        if classifier.bundle.path != candidates[0]:
-            self._do_without(set(classifier.bundle.labels))
+        self._replaced = classifier.bundle.path != candidates[0]
+        self.settings = self._fitting(settings, classifier.bundle.labels)
         return classifier
 
-    def _do_without(self, labels: set[str]) -> None:
-        """Let rest what the settings say about labels that the model in use does not have."""
-        detection, away = self.settings.detection, self.settings.away
-        unknown = sorted({*detection.classes, *away.ignore} - labels)
-        if not unknown:
-            return
+    def _fitting(self, settings: Settings, labels: Sequence[str]) -> Settings:
+        """Return settings in which rests what they say about labels that a replacement of the wanted model lacks."""
+        detection, away = settings.detection, settings.away
+        unknown = sorted({*detection.classes, *away.ignore} - {*labels})
+        if not self._replaced or not unknown:
+            return settings
         log.warning("the model in use has no %s: what is set for them rests", ", ".join(unknown))
         classes = {name: rule for name, rule in detection.classes.items() if name in labels}
         ignore = tuple(label for label in away.ignore if label in labels)
-        self.settings = self.settings.model_copy(
+        return settings.model_copy(
             update={
                 "detection": detection.model_copy(update={"classes": classes}),
                 "away": away.model_copy(update={"ignore": ignore}),
@@ -234,6 +234,7 @@ class Node:
     def reload(self, settings: Settings) -> list[str]:
         """Take over what can change while running; return the sections that need a restart."""
         live = ("detection", "logging")
+        settings = self._fitting(settings, self.classifier.bundle.labels)
         changed = [
             name for name in type(settings).model_fields if getattr(settings, name) != getattr(self.settings, name)
         ]
