@@ -77,9 +77,9 @@ class Reactions:
         self._runner.start()
         self.tick()
 
-    def stop(self) -> None:
-        """Let the actions that are being carried out end."""
-        self._runner.stop()
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """Let the actions that are being carried out end within `timeout_s`."""
+        self._runner.stop(timeout_s)
 
     # The away mode
 

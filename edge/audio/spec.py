@@ -121,7 +121,11 @@ def _file(text: str, rest: str) -> FileSpec:
     loop = options.get("loop", "0")
     if loop not in {"0", "1"}:
         raise _wrong(text, "loop must be 0 or 1")
-    return FileSpec(text, Path(path).expanduser(), loop == "1", _speed(text, options.get("speed", "1")))
+    try:
+        place = Path(path).expanduser()
+    except RuntimeError as exc:
+        raise _wrong(text, f"there is no user {path.partition('/')[0]}") from exc
+    return FileSpec(text, place, loop == "1", _speed(text, options.get("speed", "1")))
 
 
 def _speed(text: str, value: str) -> float:
