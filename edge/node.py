@@ -115,7 +115,7 @@ class Node:
             on_pattern=self._pattern,
             on_turn=self._turned,
         )
-        self.registry.register(NodeCollector(self.stats, self.store, lambda: self._states.connected))
+        self.registry.register(NodeCollector(self.stats, self.store, *self._states.figures))
         self._clips = ClipClassifier(self.classifier, self.settings.detection)
         self._watchdog_s, self._fed = systemd.watchdog_interval_s(), 0.0
         self._api: ApiServer | None = None
@@ -330,25 +330,20 @@ class Node:
                 self._recorder.maintain()
 
     def _command(self, suffix: str, payload: str) -> None:
-        """Obey ``{source}/detect/set`` and ``away/set``."""
-        if suffix == "away/set" and payload in ("ON", "OFF"):
-            try:
-                self._reactions.set_away(payload == "ON")
-            except UsageError as exc:
-                log.warning("ignored away/set: %s", exc)
-            return
+        """Obey ``{source}/detect/set`` and ``away/set``; raises `UsageError` for anything else."""
         name, _, rest = suffix.partition("/")
         stream = next((stream for stream in self.streams if stream.name == name), None)
-        if rest != "detect/set" or stream is None or payload not in ("ON", "OFF"):
-            log.warning(
-                "ignored %.40r on %s: say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources",
-                payload,
-                suffix,
-            )
-            return
+        switches_away = suffix == "away/set"
+        if payload not in ("ON", "OFF") or not (switches_away or (stream and rest == "detect/set")):
+            msg = "say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources"
+            raise UsageError(msg)
         enabled = payload == "ON"
+        if switches_away or stream is None:
+            self._reactions.set_away(enabled)
+            return
         try:
-            self.store.state_set(f"detect/{name}", payload)
+            if self.store.state_get(f"detect/{name}") != payload:  # a write wears the disk
+                self.store.state_set(f"detect/{name}", payload)
         except StorageError as exc:
             log.warning("source %s is %s until the next start only: %s", name, payload, exc)
         stream.runner.set_enabled(enabled)
@@ -394,6 +389,7 @@ class Node:
             recorder_problem=self._recorder.problem,
             free_mb=shutil.disk_usage(self._state_dir).free >> 20,
             min_free_mb=self.settings.storage.min_free_mb,
+            refused=tuple(self._publisher.refused.items()) if self._publisher else (),
         )
 
     def away(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from edge.timestamps import rfc3339
 from edge.types import Phase, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from edge.publish.mqtt import MqttPublisher
@@ -33,6 +33,11 @@ class States:
     def connected(self) -> bool:
         """Whether the broker has accepted this node."""
         return self._publisher is not None and self._publisher.connected
+
+    @property
+    def figures(self) -> tuple[Callable[[], bool], Callable[[], int]]:
+        """What is measured: whether there is a broker, and how many messages no broker would take."""
+        return lambda: self.connected, lambda: self._publisher.unsendable if self._publisher else 0
 
     def announce(self, info: dict[str, Any], sources: Sequence[str]) -> None:
         """Set what holds at the start: nothing sounds, every source is still to come."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import StorageError
-from edge.publish import sender
+from edge.publish import refusals
 from edge.publish.mqtt import MqttPublisher
 from edge.settings import Mqtt
 from tests.publish.conftest import record
@@ -105,7 +105,7 @@ def test_events_that_the_access_rules_refuse_wait_and_arrive_in_order_once_allow
     store: Store, listener: Listener, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """MQTT 5 says so in its acknowledgement: that is a refusal, and no delivery."""
-    monkeypatch.setattr(sender, "PAUSE_S", 0.2)
+    monkeypatch.setattr(refusals, "PAUSE_S", 0.2)
     broker.allow("topic read #\ntopic write tocsin/lamp/status\n")
     publisher = MqttPublisher(Mqtt(port=broker.port, version="5"), "lamp", store)
     publisher.start()
@@ -118,6 +118,29 @@ def test_events_that_the_access_rules_refuse_wait_and_arrive_in_order_once_allow
     until(lambda: store.outbox_stats()[0] == 0)
     listener.wait(lambda heard: len(sequences(heard)) == 5)
     assert sequences(listener) == [1, 2, 3, 4, 5]
+    publisher.stop()
+
+
+def test_a_source_that_the_access_rules_refuse_does_not_hold_up_another(
+    store: Store, listener: Listener, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its events are named as refused at once, wait, and follow in order once they may; the other's come meanwhile."""
+    monkeypatch.setattr(refusals, "PAUSE_S", 0.5)
+    broker.allow("topic read #\ntopic write tocsin/lamp/status\ntopic write tocsin/lamp/a/event\n")
+    publisher = MqttPublisher(Mqtt(port=broker.port, version="5"), "lamp", store)
+    publisher.start()
+    for number in range(120):
+        record(store, number, topic=f"tocsin/lamp/{'ab'[number % 2]}/event")
+        publisher.wake()
+    listener.wait(lambda heard: len(sequences(heard)) == 60)
+    assert sequences(listener) == list(range(1, 121, 2))
+    until(lambda: list(publisher.refused) == ["tocsin/lamp/b/event"])
+    until(lambda: store.outbox_stats()[0] == 60)
+    broker.allow("topic readwrite #\n")
+    until(lambda: store.outbox_stats()[0] == 0)
+    listener.wait(lambda heard: len(sequences(heard)) == 120)
+    assert sequences(listener)[60:] == list(range(2, 121, 2))
+    assert publisher.refused == {}
     publisher.stop()
 
 
