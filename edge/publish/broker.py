@@ -121,7 +121,8 @@ def loss(settings: Mqtt, *, accepted: bool) -> str:
     """Return that the broker ended the connection without giving a reason, in one line."""
     if accepted:
         return f"{_place(settings)} is gone"
-    return f"{_place(settings)} ended the connection without an answer; {_CHECK_ALL}"
+    ours = ", and mqtt.cert_file if it wants a certificate of this node" if settings.tls else ""
+    return f"{_place(settings)} ended the connection without an answer; {_CHECK_ALL}{ours}"
 
 
 def silence(settings: Mqtt) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -11,14 +12,16 @@ import pytest
 
 from edge.errors import StorageError
 from edge.publish import refusals
+from edge.publish.client import Client
 from edge.publish.mqtt import MqttPublisher
 from edge.settings import Mqtt
-from tests.publish.conftest import record
+from tests.publish.conftest import open_store, record
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from edge.store import Store
 
@@ -168,3 +171,49 @@ def test_a_port_that_does_not_speak_mqtt_is_named_with_the_mend(store: Store) ->
         assert "ended the connection without an answer; check mqtt.port, mqtt.tls" in publisher.last_error
         assert not publisher.connected
         publisher.stop(0.1)
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_two_nodes_of_one_name_are_told_of_each_other_and_lose_nothing(
+    version: str, tmp_path: Path, store: Store, broker: Broker, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The broker lets the newer one in and the older one go, and says nothing; the log does not fill with it."""
+    other = open_store(tmp_path / "other")
+    both = [
+        MqttPublisher(Mqtt.model_validate({"port": broker.port, "version": version}), "lamp", each)
+        for each in (store, other)
+    ]
+    for publisher in both:
+        publisher._backoff._draw = lambda _low, _high: 0.05
+        publisher.start()
+    hint = "perhaps another client is called 'tocsin-lamp'; set node.id or mqtt.client_id"
+    until(lambda: caplog.text.count(hint) == 2)
+    for each in (store, other):
+        for number in range(10):
+            record(each, number)
+    listener.wait(lambda heard: len({event["id"] for event in heard.events()}) == 20)
+    for publisher in both:
+        publisher.stop(0.5)
+    other.close()
+    assert len(caplog.records) <= 4, "each says the first loss, and the suspicion"
+
+
+def test_a_fault_that_comes_at_every_attempt_is_logged_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its traceback, for it is ours; the reason stays visible."""
+    attempts: list[int] = []
+
+    def fail(_client: Client) -> None:
+        attempts.append(1)
+        struct.pack("!H", 70_000)
+
+    monkeypatch.setattr(Client, "open", fail)
+    publisher = MqttPublisher(Mqtt(), "lamp", store)
+    publisher._backoff._draw = lambda _low, _high: 0.0
+    publisher.start()
+    until(lambda: len(attempts) > 20)
+    publisher.stop(0.1)
+    assert len([line for line in caplog.records if line.exc_info]) == 1
+    assert len(caplog.records) == 2
+    assert "failed (error: " in publisher.last_error
