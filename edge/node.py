@@ -190,6 +190,7 @@ class Node:
             "labels": list(self.classifier.bundle.labels),
             "alerts": list(self._rules),
             "sources": [{"name": stats.name, "spec": stats.spec} for stats in self.stats()],
+            "clock_synced": systemd.clock_synced(),
         }
 
     def serve_api(self) -> str:
@@ -328,6 +329,7 @@ class Node:
             if time.monotonic() - upkeep >= _UPKEEP_S:
                 upkeep = time.monotonic()
                 self._recorder.maintain()
+                self._states.info(self._info())  # the clock may be synchronized by now
 
     def _command(self, suffix: str, payload: str) -> None:
         """Obey ``{source}/detect/set`` and ``away/set``; raises `UsageError` for anything else."""
