@@ -48,10 +48,12 @@ def not_ready(
     recorder_problem: str,
     free_mb: int,
     min_free_mb: int,
+    refused: Sequence[tuple[str, str]] = (),
 ) -> list[str]:
     """Return why a node is not ready, a line a reason.
 
-    `outbox` is how many messages wait for the broker, and the oldest's age in seconds.
+    `outbox` is how many messages wait for the broker, and the oldest's age in seconds; `refused` are topics whose
+    events it will not have, each with its reason.
     """
     reasons = []
     wanted = [
@@ -70,6 +72,7 @@ def not_ready(
     waiting, oldest_s = outbox
     if waiting and oldest_s > _OUTBOX_STUCK_S:
         reasons.append(f"outbox stuck: {waiting} messages wait for the broker, the oldest for {oldest_s:.0f} s")
+    reasons += [f"the broker refuses the events on {topic}: {why}" for topic, why in refused]
     if recorder_problem:
         reasons.append(recorder_problem)
     if free_mb < min_free_mb:

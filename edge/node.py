@@ -119,7 +119,7 @@ class Node:
             on_pattern=self._pattern,
             on_turn=self._turned,
         )
-        self.registry.register(NodeCollector(self.stats, self.store, lambda: self._states.connected))
+        self.registry.register(NodeCollector(self.stats, self.store, *self._states.figures))
         self._clips = ClipClassifier(self.classifier, self.settings.detection)
         self._watchdog_s, self._fed = systemd.watchdog_interval_s(), 0.0
         self._api: ApiServer | None = None
@@ -194,6 +194,7 @@ class Node:
             "labels": list(self.classifier.bundle.labels),
             "alerts": list(self._rules),
             "sources": [{"name": stats.name, "spec": stats.spec} for stats in self.stats()],
+            "clock_synced": systemd.clock_synced(),
         }
 
     def serve_api(self) -> str:
@@ -338,27 +339,23 @@ class Node:
             if time.monotonic() - upkeep >= _UPKEEP_S:
                 upkeep = time.monotonic()
                 self._recorder.maintain()
+                self._states.info(self._info())  # the clock may be synchronized by now
 
     def _command(self, suffix: str, payload: str) -> None:
-        """Obey ``{source}/detect/set`` and ``away/set``."""
-        if suffix == "away/set" and payload in ("ON", "OFF"):
-            try:
-                self._reactions.set_away(payload == "ON")
-            except UsageError as exc:
-                log.warning("ignored away/set: %s", exc)
-            return
+        """Obey ``{source}/detect/set`` and ``away/set``; raises `UsageError` for anything else."""
         name, _, rest = suffix.partition("/")
         stream = next((stream for stream in self.streams if stream.name == name), None)
-        if rest != "detect/set" or stream is None or payload not in ("ON", "OFF"):
-            log.warning(
-                "ignored %.40r on %s: say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources",
-                payload,
-                suffix,
-            )
-            return
+        switches_away = suffix == "away/set"
+        if payload not in ("ON", "OFF") or not (switches_away or (stream and rest == "detect/set")):
+            msg = "say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources"
+            raise UsageError(msg)
         enabled = payload == "ON"
+        if switches_away or stream is None:
+            self._reactions.set_away(enabled)
+            return
         try:
-            self.store.state_set(f"detect/{name}", payload)
+            if self.store.state_get(f"detect/{name}") != payload:  # a write wears the disk
+                self.store.state_set(f"detect/{name}", payload)
         except StorageError as exc:
             log.warning("source %s is %s until the next start only: %s", name, payload, exc)
         stream.runner.set_enabled(enabled)
@@ -404,6 +401,7 @@ class Node:
             recorder_problem=self._recorder.problem,
             free_mb=shutil.disk_usage(self._state_dir).free >> 20,
             min_free_mb=self.settings.storage.min_free_mb,
+            refused=tuple(self._publisher.refused.items()) if self._publisher else (),
         )
 
     def away(self) -> dict[str, Any]:

@@ -72,8 +72,6 @@ class Reactions:
             problem = self._switch.restore(self._store.state_get(_STATE) or "")
             if problem:
                 log.warning("%s", problem)
-        else:
-            self._publish("OFF")  # a node that had the mode before may have left it on
         self._runner.start()
         self.tick()
 
@@ -170,10 +168,11 @@ class Reactions:
 
 
 def _message(event: Mapping[str, Any]) -> bytes:
-    """Return what the clap topic says of a pattern's CloudEvent."""
+    """Return what the clap topic says of a sound's CloudEvent; it may be late, and whether its time holds is said."""
     data = event["data"]
     last = parse_rfc3339(event["time"])
-    return json.dumps(pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])).encode()
+    message = pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])
+    return json.dumps({**message, "clock_synced": data["clock"]["synced"]}).encode()
 
 
 def _say_late(source: str, name: str) -> Callable[[str], None]:

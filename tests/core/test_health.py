@@ -46,6 +46,7 @@ def test_a_node_that_hears_is_ready() -> None:
         ([source()], {"outbox": (7, 900.0)}, "outbox stuck: 7 messages"),
         ([source()], {"recorder_problem": "the disk is full"}, "the disk is full"),
         ([source()], {"free_mb": 3}, "disk low: 3 MiB"),
+        ([source()], {"refused": [("t/n/b/event", "Not authorized")]}, "events on t/n/b/event: Not authorized"),
     ],
 )
 def test_each_fault_has_its_reason(sources: list[SourceStats], changes: dict[str, Any], says: str) -> None:
