@@ -76,14 +76,12 @@ class Reactions:
             if problem:
                 log.warning("%s", problem)
             self._kept = self._switch.to_state()
-        else:
-            self._publish("OFF")  # a node that had the mode before may have left it on
         self._runner.start()
         self.tick()
 
-    def stop(self) -> None:
-        """Let the actions that are being carried out end."""
-        self._runner.stop()
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """Let the actions that are being carried out end within `timeout_s`."""
+        self._runner.stop(timeout_s)
 
     # The away mode
 
@@ -178,10 +176,11 @@ class Reactions:
 
 
 def _message(event: Mapping[str, Any]) -> bytes:
-    """Return what the clap topic says of a pattern's CloudEvent."""
+    """Return what the clap topic says of a sound's CloudEvent; it may be late, and whether its time holds is said."""
     data = event["data"]
     last = parse_rfc3339(event["time"])
-    return json.dumps(pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])).encode()
+    message = pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])
+    return json.dumps({**message, "clock_synced": data["clock"]["synced"]}).encode()
 
 
 def _say_late(source: str, name: str) -> Callable[[str], None]:

@@ -51,15 +51,17 @@ class Recorder:
         topic: Callable[[str], str | None],
         on_recorded: Callable[[str, Event], None],
         on_closed: Callable[[str, str], None],
+        on_caught_up: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the store.
 
         `context` and `topic` say what surrounds an event of a source; `on_recorded` is called after each commit, and
-        `on_closed` with source and label after the end of an event that a killed process left open.
+        `on_closed` with source and label after the end of an event that a killed process left open, and `on_caught_up`
+        when the disk allows again what it did not.
         """
         self._store, self._metrics = store, metrics
         self._context, self._topic = context, topic
-        self._on_recorded, self._on_closed = on_recorded, on_closed
+        self._on_recorded, self._on_closed, self._on_caught_up = on_recorded, on_closed, on_caught_up
         self._onsets: dict[str, datetime] = {}
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_MAX)
         metrics.events_waiting.set_function(lambda: self._queue.qsize() + store.unwritten)
@@ -180,7 +182,8 @@ class Recorder:
             try:
                 job = self._queue.get(timeout=_TURN_S)
             except queue.Empty:
-                self._store.catch_up()
+                if self._store.catch_up():
+                    self._on_caught_up()
                 continue
             if job is None:
                 return

@@ -121,9 +121,10 @@ class NodeCollector(Collector):
         sources: Callable[[], Sequence[SourceStats]],
         outbox: Outbox,
         connected: Callable[[], bool],
+        unsendable: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Take what to ask: the sources' stats, the outbox, and whether there is a broker."""
-        self._sources, self._outbox, self._connected = sources, outbox, connected
+        """Take what to ask: the sources' stats, the outbox, whether there is a broker, and what none would take."""
+        self._sources, self._outbox, self._connected, self._unsendable = sources, outbox, connected, unsendable
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family."""
@@ -156,6 +157,9 @@ class NodeCollector(Collector):
         damaged = CounterMetricFamily("tocsin_storage_damaged", "Damaged messages removed from history and outbox")
         damaged.add_metric([], self._outbox.removed)
         yield damaged
+        unsendable = CounterMetricFamily("tocsin_outbox_unsendable", "Messages left out because no broker takes them")
+        unsendable.add_metric([], self._unsendable())
+        yield unsendable
         yield GaugeMetricFamily("tocsin_outbox_messages", "Messages waiting for the broker", value=waiting)
         yield GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest waiting message", value=oldest_s)
         yield GaugeMetricFamily(

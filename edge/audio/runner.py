@@ -107,6 +107,7 @@ class SourceRunner:
             device=self._device,
             rate_hz=self._source_rate_hz,
             finished=self._finished,
+            lost=self._finished and self._source.clocked,
         )
 
     def _run(self) -> None:
@@ -153,7 +154,7 @@ class SourceRunner:
             now_s = time.monotonic()
             if chunk is None:
                 self._flush(source)
-                self._end("end of input" if source.clocked else "end of file")
+                self._end("standard input has ended" if source.clocked else "end of file")
                 return True
             if not chunk.samples.size:
                 self._check_stall(source, now_s, max(opened_s, self._heard_s))
@@ -230,7 +231,7 @@ class SourceRunner:
 
     def _end(self, detail: str) -> None:
         self._state, self._detail, self._finished = SourceState.OFFLINE, detail, True
-        self._announcer.end(detail)
+        self._announcer.end(detail, lost=self._source.clocked)
 
     def _say(self, state: SourceState, detail: str) -> None:
         if state is not self._state or detail != self._detail:

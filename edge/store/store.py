@@ -118,10 +118,15 @@ class Store:
                 log.exception("a listener failed")
         return message
 
-    def catch_up(self) -> None:
-        """Write what waits for the disk, if it may be taken now; to be called every second or so. Raises nothing."""
-        if self._journal.problem or self._db.suspect or self.unwritten:
-            self._journal.catch_up()
+    def catch_up(self) -> bool:
+        """Write what waits for the disk, if it may be taken now; to be called every second or so. Raises nothing.
+
+        Return whether that brought something about, such as that the outbox can be read again.
+        """
+        if not (self._journal.problem or self._db.suspect or self.unwritten):
+            return False
+        self._journal.catch_up()
+        return not self._journal.problem
 
     def subscribe(self, callback: Callable[[Json], None]) -> Callable[[], None]:
         """Have `callback` called with every CloudEvent once it is recorded, by the writer; return how to end that."""
@@ -142,10 +147,6 @@ class Store:
     def outbox_done(self, sequence: int) -> None:
         """Cross off a message that the broker has acknowledged; after a power cut it may be there once more."""
         self._journal.done(sequence)
-
-    def outbox_reject(self, sequence: int, why: str) -> None:
-        """Remove a message that can never be sent, and say `why`."""
-        self._outbox.reject(sequence, why)
 
     def outbox_stats(self) -> tuple[int, float]:
         """Return how many messages wait, and for how many seconds the oldest has."""

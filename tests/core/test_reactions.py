@@ -115,6 +115,7 @@ def test_a_sound_is_reported_while_it_listens_and_through_the_outbox() -> None:
     ((topic, _, message),) = around.recorded
     assert topic == CLAP
     assert json.loads(message)["event_type"] == "sound"
+    assert json.loads(message)["clock_synced"] is CONTEXT.clock_synced
     assert around.soon == []
     reactions.set_away(False)
     hear(reactions, HEARD)
@@ -150,11 +151,11 @@ def test_a_clock_that_is_set_neither_ends_a_delay_nor_makes_it_longer(
     assert abs(parse_rfc3339(kept) - now) < near
 
 
-def test_a_node_without_the_mode_says_off_and_refuses_the_switch() -> None:
-    """The broker may still hold an ON of the days when it had one."""
+def test_a_node_without_the_mode_says_nothing_of_it_and_refuses_the_switch() -> None:
+    """What the broker may still hold of the days when it had one is cleared with all else that is not wanted."""
     around = Around()
     reactions = started(around, enabled=False)
-    assert around.states == ["OFF"]
+    assert around.states == []
     with pytest.raises(UsageError, match=r"away\.enabled = true"):
         reactions.set_away(True)
 
