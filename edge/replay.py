@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import time
 import uuid
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from edge.inference.onnx import OnnxClassifier
     from edge.settings import Settings
     from edge.types import Pattern
+
+log = logging.getLogger("tocsin.replay")
 
 _FAST_BLOCK_S = 4.0  # sound analysed at once where nobody waits for it
 _PACED_BLOCK_S = 0.125
@@ -64,6 +67,8 @@ def replay(
             if speed is not None:
                 time.sleep(max(0.0, began_s + start / rate / speed - time.monotonic()))
             yield from messages.of(events, pipeline.take_patterns(), pipeline.decided_until)
+        if clip.remark:
+            log.warning("%s: %s", path, clip.remark)
     events = pipeline.finish(classifier)
     yield from messages.of(events, pipeline.take_patterns())
 

@@ -177,3 +177,5 @@ class SourceStats:
     rate_hz: int = 0
     finished: bool = False
     """Whether the source came to its end (a file without loop)."""
+    bad_samples_total: int = 0
+    """Samples that were no numbers or far beyond full scale, and were replaced by silence."""
