@@ -22,7 +22,7 @@ from edge.audio.runner import SourceRunner
 from edge.build import build_pipeline, load_clap_network
 from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
-from edge.engine import Engine, History, Stream
+from edge.engine import Engine
 from edge.errors import StorageError, TocsinError, UsageError
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
@@ -35,6 +35,7 @@ from edge.reactions import Reactions
 from edge.recorder import Recorder
 from edge.states import States
 from edge.store import Store
+from edge.stream import History, Stream
 from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from edge.api.server import ApiServer
     from edge.detection.rules import Rule
     from edge.inference.onnx import OnnxClassifier
+    from edge.pipeline import Pipeline
     from edge.settings import Settings
     from edge.types import Event, Level, Pattern, SourceStats
 
@@ -115,7 +117,9 @@ class Node:
             on_pattern=self._pattern,
             on_turn=self._turned,
         )
-        self.registry.register(NodeCollector(self.stats, self.store, lambda: self._states.connected))
+        self.registry.register(
+            NodeCollector(self.stats, self.store, lambda: self._states.connected, self._faulty_scores)
+        )
         self._clips = ClipClassifier(self.classifier, self.settings.detection)
         self._watchdog_s, self._fed = systemd.watchdog_interval_s(), 0.0
         self._api: ApiServer | None = None
@@ -156,12 +160,15 @@ class Node:
         return {rule.label: rule for rule in rules_for(bundle.labels, bundle.thresholds, settings.detection)}
 
     def _stream(self, name: str, spec: str, wake: threading.Event) -> Stream:
-        pipeline = build_pipeline(self.classifier.bundle, self.settings, source=name, clap_network=self._clap_network)
+        def renew() -> Pipeline:
+            return build_pipeline(self.classifier.bundle, self.settings, source=name, clap_network=self._clap_network)
+
+        pipeline = renew()
         rate_hz = pipeline.params.sample_rate_hz
         privacy = self.settings.privacy
         seconds = privacy.clip_before_s + privacy.clip_max_s + pipeline.params.window_s
         history = History(seconds, rate_hz) if privacy.keep_clips else None
-        return Stream(SourceRunner(name, spec, rate_hz=rate_hz, wake=wake), pipeline, history)
+        return Stream(SourceRunner(name, spec, rate_hz=rate_hz, wake=wake), pipeline, renew, history)
 
     def _open_publisher(self) -> MqttPublisher:
         mqtt = self.settings.mqtt
@@ -309,6 +316,10 @@ class Node:
 
     def _topic(self, source: str) -> str | None:
         return topics.event(self.settings.mqtt.base, self.name, source) if self._publisher else None
+
+    def _faulty_scores(self) -> int:
+        """Return how many scores of the networks were no numbers so far."""
+        return sum(network.faulty_scores for network in (self.classifier, self._clap_network) if network)
 
     # States and commands
 

@@ -117,9 +117,11 @@ class NodeCollector(Collector):
         sources: Callable[[], Sequence[SourceStats]],
         outbox: Outbox,
         connected: Callable[[], bool],
+        faulty_scores: Callable[[], int],
     ) -> None:
-        """Take what to ask: the sources' stats, the outbox, and whether there is a broker."""
+        """Take what to ask: the sources' stats, the outbox, whether there is a broker, how many scores were none."""
         self._sources, self._outbox, self._connected = sources, outbox, connected
+        self._faulty_scores = faulty_scores
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family."""
@@ -132,6 +134,10 @@ class NodeCollector(Collector):
             ),
             "audio_gap_seconds": ("Sound lost in gaps", lambda s: s.gap_s_total),
             "audio_clipped_seconds": ("Sound at full scale", lambda s: s.clipped_s_total),
+            "audio_bad_samples": (
+                "Samples that were no numbers or far beyond full scale, replaced by silence",
+                lambda s: s.bad_samples_total,
+            ),
         }
         for name, (text, read) in counters.items():
             counter = CounterMetricFamily(f"tocsin_{name}", text, labels=["source"])
@@ -149,6 +155,9 @@ class NodeCollector(Collector):
         dropped = CounterMetricFamily("tocsin_outbox_dropped", "Messages dropped because too many waited")
         dropped.add_metric([], self._outbox.outbox_dropped)
         yield dropped
+        faulty = CounterMetricFamily("tocsin_faulty_scores", "Scores that were no numbers, and count as 0")
+        faulty.add_metric([], self._faulty_scores())
+        yield faulty
         yield GaugeMetricFamily("tocsin_outbox_messages", "Messages waiting for the broker", value=waiting)
         yield GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest waiting message", value=oldest_s)
         yield GaugeMetricFamily(
