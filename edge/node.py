@@ -91,6 +91,7 @@ class Node:
         self._recorder = Recorder(
             self.store,
             self._metrics,
+            rate_hz=self.classifier.bundle.params.sample_rate_hz,
             context=self._context,
             topic=self._topic,
             on_recorded=self._states.event,
@@ -252,8 +253,7 @@ class Node:
     # What the engine tells, on its thread
 
     def _heard(self, stream: Stream, event: Event) -> None:
-        rate_hz = stream.pipeline.params.sample_rate_hz
-        self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event), rate_hz)
+        self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event))
         if self._recorder.problem:
             self._states.sound(stream.name, event)  # its message has to wait for room on the disk; this need not
 

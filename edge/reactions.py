@@ -154,11 +154,10 @@ class Reactions:
 
     def _record(self, source: str, pattern: Pattern, utc: Callable[[int], datetime], context: EventContext) -> None:
         """Keep the pattern in the history; an alarm, unlike a lamp's switch, waits there for a broker that is away."""
-        first, decided = utc(pattern.onsets[0]), utc(pattern.decided)
-        gaps_ms = pattern.intervals_ms(self._rate_hz)
+        first = utc(pattern.onsets[0])
 
         def make(stamp: Stamp) -> dict[str, Any]:
-            return pattern_event(pattern, context, stamp, first=first, decided=decided, intervals_ms=gaps_ms)
+            return pattern_event(pattern, context, stamp, first=first, rate_hz=self._rate_hz)
 
         durable = self._publisher is not None and pattern.name == SOUND
         topic = topics.clap(self._settings.mqtt.base, self._node, source) if durable else None

@@ -107,18 +107,14 @@ class _Messages:
 
     def _event(self, event: Event) -> dict[str, Any]:
         context = replace(self._context, severity=self._severity[event.label])
-        end = None if event.end is None else self._utc(event.end)
-        onset, heard = self._utc(event.onset), self._utc(event.decided)
-        answer = cloud_event(event, context, self._stamp(), onset=onset, end=end, heard=heard)
+        answer = cloud_event(event, context, self._stamp(), onset=self._utc(event.onset), rate_hz=self._rate)
         return self._placed(answer, event.onset, event.end)
 
     def _pattern(self, pattern: Pattern) -> dict[str, Any]:
-        first, decided = self._utc(pattern.onsets[0]), self._utc(pattern.decided)
-        gaps_ms = pattern.intervals_ms(self._rate)
-        answer = pattern_event(
-            pattern, self._context, self._stamp(), first=first, decided=decided, intervals_ms=gaps_ms
-        )
-        return self._placed(answer, pattern.onsets[0], pattern.onsets[-1] if gaps_ms else pattern.decided)
+        first = self._utc(pattern.onsets[0])
+        answer = pattern_event(pattern, self._context, self._stamp(), first=first, rate_hz=self._rate)
+        last = pattern.onsets[-1] if len(pattern.onsets) > 1 else pattern.decided
+        return self._placed(answer, pattern.onsets[0], last)
 
     def _placed(self, answer: dict[str, Any], onset: int, end: int | None) -> dict[str, Any]:
         answer["data"]["onset_s"] = round(onset / self._rate, 3)
