@@ -5,7 +5,6 @@ Nothing here waits: `heard` runs on the engine's thread, and hands on to the rec
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from datetime import datetime, timezone
@@ -16,6 +15,7 @@ from edge.actions.runner import ActionRunner
 from edge.away.switch import AwaySwitch, status
 from edge.away.zone import LOCAL
 from edge.errors import StorageError, UsageError
+from edge.jsontext import dumps
 from edge.publish import topics
 from edge.publish.payload import pattern_event, pattern_message
 from edge.settings_reactions import SOUND
@@ -145,7 +145,7 @@ class Reactions:
         if self._publisher is not None and pattern.name != SOUND:
             self._publisher.publish_soon(
                 topics.clap(self._settings.mqtt.base, self._node, source),
-                json.dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
+                dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
                 qos=1,
                 retain=False,
                 expire_s=self._settings.claps.expire_s,
@@ -172,7 +172,7 @@ def _message(event: Mapping[str, Any]) -> bytes:
     """Return what the clap topic says of a pattern's CloudEvent."""
     data = event["data"]
     last = parse_rfc3339(event["time"])
-    return json.dumps(pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])).encode()
+    return dumps(pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])).encode()
 
 
 def _say_late(source: str, name: str) -> Callable[[str], None]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from edge.jsontext import dumps
+
 if TYPE_CHECKING:
     from edge.settings_reactions import Toggle
 
@@ -40,7 +42,7 @@ class Follower:
         if not isinstance(report, dict) or report.get(self._toggle.state_key) is None:
             return None
         value = report[self._toggle.state_key]
-        return value.strip() if isinstance(value, str) else json.dumps(value)  # a JSON true is written `true`
+        return value.strip() if isinstance(value, str) else dumps(value)  # a JSON true is written `true`
 
     def wanted(self) -> bool:
         """Return whether the thing is to be on next; what is unknown is switched on."""

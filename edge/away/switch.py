@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge.jsontext import dumps
 from edge.timestamps import parse_rfc3339, rfc3339
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class AwaySwitch:
 
     def to_state(self) -> str:
         """Return what `restore` needs after a restart."""
-        return "" if self._set is None else json.dumps({"on": self._set[0], "at": rfc3339(self._set[1])})
+        return "" if self._set is None else dumps({"on": self._set[0], "at": rfc3339(self._set[1])})
 
     def restore(self, text: str) -> str:
         """Take up what `to_state` gave; return what is wrong with it, in a line, or nothing.

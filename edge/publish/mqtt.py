@@ -10,7 +10,6 @@ threads can lock each other out or tear a packet. All others leave what they hav
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import select
@@ -23,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 
 from edge.backoff import STEADY_S, Backoff
 from edge.errors import Unavailable
+from edge.jsontext import dumps
 from edge.publish import broker, topics
 from edge.publish.mailbox import Mailbox
 from edge.publish.sender import Sender
@@ -336,4 +336,4 @@ def _client(settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLCo
 
 
 def _encode(payload: str | Mapping[str, Any]) -> bytes:
-    return (payload if isinstance(payload, str) else json.dumps(payload, separators=(",", ":"))).encode()
+    return (payload if isinstance(payload, str) else dumps(payload, separators=(",", ":"))).encode()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import threading
 from typing import TYPE_CHECKING
 
+from edge.jsontext import dumps
 from edge.store import reads
 from edge.store.clips import Clips
 from edge.store.database import Database
@@ -85,7 +85,7 @@ class Store:
         with self._db.lock:
             sequence = self._sequence + 1
             message = make(sequence)
-            text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+            text = dumps(message, separators=(",", ":"), ensure_ascii=False)
             with self._db.transaction() as connection:
                 _insert(connection, sequence, message, text)
                 payload = text.encode() if body is None else body(message)
