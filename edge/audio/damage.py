@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def refuse_damage(samples: NDArray[np.float32], name: str, begin_s: float) -> None:
-    """Raise `BrokenAudio` for samples that cannot be sound; they begin at `begin_s` of the recording `name`."""
+def refuse_damage(samples: NDArray[np.float32], name: str, begin: int, rate_hz: int) -> None:
+    """Raise `BrokenAudio` for samples, shape (n,) or (n, channels), among which one cannot be sound.
+
+    They begin at sample `begin` of the recording `name`.
+    """
     if are_sound(samples):
         return
-    if np.isfinite(samples).all():
-        worst = float(np.abs(samples).max())
-        what = f"samples of up to {worst:.3g}, where full scale is 1; scale them to that, or to at most {LIMIT:g}"
-    else:
-        what = "values that are no numbers"
-    msg = f"{name} is damaged: beyond {begin_s:.1f} s it has {what}"
+    frames = samples.reshape(len(samples), -1)
+    place, channel = np.argwhere(~(np.abs(frames) <= LIMIT))[0]
+    value = frames[place, channel]
+    what = f"{value:.3g}, where full scale is 1; integers must be scaled to that" if np.isfinite(value) else "no number"
+    msg = f"{name} is damaged: its sample at {(begin + place) / rate_hz:.1f} s is {what}"
     raise BrokenAudio(msg)

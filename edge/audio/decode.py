@@ -163,7 +163,7 @@ class Clip:
                 raise BrokenAudio(msg) from exc
             if not len(piece):
                 break
-            refuse_damage(piece, self._name, done / self.rate_hz)
+            refuse_damage(piece, self._name, done, self.rate_hz)
             done += len(piece)
             self._check_length(done / self.rate_hz)
             yield self._downmix.push(piece)
