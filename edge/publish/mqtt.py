@@ -10,7 +10,6 @@ threads can lock each other out or tear a packet. All others leave what they hav
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import select
@@ -23,6 +22,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from edge.backoff import STEADY_S, Backoff
 from edge.errors import Unavailable
+from edge.jsontext import dumps
 from edge.publish import broker, topics
 from edge.publish.client import CONNECT_S, Client, TooLargeError
 from edge.publish.loglimit import LimitedLog
@@ -378,4 +378,4 @@ def _unanswered(settings: Mqtt, failure: OSError | None, *, late: bool) -> str:
 
 
 def _encode(payload: str | Mapping[str, Any]) -> bytes:
-    return (payload if isinstance(payload, str) else json.dumps(payload, separators=(",", ":"))).encode()
+    return (payload if isinstance(payload, str) else dumps(payload, separators=(",", ":"))).encode()
