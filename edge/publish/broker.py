@@ -132,12 +132,9 @@ def silence(settings: Mqtt) -> str:
 
 def rivalry(settings: Mqtt, client_id: str) -> str:
     """Return that the broker ends the connection again and again soon after it accepted us, in one line."""
-    rules = (
-        "" if settings.version == "5" else ", or its access rules forbid what is published (mqtt.version = '5' tells)"
-    )
     return (
         f"{_place(settings)} is gone again and again, soon after it accepted us: perhaps another client is called"
-        f" {client_id!r}; set node.id or mqtt.client_id{rules}"
+        f" {client_id!r}; set node.id or mqtt.client_id; or its access rules forbid what is published; see its log"
     )
 
 

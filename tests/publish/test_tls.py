@@ -130,7 +130,7 @@ def test_a_broker_that_takes_the_connection_and_says_nothing_is_not_waited_for(
     """Before the handshake or after it; the limit holds for the whole of it, not from byte to byte."""
     assert client.CONNECT_S < 10.0
     monkeypatch.setattr(client, "CONNECT_S", 0.5)
-    monkeypatch.setattr("edge.publish.mqtt.CONNECT_S", 0.5)
+    monkeypatch.setattr("edge.publish.connection.CONNECT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         publisher = MqttPublisher(Mqtt(port=mute.getsockname()[1], tls=tls), "lamp", store)
         begin_s = time.monotonic()
