@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-_TOPIC_FORBIDDEN = re.compile(r"[+#\x00]")
+_TOPIC_FORBIDDEN = re.compile(r"[+#\x00-\x1f\x7f-\x9f]")  # brokers hang up at a control character
 
 
 class Section(BaseModel):

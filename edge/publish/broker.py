@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import unicodedata
 from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError
@@ -85,11 +86,14 @@ def _blaming(name: str, path: Path | None) -> Iterator[Path | None]:
         raise ConfigError(msg) from exc
 
 
-def check_lengths(client_id: str, username: str, password: str | None) -> None:
-    """Raise `ConfigError` for what does not fit into the protocol."""
+def check_names(client_id: str, username: str, password: str | None) -> None:
+    """Raise `ConfigError` for what does not fit into the protocol; a broker hangs up at it without a word."""
     for name, value in {"client_id": client_id, "username": username, "password": password or ""}.items():
-        if len(value.encode()) > _LENGTH_MAX:
+        if len(value.encode(errors="surrogatepass")) > _LENGTH_MAX:
             msg = f"mqtt.{name}: it is longer than {_LENGTH_MAX} bytes, the most that MQTT allows"
+            raise ConfigError(msg)
+        if name != "password" and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+            msg = f"mqtt.{name}: it holds a control character, which MQTT does not allow"
             raise ConfigError(msg)
 
 

@@ -66,18 +66,13 @@ class MqttPublisher:
         """
         self._settings, self._password = settings, password
         self._client_id = settings.client_id or f"tocsin-{node}"
-        broker.check_lengths(self._client_id, settings.username, password)
+        broker.check_names(self._client_id, settings.username, password)
         self._subscriptions = Subscriptions(settings.base, node, on_command)
         self._status = topics.status(settings.base, node)
         self._tls = broker.tls_context(settings)
         self._mail = Mailbox()
         self._retained = Retained(store, self._mail)
-        self._sender = Sender(
-            store,
-            self._mail,
-            say=self._say,
-            on_cleared=lambda topic, refused: self._retained.cleared(topic, refused=refused),
-        )
+        self._sender = Sender(store, self._mail, retained=self._retained, say=self._say)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._leave = Leave()
         self._backoff = Backoff(_CAP_S)
@@ -113,7 +108,10 @@ class MqttPublisher:
         self._leave.wanted.set()
         self._mail.ring()
         if self._thread.is_alive():
-            self._thread.join(timeout_s + 2 * GRACE_S)
+            # Without a connection nothing can be said, and an attempt to make one may take longer than anybody waits.
+            self._thread.join(timeout_s + 2 * GRACE_S if self._accepted else GRACE_S)
+        if self._thread.is_alive():
+            self._give_up()
         else:
             self._end()
 
@@ -216,8 +214,11 @@ class MqttPublisher:
         while (left_s := until_s - time.monotonic()) > 0.0 and not self._leave.wanted.wait(min(left_s, TURN_S)):
             self._sender.expire(self.last_error)
 
-    def _end(self) -> None:
+    def _give_up(self) -> None:
         self._mail.soon.expire(math.inf, "the service stopped before there was a broker")
+
+    def _end(self) -> None:
+        self._give_up()
         self._mail.close()
 
     def _say_lost(self, why: str) -> None:
@@ -235,7 +236,7 @@ class MqttPublisher:
 
 def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0) -> None:
     """Connect once and leave; raises `Unavailable` with the mend when the broker is not there or refuses us."""
-    broker.check_lengths(settings.client_id, settings.username, password)
+    broker.check_names(settings.client_id, settings.username, password)
     client = Client(settings, "", password, broker.tls_context(settings))
     client.connect_timeout = timeout_s
     answer: list[ReasonCode] = []

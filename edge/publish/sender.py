@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from edge.publish.line import Line
     from edge.publish.mailbox import Mailbox
+    from edge.publish.retained import Retained
     from edge.publish.soon import Soon
     from edge.store import Store
     from edge.store.outbox import OutboxRow
@@ -44,17 +45,12 @@ class Sender:
         store: Store,
         mail: Mailbox,
         *,
+        retained: Retained,
         say: Callable[..., None],
-        on_cleared: Callable[[str, bool], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take where messages come from.
-
-        `say` is told what does not work, as `logging` would be; `on_cleared` that a topic's empty message was answered,
-        and whether that was a refusal.
-        """
-        self._store, self._mail, self._say, self._clock = store, mail, say, clock
-        self._on_cleared = on_cleared
+        """Take where messages come from; `say` is told what does not work, as `logging` would be."""
+        self._store, self._mail, self._retained, self._say, self._clock = store, mail, retained, say, clock
         self._window = Window(WINDOW)
         self._states: dict[int, tuple[str, bool]] = {}  # by number: the topic, and whether it is cleared
         self._quota = _UNLIMITED
@@ -105,6 +101,7 @@ class Sender:
 
     def send(self, line: Line, *, events: bool = True) -> None:
         """Send what may be sent now; without `events` only the rest."""
+        self._retained.save()
 
         def send_soon(message: Soon) -> int | None:
             return line.send(message.topic, message.payload, qos=message.qos, retain=message.retain)
@@ -172,7 +169,7 @@ class Sender:
         if refusal:
             self._say("the broker refused the state on %s: %s; %s", topics.shown(topic), refusal, broker.mend(refusal))
         if cleared:
-            self._on_cleared(topic, bool(refusal))
+            self._retained.cleared(topic, refused=bool(refusal))
 
     # Events
 
