@@ -56,7 +56,11 @@ def not_ready(
     events it will not have, each with its reason.
     """
     reasons = []
-    wanted = [source for source in sources if source.state is not SourceState.DISABLED and not source.finished]
+    wanted = [
+        source
+        for source in sources
+        if source.state is not SourceState.DISABLED and (source.lost or not source.finished)
+    ]
     if wanted and not any(is_up(source.state) for source in wanted):
         reasons.append(
             "no audio: " + "; ".join(f"{source.name}: {source.detail or source.state.value}" for source in wanted)

@@ -115,15 +115,16 @@ class States:
                 self.off(source, label)
         self.info(info)
 
+    def wake(self) -> None:
+        """Have the outbox looked at: there may be more in it."""
+        if self._publisher is not None:
+            self._publisher.wake()
+
     def event(self, source: str, event: Event) -> None:
-        """Follow an event that was stored: its message may go, and its sound is on or off."""
+        """Follow an event that was recorded: its message may go, and its sound is on or off."""
         if self._publisher is None:
             return
         self._publisher.wake()
-        self.sound(source, event)
-
-    def sound(self, source: str, event: Event) -> None:
-        """Say that a sound is on or over."""
         if event.phase is not Phase.UPDATE:
             self._sound(source, event.label, "ON" if event.phase is Phase.START else "OFF")
 

@@ -59,3 +59,10 @@ def test_a_source_that_is_switched_off_or_over_is_no_fault() -> None:
     """Nothing is missing that was wanted."""
     assert reasons(source(state=SourceState.DISABLED)) == []
     assert reasons(source(state=SourceState.OFFLINE, finished=True)) == []
+
+
+def test_live_sound_that_ended_is_missed() -> None:
+    """A pipe whose writer died is no recording that is over; beside another source it is one of those away."""
+    ended = source("pipe", state=SourceState.OFFLINE, detail="standard input has ended", finished=True, lost=True)
+    assert reasons(ended) == ["no audio: pipe: standard input has ended"]
+    assert reasons(ended, source()) == []
