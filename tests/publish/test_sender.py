@@ -235,3 +235,33 @@ def test_a_refusal_is_forgotten_when_nothing_of_its_topic_waits_any_more(desk: D
     desk.now_s = PAUSE_S + 1
     desk.send()
     assert desk.sender.refused == {}
+
+
+def test_an_event_at_which_the_broker_hangs_up_does_not_hold_up_another(desk: Desk) -> None:
+    """Though nothing was answered: events go one by one for a while, and the one at fault waits."""
+    bad = "tocsin/lamp/b/event"
+    for number, topic in enumerate([bad, bad, TOPIC, TOPIC]):
+        record(desk.store, number, topic=topic)
+    for _ in range(4):
+        desk.begin()
+        desk.send()
+    assert list(desk.sender.refused) == [bad]
+    assert "ends the connection" in desk.sender.refused[bad]
+    assert desk.line.topics().count(bad) == 0
+    for number in desk.events():
+        desk.sender.answered(number)
+    desk.send()
+    assert desk.store.outbox_stats()[0] == 2
+    assert not [row for row in desk.store.outbox_peek(0, 9) if row.topic == TOPIC]
+
+
+def test_a_line_that_is_lost_now_and_then_blames_no_event(desk: Desk) -> None:
+    """Something was answered on it."""
+    for number in range(50):
+        record(desk.store, number)
+    for _ in range(10):
+        desk.begin()
+        desk.send()
+        desk.sender.answered(desk.events()[0])
+    assert desk.sender.refused == {}
+    assert desk.said == []
