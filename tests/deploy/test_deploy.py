@@ -117,6 +117,7 @@ def test_unit_speaks_the_protocol_of_the_service(unit: configparser.RawConfigPar
 def test_unit_waits_longer_for_a_stop_than_one_takes(unit: configparser.RawConfigParser) -> None:
     """Else it would kill the node before the history is written."""
     assert float(unit["Service"]["TimeoutStopSec"].removesuffix("s")) >= 2 * STOP_S
+    assert STOP_S < 10  # as install.md says
 
 
 def test_unit_waits_for_the_clock(unit: configparser.RawConfigParser) -> None:

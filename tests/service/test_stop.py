@@ -19,7 +19,6 @@ import soundfile as sf
 
 from edge import service
 from edge.errors import ConfigError, Unavailable
-from edge.node import STOP_S
 from edge.settings import Settings
 from edge.signals import Signals
 from edge.stopping import Deadline, end_process
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     import pytest
 
 HOURS = {"TOCSIN_API__MAX_CLIP_S": "50000"}
+STOP_S = 10.0  # as it is promised
 QUIET = "[away]\nenabled = false\n[claps]\nenabled = false\n"
 
 
