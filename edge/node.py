@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import socket
 import threading
 import time
@@ -23,7 +22,7 @@ from edge.build import build_pipeline, load_clap_network
 from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
 from edge.engine import Engine, History, Stream
-from edge.errors import StorageError, TocsinError, UsageError
+from edge.errors import TocsinError, UsageError
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
@@ -35,7 +34,7 @@ from edge.reactions import Reactions
 from edge.recorder import Recorder
 from edge.states import States
 from edge.stopping import Deadline
-from edge.store import Store
+from edge.store import Store, free_bytes
 from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
 
@@ -97,6 +96,7 @@ class Node:
             topic=self._topic,
             on_recorded=self._states.event,
             on_closed=self._states.off,
+            on_caught_up=self._states.wake,
         )
         self._reactions = Reactions(
             self.settings,
@@ -119,7 +119,7 @@ class Node:
             on_pattern=self._pattern,
             on_turn=self._turned,
         )
-        self.registry.register(NodeCollector(self.stats, self.store, lambda: self._states.connected))
+        self.registry.register(NodeCollector(self.stats, self.store, *self._states.figures))
         self._clips = ClipClassifier(self.classifier, self.settings.detection)
         self._watchdog_s, self._fed = systemd.watchdog_interval_s(), 0.0
         self._api: ApiServer | None = None
@@ -194,6 +194,7 @@ class Node:
             "labels": list(self.classifier.bundle.labels),
             "alerts": list(self._rules),
             "sources": [{"name": stats.name, "spec": stats.spec} for stats in self.stats()],
+            "clock_synced": systemd.clock_synced(),
         }
 
     def serve_api(self) -> str:
@@ -204,7 +205,9 @@ class Node:
         api = self.settings.api
         token = secret(api.token, api.token_file, "api_token")
         metrics = self.settings.telemetry.enabled
-        server = ApiServer(create_app(self, api, token=token, upload_dir=self._state_dir, metrics=metrics), api)
+        min_free_mb = self.settings.storage.min_free_mb
+        app = create_app(self, api, token=token, upload_dir=self._state_dir, min_free_mb=min_free_mb, metrics=metrics)
+        server = ApiServer(app, api)
         server.start()
         self._api = server
         return server.url
@@ -257,8 +260,6 @@ class Node:
     def _heard(self, stream: Stream, event: Event) -> None:
         rate_hz = stream.pipeline.params.sample_rate_hz
         self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event), rate_hz)
-        if self._recorder.problem:
-            self._states.sound(stream.name, event)  # its message has to wait for room on the disk; this need not
 
     def _pattern(self, stream: Stream, pattern: Pattern) -> None:
         self._reactions.heard(stream.name, pattern, stream.runner.timeline.utc, self._surroundings(stream.name, "info"))
@@ -338,29 +339,22 @@ class Node:
             if time.monotonic() - upkeep >= _UPKEEP_S:
                 upkeep = time.monotonic()
                 self._recorder.maintain()
+                self._states.info(self._info())  # the clock may be synchronized by now
 
     def _command(self, suffix: str, payload: str) -> None:
-        """Obey ``{source}/detect/set`` and ``away/set``."""
-        if suffix == "away/set" and payload in ("ON", "OFF"):
-            try:
-                self._reactions.set_away(payload == "ON")
-            except UsageError as exc:
-                log.warning("ignored away/set: %s", exc)
-            return
+        """Obey ``{source}/detect/set`` and ``away/set``; raises `UsageError` for anything else."""
         name, _, rest = suffix.partition("/")
         stream = next((stream for stream in self.streams if stream.name == name), None)
-        if rest != "detect/set" or stream is None or payload not in ("ON", "OFF"):
-            log.warning(
-                "ignored %.40r on %s: say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources",
-                payload,
-                suffix,
-            )
-            return
+        switches_away = suffix == "away/set"
+        if payload not in ("ON", "OFF") or not (switches_away or (stream and rest == "detect/set")):
+            msg = "say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources"
+            raise UsageError(msg)
         enabled = payload == "ON"
-        try:
+        if switches_away or stream is None:
+            self._reactions.set_away(enabled)
+            return
+        if self.store.state_get(f"detect/{name}") != payload:  # a write wears the disk
             self.store.state_set(f"detect/{name}", payload)
-        except StorageError as exc:
-            log.warning("source %s is %s until the next start only: %s", name, payload, exc)
         stream.runner.set_enabled(enabled)
         self._states.detect(name, enabled=enabled)
         log.info("source %s: detection switched %s over MQTT", name, payload)
@@ -402,8 +396,9 @@ class Node:
             engine_alive=self.engine.alive,
             outbox=self.store.outbox_stats() if self._publisher else (0, 0.0),
             recorder_problem=self._recorder.problem,
-            free_mb=shutil.disk_usage(self._state_dir).free >> 20,
+            free_mb=free_bytes(self._state_dir) >> 20,
             min_free_mb=self.settings.storage.min_free_mb,
+            refused=tuple(self._publisher.refused.items()) if self._publisher else (),
         )
 
     def away(self) -> dict[str, Any]:
@@ -443,6 +438,7 @@ def _open_store(settings: Settings, state_dir: Path) -> Store:
         max_events=storage.max_events,
         outbox_max=storage.outbox_max,
         clips_max_mb=storage.clips_max_mb,
+        min_free_mb=storage.min_free_mb,
     )
 
 

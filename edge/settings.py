@@ -167,10 +167,17 @@ class Storage(Section):
     path: FilePath | None = Field(
         None, description="folder of database and clips; $STATE_DIRECTORY or ~/.local/state/tocsin"
     )
-    retention_days: float = Field(90.0, gt=0.0, le=36_500.0, description="events and clips older than this are removed")
+    retention_days: float = Field(
+        90.0, gt=0.0, le=36_500.0, description="older events and clips go, where the clock is right"
+    )
     max_events: int = Field(1_000_000, ge=100, le=1_000_000_000, description="events kept at most")
     clips_max_mb: int = Field(512, ge=1, le=100_000_000, description="clips kept at most, in MiB")
-    min_free_mb: int = Field(64, ge=0, le=100_000_000, description="below this much free disk the node is not ready")
+    min_free_mb: int = Field(
+        64,
+        ge=0,
+        le=100_000_000,
+        description="MiB of disk that clips and uploads leave free; below it the node is not ready",
+    )
     outbox_max: int = Field(
         200_000, ge=100, le=1_000_000_000, description="messages that may wait for the broker; then the oldest go"
     )
