@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.service")
 
-STOP_S = 10.0
-"""Within which a node stops, whatever hangs; the unit's TimeoutStopSec is longer."""
+STOP_S = 8.5
+"""Within which a node stops, whatever hangs: with the end of the process ten seconds, and TimeoutStopSec is longer."""
 _SOURCES_STOP_S, _ENGINE_STOP_S, _REST_STOP_S = 1.5, 2.5, 4.0  # of these seconds; the history has what is left
 _UPKEEP_S = 60.0
 _NO_SOUND = np.empty(0, np.float32)

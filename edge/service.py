@@ -115,6 +115,8 @@ def _reload(node: Node, reread: Callable[[], Settings]) -> None:
         restart = node.reload(settings)
     except TocsinError as exc:
         log.error("configuration not re-read, the old one stays: %s", exc)  # noqa: TRY400 - a user's fault
+    except Exception:
+        log.exception("configuration not re-read, the old one stays")  # a fault of ours must not end the service
     else:
         logging.getLogger("tocsin").setLevel(settings.logging.level.upper())
         log.info("configuration re-read%s", f"; needs a restart: {', '.join(restart)}" if restart else "")
