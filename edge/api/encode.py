@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from starlette.responses import JSONResponse
 
+_NO_UNICODE = re.compile("[\ud800-\udfff]")
+
 
 def dumps(value: object) -> bytes:
-    """Return `value` as JSON in one line; infinite figures and NaN, which JSON has no word for, become null."""
+    """Return `value` as JSON in one line.
+
+    Infinite figures and NaN, which JSON has no word for, become null; a byte of a file name that is no UTF-8, as Python
+    keeps it, becomes U+FFFD.
+    """
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return _NO_UNICODE.sub("\ufffd", text).encode()
 
 
 class NodeJson(JSONResponse):
