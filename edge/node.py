@@ -24,6 +24,7 @@ from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
 from edge.engine import Engine, History, Stream
 from edge.errors import StorageError, TocsinError, UsageError
+from edge.eventlog import log_event
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
@@ -246,6 +247,7 @@ class Node:
 
     def _heard(self, stream: Stream, event: Event) -> None:
         rate_hz = stream.pipeline.params.sample_rate_hz
+        log_event(stream.name, event, rate_hz)
         self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event), rate_hz)
         if self._recorder.problem:
             self._states.sound(stream.name, event)  # its message has to wait for room on the disk; this need not

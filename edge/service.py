@@ -60,11 +60,13 @@ def run(
     until_finished: bool = False,
     any_port: bool = False,
     on_node: Callable[[Node], None] | None = None,
+    on_url: Callable[[str], None] | None = None,
 ) -> int:
     """Run a node until SIGTERM or SIGINT; return the exit code.
 
     At SIGHUP `reread` gives the settings anew. `until_finished` also stops the node once every source came
-    to its end; `any_port` takes another port when the configured one is taken; `on_node` is given the node first.
+    to its end; `any_port` takes another port when the configured one is taken; `on_node` is given the node first, and
+    `on_url` the address of the dashboard as soon as it is there.
     """
     with _Signals() as signals:
         node = Node(settings, state_dir=state_dir)
@@ -75,7 +77,9 @@ def run(
             bundle = node.classifier.bundle
             log.info("node %s: model %s %s on %s", node.name, bundle.id, bundle.version, node.classifier.provider)
             if settings.api.enabled:
-                _serve(node, any_port=any_port)
+                url = _serve(node, any_port=any_port)
+                if on_url:
+                    on_url(url)
             systemd.notify(f"READY=1\nSTATUS={len(node.streams)} sources, model {bundle.id} {bundle.version}")
             while not (until_finished and node.engine.wait_finished(0.0)):
                 number = signals.wait(_FINISHED_POLL_S if until_finished else None)
@@ -89,7 +93,7 @@ def run(
     return 0
 
 
-def _serve(node: Node, *, any_port: bool) -> None:
+def _serve(node: Node, *, any_port: bool) -> str:
     from edge.api.security import is_loopback  # noqa: PLC0415 - brings FastAPI, which audio does not wait for
 
     try:
@@ -103,6 +107,7 @@ def _serve(node: Node, *, any_port: bool) -> None:
         url = node.serve_api()
     wants = "" if is_loopback(node.settings.api.host) else "; requests need 'Authorization: Bearer' with the token"
     log.info("dashboard and API on %s%s", url, wants)
+    return url
 
 
 def _reload(node: Node, reread: Callable[[], Settings]) -> None:

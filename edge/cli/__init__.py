@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +13,8 @@ from edge.errors import TocsinError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_USAGE, _INTERNAL, _DISK = 64, 70, 74
+_COMPLETE = "_TOCSIN_COMPLETE"  # set by the script of `--show-completion`
+_USAGE, _INTERNAL, _DISK, _FORBIDDEN = 64, 70, 74, 77
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 
 
@@ -43,8 +45,10 @@ def _invoke(arguments: list[str]) -> int:
 
     from edge.cli.app import app
 
-    # Not app(…), which has its own opinion of broken pipes and exit codes.
     command = typer.main.get_command(app)
+    if _COMPLETE in os.environ:
+        command.main(arguments, prog_name="tocsin")  # the shell asks how a line may go on, and this exits
+    # Not app(…), which has its own opinion of broken pipes and exit codes.
     try:
         with command.make_context("tocsin", arguments) as context:
             code = command.invoke(context)
@@ -69,6 +73,8 @@ def _explained(exc: Exception) -> tuple[str, int]:
         return str(exc), exc.exit_code
     if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"cannot write{f' {exc.filename}' if exc.filename else ''}: {exc.strerror}; make room", _DISK
+    if isinstance(exc, PermissionError) and exc.filename:
+        return f"{exc.filename}: permission denied; change its permissions", _FORBIDDEN
     return internal(exc), _INTERNAL
 
 

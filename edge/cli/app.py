@@ -11,17 +11,17 @@ import typer
 from edge import __version__
 
 
-def _group(text: str) -> typer.Typer:
+def _group(text: str, *, completion: bool = False) -> typer.Typer:
     return typer.Typer(
         help=text,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        add_completion=completion,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
 
-app = _group("Hears sirens, gunshots, traffic, horns and claps.")
+app = _group("Hears sirens, gunshots, traffic, horns and claps.", completion=True)
 config_app = _group("Check and show the configuration.")
 model_app = _group("The model bundles on this device.")
 claps_app = _group("Learn and test clap patterns.")
@@ -78,12 +78,22 @@ def run(config: Config = None, source: Sources = None) -> int:
 
 @app.command()
 def demo(
-    config: Config = None, *, once: Annotated[bool, typer.Option("--once", help="end after one pass")] = False
+    config: Config = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the scene, such as mic; may be repeated"),
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="address of the dashboard; else as configured")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="its port; 0 takes a free one")] = None,
+    token: Annotated[str | None, typer.Option("--token", help="what it asks for; others here may see it")] = None,
+    token_file: Annotated[Path | None, typer.Option("--token-file", help="file with the token")] = None,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="end after one pass")] = False,
 ) -> int:
     """Play a street scene through the real pipeline: events, history, dashboard, MQTT."""
     from edge.cli import live
 
-    return live.demo(config, once=once)
+    return live.demo(config, live.DemoOptions(once, source or (), host, port, token, token_file))
 
 
 @app.command()

@@ -138,12 +138,17 @@ def log_plainly() -> None:
     _log_to(logging.StreamHandler(), "warning", _LineFormatter("tocsin: %(message)s"))
 
 
-def log_as(settings: Logging, handler: logging.Handler | None = None) -> None:
-    """Set up the log of a service, on standard error."""
+def log_as(settings: Logging, handler: logging.Handler | None = None, *, events: bool = True) -> None:
+    """Set up the log of a service, on standard error; without `events` where they are shown in another way."""
+    from edge.eventlog import LOGGER
+
     journal = "JOURNAL_STREAM" in os.environ  # the journal adds the time itself
     text = "%(levelname)s %(name)s: %(message)s" if journal else "%(asctime)s %(levelname)s %(name)s: %(message)s"
     formatter = _JsonFormatter() if settings.format == "json" else _LineFormatter(text)
-    _log_to(handler or logging.StreamHandler(), settings.level, formatter)
+    handler = handler or logging.StreamHandler()
+    if not events:
+        handler.addFilter(lambda record: record.name != LOGGER)
+    _log_to(handler, settings.level, formatter)
 
 
 def _log_to(handler: logging.Handler, level: str, formatter: logging.Formatter) -> None:

@@ -26,7 +26,7 @@ def listen(config: Path | None, sources: list[str]) -> int:
             return _quiet(settings_of(config, sources), Path(folder))
 
         quiet = read()
-        log_as(quiet.logging, ConsoleHandler(console) if console.is_terminal else None)
+        log_as(quiet.logging, ConsoleHandler(console) if console.is_terminal else None, events=False)
         view = View(console)
         try:
             return service.run(quiet, state_dir=Path(folder), reread=read, until_finished=True, on_node=view.attach)

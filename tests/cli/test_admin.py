@@ -182,13 +182,6 @@ def test_devices_as_json(tocsin: Tocsin) -> None:
     assert isinstance(json.loads(answer.stdout), list)
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_doctor_with_nothing_attached(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
     """No PortAudio, no broker, no ffmpeg: each is named with its mend, and the exit code is 1."""
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
