@@ -17,6 +17,7 @@ from edge.build import build_pipeline
 from edge.claps.learn import Takes
 from edge.claps.learn import learn as learn_from
 from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, say_json, settings_of
+from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.settings_reactions import Claps
 
@@ -94,7 +95,8 @@ def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
         msg = "no source that listens for claps is enabled; name one, as in --source mic"
         raise UsageError(msg)
     claps = settings.claps.model_copy(update={"enabled": True, "sources": (chosen[0].name,)})
-    return settings.model_copy(update={"claps": claps, "sources": (chosen[0],)}), chosen[0]
+    away = settings.away.model_copy(update={"enabled": False})  # what stands out is no matter of claps
+    return settings.model_copy(update={"claps": claps, "away": away, "sources": (chosen[0],)}), chosen[0]
 
 
 def open_hearing(settings: Settings, source: Source) -> Hearing:
@@ -125,7 +127,7 @@ def _blocks(source: Source, rate_hz: int) -> Iterator[AudioBlock]:
     device, splicer = make_source(parse_source(source.spec), rate_hz), Splicer(rate_hz)
     with contextlib.closing(device):
         device.open()
-        _tell(f"Listening to {device.device or source.spec}; Ctrl-C ends it.")
+        _tell(f"Listening to {device.device or parse_source(source.spec).masked}; Ctrl-C ends it.")
         while (chunk := device.read()) is not None:
             if chunk.samples.size:
                 yield from splicer.push(chunk, device.rate_hz)
@@ -193,4 +195,4 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - what is said to whoever claps
+    print(one_line(text), file=sys.stderr, flush=True)  # noqa: T201 - what is said to whoever claps
