@@ -88,8 +88,8 @@ def _check_name(name: str) -> None:
 
 def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
     """Return the settings, with claps enabled, and the first source that takes part."""
-    settings = settings_of(config, [source] if source else [])
-    named = () if source else settings.claps.sources
+    settings = settings_of(config, [] if source is None else [source])
+    named = settings.claps.sources if source is None else ()
     chosen = [s for s in settings.sources if s.enabled and (not named or s.name in named)]
     if not chosen:
         msg = "no source that listens for claps is enabled; name one, as in --source mic"

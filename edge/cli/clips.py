@@ -112,9 +112,6 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
         msg = f"--source-name {source_name}: must be 1 to 64 of the characters a-z 0-9 _ -"
         raise UsageError(msg)
     settings = settings_of(config)
-    if not os.path.lexists(file):  # what may not be looked at is said by whoever opens it
-        msg = f"{file}: there is no such file"
-        raise InputMissing(msg)
     settings = settings.model_copy(
         update={
             # Nobody replays a source of the configuration: a recording takes part in everything that is asked for.
@@ -153,7 +150,7 @@ def _recordings(path: Path) -> list[Path]:
     """Return the recordings below a folder, in order, or the file itself."""
     if not os.path.isdir(path):  # noqa: PTH112 - no error where one may not look
         return [path]
-    return sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and not os.path.isdir(p))  # noqa: PTH112
+    return sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and os.path.isfile(p))  # noqa: PTH113
 
 
 def _row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:

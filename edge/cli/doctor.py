@@ -12,6 +12,7 @@ import tempfile
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge import systemd
+from edge.cli import internal
 from edge.cli.common import clap_network_of, classifier_of, folder_of, say, say_json, settings_of
 from edge.cli.terminal import one_line
 from edge.configfile import secret
@@ -68,7 +69,10 @@ def examine(config: Path | None) -> Iterator[Check]:
         runtime, model, claps, actions, microphones, ffmpeg, files, broker, state_folder, disk, port, clock,
     )  # fmt: skip
     for check in checks:
-        yield check(settings)
+        try:
+            yield check(settings)
+        except Exception as exc:  # noqa: BLE001 - what one check meets must not cost the others
+            yield Check(check.__name__.replace("_", " "), "fail", internal(exc))
 
 
 def python() -> Check:

@@ -251,6 +251,18 @@ def test_doctor_takes_a_microphone_as_run_does(
     assert (check.state, words in check.found) == (state, True)
 
 
+def test_a_check_that_fails_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it meets, it is said in its line."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: 1 // 0)
+    assert cli.main(["doctor", "--json"]) == 1
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert "ZeroDivisionError" in checks["disk"]["found"]
+    assert list(checks)[-3:] == ["disk", "port", "clock"]
+
+
 def test_doctor_looks_at_the_clap_network_and_the_programs_of_actions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from edge import cli
 from edge.data import street_path
 from edge.publish.payload import event_schema
 
@@ -86,11 +88,23 @@ def test_folders_are_searched(tocsin: Tocsin, horn: Path, tmp_path: Path) -> Non
     shutil.copy(horn, folder / "b" / "two.WAV")
     shutil.copy(horn, folder / "a.wav")
     (folder / "notes.txt").write_text("no sound")
+    os.mkfifo(folder / "pipe.wav")
     answer = tocsin("classify", "--json", "--top-k", "1", folder)
     assert [json.loads(line)["path"] for line in answer.stdout.splitlines()] == [
         str(folder / "a.wav"),
         str(folder / "b" / "two.WAV"),
     ]
+
+
+@pytest.mark.parametrize("words", [("classify",), ("replay",), ("config", "check", "--config")], ids=" ".join)
+def test_whether_a_file_can_be_read_is_said_by_whoever_opens_it(
+    words: tuple[str, ...], horn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No look at its rights comes before: that would be wrong usage, and one such file the loss of all others."""
+    (tmp_path / "tocsin.toml").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert cli.main([*words, str(tmp_path / "tocsin.toml" if "check" in words else horn)]) == 0
 
 
 def essence(line: str) -> dict[str, Any]:
