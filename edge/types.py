@@ -176,4 +176,6 @@ class SourceStats:
     device: str = ""
     rate_hz: int = 0
     finished: bool = False
-    """Whether the source came to its end (a file without loop)."""
+    """Whether the source came to its end: a file without loop, or an input that was closed."""
+    lost: bool = False
+    """Whether it was live sound that came to its end, which only a new start can bring back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from edge.configfile import secret
 from edge.data import street_path
 from edge.errors import UsageError
 from edge.settings import Source
+from edge.stopping import end_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +38,8 @@ def run(config: Path | None, sources: list[str]) -> int:
 
     settings = read()
     log_as(settings.logging)
-    return service.run(settings, state_dir=folder_of(settings), reread=read)
+    before = set(threading.enumerate())
+    return end_process(service.run(settings, state_dir=folder_of(settings), reread=read), before)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def demo(config: Path | None, options: DemoOptions) -> int:
     specs = ", ".join(parse_source(source.spec).masked for source in settings.sources)
     what = specs if options.sources else "a street scene in real time"
     say(f"Playing {what}; history in {folder}.{'' if options.once else ' Ctrl-C ends it.'}")
-    return service.run(
+    before = set(threading.enumerate())
+    code = service.run(
         settings,
         state_dir=folder,
         reread=read,
@@ -72,6 +76,7 @@ def demo(config: Path | None, options: DemoOptions) -> int:
         on_node=_print_events,
         on_url=_print_address,
     )
+    return end_process(code, before)
 
 
 def _demo_settings(settings: Settings, options: DemoOptions) -> Settings:

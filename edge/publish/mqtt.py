@@ -1,4 +1,4 @@
-"""The broker: the only module that imports paho.
+"""The broker: one connection after the other, and what goes over it.
 
 A message leaves the outbox when the broker has acknowledged it, and not before. Every connection begins with a client
 of its own and with the first message that is still in the outbox, so that the library's memory is never the only copy
@@ -14,25 +14,28 @@ import json
 import logging
 import math
 import select
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 
 from edge.backoff import STEADY_S, Backoff
 from edge.errors import Unavailable
 from edge.publish import broker, topics
+from edge.publish.client import CONNECT_S, Client, TooLargeError
+from edge.publish.loglimit import LimitedLog
 from edge.publish.mailbox import Mailbox
+from edge.publish.retained import Retained
 from edge.publish.sender import Sender
 from edge.publish.soon import Soon
 from edge.publish.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    import paho.mqtt.client as paho
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -43,10 +46,9 @@ log = logging.getLogger("tocsin.mqtt")
 
 _CAP_S = 30.0  # longest wait before the next attempt
 _TURN_S = 1.0  # how often the connection's health is looked at
-_CONNECT_S = 10.0
+_BRIEF_S = 15.0  # a connection that was accepted and lasted less has not been a good one
+_BRIEF_MAX = 3  # such connections in a row until somebody else is suspected
 _GRACE_S = 0.5  # for the last word, when what waited took all the time there was
-_UNLIMITED = 65_535  # the protocol's own bound; the sender's windows are narrower
-_VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 
 
 class MqttPublisher:
@@ -64,25 +66,36 @@ class MqttPublisher:
         on_command: Callable[[str, str], None] | None = None,
         password: str | None = None,
     ) -> None:
-        """Check what can be checked without a broker; raises `ConfigError` for TLS files that cannot be used.
+        """Check what can be checked without a broker; raises `ConfigError`, as for TLS files that cannot be used.
 
         `on_command` is told the part of a command's topic behind the node, ``mic/detect/set`` or ``away/set``, and its
-        payload, on the publisher's thread.
+        payload, on the publisher's thread; it raises `UsageError` for what it does not obey.
         """
-        self._settings, self._node, self._password = settings, node, password
+        self._settings, self._password = settings, password
+        self._client_id = settings.client_id or f"tocsin-{node}"
+        broker.check_lengths(self._client_id, settings.username, password)
         self._subscriptions = Subscriptions(settings.base, node, on_command)
         self._status = topics.status(settings.base, node)
         self._tls = broker.tls_context(settings)
         self._mail = Mailbox()
-        self._sender = Sender(store, self._mail, say=self._say)
+        self._retained = Retained(store, self._mail)
+        self._sender = Sender(
+            store,
+            self._mail,
+            say=self._say,
+            on_cleared=lambda topic, refused: self._retained.cleared(topic, refused=refused),
+        )
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._stopping = threading.Event()
         self._deadline = 0.0
         self._leaving = False
         self._backoff = Backoff(_CAP_S)
         self._accepted = False
+        self._accepted_s = 0.0
+        self._brief = 0
         self._why = ""
-        self._said = ""
+        self._said = self._said_lost = self._fault = ""
+        self._log = LimitedLog(log)
         self.last_error = ""
         """Why there is no connection, in one line."""
 
@@ -90,6 +103,16 @@ class MqttPublisher:
     def connected(self) -> bool:
         """Whether the broker has accepted us; a refused connection is none."""
         return self._accepted
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why the broker will not have the events of a topic, for each that waits therefore."""
+        return self._sender.refused
+
+    @property
+    def unsendable(self) -> int:
+        """Messages left out because no broker would take them, since the start."""
+        return self._sender.unsendable
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
@@ -108,6 +131,19 @@ class MqttPublisher:
     def set_state(self, topic: str, payload: str | Mapping[str, Any]) -> None:
         """Keep `payload` as a topic's retained value: sent now if there is a broker, and at every new connection."""
         self._mail.leave_state(topic, _encode(payload))
+
+    def keep_only(
+        self, wanted: Mapping[str, Mapping[str, str]], *, formerly: Iterable[str] = ()
+    ) -> dict[str, dict[str, str]]:
+        """Have the broker forget every retained topic of this node but these; see `Retained.settle`.
+
+        To be called before the first `set_state`, and whenever other topics are wanted.
+        """
+        return self._retained.settle(wanted, formerly=formerly)
+
+    def repeat(self, wanted: Iterable[str]) -> None:
+        """Send the retained values of topics again."""
+        self._mail.repeat(wanted)
 
     def publish_volatile(self, topic: str, payload: str | Mapping[str, Any]) -> None:
         """Send what is of use only now; without a broker nothing happens, and a slow one gets the newest."""
@@ -142,16 +178,28 @@ class MqttPublisher:
             try:
                 why = self._attempt()
             except Exception as exc:
-                log.exception("the connection to the broker failed")
-                why = broker.absence(self._settings, exc)
-            self._accepted = False
+                why = broker.fault(self._settings, exc)
+                if why != self._fault:  # once: it may be the same at every attempt
+                    self._fault = why
+                    log.exception("the connection to the broker failed")
+            why = self._judge(why)
             if self._stopping.is_set():
                 break
             self._say_lost(why)
-            if time.monotonic() - begin_s > _CONNECT_S + STEADY_S:
+            if time.monotonic() - begin_s > CONNECT_S + STEADY_S:
                 self._backoff.reset()
             self._rest(self._backoff.next_s())
         self._end()
+
+    def _judge(self, why: str) -> str:
+        """Return why the connection ended, seen together with those before it."""
+        brief = self._accepted and time.monotonic() - self._accepted_s < _BRIEF_S
+        if self._accepted and not brief:
+            self._said_lost = ""  # it was a good one: the next loss is news
+        self._accepted = False
+        self._brief = self._brief + 1 if brief else 0
+        unexplained = why == broker.loss(self._settings, accepted=True)
+        return broker.rivalry(self._settings, self._client_id) if unexplained and self._brief >= _BRIEF_MAX else why
 
     def _rest(self, seconds: float) -> None:
         """Wait before the next connection, and say in time what is too late."""
@@ -168,24 +216,34 @@ class MqttPublisher:
         client = self._new_client()
         self._why = ""
         try:
-            client.connect(self._settings.host, self._settings.port, keepalive=self._settings.keepalive_s)
+            client.open()
         except (OSError, ValueError) as exc:
             return broker.absence(self._settings, exc)
-        line = _Line(client)
+        opened_s = time.monotonic()
         while client.socket() is not None:
             if self._stopping.is_set() and self._may_leave():
                 client.disconnect()  # behind what is on its way
                 break
+            if not self._accepted and time.monotonic() - opened_s > CONNECT_S:
+                return broker.silence(self._settings)
             self._sender.expire("the broker takes nothing at the moment")
-            if self._accepted and not line.jammed:
+            if self._accepted and not client.jammed:
                 self._subscriptions.ask(lambda topic: client.subscribe(topic, qos=1)[1])
-                self._sender.send(line, events=not self._leaving)
+                self._subscriptions.catch_up()
+                self._sender.send(client, events=not self._leaving)
             self._turn(client)
-        return self._why or broker.loss(self._settings, accepted=self._accepted)
+        return self._why or self._cause(client.failure)
 
-    def _new_client(self) -> paho.Client:
-        client_id = self._settings.client_id or f"tocsin-{self._node}"
-        client = _client(self._settings, client_id, self._password, self._tls)
+    def _cause(self, failure: OSError | None) -> str:
+        """Return why the connection ended without a word of the broker's."""
+        if isinstance(failure, TooLargeError):
+            return self._subscriptions.too_large(failure.topic, failure.size)
+        if isinstance(failure, ssl.SSLError):
+            return broker.absence(self._settings, failure)
+        return broker.loss(self._settings, accepted=self._accepted)
+
+    def _new_client(self) -> Client:
+        client = Client(self._settings, self._client_id, self._password, self._tls)
         client.will_set(self._status, "offline", qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -194,7 +252,7 @@ class MqttPublisher:
         client.on_publish = self._on_publish
         return client
 
-    def _turn(self, client: paho.Client) -> None:
+    def _turn(self, client: Client) -> None:
         """Wait until there is something to read, to write or to say, and move packets."""
         connection: Any = client.socket()  # a socket, TLS around one, or None: what was sent has found it lost
         if connection is None:
@@ -238,12 +296,15 @@ class MqttPublisher:
             self._why = broker.refusal(self._settings, str(reason))
             client.disconnect()
             return
+        if isinstance(client, Client):
+            client.packet_max = getattr(properties, "MaximumPacketSize", None)
         self._sender.begin(quota=getattr(properties, "ReceiveMaximum", None))
         self._mail.begin(self._status, b"online")
         self._subscriptions.begin()
-        self._accepted = True
-        self.last_error = self._said = ""
-        log.info("connected to the broker at %s:%d", self._settings.host, self._settings.port)
+        self._accepted, self._accepted_s = True, time.monotonic()
+        self.last_error = self._said = self._fault = ""
+        level = logging.INFO if self._brief < _BRIEF_MAX else logging.DEBUG
+        log.log(level, "connected to the broker at %s:%d", self._settings.host, self._settings.port)
 
     def _on_disconnect(
         self,
@@ -261,7 +322,7 @@ class MqttPublisher:
     ) -> None:
         refusal = next((str(reason) for reason in reasons if reason.is_failure), "")
         if line := self._subscriptions.answered(mid, refusal):
-            self._say(line)
+            self._say("%s", line)
 
     def _on_publish(
         self, _client: paho.Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties | None
@@ -269,70 +330,51 @@ class MqttPublisher:
         self._sender.answered(mid, str(reason) if reason.is_failure else "")
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self._subscriptions.heard(message.topic, bytes(message.payload), retained=message.retain)
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self._log.warning("ignored a message on a topic that is no UTF-8")
+            return
+        self._subscriptions.heard(topic, bytes(message.payload), retained=message.retain)
 
     def _say_lost(self, why: str) -> None:
-        if why != self.last_error:
-            self.last_error = why
+        self.last_error = why
+        if why != self._said_lost:
+            self._said_lost = why
             log.warning("%s; events wait in the outbox and it is tried again", why)
 
-    def _say(self, line: str) -> None:
+    def _say(self, text: str, *args: object) -> None:
+        line = text % args
         if line != self._said:
             self._said = line
-            log.warning("%s", line)
-
-
-class _Line:
-    """paho's client as the sender sees it."""
-
-    def __init__(self, client: paho.Client) -> None:
-        self._client = client
-
-    @property
-    def jammed(self) -> bool:
-        return self._client.want_write()
-
-    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
-        result = self._client.publish(topic, payload, qos=qos, retain=retain)
-        # Its numbers have run out, or the connection is lost; the next one begins anew.
-        return result.mid if result.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+            self._log.warning(text, *args)
 
 
 def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0) -> None:
     """Connect once and leave; raises `Unavailable` with the mend when the broker is not there or refuses us."""
-    client = _client(settings, "", password, broker.tls_context(settings))
+    broker.check_lengths(settings.client_id, settings.username, password)
+    client = Client(settings, "", password, broker.tls_context(settings))
     client.connect_timeout = timeout_s
     answer: list[ReasonCode] = []
     client.on_connect = lambda _client, _data, _flags, reason, _properties: answer.append(reason)
     deadline = time.monotonic() + timeout_s
     try:
-        client.connect(settings.host, settings.port)
+        client.open()
     except (OSError, ValueError) as exc:
         raise Unavailable(broker.absence(settings, exc)) from exc
     while not answer and time.monotonic() < deadline and client.loop(timeout=0.1) == MQTTErrorCode.MQTT_ERR_SUCCESS:
         continue
     client.disconnect()
     if not answer:
-        raise Unavailable(broker.loss(settings, accepted=False))
+        raise Unavailable(_unanswered(settings, client.failure, late=time.monotonic() >= deadline))
     if answer[0].is_failure:
         raise Unavailable(broker.refusal(settings, str(answer[0])))
 
 
-def _client(settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLContext | None) -> paho.Client:
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2,
-        client_id=client_id,
-        protocol=_VERSIONS[settings.version],
-        clean_session=None if settings.version == "5" else True,
-        reconnect_on_failure=False,
-    )
-    client.max_inflight_messages_set(_UNLIMITED)
-    client.connect_timeout = _CONNECT_S
-    if settings.username or password is not None:
-        client.username_pw_set(settings.username, password)
-    if tls is not None:
-        client.tls_set_context(tls)
-    return client
+def _unanswered(settings: Mqtt, failure: OSError | None, *, late: bool) -> str:
+    if isinstance(failure, ssl.SSLError):
+        return broker.absence(settings, failure)
+    return broker.silence(settings) if late else broker.loss(settings, accepted=False)
 
 
 def _encode(payload: str | Mapping[str, Any]) -> bytes:
