@@ -23,6 +23,7 @@ from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
 from edge.engine import Engine
 from edge.errors import TocsinError, UsageError
+from edge.eventlog import log_event
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
@@ -266,6 +267,7 @@ class Node:
     # What the engine tells, on its thread
 
     def _heard(self, stream: Stream, event: Event) -> None:
+        log_event(stream.name, event, stream.pipeline.params.sample_rate_hz)
         self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event))
 
     def _pattern(self, stream: Stream, pattern: Pattern) -> None:
