@@ -69,7 +69,9 @@ class Engine:
         self._on_event, self._on_level, self._on_turn = on_event, on_level, on_turn
         self._on_pattern = on_pattern
         self._stopping = threading.Event()
-        self._finished = threading.Event()
+        self._finished = False
+        self.on_finished: Callable[[], None] = lambda: None
+        """Called on the engine's thread once every source came to its end and all of it was decided."""
         self._commands: deque[Callable[[], None]] = deque()
         self._thread = threading.Thread(target=self._loop, name="engine")
         self.first_scored_s: float | None = None
@@ -90,9 +92,10 @@ class Engine:
         """Whether the loop is running."""
         return self._thread.is_alive()
 
-    def wait_finished(self, timeout_s: float | None = None) -> bool:
-        """Wait until every source came to its end and all of it was decided; return whether it did."""
-        return self._finished.wait(timeout_s)
+    @property
+    def finished(self) -> bool:
+        """Whether every source came to its end and all of it was decided."""
+        return self._finished
 
     def submit(self, command: Callable[[], None]) -> None:
         """Have `command` run on the engine's thread, between two turns."""
@@ -138,8 +141,9 @@ class Engine:
                 self._follow_state(stream)
                 self._tell_patterns(stream)
                 self._tell_levels(stream)
-        if self.streams and all(stream.flushed for stream in self.streams):
-            self._finished.set()
+        if self.streams and not self._finished and all(stream.flushed for stream in self.streams):
+            self._finished = True
+            self.on_finished()
         return moved
 
     def _take(self, stream: Stream) -> tuple[bool, list[_Ready]]:

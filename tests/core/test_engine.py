@@ -189,10 +189,10 @@ def test_a_file_is_decided_to_its_end_and_the_engine_says_when_all_are(
     runner = FakeRunner("file", [hum(3.1)])
     engine = build(runner)
     engine.turn()
-    assert not engine.wait_finished(0)
+    assert not engine.finished
     runner.state, runner.finished = SourceState.OFFLINE, True
     engine.turn()
-    assert engine.wait_finished(0)
+    assert engine.finished
     assert heard[-1][1].phase is Phase.END
     assert not heard[-1][1].gap
 
