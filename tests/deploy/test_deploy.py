@@ -71,6 +71,11 @@ def test_unit_speaks_the_protocol_of_the_service(unit: configparser.RawConfigPar
     assert service["ExecStart"].split()[1:] == ["run", "--config", "/etc/tocsin/tocsin.toml"]
 
 
+def test_unit_switches_telemetry_off(unit: configparser.RawConfigParser) -> None:
+    """ONNX Runtime is told before anything runs."""
+    assert unit["Service"]["Environment"] == "ORT_DISABLE_TELEMETRY=1"
+
+
 def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> None:
     """Callbacks are made at run time and devices lie in /dev/snd, so two hardenings must stay out."""
     assert "MemoryDenyWriteExecute" not in unit["Service"]
