@@ -67,14 +67,14 @@ class RunningNode:
         """Stop as systemd would."""
         self.stop()
 
-    def start(self, *, prefix: tuple[str, ...] = ()) -> None:
-        """Start the process (through `prefix`, such as taskset) and wait until it is alive."""
+    def start(self, *, prefix: tuple[str, ...] = (), stdin: int = subprocess.DEVNULL) -> None:
+        """Start the process (through `prefix`, such as taskset) with what it reads, and wait until it is alive."""
         self.started_s = time.monotonic()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-m", "edge", "run", "--config", str(self.folder / "tocsin.toml")],
                 env=self._env,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
             )

@@ -1,6 +1,6 @@
-"""What a process and its children reach for: names looked up, addresses spoken to, files written; by a preloaded library.
+"""What a process and its children reach for: names looked up, addresses spoken to, files written.
 
-A hook in Python would not see what the C++ of a dependency does, so a small library stands before the C library.
+A hook in Python would not see what the C++ of a dependency does, so a small library is preloaded before the C library.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class Spy:
             names=frozenset(name for kind, name in notes if kind == "name" and not _is_address(name)),
             addresses=frozenset(text for kind, text in notes if kind == "address" and not _is_loopback(text)),
             files=frozenset(
-                Path(os.path.normpath(path)) for kind, path in notes if kind == "file" and not path.startswith(_NO_FILES)
+                Path(os.path.normpath(path))
+                for kind, path in notes
+                if kind == "file" and not path.startswith(_NO_FILES)
             ),
         )
 
