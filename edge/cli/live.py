@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge import service
-from edge.cli.common import folder_of, log_as, say, settings_of, without_actions
+from edge.cli.common import log_as, own_folder_of, say, settings_of, without_actions
 from edge.data import street_path
 from edge.settings import Source
 
@@ -26,7 +26,7 @@ def run(config: Path | None, sources: list[str]) -> int:
 
     settings = read()
     log_as(settings.logging)
-    return service.run(settings, state_dir=folder_of(settings), reread=read)
+    return service.run(settings, state_dir=own_folder_of(settings), reread=read)
 
 
 def demo(config: Path | None, *, once: bool) -> int:
@@ -37,7 +37,7 @@ def demo(config: Path | None, *, once: bool) -> int:
 
     settings = read()
     log_as(settings.logging)
-    folder = folder_of(settings)
+    folder = own_folder_of(settings)
     say(f"Playing a street scene in real time; history in {folder}.{'' if once else ' Ctrl-C ends it.'}")
     return service.run(
         settings, state_dir=folder, reread=read, until_finished=once, any_port=True, on_node=_print_events
@@ -51,7 +51,7 @@ def _demo_settings(settings: Settings, *, once: bool) -> Settings:
     if settings.node.id is None:
         changes["node"] = settings.node.model_copy(update={"id": "demo"})
     if settings.storage.path is None:
-        changes["storage"] = settings.storage.model_copy(update={"path": folder_of(settings) / "demo"})
+        changes["storage"] = settings.storage.model_copy(update={"path": own_folder_of(settings) / "demo"})
     return without_actions(settings).model_copy(update=changes)
 
 

@@ -34,7 +34,19 @@ from tests.support.spy import Spy
 RATE_HZ, STEP = 16_000, 1_600
 EVERY_S = 2.0
 COUNTED = ("windows", "events", "patterns", "actions", "classify_requests")
-ROUTES = ["/", "/docs", "/openapi.json", "/events", "/sources", "/models", "/config", "/away", "/readyz", "/metrics", "/schema/event.json"]
+ROUTES = [
+    "/",
+    "/docs",
+    "/openapi.json",
+    "/events",
+    "/sources",
+    "/models",
+    "/config",
+    "/away",
+    "/readyz",
+    "/metrics",
+    "/schema/event.json",
+]
 CONFIG = """
 [homeassistant]
 enabled = true
