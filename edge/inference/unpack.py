@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     File = tuple[str, Iterator[bytes]]
     Piece = tuple[str, bytes]
 
-_CHUNK = 1 << 20
+_CHUNK, _LONGEST_NAME = 1 << 20, 100
 _UNIX_MODE_SHIFT = 16  # where a zip keeps the Unix mode in its external attributes
 
 
@@ -106,7 +106,7 @@ def _chunks(file: IO[bytes], budget: Budgeted | None = None) -> Iterator[bytes]:
 def _of_folder(source: Path) -> Iterator[File]:
     for path in sorted(itertools.islice(source.iterdir(), MAX_FILES + 1)):
         if path.is_symlink() or not path.is_file():
-            raise _bad(source, f"{path.name} is not a plain file")
+            raise _bad(source, f"{_shown(path.name)} is not a plain file")
         yield path.name, _chunks(path.open("rb"))
 
 
@@ -115,7 +115,7 @@ def _of_zip(source: Path) -> Iterator[File]:
         for entry in archive.infolist():
             mode = entry.external_attr >> _UNIX_MODE_SHIFT
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _bad(source, f"{entry.filename} is not a plain file")
+                raise _bad(source, f"{_shown(entry.filename)} is not a plain file")
             if not entry.is_dir():
                 yield _name(source, entry.filename), _chunks(archive.open(entry))
 
@@ -133,7 +133,7 @@ def _of_tar(source: Path) -> Iterator[File]:
                     continue
                 file = archive.extractfile(entry) if entry.isreg() and not entry.issparse() else None
                 if file is None:
-                    raise _bad(source, f"{entry.name} is not a plain file")
+                    raise _bad(source, f"{_shown(entry.name)} is not a plain file")
                 yield _name(source, entry.name), _chunks(file, budget)
     except NoTar as exc:
         raise _bad(source, "neither a folder nor a .zip, .tar, .tar.gz or .tar.bz2 file") from exc
@@ -142,6 +142,12 @@ def _of_tar(source: Path) -> Iterator[File]:
 def _name(source: Path, path: str) -> str:
     """Return a file's name without the one folder that it may lie in."""
     parts = [part for part in PurePosixPath(path.replace("\\", "/")).parts if part != "."]
-    if not 1 <= len(parts) <= 2 or ".." in parts or parts[0] == "/":  # noqa: PLR2004 - folder and file
-        raise _bad(source, f"{path!r} is not a file of one folder")
+    fits = 1 <= len(parts) <= 2 and ".." not in parts and parts[0] != "/"  # noqa: PLR2004 - folder and file
+    if not fits or not path.isprintable() or len(parts[-1].encode()) > _LONGEST_NAME:
+        raise _bad(source, f"{_shown(path)} is not a file of one folder")
     return parts[-1]
+
+
+def _shown(path: str) -> str:
+    """Return a path in quotes; it may hold anything, and any amount of it."""
+    return repr(path[:_LONGEST_NAME])

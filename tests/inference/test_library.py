@@ -271,7 +271,9 @@ def tar_of(path: Path, *entries: tuple[str, bytes, bytes]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["../escape", "/etc/escape", "a/../../escape", "a/b/c", "..\\escape"])
+@pytest.mark.parametrize(
+    "name", ["../escape", "/etc/escape", "a/../../escape", "a/b/c", "..\\escape", "escape\n", "escape" * 50]
+)
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_archives_cannot_write_elsewhere(library: Library, tmp_path: Path, name: str, kind: str) -> None:
     """A path that leaves the bundle's folder is refused before anything is written."""
