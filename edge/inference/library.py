@@ -6,6 +6,7 @@ before it is taken in and before it is activated.
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge.inference.bundle import Bundle
+
+log = logging.getLogger("tocsin.inference")
 
 SHIPPED = Path(__file__).parents[1] / "models"
 DEFAULT_ID = "city"
@@ -187,9 +190,13 @@ class Library:
 
 
 def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+    except OSError as exc:  # a node has its shipped bundles all the same
+        log.warning("%s cannot be read (%s): the bundles in it are left out", folder, exc.strerror)
+        return []
 
 
 def _version(path: Path) -> str:

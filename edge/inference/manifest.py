@@ -135,10 +135,10 @@ def parse_manifest(data: bytes) -> tuple[Manifest, dict[str, Any]]:
     try:
         values = from_json(data)
     except ValueError as exc:
-        msg = f"is not JSON ({exc})"
+        msg = f"not JSON ({exc})"
         raise ValueError(msg) from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        msg = f"is not of format {FORMAT}"
+        msg = f"not of format {FORMAT}"
         raise ValueError(msg)
     try:
         return Manifest.model_validate(values), _finite(values)
@@ -158,6 +158,7 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 def _said(error: ErrorDetails) -> str:
     """Return an error with its place; names are shown as a program would write them, as they may be anything."""
-    where = ".".join(part if (part := str(p)).isidentifier() else repr(part)[:100] for p in error["loc"])
+    parts = [str(part) for part in error["loc"]]
+    where = ".".join(part if part.isidentifier() or part.isdigit() else repr(part[:100]) for part in parts)
     text = error["msg"].removeprefix("Value error, ")
     return f"{where}: {text}" if where else text

@@ -243,6 +243,23 @@ def test_a_damaged_pointer_means_the_shipped_bundle(library: Library, tmp_path: 
     assert library.resolve("city") == [library.find("city")]
 
 
+def test_a_folder_that_cannot_be_read_leaves_the_shipped_bundles(
+    library: Library, fresh: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where root made it with a strict umask: it is said, and the node hears."""
+    target = library.install(fresh).path
+    listed = Path.iterdir
+
+    def iterdir(folder: Path) -> object:
+        if folder == target.parent:
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert library.resolve("city") == [library.find("city")]
+    assert "models cannot be read (Permission denied): the bundles in it are left out" in caplog.text
+
+
 def test_names_that_are_not_there(library: Library) -> None:
     """An unknown bundle, and going back with nothing before, are said with what there is."""
     with pytest.raises(InputMissing, match="there is city"):
