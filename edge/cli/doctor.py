@@ -16,6 +16,7 @@ from edge.cli.common import (
     clap_network_of,
     classifier_of,
     folder_of,
+    may_read,
     models_folder_of,
     say,
     say_json,
@@ -207,6 +208,8 @@ def broker(settings: Settings) -> Check:
 def state_folder(settings: Settings) -> Check:
     """Check that history can be written."""
     folder = folder_of(settings)
+    if not may_read(folder):
+        return Check("state folder", "fail", f"{folder}: not allowed to look into it", "run 'sudo tocsin doctor'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -219,7 +222,7 @@ def state_folder(settings: Settings) -> Check:
 def disk(settings: Settings) -> Check:
     """Check free space."""
     folder = folder_of(settings)
-    while not folder.exists():
+    while not os.path.exists(folder):  # noqa: PTH110 - no error where one may not look
         folder = folder.parent
     free = shutil.disk_usage(folder).free >> 20
     if free < settings.storage.min_free_mb:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,6 @@ from edge.cli import installed
 from edge.cli.common import models_folder_of, own_folder_of
 from edge.settings import Settings
 from tests.support.bundles import change_manifest, write_bundle
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -86,10 +84,23 @@ def test_who_may_not_look_there_is_told(
     """A link into a folder of the service alone: what looks after it needs sudo, what only listens uses its own."""
     service.parent.mkdir()
     service.symlink_to(tmp_path / "private" / "tocsin")
-    monkeypatch.setattr("os.access", lambda *_: False)
+    looked_into, stat = os.access, Path.stat
+
+    def refused(path: Path, **options: bool) -> os.stat_result:
+        if path.is_relative_to(service):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != service and looked_into(path, mode))
+    monkeypatch.setattr(Path, "stat", refused)
+    monkeypatch.setenv("TOCSIN_MQTT__ENABLED", "false")
     for command in ("list", "rollback", "verify"):
         assert f"not allowed to look into {service}; use sudo" in said_by(capsys, "model", command, code=77)
     assert models_folder_of(Settings()) == tmp_path / "own" / "tocsin"
+    assert cli.main(["doctor", "--json"]) == 1
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["state folder"]["mend"] == "run 'sudo tocsin doctor'"
+    assert checks["disk"]["state"] == "ok"
 
 
 def test_doctor_looks_at_the_folder_and_the_secrets_of_the_service(
