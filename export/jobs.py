@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.claps.bundle import check_clap_bundle
-from edge.inference.bundle import CLAPS, read_bundle
-from edge.inference.onnx import OnnxClassifier
+from edge.inference.bundle import CLAPS
+from edge.inference.load import verify_bundle
+from edge.inference.manifest import NAME
 from export.bundle import About, write_bundle
 from export.clapcard import clap_card
 from export.clapcrops import graded_claps
@@ -57,7 +58,7 @@ def bundle(options: argparse.Namespace) -> None:
         about = dataclasses.replace(about, notes=f"{read_proof(options.proof)}\n\n{about.notes}")
     evaluation = measure(options.data, options.cache, checkpoint)
     say(str(write_bundle(checkpoint, evaluation, about, options.out)))
-    OnnxClassifier(read_bundle(options.out))
+    verify_bundle(options.out)
     say(f"{options.out}: written and verified")
 
 
@@ -72,9 +73,7 @@ def claps(options: argparse.Namespace) -> None:
     as_it_is = Calibration(scale=np.ones(1), bias=np.zeros(1))
     evaluation = Evaluation(as_it_is, {CLAP: {"on": checkpoint.config.claps.on}}, {CLAP: figures})
     say(str(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=clap_card)))
-    opened = read_bundle(options.out)
-    check_clap_bundle(opened)
-    OnnxClassifier(opened)
+    opened = verify_bundle(options.out, CLAPS)
     # The golden recording holds no clap, so nothing in it would show a difference where it counts.
     parity = compare(checkpoint.model, opened.model_path, graded_claps())
     say(f"on claps: {parity}")
@@ -94,6 +93,13 @@ def say(line: str) -> None:
 
 
 def _about(options: argparse.Namespace) -> About:
+    """Return what is said about a bundle; raises `ValueError` for a name that a device would refuse."""
     if options.about is not None:
-        return read_about(options.about, options.golden)
-    return About(options.id or options.out.resolve().name, options.golden)
+        about = read_about(options.about, options.golden)
+    else:
+        about = About(options.id or options.out.resolve().name, options.golden)
+    for what, name in (("id", about.id), ("version", about.version)):
+        if not re.fullmatch(NAME, name):
+            msg = f"{name!r} cannot be the {what} of a bundle: letters, digits and . _ - alone; see --id and --about"
+            raise ValueError(msg)
+    return about

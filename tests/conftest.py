@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import edge  # noqa: F401 - silences ONNX Runtime, which some helpers import before anything of `edge`
 from tests.support.broker import Broker
 from tests.support.listener import Listener
 

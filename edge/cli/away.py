@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from edge.cli.common import say, say_json, settings_of
-from edge.configfile import secret
+from edge.cli.common import say, say_json, secret_of, settings_of
 from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable, UsageError
 from edge.jsontext import dumps
 from edge.timestamps import parse_rfc3339
@@ -26,7 +25,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a node
 def away(wanted: str, config: Path | None, url: str | None, *, as_json: bool) -> int:
     """Switch the away mode `on` or `off`, or only look (`status`); print what it is then."""
     api = settings_of(config).api
-    token = secret(api.token, api.token_file, "api_token")
+    token = secret_of(api.token, api.token_file, "api_token")
     body = None if wanted == "status" else dumps({"state": wanted.upper()})
     state = _ask(_url_of(api) if url is None else url, token, body)
     if as_json:

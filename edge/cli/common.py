@@ -11,13 +11,16 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from edge.cli.installed import credential_file, service_environ
 from edge.cli.terminal import one_line, to_json, write_line
-from edge.configfile import load_settings, state_dir
+from edge.configfile import load_settings, secret, state_dir
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
     from pathlib import Path
+
+    from pydantic import SecretStr
 
     from edge.inference.onnx import OnnxClassifier
     from edge.settings import Logging, Settings, Source
@@ -87,8 +90,31 @@ def _free_name(kind: str, taken: Container[str]) -> str:
 
 
 def folder_of(settings: Settings) -> Path:
-    """Return the state folder."""
+    """Return the state folder that a command looks after: of the service where one is installed, else one's own."""
+    return state_dir(settings, environ=service_environ(os.environ))
+
+
+def own_folder_of(settings: Settings) -> Path:
+    """Return the state folder of a node that is run here and now."""
     return state_dir(settings, environ=os.environ)
+
+
+def models_folder_of(settings: Settings) -> Path:
+    """Return the state folder whose bundles a command uses: one's own where those of the service may not be read."""
+    folder = folder_of(settings)
+    return folder if may_read(folder) else own_folder_of(settings)
+
+
+def may_read(folder: Path) -> bool:
+    """Return whether a folder can be looked into, or is not there at all."""
+    return os.access(folder, os.R_OK | os.X_OK) or not os.path.lexists(folder)
+
+
+def secret_of(value: SecretStr | None, file: Path | None, credential: str) -> str | None:
+    """Return a secret as `edge.configfile.secret` does, and as the service has it where one is installed."""
+    if file is None and "CREDENTIALS_DIRECTORY" not in os.environ:
+        file = credential_file(credential)
+    return secret(value, file, credential)
 
 
 def node_name(settings: Settings) -> str:
@@ -103,12 +129,12 @@ def classifier_of(settings: Settings) -> OnnxClassifier:
     from edge.inference.library import Library
     from edge.inference.load import load_classifier
 
-    folder, model = folder_of(settings), settings.model
+    model = settings.model
     return load_classifier(
-        Library(folder).resolve(model.bundle),
+        Library(models_folder_of(settings)).resolve(model.bundle),
         provider=model.provider,
         threads=model.threads,
-        cache_dir=model.cache_dir or folder / "tensorrt",
+        cache_dir=model.cache_dir or own_folder_of(settings) / "tensorrt",  # the service could not write what root made
     )
 
 
@@ -117,7 +143,7 @@ def clap_network_of(settings: Settings) -> OnnxClassifier | None:
     from edge.build import load_clap_network
     from edge.inference.library import Library
 
-    return load_clap_network(settings, Library(folder_of(settings)))
+    return load_clap_network(settings, Library(models_folder_of(settings)))
 
 
 def without_actions(settings: Settings) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from edge.cli.common import folder_of, say, say_json, say_table, settings_of, warn
+from edge.cli.common import models_folder_of, say, say_json, say_table, settings_of, warn
 from edge.cli.preflight import preflight
 from edge.configenv import variables_of
 from edge.configfile import DEFAULT_PATH, masked
@@ -59,7 +59,7 @@ def rules(config: Path | None, *, as_json: bool) -> int:
     from edge.inference.library import Library
 
     settings = settings_of(config)
-    bundle = read_bundle(Library(folder_of(settings)).resolve(settings.model.bundle)[0])
+    bundle = read_bundle(Library(models_folder_of(settings)).resolve(settings.model.bundle)[0])
     explained = explain_rules(bundle.labels, bundle.thresholds, settings.detection)
     if as_json:
         for rule in explained:

@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge import systemd
 from edge.cli import internal
-from edge.cli.common import clap_network_of, classifier_of, folder_of, say, say_json, settings_of
+from edge.cli.common import (
+    clap_network_of,
+    classifier_of,
+    folder_of,
+    may_read,
+    models_folder_of,
+    say,
+    say_json,
+    secret_of,
+    settings_of,
+)
 from edge.cli.terminal import one_line
-from edge.configfile import secret
 from edge.errors import TocsinError, Unavailable
 from edge.settings import Settings
 from edge.settings_reactions import CommandAction
@@ -97,14 +106,16 @@ def model(settings: Settings) -> Check:
     """Check the bundle: files, sums and golden recording."""
     from edge.inference.library import Library
 
-    return _bundle("model", Library(folder_of(settings)).resolve(settings.model.bundle)[0], classifier_of, settings)
+    return _bundle(
+        "model", Library(models_folder_of(settings)).resolve(settings.model.bundle)[0], classifier_of, settings
+    )
 
 
 def claps(settings: Settings) -> Check:
     """Check the clap network's bundle in the same way."""
     from edge.inference.library import Library
 
-    wanted = Library(folder_of(settings)).clap_networks(settings.claps.bundle)[0]
+    wanted = Library(models_folder_of(settings)).clap_networks(settings.claps.bundle)[0]
     return _bundle("claps", wanted, clap_network_of, settings)
 
 
@@ -200,7 +211,7 @@ def broker(settings: Settings) -> Check:
         return Check("broker", "note", "mqtt.enabled = false")
     where = f"{mqtt.host}:{mqtt.port}"
     try:
-        check_broker(mqtt, secret(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
+        check_broker(mqtt, secret_of(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
     except TocsinError as exc:
         mend = "" if "refused us" in str(exc) else "start one there, correct mqtt.host, or set mqtt.enabled = false"
         return Check("broker", "fail", str(exc), mend)
@@ -210,6 +221,8 @@ def broker(settings: Settings) -> Check:
 def state_folder(settings: Settings) -> Check:
     """Check that history can be written."""
     folder = folder_of(settings)
+    if not may_read(folder):
+        return Check("state folder", "fail", f"{folder}: not allowed to look into it", "run 'sudo tocsin doctor'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -222,7 +235,7 @@ def state_folder(settings: Settings) -> Check:
 def disk(settings: Settings) -> Check:
     """Check free space."""
     folder = folder_of(settings)
-    while not folder.exists():
+    while not os.path.exists(folder):  # noqa: PTH110 - no error where one may not look
         folder = folder.parent
     free = shutil.disk_usage(folder).free >> 20
     if free < settings.storage.min_free_mb:

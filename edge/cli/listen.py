@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from edge import service
-from edge.cli.common import folder_of, log_as, settings_of, without_actions
+from edge.cli.common import log_as, models_folder_of, own_folder_of, settings_of, without_actions
 from edge.cli.view import ConsoleHandler, View
 from edge.inference.library import Library
 
@@ -36,11 +36,10 @@ def listen(config: Path | None, sources: list[str]) -> int:
 
 def _quiet(settings: Settings, folder: Path) -> Settings:
     """Return settings of a node that keeps to itself, with the networks that the real one uses."""
-    real = folder_of(settings)
-    library = Library(real)
+    library = Library(models_folder_of(settings))
     model = {
         "bundle": str(library.resolve(settings.model.bundle)[0]),
-        "cache_dir": settings.model.cache_dir or real / "tensorrt",
+        "cache_dir": settings.model.cache_dir or own_folder_of(settings) / "tensorrt",
     }
     claps = {"bundle": str(library.clap_networks(settings.claps.bundle)[0])}
     settings = without_actions(settings)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from edge import service
 from edge.audio.spec import parse_source
-from edge.cli.common import folder_of, log_as, say, settings_of, without_actions
+from edge.cli.common import log_as, own_folder_of, say, settings_of, without_actions
 from edge.configfile import secret
 from edge.data import street_path
 from edge.errors import UsageError
@@ -39,7 +39,7 @@ def run(config: Path | None, sources: list[str]) -> int:
     settings = read()
     log_as(settings.logging)
     before = set(threading.enumerate())
-    return end_process(service.run(settings, state_dir=folder_of(settings), reread=read), before)
+    return end_process(service.run(settings, state_dir=own_folder_of(settings), reread=read), before)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def demo(config: Path | None, options: DemoOptions) -> int:
 
     settings = read()
     log_as(settings.logging, events=False)
-    folder = folder_of(settings)
+    folder = own_folder_of(settings)
     specs = ", ".join(parse_source(source.spec).masked for source in settings.sources)
     what = specs if options.sources else "a street scene in real time"
     say(f"Playing {what}; history in {folder}.{'' if options.once else ' Ctrl-C ends it.'}")
@@ -88,7 +88,7 @@ def _demo_settings(settings: Settings, options: DemoOptions) -> Settings:
     if settings.node.id is None:
         changes["node"] = settings.node.model_copy(update={"id": "demo"})
     if settings.storage.path is None:
-        changes["storage"] = settings.storage.model_copy(update={"path": folder_of(settings) / "demo"})
+        changes["storage"] = settings.storage.model_copy(update={"path": own_folder_of(settings) / "demo"})
     return without_actions(settings).model_copy(update=changes)
 
 

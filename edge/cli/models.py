@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from edge.cli.common import folder_of, say, say_json, say_table, settings_of, warn
-from edge.errors import BundleError, DataError
-from edge.inference.bundle import read_bundle
-from edge.inference.library import Library, verify_bundle
+from edge.cli.common import folder_of, may_read, say, say_json, say_table, settings_of, warn
+from edge.cli.preflight import check_model
+from edge.errors import BundleError, ConfigError, DataError, Forbidden
+from edge.inference.bundle import EVENTS, read_bundle
+from edge.inference.library import Library
+from edge.inference.load import open_bundle, verify_bundle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edge.inference.bundle import Bundle
+    from edge.settings import Settings
 
 _INSTALLED = {
     "new": "installed {}",
@@ -25,7 +30,8 @@ _RESTART = "restart the service for it (systemctl restart tocsin)"
 def show_all(config: Path | None, *, as_json: bool) -> int:
     """Print every bundle."""
     settings = settings_of(config)
-    entries = Library(folder_of(settings)).entries(settings.model.bundle)
+    folder = _folder(settings)
+    entries = Library(folder).entries(settings.model.bundle)
     if as_json:
         say_json(entries, indent=2)
         return 0
@@ -39,13 +45,14 @@ def show_all(config: Path | None, *, as_json: bool) -> int:
         for entry in entries
     ]
     say_table(("", "bundle", "from", "what"), rows)
+    say(f"state folder {folder}")
     return 0
 
 
 def info(name: str | None, config: Path | None, *, as_json: bool) -> int:
     """Print what a bundle's manifest says."""
     settings = settings_of(config)
-    library = Library(folder_of(settings))
+    library = Library(_folder(settings))
     bundle = read_bundle(library.find(name) if name else library.resolve(settings.model.bundle)[0])
     if as_json:
         say_json({**bundle.manifest, "path": str(bundle.path)}, indent=2)
@@ -57,11 +64,9 @@ def info(name: str | None, config: Path | None, *, as_json: bool) -> int:
 
 def install(path: Path, config: Path | None) -> int:
     """Take a bundle in."""
-    library = Library(folder_of(settings_of(config)))
-    try:
+    library = Library(_folder(settings_of(config)))
+    with _as_input():
         target, how = library.install(path)
-    except BundleError as exc:  # here a bad bundle is bad input, not a bad configuration
-        raise DataError(str(exc)) from exc
     say(f"{_INSTALLED[how].format(target.name)} in {target}; use it with 'tocsin model activate {target.name}'")
     return 0
 
@@ -69,24 +74,36 @@ def install(path: Path, config: Path | None) -> int:
 def activate(name: str, config: Path | None) -> int:
     """Use a bundle from the next start."""
     settings = settings_of(config)
-    library = Library(folder_of(settings))
-    path = library.activate(name)
-    say(f"{path.name} is active; {_RESTART}")
-    if library.resolve(settings.model.bundle)[0] != path:
-        warn(f"the configuration says model.bundle = {settings.model.bundle!r}, which goes before; remove that line")
+    folder = _folder(settings)
+    library = Library(folder)
+    with _as_input():
+        check_model(settings, open_bundle(library.find(name), EVENTS))
+        path = library.activate(name)
+    if library.resolve(settings.model.bundle)[0] == path:
+        say(f"{path.name} is active in {folder}; {_RESTART}")
+        return 0
+    say(f"{path.name} is chosen in {folder}, but not active")
+    warn(f"the configuration says model.bundle = {settings.model.bundle!r}, which goes before; remove that")
     return 0
 
 
 def rollback(config: Path | None) -> int:
     """Use the bundle before."""
-    path = Library(folder_of(settings_of(config))).rollback()
-    say(f"back to {path.name}; {_RESTART}")
+    settings = settings_of(config)
+    folder = _folder(settings)
+    path, changed = Library(folder).rollback()
+    say(f"back to {path.name} in {folder}; {_RESTART if changed else 'it was before, so nothing changes'}")
+    with contextlib.suppress(BundleError):  # then the run takes another one, and says so
+        try:
+            check_model(settings, read_bundle(path))
+        except ConfigError as exc:
+            warn(f"{exc}; without that the service will not start with {path.name}")
     return 0
 
 
 def verify(names: list[str], config: Path | None) -> int:
     """Check bundles; the exit code is that of the last bad one."""
-    library = Library(folder_of(settings_of(config)))
+    library = Library(_folder(settings_of(config)))
     code = 0
     for path in [library.find(name) for name in names] or library.paths():
         try:
@@ -97,6 +114,24 @@ def verify(names: list[str], config: Path | None) -> int:
         else:
             say(f"{bundle.id}@{bundle.version}: fine (sha256 {bundle.sha256[:12]}…, golden recording reproduced)")
     return code
+
+
+def _folder(settings: Settings) -> Path:
+    """Return the state folder; raises `Forbidden` where what is in it cannot be seen."""
+    folder = folder_of(settings)
+    if not may_read(folder):
+        msg = f"not allowed to look into {folder}; use sudo, or name a folder of your own (STATE_DIRECTORY=…)"
+        raise Forbidden(msg)
+    return folder
+
+
+@contextlib.contextmanager
+def _as_input() -> Iterator[None]:
+    """Call a bundle that is given bad input, where the bundle of a configuration would be a bad configuration."""
+    try:
+        yield
+    except ConfigError as exc:
+        raise DataError(str(exc)) from exc
 
 
 def _facts(bundle: Bundle) -> list[tuple[str, Any]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge.cli.common import folder_of, node_name
-from edge.configfile import secret
+from edge.cli.common import folder_of, models_folder_of, node_name, secret_of
 from edge.errors import BundleError, ConfigError, Forbidden, TocsinError
 from edge.textfile import is_there
 
 if TYPE_CHECKING:
+    from edge.inference.bundle import Bundle
     from edge.settings import Settings
 
 
@@ -41,32 +41,36 @@ def _folder(settings: Settings) -> None:
         raise ConfigError(msg)
 
 
-def _model(settings: Settings) -> None:
+def check_model(settings: Settings, bundle: Bundle) -> None:
+    """Raise `ConfigError` where a bundle does not go together with what the settings say of its labels."""
     from edge.away.watch import AwayWatch
     from edge.detection.rules import rules_for
-    from edge.inference.bundle import EVENTS, read_bundle, require_task
-    from edge.inference.library import Library
 
-    try:
-        bundle = read_bundle(Library(folder_of(settings)).resolve(settings.model.bundle)[0])
-        require_task(bundle, EVENTS)
-    except BundleError as exc:
-        msg = f"model.bundle: {exc}"
-        raise ConfigError(msg) from exc
     rules_for(bundle.labels, bundle.thresholds, settings.detection)
     if settings.away.enabled:
         AwayWatch(settings.away, bundle.params, bundle.labels)
 
 
-def _clap_network(settings: Settings) -> None:
-    from edge.claps.bundle import check_clap_bundle
-    from edge.inference.bundle import CLAPS, read_bundle, require_task
+def _model(settings: Settings) -> None:
+    from edge.inference.bundle import EVENTS
     from edge.inference.library import Library
+    from edge.inference.load import open_bundle
 
     try:
-        bundle = read_bundle(Library(folder_of(settings)).clap_networks(settings.claps.bundle)[0])
-        require_task(bundle, CLAPS)
-        check_clap_bundle(bundle)
+        bundle = open_bundle(Library(models_folder_of(settings)).resolve(settings.model.bundle)[0], EVENTS)
+    except BundleError as exc:
+        msg = f"model.bundle: {exc}"
+        raise ConfigError(msg) from exc
+    check_model(settings, bundle)
+
+
+def _clap_network(settings: Settings) -> None:
+    from edge.inference.bundle import CLAPS
+    from edge.inference.library import Library
+    from edge.inference.load import open_bundle
+
+    try:
+        open_bundle(Library(models_folder_of(settings)).clap_networks(settings.claps.bundle)[0], CLAPS)
     except BundleError as exc:
         msg = f"claps.bundle: {exc}"
         raise ConfigError(msg) from exc
@@ -75,11 +79,11 @@ def _clap_network(settings: Settings) -> None:
 def _broker(settings: Settings) -> None:
     from edge.publish.broker import tls_context
 
-    secret(settings.mqtt.password, settings.mqtt.password_file, "mqtt_password")
+    secret_of(settings.mqtt.password, settings.mqtt.password_file, "mqtt_password")
     tls_context(settings.mqtt)
 
 
 def _web(settings: Settings) -> None:
     from edge.api.security import require_token
 
-    require_token(settings.api, secret(settings.api.token, settings.api.token_file, "api_token"))
+    require_token(settings.api, secret_of(settings.api.token, settings.api.token_file, "api_token"))

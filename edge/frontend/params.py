@@ -6,6 +6,18 @@ import dataclasses
 import math
 from typing import Any
 
+# What a device can bear: a record may come from anywhere, and its numbers become sizes of arrays.
+_MOST = {
+    "sample_rate_hz": 384_000,
+    "n_fft": 16_384,
+    "hop_samples": 16_384,
+    "n_mels": 512,
+    "window_frames": 16_384,
+    "decision_frames": 16_384,
+}
+_LARGEST, _TINIEST = 1e6, 1e-30
+_LONGEST_S, _FASTEST_HZ, _MOST_OVERLAP = 60.0, 100, 32
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FrontEndParams:
@@ -35,20 +47,33 @@ class FrontEndParams:
 
     def __post_init__(self) -> None:
         """Refuse parameters that cannot describe a front end, with a ``ValueError``."""
-        for name in ("sample_rate_hz", "n_fft", "hop_samples", "n_mels", "window_frames", "decision_frames"):
+        for name, most in _MOST.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value <= 0:
-                msg = f"front end: {name} must be a positive whole number, not {value!r}"
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
+                msg = f"front end: {name} must be a positive whole number up to {most}, not {value!r:.40}"
                 raise ValueError(msg)
-        if self.hop_samples > self.n_fft:
-            msg = f"front end: hop_samples {self.hop_samples} would skip samples of frames of {self.n_fft}"
+        for name in ("fmin_hz", "fmax_hz", "log_floor", "offset", "scale"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= _LARGEST:
+                msg = f"front end: {name} must be a number up to {_LARGEST:g}, not {value!r:.40}"
+                raise ValueError(msg)
+        if not self.n_fft <= self.hop_samples * _MOST_OVERLAP or self.hop_samples > self.n_fft:
+            limits = f"between a frame of {self.n_fft} and its {_MOST_OVERLAP}th part"
+            msg = f"front end: hop_samples must be {limits}, not {self.hop_samples}"
             raise ValueError(msg)
         if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
             limits = f"0 <= fmin_hz < fmax_hz <= {self.sample_rate_hz / 2}"
             msg = f"front end: need {limits}, not {self.fmin_hz}, {self.fmax_hz}"
             raise ValueError(msg)
-        if self.log_floor <= 0 or self.scale <= 0:
-            msg = "front end: log_floor and scale must be positive"
+        if not self.log_floor >= _TINIEST or not self.scale >= _TINIEST:
+            msg = f"front end: log_floor and scale must be {_TINIEST:g} or more"
+            raise ValueError(msg)
+        if self.window_s > _LONGEST_S or self.decision_frames > self.window_frames:
+            msg = f"front end: a window may last {_LONGEST_S:g} s, and needs the frames between two decisions"
+            raise ValueError(msg)
+        if self.decision_samples * _FASTEST_HZ < self.sample_rate_hz:
+            decisions = self.frames_per_s / self.decision_frames
+            msg = f"front end: at most {_FASTEST_HZ} decisions a second, not {decisions:.0f}"
             raise ValueError(msg)
 
     @property

@@ -1,36 +1,34 @@
 """The model bundles on this device: those that were shipped and those that were installed, and which one is used.
 
-Installed bundles lie in ``models/<id>@<version>`` of the state folder. ``models/active.json`` names the one in use
-(`active`; none is the shipped one), the one before it (`previous`) or the one that was gone back from (`undone`).
-A bundle is checked, golden recording and all, before it is taken in and before it is activated.
+Installed bundles lie in ``models/<id>@<version>`` of the state folder. A bundle is checked, golden recording and all,
+before it is taken in and before it is activated.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
+import logging
 import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from edge.errors import BundleError, Forbidden, InputMissing, StorageError
-from edge.inference.bundle import EVENTS, read_bundle, require_task
+from edge.errors import BundleError, InputMissing
+from edge.inference.bundle import EVENTS, read_bundle, read_manifest
+from edge.inference.choice import CHOICES, hand_over, read_choice, write_choice, writing_to
+from edge.inference.load import verify_bundle
 from edge.inference.unpack import unpack
-from edge.jsontext import dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from edge.inference.bundle import Bundle
+
+log = logging.getLogger("tocsin.inference")
 
 SHIPPED = Path(__file__).parents[1] / "models"
 DEFAULT_ID = "city"
 CLAPS_ID = "claps"
 """The shipped clap network, which tells no events."""
-_POINTERS = ("active", "previous", "undone")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ADVICE = "; export it again"  # to choose another bundle is no help to who installs this one
 
 
@@ -39,6 +37,14 @@ class Installed(NamedTuple):
 
     path: Path
     how: Literal["new", "mended", "kept"]
+
+
+class Back(NamedTuple):
+    """Where a rollback led."""
+
+    path: Path
+    changed: bool
+    """False where it had been gone back to before."""
 
 
 class Library:
@@ -67,10 +73,9 @@ class Library:
         """Return the folder of ``ID`` (its newest version), ``ID@VERSION`` or a path; raises `InputMissing`."""
         if "/" in name and Path(name).is_dir():
             return Path(name)
-        for path in self.paths():
-            if name in _names(path):
-                return path
-        known = ", ".join(_names(path)[-1] for path in self.paths()) or "none"
+        if named := self._named(name):
+            return named[0]
+        known = ", ".join(path.name for path in self.paths()) or "none"
         msg = f"no model bundle {name!r} on this device; there is {known}"
         raise InputMissing(msg)
 
@@ -81,9 +86,9 @@ class Library:
         is the shipped bundle: one that was only installed, or gone back from, comes after that. A wanted bundle that
         is not there is returned all the same, so that its absence is said.
         """
-        active, previous, undone = (self._pointed(key) for key in _POINTERS)
+        active, previous, undone = (self._pointed(key) for key in CHOICES)
         shipped = [path for path in _folders(self._shipped) if path.name != CLAPS_ID]
-        named = [Path(wanted)] if "/" in wanted else [path for path in self.paths() if wanted in _names(path)]
+        named = self._named(wanted)
         if wanted == DEFAULT_ID:
             chosen = [*active, *previous] if active else []
             order = [*chosen, *(path for path in named if path in shipped), *shipped, *previous, *undone, *named]
@@ -93,7 +98,7 @@ class Library:
 
     def clap_networks(self, wanted: str) -> list[Path]:
         """Return the folders to try for ``claps.bundle = wanted``, best first; the shipped one is the last resort."""
-        named = [Path(wanted)] if "/" in wanted else [path for path in self.paths() if wanted in _names(path)]
+        named = self._named(wanted)
         return list(dict.fromkeys([*(named[:1] or [self._folder / wanted]), self._shipped / CLAPS_ID]))
 
     def install(self, source: Path) -> Installed:
@@ -103,17 +108,14 @@ class Library:
         when it is damaged, and keeps its name from another one otherwise. Raises `BundleError` for a bad one,
         `InputMissing`, `StorageError` or `Forbidden`.
         """
-        with _translated(self._folder):
+        with writing_to(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._folder, prefix=".install-") as temporary:
                 fresh = Path(temporary) / "bundle"
                 unpack(source, fresh)
                 bundle = _verify_copy(fresh, source)
-                for part in (bundle.id, bundle.version):
-                    if not _NAME.fullmatch(part):
-                        msg = f"model bundle {source}: {part!r} cannot name a folder; export it with another"
-                        raise BundleError(msg)
                 target = self._folder / f"{bundle.id}@{bundle.version}"
+                hand_over(fresh, self._folder)
                 if not target.exists():
                     fresh.rename(target)
                     return Installed(target, "new")
@@ -130,50 +132,44 @@ class Library:
     def activate(self, name: str) -> Path:
         """Make a bundle the one in use from the next start; the one before is kept as previous.
 
-        Raises `InputMissing` when it is not there and `BundleError` when it does not pass its checks, or is no bundle
-        for events.
+        Raises `InputMissing` when it is not there or not installed, and `BundleError` when it does not pass its checks,
+        or is no bundle for events.
         """
         path = self.find(name)
-        require_task(verify_bundle(path), EVENTS)
-        chosen = str(path.relative_to(self._folder)) if path.parent == self._folder else None
-        active = self._pointer().get("active")
-        if chosen != active:
-            self._point(active=chosen, previous=active)
+        if path.resolve() not in [ours.resolve() for ours in self.paths()]:
+            msg = f"{path} is not installed; 'tocsin model install {path}' takes it in"
+            raise InputMissing(msg)
+        verify_bundle(path, EVENTS)
+        active = read_choice(self._folder).get("active", DEFAULT_ID)
+        if path.name != active:
+            write_choice(self._folder, active=path.name, previous=active)
         return path
 
-    def rollback(self) -> Path:
-        """Go back to the bundle that was in use before, or to the shipped one; return its folder."""
-        pointer = self._pointer()
+    def rollback(self) -> Back:
+        """Go back to the bundle that was in use before, or to the shipped one.
+
+        Done again it changes nothing: to use the one that was gone back from is to activate it.
+        """
+        pointer = read_choice(self._folder)
         if not pointer:
             msg = "there is no bundle to go back to: the shipped one is in use and no other was activated"
             raise InputMissing(msg)
-        if undone := pointer.get("undone"):
-            self._point(active=undone, previous=pointer.get("active"))
-        else:
-            self._point(active=pointer.get("previous"), undone=pointer.get("active"))
-        return self.resolve(DEFAULT_ID)[0]
+        changed = "undone" not in pointer
+        if changed:
+            write_choice(self._folder, active=pointer.get("previous", DEFAULT_ID), undone=pointer.get("active"))
+        return Back(self.resolve(DEFAULT_ID)[0], changed)
 
-    def _pointer(self) -> dict[str, str]:
-        try:
-            values = json.loads((self._folder / "active.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}  # as on a new device; a damaged pointer must not stop a node that has a shipped bundle
-        values = values if isinstance(values, dict) else {}
-        return {key: name for key in _POINTERS if isinstance(name := values.get(key), str) and _plain(name)}
+    def _named(self, name: str) -> list[Path]:
+        """Return the folders that ``ID``, ``ID@VERSION`` or a path stands for, best first."""
+        if "/" in name:
+            return [Path(name)]
+        bundle_id, _, version = name.partition("@")
+        same_id = [path for path in self.paths() if path.name.partition("@")[0] == bundle_id]
+        return [path for path in same_id if not version or version == _version(path)]
 
     def _pointed(self, key: str) -> list[Path]:
-        name = self._pointer().get(key)
-        return [self._folder / name] if name else []
-
-    def _point(self, **names: str | None) -> None:
-        with _translated(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            fresh = self._folder / ".active.json"
-            with fresh.open("w", encoding="utf-8") as file:
-                file.write(dumps(names))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._folder / "active.json")
+        name = read_choice(self._folder).get(key)
+        return [(self._folder if "@" in name else self._shipped) / name] if name else []
 
     def _entry(self, path: Path, *, active: bool) -> dict[str, Any]:
         where = {"path": str(path), "shipped": path.parent == self._shipped, "active": active}
@@ -193,30 +189,30 @@ class Library:
         }
 
 
-def verify_bundle(path: Path) -> Bundle:
-    """Return a bundle that is whole and still computes its golden recording; raises `BundleError` otherwise."""
-    from edge.inference.onnx import OnnxClassifier  # noqa: PLC0415 - half a second that only a check needs
-
-    return OnnxClassifier(read_bundle(path), provider="cpu").bundle
-
-
 def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+    except OSError as exc:  # a node has its shipped bundles all the same
+        log.warning("%s cannot be read (%s): the bundles in it are left out", folder, exc.strerror)
+        return []
 
 
-def _names(path: Path) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((path.name.partition("@")[0], path.name)))
+def _version(path: Path) -> str:
+    """Return the version of an installed bundle by its folder's name, and of a shipped one by its manifest."""
+    _, _, version = path.name.partition("@")
+    if version:
+        return version
+    try:
+        return read_manifest(path)[0].version
+    except BundleError:
+        return ""
 
 
 def _version_key(path: Path) -> list[tuple[int, str]]:
     parts = re.split(r"[.+-]", path.name.partition("@")[2])
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
-
-
-def _plain(name: str) -> bool:
-    return all(_NAME.fullmatch(part) for part in name.split("@"))
 
 
 def _verify_copy(copy: Path, source: Path) -> Bundle:
@@ -235,15 +231,3 @@ def _manifest(path: Path) -> Mapping[str, Any] | None:
         return verify_bundle(path).manifest
     except BundleError:
         return None
-
-
-@contextlib.contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except PermissionError as exc:
-        msg = f"not allowed to write in {folder}; run the command as the user of the service (sudo -u tocsin …)"
-        raise Forbidden(msg) from exc
-    except OSError as exc:
-        msg = f"cannot write in {folder}: {exc.strerror}"
-        raise StorageError(msg) from exc

@@ -6,16 +6,44 @@ import logging
 from typing import TYPE_CHECKING
 
 from edge.claps.bundle import check_clap_bundle
+from edge.detection.rules import rules_for
 from edge.errors import BundleError
-from edge.inference.bundle import CLAPS, EVENTS, read_bundle, require_task
+from edge.inference.bundle import CLAPS, EVENTS, read_bundle, refusing, require_task
+from edge.settings import Detection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from edge.inference.bundle import Bundle
     from edge.inference.onnx import OnnxClassifier
 
 log = logging.getLogger("tocsin.inference")
+
+
+def open_bundle(path: Path, task: str | None = None) -> Bundle:
+    """Return a bundle that is whole and can be used for its task, which must be `task` where that is given.
+
+    Raises `BundleError`. Whether its network still computes what it did is seen when that is loaded.
+    """
+    bundle = read_bundle(path)
+    if task is not None:
+        require_task(bundle, task)
+    with refusing(path):
+        if bundle.task == CLAPS:
+            check_clap_bundle(bundle)
+        else:
+            rules_for(bundle.labels, bundle.thresholds, Detection())
+    return bundle
+
+
+def verify_bundle(path: Path, task: str | None = None) -> Bundle:
+    """Return a bundle as `open_bundle` does, that also still computes its golden recording."""
+    from edge.inference.onnx import OnnxClassifier  # noqa: PLC0415 - half a second that only a check needs
+
+    bundle = open_bundle(path, task)
+    with refusing(path):
+        return OnnxClassifier(bundle, provider="cpu").bundle
 
 
 def load_classifier(
@@ -35,11 +63,9 @@ def load_classifier(
     first: BundleError | None = None
     for path in candidates:
         try:
-            bundle = read_bundle(path)
-            require_task(bundle, task)
-            if task == CLAPS:
-                check_clap_bundle(bundle)
-            classifier = OnnxClassifier(bundle, provider=provider, threads=threads, cache_dir=cache_dir)
+            bundle = open_bundle(path, task)
+            with refusing(path):
+                classifier = OnnxClassifier(bundle, provider=provider, threads=threads, cache_dir=cache_dir)
         except BundleError as exc:
             log.error("%s", exc)  # noqa: TRY400 - a user's fault needs no traceback
             first = first or exc

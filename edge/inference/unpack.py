@@ -6,46 +6,48 @@ than any bundle has are refused, whatever the archive's headers say.
 
 from __future__ import annotations
 
+import itertools
 import stat
-import tarfile
-import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from edge.errors import BundleError, Forbidden, InputMissing
+from edge.inference.bundle import MAX_BYTES, OURS
+from edge.inference.manifest import MAX_FILES
+from edge.inference.tars import NoTar, open_tar
+from edge.inference.zips import ZIP_MARK, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_FILES, MAX_BYTES = 64, 512 << 20
-_CHUNK = 1 << 20
+    from edge.inference.tars import Budgeted
+
+    File = tuple[str, Iterator[bytes]]
+    Piece = tuple[str, bytes]
+
+_CHUNK, _LONGEST_NAME = 1 << 20, 100
 _UNIX_MODE_SHIFT = 16  # where a zip keeps the Unix mode in its external attributes
 
 
 def unpack(source: Path, target: Path) -> None:
     """Copy the files of the bundle in `source`, a folder or a .zip or .tar file, into the new folder `target`.
 
-    Raises `InputMissing`, `Forbidden` or `BundleError`.
+    Raises `InputMissing`, `Forbidden` or `BundleError`; an `OSError` is of the target.
     """
     if not source.exists():
         msg = f"{source}: there is no such file or folder"
         raise InputMissing(msg)
     target.mkdir()
     left = MAX_BYTES
-    try:
-        for count, (name, file) in enumerate(_files(source), 1):
-            if count > MAX_FILES:
-                raise _bad(source, f"more than {MAX_FILES} files")
-            with file, (target / name).open("xb") as out:
-                while chunk := file.read(_CHUNK):
-                    left -= len(chunk)
-                    if left < 0:
-                        raise _bad(source, f"more than {MAX_BYTES >> 20} MiB")
-                    out.write(chunk)
-    except FileExistsError as exc:
-        raise _bad(source, "two files of the same name") from exc
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError) as exc:
-        raise _bad(source, f"a damaged or encrypted archive ({exc})") from exc
+    for name, chunk in _guarded(source, _pieces(source)):
+        left -= len(chunk)
+        if left < 0:
+            raise _bad(source, f"more than {MAX_BYTES >> 20} MiB")
+        try:
+            with (target / name).open("ab" if chunk else "xb") as out:
+                out.write(chunk)
+        except FileExistsError as exc:
+            raise _bad(source, "two files of the same name") from exc
 
 
 def _bad(source: Path, what: str) -> BundleError:
@@ -54,54 +56,98 @@ def _bad(source: Path, what: str) -> BundleError:
     )
 
 
-def _files(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def _guarded(source: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """Yield pieces; whatever goes wrong while they are read is the source's fault."""
+    while True:
+        try:
+            piece = next(pieces)
+        except StopIteration:
+            return
+        except (BundleError, *OURS):
+            raise
+        except PermissionError as exc:
+            msg = f"{source}: not allowed to read it"
+            raise Forbidden(msg) from exc
+        except Exception as exc:  # the readers of archives raise what their bytes lead to
+            raise _bad(source, f"a damaged or encrypted archive ({str(exc)[:200] or type(exc).__name__})") from exc
+        yield piece
+
+
+def _pieces(source: Path) -> Iterator[Piece]:
+    """Yield every file in pieces, the first of which is empty."""
     if source.is_dir():
-        yield from _of_folder(source)
-        return
-    try:
-        is_zip, is_tar = zipfile.is_zipfile(source), tarfile.is_tarfile(source)
-    except PermissionError as exc:
-        msg = f"{source}: not allowed to read it"
-        raise Forbidden(msg) from exc
-    if is_zip:
-        yield from _of_zip(source)
-    elif is_tar:
-        yield from _of_tar(source)
+        files = _of_folder(source)
+    elif _begins(source).startswith(ZIP_MARK):  # not zipfile.is_zipfile: a tar with golden.npz at its end has that, too
+        files = _of_zip(source)
     else:
-        raise _bad(source, "neither a folder nor a .zip or .tar file")
+        files = _of_tar(source)
+    for count, (name, chunks) in enumerate(files, 1):
+        if count > MAX_FILES:
+            raise _bad(source, f"more than {MAX_FILES} files")
+        yield name, b""
+        yield from ((name, chunk) for chunk in chunks)
 
 
-def _of_folder(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    for path in sorted(source.iterdir()):
+def _begins(source: Path) -> bytes:
+    with source.open("rb") as file:
+        return file.read(len(ZIP_MARK))
+
+
+def _chunks(file: IO[bytes], budget: Budgeted | None = None) -> Iterator[bytes]:
+    with file:
+        while True:
+            if budget is not None:
+                budget.allow(_CHUNK)
+            if not (chunk := file.read(_CHUNK)):
+                return
+            yield chunk
+
+
+def _of_folder(source: Path) -> Iterator[File]:
+    for path in sorted(itertools.islice(source.iterdir(), MAX_FILES + 1)):
         if path.is_symlink() or not path.is_file():
-            raise _bad(source, f"{path.name} is not a plain file")
-        yield path.name, path.open("rb")
+            raise _bad(source, f"{_shown(path.name)} is not a plain file")
+        yield path.name, _chunks(path.open("rb"))
 
 
-def _of_zip(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with zipfile.ZipFile(source) as archive:
+def _of_zip(source: Path) -> Iterator[File]:
+    with source.open("rb") as file, open_zip(file, 2 * MAX_FILES) as archive:
         for entry in archive.infolist():
             mode = entry.external_attr >> _UNIX_MODE_SHIFT
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _bad(source, f"{entry.filename} is not a plain file")
+                raise _bad(source, f"{_shown(entry.filename)} is not a plain file")
             if not entry.is_dir():
-                yield _name(source, entry.filename), archive.open(entry)
+                yield _name(source, entry.filename), _chunks(archive.open(entry))
 
 
-def _of_tar(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(source) as archive:
-        for entry in archive:
-            if entry.isdir():
-                continue
-            file = archive.extractfile(entry) if entry.isreg() else None
-            if file is None:
-                raise _bad(source, f"{entry.name} is not a plain file")
-            yield _name(source, entry.name), file
+def _of_tar(source: Path) -> Iterator[File]:
+    try:
+        with open_tar(source) as (archive, budget):
+            for count in itertools.count():
+                budget.allow(0)
+                if (entry := archive.next()) is None:
+                    return
+                if count > 2 * MAX_FILES:
+                    raise _bad(source, f"more than {MAX_FILES} files")
+                if entry.isdir():
+                    continue
+                file = archive.extractfile(entry) if entry.isreg() and not entry.issparse() else None
+                if file is None:
+                    raise _bad(source, f"{_shown(entry.name)} is not a plain file")
+                yield _name(source, entry.name), _chunks(file, budget)
+    except NoTar as exc:
+        raise _bad(source, "neither a folder nor a .zip, .tar, .tar.gz or .tar.bz2 file") from exc
 
 
 def _name(source: Path, path: str) -> str:
     """Return a file's name without the one folder that it may lie in."""
     parts = [part for part in PurePosixPath(path.replace("\\", "/")).parts if part != "."]
-    if not 1 <= len(parts) <= 2 or ".." in parts or parts[0] == "/":  # noqa: PLR2004 - folder and file
-        raise _bad(source, f"{path!r} is not a file of one folder")
+    fits = 1 <= len(parts) <= 2 and ".." not in parts and parts[0] != "/"  # noqa: PLR2004 - folder and file
+    if not fits or not path.isprintable() or len(parts[-1].encode()) > _LONGEST_NAME:
+        raise _bad(source, f"{_shown(path)} is not a file of one folder")
     return parts[-1]
+
+
+def _shown(path: str) -> str:
+    """Return a path in quotes; it may hold anything, and any amount of it."""
+    return repr(path[:_LONGEST_NAME])

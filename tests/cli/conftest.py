@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from edge.cli import installed
 from edge.data import street_path
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ class Tocsin(Protocol):
 def home(tmp_path: Path) -> dict[str, str]:
     """Return an environment without settings, whose state goes to the test's own folder."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
-    return {**env, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "200"}
+    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "STATE_DIRECTORY": str(tmp_path / "state" / "tocsin")}
+    return {**env, **state, "HOME": str(tmp_path), "COLUMNS": "200"}
+
+
+@pytest.fixture(autouse=True)
+def _no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep away from a service that is installed on this machine."""
+    monkeypatch.setattr(installed, "UNITS", ())
 
 
 @pytest.fixture

@@ -190,8 +190,12 @@ def test_bad_bundles_are_said_in_a_line(tocsin: Tocsin, tmp_path: Path) -> None:
     """A wrong sum, an unknown id and a missing path each have their exit code."""
     broken = write_bundle(tmp_path / "broken")
     (broken / "golden.npz").write_bytes(b"short")
+    rubbish = tmp_path / "rubbish.zip"
+    rubbish.write_bytes(b"PK" + bytes(range(256)))
     for arguments, code in (
         (("model", "install", broken), 65),
+        (("model", "install", rubbish), 65),
+        (("model", "activate", "claps"), 65),
         (("model", "verify", broken), 78),
         (("model", "activate", "nowhere"), 66),
         (("model", "install", tmp_path / "absent"), 66),

@@ -136,6 +136,11 @@ def test_limits_have_room_for_as_many_streams_as_they_say(file: str, streams: in
     assert int(tasks) >= 16 + 12 * streams
 
 
+def test_unit_switches_telemetry_off(unit: configparser.RawConfigParser) -> None:
+    """ONNX Runtime is told before anything runs."""
+    assert unit["Service"]["Environment"] == "ORT_DISABLE_TELEMETRY=1"
+
+
 def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> None:
     """Callbacks are made at run time and devices lie in /dev/snd, so two hardenings must stay out."""
     assert "MemoryDenyWriteExecute" not in unit["Service"]

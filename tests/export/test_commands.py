@@ -12,6 +12,8 @@ from edge.frontend.params import FrontEndParams
 from export.__main__ import main
 from export.golden import golden_features, golden_waveform
 from export.jobs import read_about
+from tests.support.networks import small_checkpoint
+from training.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +40,18 @@ def test_an_about_file_says_everything_or_is_refused(tmp_path: Path) -> None:
     about.write_text('id = "x"\nversion = "1"\n', encoding="utf-8")
     with pytest.raises(ValueError, match="licence"):
         read_about(about, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["my home", "../home", ".home", "h" * 65])
+def test_a_name_that_a_device_would_refuse_is_refused_before_all_work(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after an hour of measuring."""
+    save_checkpoint(tmp_path / "last.pt", small_checkpoint("window"))
+    where = ["--data", str(tmp_path / "absent"), "--out", str(tmp_path / "out")]
+    assert main(["bundle", str(tmp_path / "last.pt"), "--id", name, *where]) == 65
+    assert f"{name!r} cannot be the id of a bundle" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_golden_waveform_is_the_loudest_part(tmp_path: Path) -> None:

@@ -99,15 +99,78 @@ def test_an_id_cannot_lead_elsewhere(library: Library, fresh: Path, name: str) -
 
 
 def test_activate_and_roll_back(library: Library, fresh: Path) -> None:
-    """The activated bundle goes first, the one before comes after it, and going back swaps them."""
+    """The activated bundle goes first, the one before comes after it, and going back is done once."""
     target = library.install(fresh).path
     shipped = library.find("city")
     assert library.resolve("city") == [shipped]
     assert library.activate("harbour") == target
     assert library.resolve("city") == [target, shipped]
-    assert library.rollback() == shipped
+    assert library.rollback() == (shipped, True)
     assert library.resolve("city")[0] == shipped
-    assert library.rollback() == target
+    assert library.rollback() == (shipped, False)
+    assert library.resolve("city")[0] == shipped
+    assert library.activate("harbour") == target
+    assert library.rollback() == (shipped, True)
+
+
+def test_every_shipped_bundle_can_be_activated_and_gone_back_from(
+    library: Library, fresh: Path, tmp_path: Path
+) -> None:
+    """Whichever of them is the default, the one that is named runs, and going back leads to the one before."""
+    city, nano = library.find("city"), write_bundle(tmp_path / "shipped" / "nano", bundle_id="nano", version="0.3")
+    home = library.install(fresh).path
+    for name in ("nano", "nano@0.3"):
+        assert library.activate(name) == nano
+        assert library.resolve("city") == [nano, city]
+        assert [entry["id"] for entry in library.entries() if entry["active"]] == ["nano"]
+        assert library.rollback() == (city, True)
+        assert library.resolve("city")[0] == city
+    library.activate("harbour")
+    library.activate("nano")
+    assert library.resolve("city") == [nano, home, city]
+    assert library.rollback() == (home, True)
+    assert library.activate(str(city)) == city
+    assert library.resolve("city") == [city, home, nano]
+    with pytest.raises(InputMissing, match=r"harbour.*nano|nano.*harbour"):
+        library.find("nano@0.2")
+
+
+def test_a_bundle_elsewhere_must_be_installed_before_it_is_activated(library: Library, fresh: Path) -> None:
+    """Its path is not kept, so it would not be there at the next start."""
+    with pytest.raises(InputMissing, match="is not installed; 'tocsin model install"):
+        library.activate(str(fresh))
+    assert library.resolve("city") == [library.find("city")]
+
+
+@pytest.mark.parametrize("text", ['{"active": "harbour@2.0", "previous": null}', '{"active": "harbour@2.0"}'])
+def test_a_choice_of_an_earlier_version_leads_back_to_the_default(
+    library: Library, fresh: Path, tmp_path: Path, text: str
+) -> None:
+    """What did not name the shipped bundle meant it."""
+    target = library.install(fresh).path
+    (tmp_path / "state" / "models" / "active.json").write_text(text)
+    assert library.resolve("city")[0] == target
+    assert library.rollback() == (library.find("city"), True)
+
+
+def test_what_root_writes_belongs_to_the_owner_of_the_state_folder(
+    library: Library, fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the service could not read it; links are not followed, as they may be the service's own."""
+    (tmp_path / "state" / "models").mkdir(parents=True)
+    given: dict[str, tuple[int, int]] = {}
+
+    def chown(path: Path, user: int, group: int, *, follow_symlinks: bool) -> None:
+        assert not follow_symlinks
+        given[path.name] = (user, group)
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("os.chown", chown)
+    library.install(fresh)
+    library.activate("harbour")
+    owner = (tmp_path / "state").stat()
+    wanted = ("models", "model.onnx", "golden.npz", "manifest.json", "active.json")
+    assert [given[name] for name in wanted] == [(owner.st_uid, owner.st_gid)] * len(wanted)
 
 
 def test_the_default_is_the_shipped_bundle_until_another_is_activated(library: Library, tmp_path: Path) -> None:
@@ -118,9 +181,8 @@ def test_the_default_is_the_shipped_bundle_until_another_is_activated(library: L
     assert [entry["active"] for entry in library.entries()] == [False, True]
     assert library.activate("city@0.2") == newer
     assert library.resolve("city") == [newer, shipped]
-    assert library.rollback() == shipped
+    assert library.rollback() == (shipped, True)
     assert library.resolve("city") == [shipped, newer]
-    assert library.rollback() == newer
 
 
 def test_what_was_gone_back_from_comes_after_the_shipped_bundle(library: Library, tmp_path: Path) -> None:
@@ -133,9 +195,9 @@ def test_what_was_gone_back_from_comes_after_the_shipped_bundle(library: Library
     library.activate("city@1")
     library.activate("city@2")
     assert library.resolve("city") == [new, old, shipped]
-    assert library.rollback() == old
+    assert library.rollback() == (old, True)
     assert library.resolve("city") == [old, shipped, new]
-    assert library.rollback() == new
+    assert library.activate("city@2") == new
     assert library.resolve("city") == [new, old, shipped]
 
 
@@ -181,6 +243,23 @@ def test_a_damaged_pointer_means_the_shipped_bundle(library: Library, tmp_path: 
     assert library.resolve("city") == [library.find("city")]
 
 
+def test_a_folder_that_cannot_be_read_leaves_the_shipped_bundles(
+    library: Library, fresh: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where root made it with a strict umask: it is said, and the node hears."""
+    target = library.install(fresh).path
+    listed = Path.iterdir
+
+    def iterdir(folder: Path) -> object:
+        if folder == target.parent:
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert library.resolve("city") == [library.find("city")]
+    assert "models cannot be read (Permission denied): the bundles in it are left out" in caplog.text
+
+
 def test_names_that_are_not_there(library: Library) -> None:
     """An unknown bundle, and going back with nothing before, are said with what there is."""
     with pytest.raises(InputMissing, match="there is city"):
@@ -209,7 +288,9 @@ def tar_of(path: Path, *entries: tuple[str, bytes, bytes]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["../escape", "/etc/escape", "a/../../escape", "a/b/c", "..\\escape"])
+@pytest.mark.parametrize(
+    "name", ["../escape", "/etc/escape", "a/../../escape", "a/b/c", "..\\escape", "escape\n", "escape" * 50]
+)
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_archives_cannot_write_elsewhere(library: Library, tmp_path: Path, name: str, kind: str) -> None:
     """A path that leaves the bundle's folder is refused before anything is written."""

@@ -39,16 +39,20 @@ class RunningNode:
         *sources: str,
         mqtt_port: int | None = None,
         env: Mapping[str, str] | None = None,
+        only_env: Mapping[str, str] | None = None,
         config: str = "",
     ) -> None:
-        """Take source specs (named s0, s1, …) and further TOML; nothing runs yet."""
+        """Take source specs (named s0, s1, …) and further TOML; nothing runs yet.
+
+        `env` is added to this process's environment; `only_env` takes its place.
+        """
         self.folder, self.port = folder, free_port()
         self.log_path = folder / "log"
         lines = ['[node]\nid = "bench"', f"[api]\nport = {self.port}", f'[storage]\npath = "{folder / "state"}"']
         lines += [f"[mqtt]\nenabled = {str(mqtt_port is not None).lower()}\nport = {mqtt_port or 1883}"]
         lines += [f'[[sources]]\nname = "s{i}"\nspec = "{spec}"' for i, spec in enumerate(sources)]
         (folder / "tocsin.toml").write_text("\n".join([*lines, config]), encoding="utf-8")
-        self._env = {**os.environ, **(env or {})}
+        self._env = {**(os.environ if only_env is None else only_env), **(env or {})}
         self.process: subprocess.Popen[bytes] | None = None
         self.started_s = 0.0
 
@@ -63,19 +67,19 @@ class RunningNode:
         """Stop as systemd would."""
         self.stop()
 
-    def start(self, *, prefix: tuple[str, ...] = ()) -> None:
-        """Start the process (through `prefix`, such as taskset) and wait until it is alive."""
-        self.launch(prefix=prefix)
+    def start(self, *, prefix: tuple[str, ...] = (), stdin: int = subprocess.DEVNULL) -> None:
+        """Start the process (through `prefix`, such as taskset) with what it reads, and wait until it is alive."""
+        self.launch(prefix=prefix, stdin=stdin)
         self.wait_for("/livez")
 
-    def launch(self, *, prefix: tuple[str, ...] = ()) -> None:
+    def launch(self, *, prefix: tuple[str, ...] = (), stdin: int = subprocess.DEVNULL) -> None:
         """Start the process and wait for nothing."""
         self.started_s = time.monotonic()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-m", "edge", "run", "--config", str(self.folder / "tocsin.toml")],
                 env=self._env,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
             )
@@ -117,6 +121,13 @@ class RunningNode:
                 time.sleep(0.02)
             else:
                 return
+
+    def wait_for_windows(self, wanted: int, timeout_s: float = START_S) -> None:
+        """Wait until so many windows have been scored."""
+        deadline = time.monotonic() + timeout_s
+        while self.metric("tocsin_windows_total") < wanted:
+            assert time.monotonic() < deadline, self.log_path.read_text()[-2000:]
+            time.sleep(0.05)
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that carry these labels."""

@@ -1,0 +1,164 @@
+"""What the manifest of a bundle may say: every value of its type and between bounds, so that no reader is surprised."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import from_json
+
+from edge.frontend.params import FrontEndParams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic_core import ErrorDetails
+
+FORMAT = 1
+EVENTS, CLAPS = "events", "claps"
+"""Tasks: to tell the events of a window, or whether an onset is a clap."""
+MODEL, GOLDEN = "model.onnx", "golden.npz"
+WINDOW, STREAMING = "window", "streaming"
+"""Networks: one that looks at a whole window for every decision, or one that goes on from its state."""
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""An id or a version: together they name a folder."""
+MAX_FILES = 64
+"""In a bundle; more than any has."""
+_MAX_LABELS, _MAX_STATE = 1_000, 1 << 20
+
+_Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
+_Word = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
+_FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+_Sum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_Chance = Annotated[float, Field(ge=0.0, le=1.0)]
+_Slope = Annotated[float, Field(ge=-1e4, le=1e4)]
+_Tolerance = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+def _front_end(values: object) -> FrontEndParams:
+    if not isinstance(values, dict):
+        msg = "must be a table of parameters"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic takes a ValueError
+    return FrontEndParams.from_dict(values)
+
+
+class _Part(BaseModel):
+    """Strict about types, and open to what a later exporter adds."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+
+class Calibration(_Part):
+    """Probability = sigmoid(scale * logit + bias), each per label."""
+
+    scale: list[_Slope]
+    bias: list[_Slope]
+
+
+class Threshold(_Part):
+    """Where events of a label begin and end."""
+
+    on: _Chance | None = None
+    off: _Chance | None = None
+    impulsive: bool = False
+    """Whether one window decides."""
+
+
+class Tolerance(_Part):
+    """Largest differences from the golden recording."""
+
+    mel: _Tolerance = 1e-2
+    logits: _Tolerance = 1e-2
+
+
+class Manifest(_Part):
+    """All that a device reads of a manifest."""
+
+    format: Literal[1]
+    id: _Name
+    version: _Name
+    task: Literal["events", "claps"] = "events"
+    network: Literal["window", "streaming"] = "window"
+    state_size: int | None = Field(None, gt=0, le=_MAX_STATE)
+    labels: list[_Word] = Field(min_length=1, max_length=_MAX_LABELS)
+    frontend: Annotated[InstanceOf[FrontEndParams], BeforeValidator(_front_end)]
+    calibration: Calibration
+    thresholds: dict[str, Threshold]
+    golden_tolerance: Tolerance
+    measured: dict[str, Any] = Field(default_factory=dict)
+    training_data: str = "not said"
+    licence: str = "not said"
+    created: str = "not said"
+    sha256: dict[_FileName, _Sum] = Field(max_length=MAX_FILES)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if what := next(_inconsistencies(self), ""):
+            raise ValueError(what)
+        return self
+
+
+def _inconsistencies(manifest: Manifest) -> Iterator[str]:
+    """Yield what does not go together."""
+    labels, params = manifest.labels, manifest.frontend
+    if len(set(labels)) != len(labels):
+        yield "labels must be different names"
+    for name in ("scale", "bias"):
+        if len(getattr(manifest.calibration, name)) != len(labels):
+            yield f"calibration.{name} must be a number per label"
+    if unknown := sorted(set(manifest.thresholds) - set(labels)):
+        yield f"thresholds for labels that the model does not have: {', '.join(unknown)}"
+    if missing := {MODEL, GOLDEN} - set(manifest.sha256):
+        yield f"there is no sha256 of {' and '.join(sorted(missing))}"
+    if manifest.network == STREAMING:
+        if manifest.state_size is None:
+            yield "a streaming network needs its state_size"
+        if params.window_frames % params.decision_frames:
+            yield "a streaming network's window_frames must be a multiple of its decision_frames"
+
+
+def parse_manifest(data: bytes) -> tuple[Manifest, dict[str, Any]]:
+    """Return what a manifest says, checked, and as it was written. Raises `ValueError` in one line.
+
+    A figure that could not be measured, which some exporter wrote as NaN, is None.
+    """
+    try:
+        values = from_json(data)
+    except ValueError as exc:
+        msg = f"not JSON ({exc})"
+        raise ValueError(msg) from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        msg = f"not of format {FORMAT}"
+        raise ValueError(msg)
+    try:
+        return Manifest.model_validate(values), _finite(values)
+    except ValidationError as exc:
+        first, *more = exc.errors(include_url=False, include_input=False)
+        msg = f"{_said(first)}{f' (and {len(more)} more)' if more else ''}"
+        raise ValueError(msg) from None
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _said(error: ErrorDetails) -> str:
+    """Return an error with its place; names are shown as a program would write them, as they may be anything."""
+    parts = [str(part) for part in error["loc"]]
+    where = ".".join(part if part.isidentifier() or part.isdigit() else repr(part[:100]) for part in parts)
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {text}" if where else text
