@@ -123,7 +123,7 @@ class Api(Section):
     token: SecretStr | None = Field(None, description="better in token_file; needed off loopback")
     token_file: Path | None = Field(None, description="file whose first line is the bearer token")
     max_upload_mb: int = Field(256, ge=1, description="largest upload, in MiB")
-    max_clip_s: float = Field(660.0, gt=0.0, description="longest upload, in seconds of sound")
+    max_clip_s: float = Field(660.0, gt=0.0, description="longest upload, in seconds of sound; less of many channels")
     classify_queue: int = Field(128, ge=1, description="uploads that may wait")
 
 

@@ -249,6 +249,17 @@ def test_too_long_is_refused_while_decoding() -> None:
             list(clip.blocks(RATE))
 
 
+def test_many_channels_at_a_high_rate_may_last_less_long() -> None:
+    """What is allowed is work as well as time: seconds for stereo at 96 kHz, a part of them for more."""
+    loud = encoded("flac", np.zeros((38_400, 8), np.float32), 384_000)
+    assert decoded(loud, max_s=1.7).size == RATE // 10
+    with pytest.raises(TooLarge, match=r"longer than the 0\.0625 s allowed for 8 channels at 384000 Hz"):
+        decoded(loud, max_s=1.0)
+    unstated = loud[:21] + bytes([loud[21] & 0xF0]) + bytes(4) + loud[26:]
+    with pytest.raises(TooLarge, match="for 8 channels"):
+        decoded(unstated, max_s=1.0)
+
+
 def test_a_clip_of_the_allowed_length_passes() -> None:
     """The limit itself is within."""
     assert decoded(encoded("wav", tone(1.0)), max_s=1.0).size == RATE
