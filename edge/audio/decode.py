@@ -20,7 +20,7 @@ from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMiss
 from edge.frontend.resample import StreamResampler, to_mono
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -39,9 +39,8 @@ class Clip:
         self._done_s = 0.0
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_open_path(source)) if isinstance(source, Path) else source
-            self._runs = stack.enter_context(contextlib.closing(runs_of(file, self._name, max_s)))
+            self._runs = stack.enter_context(contextlib.closing(self._checked(file)))
             self._first = next(self._runs)
-            self._check(self._first)
             self._stack = stack.pop_all()
 
     @property
@@ -90,6 +89,17 @@ class Clip:
         """Close the file."""
         self.close()
 
+    def _checked(self, file: BinaryIO) -> Generator[Reader]:
+        """Yield the runs of sound in the file, of a rate and a length that are allowed."""
+        try:
+            with contextlib.closing(runs_of(file, self._name, self._max_s)) as runs:
+                for run in runs:
+                    self._check(run)
+                    yield run
+        except OSError as exc:
+            msg = f"{self._name} cannot be read: {exc.strerror or exc}"
+            raise DataError(msg) from exc
+
     def _check(self, run: Reader) -> None:
         low, high = _RATES_HZ
         if not low <= run.rate_hz <= high:
@@ -119,8 +129,6 @@ class Clip:
             self._check_amount(run)
             self._done_s += run.done / run.rate_hz
             run = next(self._runs, None)
-            if run is not None:
-                self._check(run)
         if not self._done_s:
             msg = f"{self._name} holds no sound"
             raise EmptyInput(msg)
@@ -159,7 +167,7 @@ def open_clip(source: Path | BinaryIO, *, max_s: float | None = None) -> Clip:
 
 def _open_path(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        file = path.open("rb")
     except FileNotFoundError as exc:
         msg = f"there is no file {path}"
         raise InputMissing(msg) from exc
@@ -172,3 +180,8 @@ def _open_path(path: Path) -> BinaryIO:
     except OSError as exc:
         msg = f"{path} cannot be read: {exc.strerror}"
         raise DataError(msg) from exc
+    if not file.seekable():
+        file.close()
+        msg = f"{path} is a pipe, in which nobody can go back; save the recording to a file first"
+        raise DataError(msg)
+    return file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -222,6 +223,24 @@ def test_what_is_not_there_or_no_file_is_said(tmp_path: Path) -> None:
         open_clip(tmp_path / "none.wav")
     with pytest.raises(NotAudio, match="folder"):
         open_clip(tmp_path)
+
+
+def test_a_pipe_and_a_disk_that_fails_are_said(tmp_path: Path) -> None:
+    """Each is one line, and no fault of Tocsin."""
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    with pytest.raises(DataError, match=r"is a pipe.*save the recording to a file first"):
+        open_clip(Path(f"/proc/self/fd/{ours}"))
+    os.close(ours)
+
+    class Failing(io.BytesIO):
+        def read(self, size: int = -1) -> bytes:
+            if size > 1_000:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    with pytest.raises(DataError, match=r"^the recording cannot be read: Input/output error$"):
+        open_clip(Failing(b"OggS" * 1000))
 
 
 def test_a_file_that_may_not_be_read_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
