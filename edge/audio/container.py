@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+HEAD_BYTES = 12
 _MAX_CHUNKS = 64
 _PRINTABLE = range(0x20, 0x7F)
 
@@ -71,14 +72,23 @@ class Body:
         return self.end - self.begin
 
 
+def is_container(head: bytes) -> bool:
+    """Return whether a file that begins with these bytes is a container of a kind that is known here."""
+    return head[:4] in _AU or _kind_of(head) is not None
+
+
 def body_of(file: BinaryIO, size: int) -> Body | None:
-    """Return where the samples are in a container of `size` bytes; None in a file of no such kind."""
+    """Return where the samples are in a container of `size` bytes; None where they are not found."""
     file.seek(0)
-    head = file.read(12)
+    head = file.read(HEAD_BYTES)
     if head[:4] in _AU:
         return _au_body(head, size, _AU[head[:4]])
-    kind = _KINDS.get((head[:4], head[8:12])) or _KINDS.get((head[:4], b""))
+    kind = _kind_of(head)
     return None if kind is None else _chunked_body(file, size, kind)
+
+
+def _kind_of(head: bytes) -> _Kind | None:
+    return _KINDS.get((head[:4], head[8:12])) or _KINDS.get((head[:4], b""))
 
 
 def _au_body(head: bytes, size: int, number: struct.Struct) -> Body | None:

@@ -20,7 +20,7 @@ _READ_VALUES = 1 << 17
 _AU_HEAD = struct.Struct(">4s5I")  # magic, offset of the samples, their length, encoding, rate, channels
 _AU_FLOAT = 6
 _VALUE_BYTES = 4
-_MEMORY_BYTES, _WORDS_BYTES = 1 << 30, 1 << 22
+_MEMORY_BYTES, _WORDS_BYTES = 1 << 29, 1 << 22
 _CPU_S = 120  # of an upload: some hours of sound
 _GUESSES = ("aac", "amr")  # these have no header that says how long they are
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
@@ -99,7 +99,7 @@ class ConvertedReader:
         return self._process.stdout.read(count) if self._process.stdout is not None else b""
 
     def _limit(self, *, bounded: bool) -> None:
-        limits = {resource.RLIMIT_AS: _MEMORY_BYTES, resource.RLIMIT_FSIZE: _WORDS_BYTES}
+        limits = {resource.RLIMIT_DATA: _MEMORY_BYTES, resource.RLIMIT_FSIZE: _WORDS_BYTES}
         if bounded:
             limits[resource.RLIMIT_CPU] = _CPU_S
         for kind, most in limits.items():
@@ -110,7 +110,8 @@ class ConvertedReader:
         self._process.kill()
         if self._process.stdout is not None:
             self._process.stdout.close()
-        self._process.wait(_STOP_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel lets go of it when its disk answers
+            self._process.wait(_STOP_S)
 
 
 def _command(program: str, demuxer: str) -> list[str]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from edge.audio.container import body_of
+from edge.audio.container import HEAD_BYTES, body_of, is_container
 from edge.audio.flac import FLAC, flac_part
 from edge.audio.mpeg import MpegError, mpeg_runs
 from edge.audio.mpeg_frame import id3_bytes
@@ -42,7 +42,7 @@ def layout_of(file: BinaryIO, size: int, max_s: float | None) -> Layout:
     """Return the layout of a recording, looked at as far as `max_s` seconds of it go; raises `LayoutError`."""
     longest_s = math.inf if max_s is None else max_s
     file.seek(0)
-    head = file.read(10)
+    head = file.read(HEAD_BYTES)
     start = id3_bytes(head)
     file.seek(start)
     magic = file.read(4)
@@ -50,11 +50,12 @@ def layout_of(file: BinaryIO, size: int, max_s: float | None) -> Layout:
         return Layout([(flac_part(file, start, size),)], flac=True)
     if magic == OGG and not start:
         return _ogg_layout(file, size, longest_s)
-    if not start:
+    if not start and is_container(head):
         body = body_of(file, size)
-        if body is not None:
-            held = body.there / body.promised if body.promised else 0.0
-            return Layout([_patched(size if body.tail else body.end, body.patches)], held)
+        if body is None:
+            return Layout([((0, size),)])
+        held = body.there / body.promised if body.promised else 0.0
+        return Layout([_patched(size if body.tail else body.end, body.patches)], held)
     return _mpeg_layout(file, size, start, longest_s)
 
 

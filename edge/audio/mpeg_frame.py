@@ -123,7 +123,7 @@ def frame_sizes(family: Family) -> dict[bytes, int]:
 
 def id3_bytes(head: bytes) -> int:
     """Return the length of the ID3v2 tag that begins with these ten bytes, 0 when none does."""
-    if len(head) < ID3_BYTES or not head.startswith(b"ID3") or max(head[6:]) >= _SEVEN_BITS:
+    if len(head) < ID3_BYTES or not head.startswith(b"ID3") or max(head[6:ID3_BYTES]) >= _SEVEN_BITS:
         return 0
     length = functools.reduce(lambda number, byte: number << 7 | byte, head[6:ID3_BYTES], 0)
     return ID3_BYTES + length + (ID3_BYTES if head[5] & _FOOTER else 0)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 ENOUGH = 0.9
 """The part of what its header promises that makes a recording."""
-_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "MPEG", "AIFF", "AU", "CAF"})
 _MOST_RUNS = 1_000
 _READ_AHEAD_BYTES = 1 << 16  # libFLAC looks further than it decodes
 
@@ -100,9 +99,14 @@ def _decoded(file: BinaryIO, size: int, name: str, layout: Layout) -> Generator[
     """Yield the runs that libsndfile decodes. Raises `CodecError` and `OpenError` of the first."""
     if layout.codec:
         raise CodecError(layout.codec)
-    waiting = list(layout.runs) or [((0, size),)]
+    if not layout.runs:
+        msg = "no beginning that is known"
+        raise OpenError(msg)
+    waiting = list(layout.runs)
     with contextlib.closing(SoundReader(View(file, waiting.pop(0)))) as reader:
-        _check(reader, name, alone=not waiting)
+        if reader.frames == 0 and not waiting:
+            msg = f"{name} holds no sound"
+            raise EmptyInput(msg)
         yield reader
         waiting += _next_flac(file, size, reader) if layout.flac else []
     for _ in range(_MOST_RUNS):
@@ -131,15 +135,6 @@ def _check_held(layout: Layout, name: str) -> None:
         how = "damaged" if layout.holed else "cut off"
         msg = f"{name} is {how}: it holds {math.floor(100 * layout.held)}% of what its header promises"
         raise BrokenAudio(msg)
-
-
-def _check(reader: SoundReader, name: str, *, alone: bool) -> None:
-    if reader.format not in _FORMATS:
-        msg = f"{name} is no audio that can be read; WAV, FLAC, OGG, Opus and MP3 are, not {reader.format}"
-        raise NotAudio(msg)
-    if reader.frames == 0 and alone:
-        msg = f"{name} holds no sound"
-        raise EmptyInput(msg)
 
 
 def _next_flac(file: BinaryIO, size: int, reader: SoundReader) -> list[tuple[Piece, ...]]:

@@ -48,7 +48,6 @@ class SoundReader:
             raise OpenError(str(exc)) from exc
         self.view, self.failed, self.done = view, False, 0
         self.rate_hz, self.channels = int(self._sound.samplerate), int(self._sound.channels)
-        self.format = str(self._sound.format)
         frames = int(self._sound.frames)
         self.frames: int | None = frames if frames < _UNKNOWN_FRAMES else None
         """Samples in each channel as the header has it; None when it does not say."""
