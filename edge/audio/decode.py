@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from edge.audio.damage import refuse_damage
 from edge.audio.runs import ENOUGH, Reader, runs_of
 from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
-from edge.frontend.resample import StreamResampler, to_mono
+from edge.frontend.downmix import Downmix
+from edge.frontend.resample import StreamResampler
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RATES_HZ = (1_000, 384_000)
+_ALL = 0.99  # less is said
 _VALUES_PER_S = 192_000  # stereo at 96 kHz: of more channels or a higher rate, fewer seconds are allowed
 
 
@@ -35,8 +38,8 @@ class Clip:
     def __init__(self, source: Path | BinaryIO, max_s: float | None) -> None:
         """Open and check; see `open_clip`."""
         self._name = str(source) if isinstance(source, Path) else "the recording"
-        self._max_s = max_s
-        self._done_s = 0.0
+        self._max_s, self._downmix = max_s, Downmix()
+        self._done_s, self._held = 0.0, 1.0
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_open_path(source)) if isinstance(source, Path) else source
             self._runs = stack.enter_context(contextlib.closing(self._checked(file)))
@@ -57,6 +60,14 @@ class Clip:
     def duration_s(self) -> float | None:
         """Seconds of sound as the header has it, of the first where several follow one another; None without a word."""
         return None if self._first.frames is None else self._first.frames / self.rate_hz
+
+    @property
+    def remark(self) -> str:
+        """What is to be known about the sound decoded so far, in one line; empty when all is well."""
+        if self._held > _ALL:
+            return self._downmix.remark
+        lack = f"it is cut off: it holds {math.floor(100 * self._held)}% of what its header promises"
+        return f"{lack}; {self._downmix.remark}".removesuffix("; ")
 
     def blocks(self, rate_out_hz: int, block_s: float = 0.5) -> Iterator[NDArray[np.float32]]:
         """Yield mono blocks of `block_s` seconds, shape (n,), at `rate_out_hz`; the last one is shorter.
@@ -136,17 +147,15 @@ class Clip:
     def _decoded(self, run: Reader) -> Iterator[NDArray[np.float32]]:
         begin = 0
         while len(piece := run.read()):
-            if not np.isfinite(piece).all():
-                place_s = self._done_s + begin / run.rate_hz
-                msg = f"{self._name} is damaged: it has values that are no numbers beyond {place_s:.1f} s"
-                raise BrokenAudio(msg)
+            refuse_damage(piece, self._name, round(self._done_s * run.rate_hz) + begin, run.rate_hz)
             begin = run.done
             self._check_length(run, begin)
-            yield to_mono(piece)
+            yield self._downmix.push(piece)
 
     def _check_amount(self, run: Reader) -> None:
         """Refuse a run that ended too early: before nine tenths of what its header promises, or else of its bytes."""
         part = run.done / run.frames if run.frames else run.used if run.failed else 1.0
+        self._held = min(self._held, run.held, part)
         if part >= ENOUGH:
             return
         if run.failed and run.used < 1.0:

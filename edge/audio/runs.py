@@ -38,6 +38,8 @@ class Reader(Protocol):
     """Samples in each channel that were read."""
     failed: bool
     """Whether damage ended it."""
+    held: float
+    """How much of what headers promise the file holds."""
 
     @property
     def frames(self) -> int | None:
@@ -107,6 +109,7 @@ def _decoded(file: BinaryIO, size: int, name: str, layout: Layout) -> Generator[
         if reader.frames == 0 and not waiting:
             msg = f"{name} holds no sound"
             raise EmptyInput(msg)
+        reader.held = layout.held
         yield reader
         waiting += _next_flac(file, size, reader) if layout.flac else []
     for _ in range(_MOST_RUNS):

@@ -60,6 +60,8 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
                 warn(str(exc))
                 code = exc.exit_code
                 continue
+            if "remark" in answer:
+                warn(f"{path}: {answer['remark']}")
             if as_json:
                 say_json({"path": str(path), **answer})
             else:

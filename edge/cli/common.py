@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import os
 import re
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.configfile import load_settings, state_dir
 from edge.errors import UsageError
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -37,7 +37,7 @@ def warn(text: str) -> None:
 
 def say_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON value
     """Print a JSON value, by default on one line."""
-    say(json.dumps(value, ensure_ascii=False, indent=indent))
+    say(dumps(value, ensure_ascii=False, indent=indent))
 
 
 def say_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -161,4 +161,4 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return dumps(line, ensure_ascii=False)

@@ -14,12 +14,17 @@ import pytest
 
 from edge.configfile import load_settings
 from edge.configtext import example
+from edge.detection.rules import rules_for
+from edge.errors import ConfigError
+from edge.inference.bundle import read_bundle
+from edge.node import STOP_S
 from edge.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+MODELS = DEPLOY.parent / "edge" / "models"
 UNIT = DEPLOY / "tocsin.service"
 EXPOSURE_MAX = 2.0
 
@@ -43,12 +48,50 @@ def test_example_configuration_is_valid_and_says_the_defaults() -> None:
     assert load_settings(DEPLOY / "tocsin.toml", environ={}) == Settings()
 
 
+def uncommented(lines: list[str], *numbers: int) -> str:
+    """Return the example with some of its lines live."""
+    return "\n".join(line.removeprefix("# ") if n in numbers else line for n, line in enumerate(lines))
+
+
 def test_every_line_of_the_example_can_be_uncommented(tmp_path: Path) -> None:
     """Each commented setting is valid TOML with a valid value, and every setting there is has its line."""
-    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE)
+    text = example()
+    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
     (tmp_path / "all.toml").write_text(live, encoding="utf-8")
     settings = load_settings(tmp_path / "all.toml", environ={})
-    assert not list(_unset(settings.model_dump(exclude={"claps": {"patterns"}})))
+    unset = list(_unset(settings.model_dump(exclude={"claps": {"patterns"}})))
+    assert all(f"\n#   {name.rpartition('.')[2]}: " in text for name in unset)
+    assert {name.partition(".")[0] for name in unset} == {"detection"}
+    assert rules_of(settings) == rules_of(Settings())
+
+
+def test_uncommenting_a_line_of_the_example_changes_nothing(tmp_path: Path) -> None:
+    """Alone and below the head of its table: neither a label's rule nor, unless it says so, anything else."""
+    lines = example().splitlines()
+    file, head, live, tried = tmp_path / "one.toml", 0, True, 0
+    for n, line in enumerate(lines):
+        if re.match(r"(# )?\[", line):
+            head, live = n, not line.startswith("#")
+        own_table = live or "detection.classes" in lines[head]
+        if not re.match(r"# [a-z_]+ = ", line) or not own_table:
+            continue
+        file.write_text(uncommented(lines, head, n), encoding="utf-8")
+        is_example = "  # for example; " in line
+        try:
+            settings = load_settings(file, environ={})
+        except ConfigError:
+            assert is_example, line  # such as the name of an action that is another example
+            continue
+        assert rules_of(settings) == rules_of(Settings()), line
+        assert is_example or not live or settings == Settings(), line
+        tried += 1
+    assert tried > len(Settings.model_fields)
+
+
+def rules_of(settings: Settings) -> object:
+    """Return what the default model makes of the settings."""
+    bundle = read_bundle(MODELS / "city")
+    return rules_for(bundle.labels, bundle.thresholds, settings.detection)
 
 
 def _unset(values: dict[str, object], prefix: str = "") -> Iterator[str]:
@@ -71,6 +114,28 @@ def test_unit_speaks_the_protocol_of_the_service(unit: configparser.RawConfigPar
     assert service["ExecStart"].split()[1:] == ["run", "--config", "/etc/tocsin/tocsin.toml"]
 
 
+def test_unit_waits_longer_for_a_stop_than_one_takes(unit: configparser.RawConfigParser) -> None:
+    """Else it would kill the node before the history is written."""
+    assert float(unit["Service"]["TimeoutStopSec"].removesuffix("s")) >= 2 * STOP_S
+    assert STOP_S < 10  # as install.md says
+
+
+def test_unit_waits_for_the_clock(unit: configparser.RawConfigParser) -> None:
+    """A target that is only ordered after is not waited for unless something wants it."""
+    assert set(unit["Unit"]["Wants"].split()) <= set(unit["Unit"]["After"].split())
+    assert "time-sync.target" in unit["Unit"]["Wants"].split()
+
+
+@pytest.mark.parametrize(("file", "streams"), [("tocsin.service", 30), ("cameras.conf", 250)])
+def test_limits_have_room_for_as_many_streams_as_they_say(file: str, streams: int) -> None:
+    """By the figures that were measured for a node and for each ffmpeg beside it."""
+    text = (DEPLOY / file).read_text(encoding="utf-8")
+    assert f"for {streams}" in text
+    memory, unit, tasks = re.findall(r"^MemoryMax=(\d+)([MG])\nTasksMax=(\d+)$", text, flags=re.MULTILINE)[0]
+    assert int(memory) * {"M": 1, "G": 1024}[unit] >= 75 + 13 * streams
+    assert int(tasks) >= 16 + 12 * streams
+
+
 def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> None:
     """Callbacks are made at run time and devices lie in /dev/snd, so two hardenings must stay out."""
     assert "MemoryDenyWriteExecute" not in unit["Service"]
@@ -89,7 +154,7 @@ def test_unit_is_hardened() -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (apt install systemd)")
 def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
-    """Every line is known to systemd, of the drop-in for Jetson too."""
+    """Every line is known to systemd, of the drop-ins too."""
     program = tmp_path / "tocsin"
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)
@@ -98,7 +163,10 @@ def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
     unit.write_text(text, encoding="utf-8")
     folder = tmp_path / "tocsin.service.d"
     folder.mkdir()
-    shutil.copy(DEPLOY / "jetson.conf", folder)
+    drop_ins = list(DEPLOY.glob("*.conf"))
+    drop_ins.remove(DEPLOY / "mosquitto.conf")
+    for drop_in in drop_ins:
+        shutil.copy(drop_in, folder)
     answer = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert "tocsin" not in answer.stderr
 

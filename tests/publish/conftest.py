@@ -22,7 +22,10 @@ CONTEXT = EventContext(
 )
 
 
-def record(store: Store, number: int) -> dict[str, Any]:
+TOPIC = topics.event("tocsin", "lamp", "mic")
+
+
+def record(store: Store, number: int, *, topic: str = TOPIC) -> dict[str, Any]:
     """Store one event message; its score tells its number."""
     event = Event(
         str(uuid.uuid4()),
@@ -39,9 +42,9 @@ def record(store: Store, number: int) -> dict[str, Any]:
     now = datetime.now(timezone.utc)
     return store.record(
         lambda sequence: cloud_event(
-            event, CONTEXT, Stamp(str(uuid.uuid4()), sequence, now), onset=now, end=None, heard=now
+            event, CONTEXT, Stamp(str(uuid.uuid4()), sequence, now), onset=now, rate_hz=16_000
         ),
-        topic=topics.event("tocsin", "lamp", "mic"),
+        topic=topic,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from edge.publish import topics
-from edge.publish.homeassistant import discovery
 from edge.publish.payload import (
     EventContext,
     ModelInfo,
@@ -24,10 +24,10 @@ from edge.publish.payload import (
     pattern_event,
     pattern_message,
 )
-from edge.settings import HomeAssistant, Settings
-from edge.settings_reactions import Away, Claps
+from edge.timestamps import parse_rfc3339
 from edge.types import Event, Pattern, Phase
 
+RATE = 16_000
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 CONTEXT = EventContext(
     "lamp-7",
@@ -50,9 +50,9 @@ def event(phase: Phase = Phase.START, **changes: Any) -> Event:
 
 
 def message(phase: Phase = Phase.START, end_s: float | None = None, sequence: int = 7) -> dict[str, Any]:
-    end = None if end_s is None else NOON + timedelta(seconds=end_s)
+    end = None if end_s is None else round(end_s * RATE)
     stamp = Stamp("id-1", sequence, NOON + timedelta(seconds=9))
-    return cloud_event(event(phase), CONTEXT, stamp, onset=NOON, end=end, heard=NOON + timedelta(seconds=1.5))
+    return cloud_event(event(phase, end=end, decided=RATE * 3 // 2), CONTEXT, stamp, onset=NOON, rate_hz=RATE)
 
 
 def test_a_start_is_the_cloud_event_of_the_contract() -> None:
@@ -85,10 +85,10 @@ def test_an_end_is_about_the_moment_the_sound_ended() -> None:
 
 
 def pattern(name: str = "triple", intervals_ms: tuple[int, ...] = (310, 290)) -> dict[str, Any]:
-    heard = Pattern(name, onsets=(0,) * (1 + len(intervals_ms)), decided=1, confidence=0.87654321)
-    decided = NOON + timedelta(seconds=1.5)
+    onsets = tuple(itertools.accumulate((gap * RATE // 1000 for gap in intervals_ms), initial=5))
+    heard = Pattern(name, onsets, decided=5 + RATE * 3 // 2, confidence=0.87654321)
     stamp = Stamp("id-1", 7, NOON + timedelta(seconds=9))
-    return pattern_event(heard, CONTEXT, stamp, first=NOON, decided=decided, intervals_ms=intervals_ms)
+    return pattern_event(heard, CONTEXT, stamp, first=NOON, rate_hz=RATE)
 
 
 def test_a_pattern_is_one_finished_event_about_its_last_clap() -> None:
@@ -149,10 +149,14 @@ def test_every_message_is_valid_against_the_schema(
     phase: Phase, score: float, level: float, end_s: float | None, sequence: int
 ) -> None:
     """Whatever the numbers."""
-    end = None if end_s is None else NOON + timedelta(seconds=end_s)
-    record = event(phase, score=score, peak_score=score, laeq_db=level, lafmax_db=level)
-    answer = cloud_event(record, CONTEXT, Stamp("x", sequence, NOON), onset=NOON, end=end, heard=NOON, clip="e1.flac")
+    end = None if end_s is None else round(end_s * RATE)
+    record = event(phase, score=score, peak_score=score, laeq_db=level, lafmax_db=level, end=end)
+    answer = cloud_event(record, CONTEXT, Stamp("x", sequence, NOON), onset=NOON, rate_hz=RATE, clip="e1.flac")
     VALIDATOR.validate(json.loads(json.dumps(answer)))
+    data = answer["data"]
+    if end_s is not None:
+        lasted_s = (parse_rfc3339(data["end_time"]) - NOON).total_seconds()
+        assert lasted_s == data["duration_s"] == pytest.approx(end_s, abs=0.001)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +190,14 @@ def test_the_end_of_a_killed_processs_event_says_that_something_is_missing() -> 
     assert (end["data"]["gap"], end["data"]["duration_s"], end["sequence"][-1]) == (True, 1.5, "8")
 
 
+@pytest.mark.parametrize("phase", [Phase.START, Phase.UPDATE])
+def test_the_end_of_a_killed_processs_event_is_where_its_length_says(phase: Phase) -> None:
+    """Also where the one message that there is was about its beginning."""
+    end = ending_of(message(phase), Stamp("id-2", 8, NOON - timedelta(days=20_000)))
+    assert end["time"] == end["data"]["end_time"] == "2026-03-01T12:00:01.500Z"
+    assert end["data"]["duration_s"] == 1.5
+
+
 def test_topics_are_those_of_the_contract() -> None:
     """Written out, so that a change of code cannot change them unseen."""
     where = ("tocsin", "lamp-7")
@@ -216,54 +228,14 @@ def test_a_name_of_nothing_but_signs_is_refused() -> None:
         topics.slug("+/#")
 
 
-def test_home_assistant_is_told_of_every_alert_of_every_source() -> None:
-    """State topics are the ones that are published, ids are unique, availability follows node and source."""
-    settings = Settings(homeassistant=HomeAssistant(enabled=True), away=Away(enabled=False))
-    announced = discovery(settings, "lamp-7", ["mic", "roof"], ["siren", "gunshot"], "1.0")
-    assert [topic for topic, _ in announced] == [
-        "homeassistant/device/tocsin_lamp-7_mic/config",
-        "homeassistant/device/tocsin_lamp-7_roof/config",
-    ]
-    payload = announced[0][1]
-    siren = payload["components"]["siren"]
-    assert siren["state_topic"] == "tocsin/lamp-7/mic/sound/siren"
-    assert siren["device_class"] == "sound"
-    assert payload["components"]["level"]["state_topic"] == "tocsin/lamp-7/mic/level"
-    assert [entry["topic"] for entry in payload["availability"]] == ["tocsin/lamp-7/status", "tocsin/lamp-7/mic/status"]
-    ids = [part["unique_id"] for _, device in announced for part in device["components"].values()]
-    assert len(ids) == len(set(ids))
-
-
-def test_home_assistant_gets_an_event_entity_for_the_patterns_of_a_source() -> None:
-    """With those that are enabled where they take part, and the away mode's."""
-    settings = Settings.model_validate(
-        {
-            "claps": {"enabled": True, "sources": ["mic"], "patterns": {"triple": {"enabled": False}}},
-            "away": {"enabled": True},
-            "sources": [{"name": "mic"}, {"name": "roof"}],
-        }
-    )
-    announced = dict(discovery(settings, "lamp-7", ["mic", "roof"], ["siren"], "1.0"))
-    mic = announced["homeassistant/device/tocsin_lamp-7_mic/config"]["components"]["_pattern"]
-    assert (mic["platform"], mic["state_topic"]) == ("event", "tocsin/lamp-7/mic/clap")
-    assert mic["event_types"] == ["double", "sound"]
-    roof = announced["homeassistant/device/tocsin_lamp-7_roof/config"]["components"]["_pattern"]
-    assert roof["event_types"] == ["sound"]
-    deaf = Settings(claps=Claps(enabled=False), away=Away(enabled=False))
-    plain = discovery(deaf, "lamp-7", ["mic"], ["siren"], "1.0")
-    assert "_pattern" not in plain[0][1]["components"]
-
-
-def test_home_assistant_can_switch_a_source_and_the_away_mode() -> None:
-    """A source's switch stays when the source is switched off; the node is a device where it has an away mode."""
-    settings = Settings.model_validate({"away": {"enabled": True}})
-    source, node = discovery(settings, "lamp-7", ["mic"], ["siren"], "1.0")
-    detect = source[1]["components"]["_detect"]
-    assert (detect["platform"], detect["command_topic"]) == ("switch", "tocsin/lamp-7/mic/detect/set")
-    assert detect["state_topic"] == "tocsin/lamp-7/mic/detect/state"
-    assert [entry["topic"] for entry in detect["availability"]] == ["tocsin/lamp-7/status"]
-    assert node[0] == "homeassistant/device/tocsin_lamp-7/config"
-    away = node[1]["components"]["_away"]
-    assert (away["platform"], away["command_topic"]) == ("switch", "tocsin/lamp-7/away/set")
-    assert away["state_topic"] == "tocsin/lamp-7/away/state"
-    assert not detect["retain"] | away["retain"]
+@pytest.mark.parametrize(
+    ("topic", "why"),
+    [
+        ("tocsin/n/mic/event", ""), ("", "empty"), ("a/+", "+"), ("a#", "#"), ("a/\x00", "control"), ("a\n", "control"),
+        ("a\x85", "control"), ("a/\ud800", "control"), ("ü" * 40_000, "longer"), ("zürich/🎤", ""),
+    ],
+)  # fmt: skip
+def test_a_topic_that_no_broker_takes_is_known_before_it_is_sent(topic: str, why: str) -> None:
+    """Some of them hang up at it, and would at every attempt."""
+    flaw = topics.flaw(topic)
+    assert (why in flaw) if why else not flaw

@@ -86,7 +86,7 @@ def test_what_cannot_be_used_is_named_and_skipped(tmp_path: Path, capsys: pytest
         "silent.wav": "silent",
         "empty.wav": "holds no sound",
         "short.wav": "shorter than 50 ms",
-        "nan.wav": "values that are no numbers",
+        "nan.wav": "its sample at 0.0 s is no number",
         "text.wav": "is no audio that can be read",
         "half.aiff": "is cut off: it holds 49% of what its header promises",
         "lost.wav": "no such file",
