@@ -47,7 +47,7 @@ class ConvertedReader:
 
     def __init__(self, file: BinaryIO, demuxer: str, program: str, *, bounded: bool) -> None:
         """Start ffmpeg; raises `ConvertError`. It tries no other format than `demuxer`, and opens no other file."""
-        self.failed, self.done, self.held = False, 0, 1.0
+        self.failed, self.done, self.held, self.exact = False, 0, 1.0, False
         with contextlib.ExitStack() as stack:
             words = stack.enter_context(tempfile.TemporaryFile())
             self._process = subprocess.Popen(  # noqa: S603 - a list of arguments, and no shell

@@ -2,7 +2,7 @@
 
 Everything that reads a file goes through `open_clip`, so a recording gives the same samples to a live source,
 a replay and an upload. It is read forwards to its end, whatever length its header says. A file may hold less than
-that, as after a power cut: what can be read counts, unless more than a tenth is missing. An Ogg file says no length:
+that, as after a power cut: what can be read counts, and a remark says so, unless more than a tenth is missing. An Ogg file says no length:
 it must be whole. What libsndfile does not read is decoded by ffmpeg, where that is installed.
 """
 
@@ -155,8 +155,8 @@ class Clip:
     def _check_amount(self, run: Reader) -> None:
         """Refuse a run that ended too early: before nine tenths of what its header promises, or else of its bytes."""
         part = run.done / run.frames if run.frames else run.used if run.failed else 1.0
-        self._held = min(self._held, run.held, part)
         if part >= ENOUGH:
+            self._held = min(self._held, run.held, part if run.exact else 1.0)
             return
         if run.failed and run.used < 1.0:
             msg = f"{self._name} is damaged: it cannot be decoded beyond {self._done_s + run.done / run.rate_hz:.1f} s"

@@ -38,6 +38,8 @@ class Reader(Protocol):
     """Samples in each channel that were read."""
     failed: bool
     """Whether damage ended it."""
+    exact: bool
+    """Whether `frames` is exact, and not rounded up to whole packets."""
     held: float
     """How much of what headers promise the file holds."""
 

@@ -46,7 +46,7 @@ class SoundReader:
             raise (CodecError if exc.code == _UNSUPPORTED else OpenError)(str(exc)) from exc
         except (sf.SoundFileError, TypeError, ValueError) as exc:
             raise OpenError(str(exc)) from exc
-        self.view, self.failed, self.done, self.held = view, False, 0, 1.0
+        self.view, self.failed, self.done, self.held, self.exact = view, False, 0, 1.0, True
         self.rate_hz, self.channels = int(self._sound.samplerate), int(self._sound.channels)
         frames = int(self._sound.frames)
         self.frames: int | None = frames if frames < _UNKNOWN_FRAMES else None

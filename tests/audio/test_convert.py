@@ -54,6 +54,8 @@ def test_it_is_heard_through_ffmpeg_or_said(name: str, tmp_path: Path, monkeypat
     path = made(tmp_path / name, MADE[name])
     with open_clip(path, max_s=60.0) as clip:
         assert (clip.rate_hz, clip.channels) == (32_000, 2) if "webm" not in name else (48_000, 2)
+        assert all(block.size for block in clip.blocks(16_000))
+        assert clip.remark == ""
     assert heard_s(path) == pytest.approx(SECONDS, abs=0.1)
     assert heard_s(io.BytesIO(path.read_bytes())) == pytest.approx(SECONDS, abs=0.1)
     with pytest.raises(TooLarge, match="longer than the 1 s allowed"):
