@@ -157,7 +157,9 @@ class Api(Section):
     token: Secret | None = Field(None, description="better in token_file; needed off loopback")
     token_file: FilePath | None = Field(None, description="file whose first line is the bearer token")
     max_upload_mb: int = Field(256, ge=1, le=1_000_000, description="largest upload, in MiB")
-    max_clip_s: LongerThanNothing = Field(660.0, description="longest upload, in seconds of sound")
+    max_clip_s: LongerThanNothing = Field(
+        660.0, description="longest upload, in seconds of sound; less of many channels"
+    )
     classify_queue: int = Field(128, ge=1, le=10_000, description="uploads that may wait")
 
 

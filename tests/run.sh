@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="mosquitto pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins ffmpeg chromium chromium-driver openssl systemd gcc libc6-dev"
+packages="mosquitto pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins ffmpeg sox flac lame chromium chromium-driver openssl systemd gcc libc6-dev"
 missing=""
 if command -v dpkg-query >/dev/null 2>&1; then
     for package in $packages; do

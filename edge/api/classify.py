@@ -88,7 +88,7 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
             float | None, Query(ge=0.0, le=1.0, allow_inf_nan=False, description="score that starts an event")
         ] = None,
     ) -> Response:
-        """Classify a WAV, FLAC, OGG (Vorbis, Opus) or MP3 file of any rate and number of channels."""
+        """Classify a WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU or CAF file; with ffmpeg M4A, WebM and more."""
         with worker.place():
             file = uploads.unlinked_file()
             path = Path(f"/proc/self/fd/{file.fileno()}")

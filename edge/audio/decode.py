@@ -1,39 +1,35 @@
 """The one decoder of recordings: WAV, FLAC, OGG (Vorbis, Opus), MP3 and their kin, block by block.
 
 Everything that reads a file goes through `open_clip`, so a recording gives the same samples to a live source,
-a replay and an upload. A file may hold less than its header promises, as after a power cut: what can be read
-counts, unless more than a tenth is missing. An Ogg file says no length: it must be whole.
+a replay and an upload. It is read forwards to its end, whatever length its header says. A file may hold less than
+that, as after a power cut: what can be read counts, and a remark says so, unless more than a tenth is missing. An Ogg
+file says no length: it must be whole. What libsndfile does not read is decoded by ffmpeg, where that is installed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import soundfile as sf
 
 from edge.audio.damage import refuse_damage
-from edge.audio.header import looks_like_audio, wav_held_fraction
-from edge.audio.ogg import ogg_wound
+from edge.audio.runs import ENOUGH, Reader, runs_of
 from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
 from edge.frontend.downmix import Downmix
 from edge.frontend.resample import StreamResampler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from io import FileIO
+    from collections.abc import Generator, Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
 
-_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "MPEG", "AIFF", "AU", "CAF"})
 _RATES_HZ = (1_000, 384_000)
-_READ_VALUES = 1 << 17  # decoded at once: 8 s of mono at 16 kHz, half a megabyte
-_ENOUGH = 0.9
-_UNKNOWN_FRAMES = 1 << 56  # libsndfile's word for a length it does not know is near 2**63
+_ALL = 0.99  # less is said
+_VALUES_PER_S = 192_000  # stereo at 96 kHz: of more channels or a higher rate, fewer seconds are allowed
 
 
 class Clip:
@@ -43,31 +39,35 @@ class Clip:
         """Open and check; see `open_clip`."""
         self._name = str(source) if isinstance(source, Path) else "the recording"
         self._max_s, self._downmix = max_s, Downmix()
+        self._done_s, self._held = 0.0, 1.0
         with contextlib.ExitStack() as stack:
-            self._sound = self._open(stack, source)
-            self._check()
+            file = stack.enter_context(_open_path(source)) if isinstance(source, Path) else source
+            self._runs = stack.enter_context(contextlib.closing(self._checked(file)))
+            self._first = next(self._runs)
             self._stack = stack.pop_all()
 
     @property
     def rate_hz(self) -> int:
         """Samples per second in the file."""
-        return int(self._sound.samplerate)
+        return self._first.rate_hz
 
     @property
     def channels(self) -> int:
         """Channels in the file."""
-        return int(self._sound.channels)
+        return self._first.channels
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds of sound as the header has it; None when it does not say."""
-        frames = self._sound.frames
-        return None if frames >= _UNKNOWN_FRAMES else frames / self.rate_hz
+        """Seconds of sound as the header has it, of the first where several follow one another; None without a word."""
+        return None if self._first.frames is None else self._first.frames / self.rate_hz
 
     @property
     def remark(self) -> str:
         """What is to be known about the sound decoded so far, in one line; empty when all is well."""
-        return self._downmix.remark
+        if self._held > _ALL:
+            return self._downmix.remark
+        lack = f"it is cut off: it holds {math.floor(100 * self._held)}% of what its header promises"
+        return f"{lack}; {self._downmix.remark}".removesuffix("; ")
 
     def blocks(self, rate_out_hz: int, block_s: float = 0.5) -> Iterator[NDArray[np.float32]]:
         """Yield mono blocks of `block_s` seconds, shape (n,), at `rate_out_hz`; the last one is shorter.
@@ -100,83 +100,69 @@ class Clip:
         """Close the file."""
         self.close()
 
-    def _open(self, stack: contextlib.ExitStack, source: Path | BinaryIO) -> sf.SoundFile:
-        file = stack.enter_context(_open_path(source)) if isinstance(source, Path) else source
-        file.seek(0)
-        head = file.read(16)
-        if not head:
-            msg = f"{self._name} is empty"
-            raise EmptyInput(msg)
-        self._held, self._wound = wav_held_fraction(file), ogg_wound(file)
+    def _checked(self, file: BinaryIO) -> Generator[Reader]:
+        """Yield the runs of sound in the file, of a rate and a length that are allowed."""
         try:
-            # By descriptor libsndfile reads the file itself, which is faster than calls back into Python; in
-            # both cases it judges by content and never by the name's ending.
-            sound = sf.SoundFile(file.fileno() if isinstance(source, Path) else _Seekable(file), closefd=False)
-        except (sf.SoundFileError, TypeError, ValueError) as exc:
-            if looks_like_audio(head):
-                msg = f"{self._name} is damaged: its beginning cannot be decoded"
-                raise BrokenAudio(msg) from exc
-            msg = f"{self._name} is no audio that can be read; WAV, FLAC, OGG, Opus and MP3 are"
-            raise NotAudio(msg) from exc
-        stack.callback(sound.close)
-        if sound.format not in _FORMATS:
-            msg = f"{self._name} is no audio that can be read; WAV, FLAC, OGG, Opus and MP3 are, not {sound.format}"
-            raise NotAudio(msg)
-        return sound
+            with contextlib.closing(runs_of(file, self._name, self._max_s)) as runs:
+                for run in runs:
+                    self._check(run)
+                    yield run
+        except OSError as exc:
+            msg = f"{self._name} cannot be read: {exc.strerror or exc}"
+            raise DataError(msg) from exc
 
-    def _check(self) -> None:
+    def _check(self, run: Reader) -> None:
         low, high = _RATES_HZ
-        if self._wound:
-            msg = f"{self._name} {self._wound}"
+        if not low <= run.rate_hz <= high:
+            msg = f"{self._name} is damaged: a sample rate of {run.rate_hz} Hz is not between {low} and {high}"
             raise BrokenAudio(msg)
-        if not self._sound.frames:
-            msg = f"{self._name} holds no sound"
-            raise EmptyInput(msg)
-        if self._held < _ENOUGH:
-            msg = f"{self._name} is cut off: it holds {self._held:.0%} of what its header promises"
-            raise BrokenAudio(msg)
-        if not low <= self.rate_hz <= high:
-            msg = f"{self._name} is damaged: a sample rate of {self.rate_hz} Hz is not between {low} and {high}"
-            raise BrokenAudio(msg)
-        if self.duration_s is not None:
-            self._check_length(self.duration_s)
+        if run.frames is not None:
+            self._check_length(run, run.frames)
 
-    def _check_length(self, seconds: float) -> None:
-        if self._max_s is not None and seconds > self._max_s:
-            msg = f"{self._name} is longer than the {self._max_s:g} s allowed"
+    def _check_length(self, run: Reader, frames: int) -> None:
+        """Refuse a run that has `frames` samples behind the seconds before it: too many seconds, or too much work."""
+        if self._max_s is None:
+            return
+        values_per_s = run.rate_hz * run.channels
+        longest_s = self._max_s * min(1.0, _VALUES_PER_S / values_per_s)
+        if self._done_s + frames / run.rate_hz > longest_s:
+            of = f" for {run.channels} channels at {run.rate_hz} Hz" if values_per_s > _VALUES_PER_S else ""
+            msg = f"{self._name} is longer than the {longest_s:g} s allowed{of}"
             raise TooLarge(msg)
 
     def _resampled(self, rate_out_hz: int) -> Iterator[NDArray[np.float32]]:
-        resampler = StreamResampler(self.rate_hz, rate_out_hz)
-        for piece in self._decoded():
-            yield resampler.push(piece)
-        yield resampler.push(np.empty(0, np.float32), last=True)
-
-    def _decoded(self) -> Iterator[NDArray[np.float32]]:
-        frames = max(1, _READ_VALUES // self.channels)
-        done = 0
-        while True:
-            try:
-                piece = self._sound.read(frames, dtype="float32")
-            except sf.SoundFileError as exc:
-                msg = f"{self._name} is damaged: it cannot be decoded beyond {done / self.rate_hz:.1f} s"
-                raise BrokenAudio(msg) from exc
-            if not len(piece):
-                break
-            refuse_damage(piece, self._name, done, self.rate_hz)
-            done += len(piece)
-            self._check_length(done / self.rate_hz)
-            yield self._downmix.push(piece)
-        self._check_amount(done)
-
-    def _check_amount(self, done: int) -> None:
-        if not done:
+        run: Reader | None = self._first
+        while run is not None:
+            resampler = StreamResampler(run.rate_hz, rate_out_hz)
+            for piece in self._decoded(run):
+                yield resampler.push(piece)
+            yield resampler.push(np.empty(0, np.float32), last=True)
+            self._check_amount(run)
+            self._done_s += run.done / run.rate_hz
+            run = next(self._runs, None)
+        if not self._done_s:
             msg = f"{self._name} holds no sound"
             raise EmptyInput(msg)
-        if self.duration_s is not None and done < _ENOUGH * self._sound.frames:
-            part = done / self._sound.frames
-            msg = f"{self._name} is cut off: it holds {part:.0%} of what its header promises"
-            raise BrokenAudio(msg)
+
+    def _decoded(self, run: Reader) -> Iterator[NDArray[np.float32]]:
+        begin = 0
+        while len(piece := run.read()):
+            refuse_damage(piece, self._name, round(self._done_s * run.rate_hz) + begin, run.rate_hz)
+            begin = run.done
+            self._check_length(run, begin)
+            yield self._downmix.push(piece)
+
+    def _check_amount(self, run: Reader) -> None:
+        """Refuse a run that ended too early: before nine tenths of what its header promises, or else of its bytes."""
+        part = run.done / run.frames if run.frames else run.used if run.failed else 1.0
+        if part >= ENOUGH:
+            self._held = min(self._held, run.held, part if run.exact else 1.0)
+            return
+        if run.failed and run.used < 1.0:
+            msg = f"{self._name} is damaged: it cannot be decoded beyond {self._done_s + run.done / run.rate_hz:.1f} s"
+        else:
+            msg = f"{self._name} is cut off: it holds {math.floor(100 * part)}% of what its header promises"
+        raise BrokenAudio(msg)
 
 
 def open_clip(source: Path | BinaryIO, *, max_s: float | None = None) -> Clip:
@@ -188,9 +174,9 @@ def open_clip(source: Path | BinaryIO, *, max_s: float | None = None) -> Clip:
     return Clip(source, max_s)
 
 
-def _open_path(path: Path) -> FileIO:
+def _open_path(path: Path) -> BinaryIO:
     try:
-        return path.open("rb", buffering=0)  # libsndfile begins where the descriptor stands
+        file = path.open("rb")
     except FileNotFoundError as exc:
         msg = f"there is no file {path}"
         raise InputMissing(msg) from exc
@@ -203,17 +189,8 @@ def _open_path(path: Path) -> FileIO:
     except OSError as exc:
         msg = f"{path} cannot be read: {exc.strerror}"
         raise DataError(msg) from exc
-
-
-class _Seekable:
-    """A file as libsndfile wants it: a seek to nowhere is answered, not raised into C code that cannot see it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.read, self.tell = file.read, file.tell
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except (ValueError, OSError):
-            return -1
+    if not file.seekable():
+        file.close()
+        msg = f"{path} is a pipe, in which nobody can go back; save the recording to a file first"
+        raise DataError(msg)
+    return file

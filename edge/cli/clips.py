@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
+_SUFFIXES |= {".m4a", ".mp4", ".webm", ".aac", ".amr", ".wma", ".spx", ".mp2", ".aifc", ".snd", ".rf64"}
 _TABLE_LABELS = 3
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +135,16 @@ def test_a_wav_that_lacks_a_little_is_played_to_where_it_ends() -> None:
     assert decoded(encoded("wav", tone(1.0))[:-2000]).size == RATE - 1000
 
 
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+def test_a_little_that_is_missing_is_remarked(kind: str) -> None:
+    """What is there is heard, and how much that is, is said."""
+    data = encoded(kind, np.random.default_rng(1).normal(0, 0.1, 20 * RATE).astype(np.float32))
+    for part, words in ((1.0, "^$"), (0.95, r"^it is cut off: it holds 9[345]% of what its header promises$")):
+        with open_clip(io.BytesIO(data[: round(part * len(data))])) as clip:
+            assert sum(block.size for block in clip.blocks(RATE)) == pytest.approx(part * 20 * RATE, rel=0.02)
+            assert re.search(words, clip.remark)
+
+
 def with_value(value: float) -> bytes:
     """Return a float WAV that has one sample of this value."""
     samples = tone(1.0)
@@ -224,6 +236,24 @@ def test_what_is_not_there_or_no_file_is_said(tmp_path: Path) -> None:
         open_clip(tmp_path)
 
 
+def test_a_pipe_and_a_disk_that_fails_are_said(tmp_path: Path) -> None:
+    """Each is one line, and no fault of Tocsin."""
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    with pytest.raises(DataError, match=r"is a pipe.*save the recording to a file first"):
+        open_clip(Path(f"/proc/self/fd/{ours}"))
+    os.close(ours)
+
+    class Failing(io.BytesIO):
+        def read(self, size: int = -1) -> bytes:
+            if size > 1_000:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    with pytest.raises(DataError, match=r"^the recording cannot be read: Input/output error$"):
+        open_clip(Failing(b"OggS" * 1000))
+
+
 def test_a_file_that_may_not_be_read_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """The permission is named."""
 
@@ -247,6 +277,17 @@ def test_too_long_is_refused_while_decoding() -> None:
         clip._max_s = 1.0
         with pytest.raises(TooLarge):
             list(clip.blocks(RATE))
+
+
+def test_many_channels_at_a_high_rate_may_last_less_long() -> None:
+    """What is allowed is work as well as time: seconds for stereo at 96 kHz, a part of them for more."""
+    loud = encoded("flac", np.zeros((38_400, 8), np.float32), 384_000)
+    assert decoded(loud, max_s=1.7).size == RATE // 10
+    with pytest.raises(TooLarge, match=r"longer than the 0\.0625 s allowed for 8 channels at 384000 Hz"):
+        decoded(loud, max_s=1.0)
+    unstated = loud[:21] + bytes([loud[21] & 0xF0]) + bytes(4) + loud[26:]
+    with pytest.raises(TooLarge, match="for 8 channels"):
+        decoded(unstated, max_s=1.0)
 
 
 def test_a_clip_of_the_allowed_length_passes() -> None:

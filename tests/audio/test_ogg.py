@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,14 @@ import soundfile as sf
 
 from edge.audio.decode import open_clip
 from edge.audio.file_source import FileSource
-from edge.audio.ogg import ogg_wound
+from edge.audio.ogg import OggError, ogg_links
 from edge.audio.spec import FileSpec
 from edge.errors import BrokenAudio
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 RATE = 16_000
 
@@ -43,6 +46,21 @@ def page(serial: int, number: int, flags: int = 0, payload: bytes = b"x") -> byt
     """Return a page; its checksum is nobody's business here."""
     head = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, serial, number, 0, 1)
     return head + bytes([len(payload)]) + payload
+
+
+def wound(data: bytes, max_s: float = math.inf) -> str:
+    """Return what is wrong with a file's pages; "" when nothing is."""
+    try:
+        ogg_links(io.BytesIO(data), len(data), max_s)
+    except OggError as exc:
+        return str(exc)
+    return ""
+
+
+def heard(data: bytes) -> NDArray[np.float32]:
+    """Return the samples of a file."""
+    with open_clip(io.BytesIO(data)) as clip:
+        return np.concatenate(list(clip.blocks(RATE)))
 
 
 def overwritten(data: bytes, count: int) -> bytes:
@@ -71,13 +89,30 @@ def test_what_is_missing_or_overwritten_is_said(subtype: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("subtype", list(WHOLE))
-def test_a_chain_and_a_tag_behind_the_end_are_whole(subtype: str) -> None:
-    """Streams may follow one another, even under one serial number, and what lies behind them is no matter."""
-    data = WHOLE[subtype]
-    for whole in (data, data + data, data + b"TAG" + bytes(125)):
-        with open_clip(io.BytesIO(whole)) as clip:
-            assert sum(block.size for block in clip.blocks(RATE)) >= 3 * RATE
-    assert ogg_wound(io.BytesIO(data + data[:-1])) == "is cut off: its last part is missing"
+def test_every_link_of_a_chain_is_heard(subtype: str) -> None:
+    """Streams may follow one another, even under one serial number, with a tag between them or behind the last."""
+    data, tag = WHOLE[subtype], b"TAG" + bytes(125)
+    alone = heard(data)
+    assert alone.size == pytest.approx(3 * RATE, abs=RATE // 100)
+    for chain, links in ((data + data, 2), (data + tag, 1), (data + tag + data + tag, 2), (data * 3, 3)):
+        assert np.array_equal(heard(chain), np.tile(alone, links))
+    assert wound(data + data[:-1]) == "is cut off: its last part is missing"
+
+
+def test_links_of_other_codecs_and_rates_follow_one_another() -> None:
+    """Each link is decoded as what it is."""
+    other = io.BytesIO()
+    sf.write(other, np.zeros((44_100, 2)), 44_100, format="OGG", subtype="VORBIS")
+    chain = heard(WHOLE["OPUS"] + other.getvalue())
+    assert chain.size / RATE == pytest.approx(4.0, abs=0.02)
+    assert np.abs(chain[-RATE // 2 :]).max() < 1e-3
+
+
+def test_pages_are_counted() -> None:
+    """A file of more pages than its seconds can have is not walked to its end."""
+    empty = page(1, 0, 2, b"OpusHead") + b"".join(page(1, number, payload=b"") for number in range(1, 9_000))
+    assert "more pages or parts than sound can need" in wound(empty, max_s=10.0)
+    assert wound(empty, max_s=60.0).startswith("is cut off")
 
 
 def test_interleaved_streams_are_counted_apart() -> None:
@@ -85,19 +120,12 @@ def test_interleaved_streams_are_counted_apart() -> None:
     vorbis = b"\x01vorbis"
     begin = [page(1, 0, 2, vorbis), page(2, 0, 2, b"OpusHead"), page(3, 0, 2, b"\x80theora")]
     rest = [page(1, 1), page(3, 7), page(2, 1), page(2, 2, 4), page(1, 2, 4)]
-    assert ogg_wound(io.BytesIO(b"".join(begin + rest))) == ""
-    assert ogg_wound(io.BytesIO(b"".join(begin + rest[:-1]))).startswith("is cut off")
-    assert ogg_wound(io.BytesIO(b"".join(begin + rest[1:]))).startswith("is damaged")
+    assert wound(b"".join(begin + rest)) == ""
+    assert wound(b"".join(begin + rest[:-1])).startswith("is cut off")
+    assert wound(b"".join(begin + rest[1:])).startswith("is damaged")
 
 
 def test_the_numbers_of_pages_go_round() -> None:
     """After the largest number comes 0."""
     data = page(1, 2**32 - 1, 2, b"OpusHead") + page(1, 0) + page(1, 1, 4)
-    assert ogg_wound(io.BytesIO(data)) == ""
-
-
-def test_other_files_are_not_judged() -> None:
-    """What is no Ogg file has no pages, and is left as it was."""
-    file = io.BytesIO(b"RIFF and so on")
-    file.seek(5)
-    assert (ogg_wound(file), file.tell()) == ("", 0)
+    assert wound(data) == ""

@@ -44,6 +44,11 @@ def sounds_of(out: Path) -> set[str]:
     return {path.relative_to(out).as_posix() for path in out.rglob("*.flac")}
 
 
+def half_of(path: Path) -> bytes:
+    data = path.read_bytes()
+    return data[: len(data) // 2]
+
+
 def test_a_long_recording_is_cut_and_stays_one_group(tmp_path: Path) -> None:
     """25.5 s of 44.1 kHz stereo are three parts of 16 kHz mono that follow each other without a seam."""
     path = tone(tmp_path / "in" / "long.wav", 25.5, 44_100, 2)
@@ -76,12 +81,14 @@ def test_what_cannot_be_used_is_named_and_skipped(tmp_path: Path, capsys: pytest
     soundfile.write(folder / "short.wav", np.ones(100) * 0.1, RATE_HZ)
     soundfile.write(folder / "nan.wav", np.full(RATE_HZ, np.nan), RATE_HZ, subtype="FLOAT")
     (folder / "text.wav").write_text("not audio", encoding="utf-8")
+    (folder / "half.aiff").write_bytes(half_of(tone(folder / "whole.aiff")))
     reasons = {
         "silent.wav": "silent",
-        "empty.wav": "empty",
+        "empty.wav": "holds no sound",
         "short.wav": "shorter than 50 ms",
-        "nan.wav": "some samples are no numbers",
-        "text.wav": "not readable as audio",
+        "nan.wav": "its sample at 0.0 s is no number",
+        "text.wav": "is no audio that can be read",
+        "half.aiff": "is cut off: it holds 49% of what its header promises",
         "lost.wav": "no such file",
     }
     recordings = [recording(good, "hum"), *(recording(folder / name, "hum") for name in reasons)]

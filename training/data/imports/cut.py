@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
@@ -9,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.frontend.downmix import Downmix
-from edge.frontend.resample import StreamResampler
-from edge.frontend.samples import are_sound
+from edge.audio.decode import open_clip
+from edge.errors import TocsinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ _SHORTEST_REST_S = 1
 _SHORTEST_S = 0.05
 _SILENCE = 0.5 / 32768
 """Nothing below this is left in 16 bits."""
-_UNREADABLE = "not readable as audio; ffmpeg may turn it into WAV"
 
 
 class UnusableError(ValueError):
@@ -56,10 +55,8 @@ def content_of(path: Path) -> str:
 
 def rate_of(path: Path) -> int:
     """Return a recording's own sampling rate in Hz; raises `UnusableError` for what is not audio."""
-    try:
-        return int(soundfile.info(path).samplerate)
-    except soundfile.SoundFileError as exc:
-        raise UnusableError(_UNREADABLE) from exc
+    with _told(path), open_clip(path) as clip:
+        return clip.rate_hz
 
 
 def parts_of(path: Path) -> Iterator[Part]:
@@ -82,18 +79,17 @@ def parts_of(path: Path) -> Iterator[Part]:
 
 
 def _blocks(path: Path) -> Iterator[NDArray[np.float32]]:
-    """Yield a recording as mono blocks at `RATE_HZ`; a file at another rate is never in memory as a whole."""
+    """Yield a recording as mono blocks at `RATE_HZ`, decoded as a device does; it is never in memory as a whole."""
+    with _told(path), open_clip(path) as clip:
+        yield from clip.blocks(RATE_HZ, PART_S)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        with soundfile.SoundFile(path) as file:
-            downmix, resampler = Downmix(), StreamResampler(file.samplerate, RATE_HZ)
-            for block in file.blocks(PART_S * file.samplerate, dtype="float32"):
-                if not are_sound(block):
-                    msg = "broken: some samples are no numbers, or far beyond full scale"
-                    raise UnusableError(msg)
-                yield resampler.push(downmix.push(block))
-            yield resampler.push(np.zeros(0, np.float32), last=True)
-    except soundfile.SoundFileError as exc:
-        raise UnusableError(_UNREADABLE) from exc
+        yield
+    except TocsinError as exc:
+        raise UnusableError(str(exc).removeprefix(f"{path} ")) from exc
 
 
 def _regrouped(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _READABLE = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".aifc", ".oga", ".opus", ".snd"}
 _OTHERS = {".3gp", ".aac", ".amr", ".m4a", ".mp4", ".webm", ".wma"}
-"""What libsndfile does not read; listed all the same, so that somebody is told."""
+"""What ffmpeg reads where it is installed; listed all the same where it is not, so that somebody is told."""
 
 
 def recordings(source: Path) -> list[Recording]:

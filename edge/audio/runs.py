@@ -1,0 +1,163 @@
+"""The runs of sound in a recording, each opened when the one before it has ended, by whatever decodes it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from edge.audio.convert import ConvertedReader, ConvertError, ffmpeg_path
+from edge.audio.flac import flac_part, next_flac
+from edge.audio.header import Foreign, foreign_codec, foreign_format, junk_before, looks_like_audio
+from edge.audio.layout import Layout, LayoutError, layout_of
+from edge.audio.sndfile import CodecError, OpenError, SoundReader
+from edge.audio.view import View
+from edge.errors import BrokenAudio, DataError, EmptyInput, NotAudio
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge.audio.view import Piece
+
+ENOUGH = 0.9
+"""The part of what its header promises that makes a recording."""
+_MOST_RUNS = 1_000
+_READ_AHEAD_BYTES = 1 << 16  # libFLAC looks further than it decodes
+
+
+class Reader(Protocol):
+    """Decodes one run of sound, from its beginning to its end."""
+
+    rate_hz: int
+    channels: int
+    done: int
+    """Samples in each channel that were read."""
+    failed: bool
+    """Whether damage ended it."""
+    exact: bool
+    """Whether `frames` is exact, and not rounded up to whole packets."""
+    held: float
+    """How much of what headers promise the file holds."""
+
+    @property
+    def frames(self) -> int | None:
+        """Samples in each channel as the header has it; None when it does not say."""
+
+    @property
+    def used(self) -> float:
+        """How much of the file's bytes were read."""
+
+    def read(self) -> NDArray[np.float32]:
+        """Return what comes next, shape (n,) or (n, channels), n = 0 at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+def runs_of(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reader]:
+    """Yield a reader for each run of sound in a recording; each is closed when the next one is asked for.
+
+    Raises `EmptyInput`, `NotAudio` and `BrokenAudio`, with `name` at the beginning of the message.
+    """
+    file.seek(0)
+    head = file.read(16)
+    if not head:
+        msg = f"{name} is empty"
+        raise EmptyInput(msg)
+    foreign = foreign_format(head)
+    if foreign is not None:
+        yield from _converted(file, name, foreign, bounded=max_s is not None)
+        return
+    size = file.seek(0, os.SEEK_END)
+    try:
+        layout = layout_of(file, size, max_s)
+    except LayoutError as exc:
+        msg = f"{name} {exc}"
+        raise BrokenAudio(msg) from exc
+    _check_held(layout, name)
+    container = foreign_codec(head)
+    try:
+        yield from _decoded(file, size, name, layout)
+    except (CodecError, OpenError) as exc:
+        # The pages of an Ogg file were found whole, so it is not damage: another codec, or a picture comes first.
+        if container is None or not (isinstance(exc, CodecError) or container.demuxer == "ogg"):
+            raise _unread(file, head, name) from exc
+        what = layout.codec or f"{container.demuxer.upper()} in a codec that libsndfile lacks"
+        yield from _converted(file, name, Foreign(what, container.demuxer), bounded=max_s is not None)
+
+
+def _unread(file: BinaryIO, head: bytes, name: str) -> DataError:
+    if looks_like_audio(head):
+        return BrokenAudio(f"{name} is damaged: its beginning cannot be decoded")
+    junk = junk_before(file)
+    if junk:
+        return NotAudio(f"{name} begins with {junk} bytes that are no audio; without them it may be read")
+    return NotAudio(f"{name} is no audio that can be read; WAV, FLAC, OGG, Opus and MP3 are")
+
+
+def _decoded(file: BinaryIO, size: int, name: str, layout: Layout) -> Generator[Reader]:
+    """Yield the runs that libsndfile decodes. Raises `CodecError` and `OpenError` of the first."""
+    if layout.codec:
+        raise CodecError(layout.codec)
+    if not layout.runs:
+        msg = "no beginning that is known"
+        raise OpenError(msg)
+    waiting = list(layout.runs)
+    with contextlib.closing(SoundReader(View(file, waiting.pop(0)))) as reader:
+        if reader.frames == 0 and not waiting:
+            msg = f"{name} holds no sound"
+            raise EmptyInput(msg)
+        reader.held = layout.held
+        yield reader
+        waiting += _next_flac(file, size, reader) if layout.flac else []
+    for _ in range(_MOST_RUNS):
+        if not waiting:
+            return
+        with contextlib.closing(_part(View(file, waiting.pop(0)), name)) as reader:
+            yield reader
+            waiting += _next_flac(file, size, reader) if layout.flac else []
+    msg = f"{name} is damaged: it is made of too many parts"
+    raise BrokenAudio(msg)
+
+
+def _part(view: View, name: str) -> SoundReader:
+    try:
+        return SoundReader(view)
+    except (CodecError, OpenError) as exc:
+        msg = f"{name} is damaged: not all of the parts that it is made of can be decoded"
+        raise BrokenAudio(msg) from exc
+
+
+def _check_held(layout: Layout, name: str) -> None:
+    if not layout.held:
+        msg = f"{name} holds no sound"
+        raise EmptyInput(msg)
+    if layout.held < ENOUGH:
+        how = "damaged" if layout.holed else "cut off"
+        msg = f"{name} is {how}: it holds {math.floor(100 * layout.held)}% of what its header promises"
+        raise BrokenAudio(msg)
+
+
+def _next_flac(file: BinaryIO, size: int, reader: SoundReader) -> list[tuple[Piece, ...]]:
+    """Return the stream that follows the one that was read, if there is one."""
+    here, reached = reader.view.begin, reader.view.reached
+    found = next_flac(file, max(here + 1, reached - _READ_AHEAD_BYTES), size)
+    return [] if found is None else [(flac_part(file, found, size),)]
+
+
+def _converted(file: BinaryIO, name: str, what: Foreign, *, bounded: bool) -> Generator[Reader]:
+    program = ffmpeg_path()
+    if program is None:
+        msg = f"{name} is {what.name}, which is read through ffmpeg: apt install ffmpeg, or turn it into WAV or FLAC"
+        raise NotAudio(msg)
+    try:
+        reader = ConvertedReader(file, what.demuxer, program, bounded=bounded)
+    except ConvertError as exc:
+        msg = f"{name} is {what.name}, but ffmpeg finds no sound in it: it is cut off, damaged, or has none"
+        raise BrokenAudio(msg) from exc
+    with contextlib.closing(reader):
+        yield reader
