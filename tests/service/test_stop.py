@@ -18,8 +18,7 @@ import numpy as np
 import soundfile as sf
 
 from edge import service
-from edge.errors import Unavailable
-from edge.node import STOP_S
+from edge.errors import ConfigError, Unavailable
 from edge.settings import Settings
 from edge.signals import Signals
 from edge.stopping import Deadline, end_process
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     import pytest
 
 HOURS = {"TOCSIN_API__MAX_CLIP_S": "50000"}
+STOP_S = 10.0  # as it is promised
 QUIET = "[away]\nenabled = false\n[claps]\nenabled = false\n"
 
 
@@ -214,3 +214,15 @@ def test_a_node_without_its_web_side_tries_again_and_says_each_reason_once(
         time.sleep(web.wait_s)
         web.serve()
     assert [record.getMessage().partition(";")[0] for record in caplog.records] == ["no address", "port taken"]
+
+
+def test_a_reload_that_fails_in_any_way_leaves_the_node_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """A wrong file is a line, a fault of ours a traceback in the log; neither ends the service."""
+
+    def reread(error: Exception) -> Settings:
+        raise error
+
+    for error in (ConfigError("wrong"), RuntimeError("a fault")):
+        service._reload(None, lambda error=error: reread(error))  # type: ignore[arg-type,misc]
+    assert [record.exc_info is None for record in caplog.records] == [True, False]
+    assert all("the old one stays" in record.getMessage() for record in caplog.records)
