@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edge.errors import StorageError
 from edge.store.damage import move_aside, take_over
 from edge.store.faults import Damaged, is_damage, translated
-from edge.store.schema import check_tables, check_version, migrate
+from edge.store.opening import connect, holds_something, migrated, open_checked, reindex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.store")
 
-_BUSY_S = 1.0  # longer, and a program that looks at the file would delay what is heard
-_WAL_KEPT_BYTES = 4 << 20
-_SMALL_BYTES = 16 << 20  # what is checked in a moment at every start
 _AGAIN_S = 3600.0  # damage that is met again sooner than this after a mend was not mended
 
 
@@ -55,11 +52,13 @@ class Database:
         """Open or create the file, anew if it is open; what is damaged is moved aside. Raises `StorageError`."""
         with self.lock, translated(self.path, "opened"):
             self._disconnect()
-            self.writer = self._open_sound()
-            self.relaxed = _connect(self.path)
-            self.relaxed.execute("PRAGMA synchronous = NORMAL")
-            self._inode = self.path.stat().st_ino
-            self.is_open, self.suspect = True, False
+            with contextlib.ExitStack() as opened:
+                self.writer = opened.enter_context(contextlib.closing(self._open_sound()))
+                self.relaxed = opened.enter_context(contextlib.closing(connect(self.path)))
+                self.relaxed.execute("PRAGMA synchronous = NORMAL")
+                self._inode = self.path.stat().st_ino
+                self.is_open, self.suspect = True, False
+                opened.pop_all()
 
     def mend(self) -> None:
         """Open the file anew after damage was met: its indices are made again, or it is moved aside."""
@@ -67,9 +66,9 @@ class Database:
             self._disconnect()
             now_s = time.monotonic()
             again, self._mended_s = now_s - self._mended_s < _AGAIN_S, now_s
-            if _holds_something(self.path):
+            if holds_something(self.path):
                 try:
-                    _reindex(self.path, again=again)
+                    reindex(self.path, again=again)
                 except sqlite3.Error as exc:
                     if not is_damage(exc):
                         raise
@@ -108,7 +107,7 @@ class Database:
                 self._refuse_when_closed()
                 generation = self._generation
                 connection = self._idle.pop() if self._idle else None
-            connection = connection or _connect(self.path, "?mode=ro")
+            connection = connection or connect(self.path, "?mode=ro")
             try:
                 yield connection
             finally:
@@ -163,18 +162,18 @@ class Database:
     def _open_sound(self) -> sqlite3.Connection:
         """Return the writing connection to a file that is sound, be it a new one."""
         log_file = self.path.with_name(self.path.name + "-wal")
-        if _holds_something(self.path):
+        if holds_something(self.path):
             try:
-                connection, version = _open_checked(self.path)
+                connection, version = open_checked(self.path)
             except sqlite3.Error as exc:  # be it that an index cannot be made again, for its values are not distinct
                 if not is_damage(exc):
                     raise
                 self._set_aside(exc)
             else:
-                return _migrated(connection, version)
-        elif _holds_something(log_file) and (aside := move_aside(self.path)):  # SQLite would remove the log
+                return migrated(connection, version)
+        elif holds_something(log_file) and (aside := move_aside(self.path)):  # SQLite would remove the log
             log.warning("%s is empty or missing; its log is now %s-wal", self.path, aside.name)
-        connection = _migrated(_connect(self.path), 0)
+        connection = migrated(connect(self.path), 0)
         if self._aside is not None:
             self._take_over(self._aside, connection)
         return connection
@@ -196,10 +195,6 @@ class Database:
         log.info("%d messages that waited for the broker are taken over from %s", copied, aside.name)
 
 
-def _holds_something(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
-
-
 def read_state(database: Database, key: str) -> str | None:
     """Return a state, also of a file that cannot be opened to be written; raises `StorageError`."""
     query = "SELECT value FROM state WHERE key = ?"
@@ -209,70 +204,9 @@ def read_state(database: Database, key: str) -> str | None:
     elif database.path.exists():
         with (
             translated(database.path, "read"),
-            contextlib.closing(_connect(database.path, "?immutable=1")) as connection,
+            contextlib.closing(connect(database.path, "?immutable=1")) as connection,
         ):
             row = connection.execute(query, [key]).fetchone()
     else:
         return None
     return None if row is None else str(row[0].decode())
-
-
-def _connect(path: Path, options: str = "") -> sqlite3.Connection:
-    uri = path.absolute().as_uri() + options
-    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    connection.text_factory = bytes
-    return connection
-
-
-def _open_checked(path: Path) -> tuple[sqlite3.Connection, int]:
-    """Return a connection, and how many migrations were done; raises `sqlite3.Error` for a damaged file."""
-    connection = _connect(path)
-    try:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != b"ok":
-            raise sqlite3.DatabaseError(found.decode(errors="replace"))  # noqa: TRY301 - as SQLite for other damage
-        version = check_version(connection, str(path))
-        check_tables(connection, version)
-        _check_indices(connection, path)
-    except UnicodeDecodeError as exc:  # SQLite quotes what is damaged
-        connection.close()
-        msg = "its schema cannot be read"
-        raise sqlite3.DatabaseError(msg) from exc
-    except BaseException:
-        connection.close()
-        raise
-    return connection, version
-
-
-def _check_indices(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the indices of a small database anew where one is wrong; of a large one, when it is found out."""
-    if path.stat().st_size > _SMALL_BYTES:
-        return
-    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    if found != b"ok":
-        log.warning("%s: %s; its indices are made again", path, found.decode(errors="replace"))
-        connection.execute("REINDEX")
-
-
-def _migrated(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
-    """Bring a database up to date and set how it writes."""
-    try:
-        if not version:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES:d}")
-        migrate(connection, version)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _reindex(path: Path, *, again: bool) -> None:
-    """Make the indices of a database anew; raises `sqlite3.Error` for one that is damaged beyond that."""
-    with contextlib.closing(_open_checked(path)[0]) as connection:
-        if again:
-            msg = "damage that was met again"
-            raise sqlite3.DatabaseError(msg)
-        connection.execute("REINDEX")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.store")
 
-_TOPIC_BYTES = 65_535
 _CROSSED = 500  # removed in one statement
 
 
@@ -88,7 +87,7 @@ class Outbox:
             )
 
     def peek(self, after_sequence: int, limit: int) -> list[OutboxRow]:
-        """Return the first `limit` waiting messages behind a sequence, in order; what cannot be sent is removed."""
+        """Return the first `limit` waiting messages behind a sequence, in order; what cannot be read is removed."""
         query = "SELECT sequence, topic, payload FROM outbox WHERE sequence > ? ORDER BY sequence"
         rows: list[OutboxRow] = []
         bad: list[tuple[int, str]] = []
@@ -103,14 +102,10 @@ class Outbox:
                 if len(rows) == limit:
                     break
         for sequence, why in bad:
-            self.reject(sequence, why)
+            log.error("message %d that waited for the broker is removed: %s", sequence, why)
+            self.removed += 1
+            self.done(sequence)
         return rows
-
-    def reject(self, sequence: int, why: str) -> None:
-        """Remove a message that can never be sent, and say so."""
-        log.error("message %d that waited for the broker is removed: %s", sequence, why)
-        self.removed += 1
-        self.done(sequence)
 
     def done(self, sequence: int) -> None:
         """Cross off a message; after a power cut, or where the disk refuses until a restart, it may be there again."""
@@ -147,17 +142,13 @@ class Outbox:
 
 
 def _row(sequence: int, topic: object, payload: object) -> OutboxRow:
-    """Return a message that can be sent; raises `ValueError` for one that cannot."""
+    """Return a message as it was queued; raises `ValueError` for one that is damaged."""
     if not isinstance(topic, bytes) or not isinstance(payload, bytes):
         msg = "its columns are damaged"
         raise ValueError(msg)  # noqa: TRY004 - whatever is damaged is the same error
-    text = topic.decode()
-    if not 0 < len(topic) <= _TOPIC_BYTES or any(sign in text for sign in "#+\0"):
-        msg = f"{text[:80]!r} is no topic"
-        raise ValueError(msg)
     try:
         json.loads(payload.decode())
     except RecursionError as exc:
         msg = "its JSON is damaged"
         raise ValueError(msg) from exc
-    return OutboxRow(sequence, text, payload)
+    return OutboxRow(sequence, topic.decode(), payload)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
 from edge.store import history, reads
+from edge.store.answers import Answers
 from edge.store.clips import Clips
 from edge.store.database import Database, read_state
-from edge.store.faults import Damaged
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox, OutboxRow
+from edge.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
     from pathlib import Path
     from typing import TypeVar
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
     Answer = TypeVar("Answer")
 
 log = logging.getLogger("tocsin.store")
-
-_DAY_S = 86_400.0
-_STEP = 500  # events removed in one transaction: others wait for it no longer than a moment
-_STEPS = 40  # such transactions in one upkeep
-_STEPS_BY_AGE = 4  # fewer, as the clock may turn out to be wrong
-_SHRINK_PAGES = 1024  # given back in one upkeep, 4 MiB
-_ROUNDS = 5  # that a question is asked anew, after what was damaged in the answer was put right
 
 
 class Store:
@@ -61,15 +55,15 @@ class Store:
 
         Where the disk may allow it later, it begins in memory; `problem` says why.
         """
-        self._retention_s, self._max_events = retention_days * _DAY_S, max_events
         self._listeners: list[Callable[[Json], None]] = []
         self._clips = Clips(folder / "clips", max_mb=clips_max_mb, min_free_mb=min_free_mb)
         self._db = Database(folder / "tocsin.db")
         self._outbox = Outbox(self._db, max_rows=outbox_max)
         self._journal = Journal(folder, self._db, self._outbox, self._clips)
+        self._answers = Answers(self._db, self._journal)
+        self._upkeep = Upkeep(self._db, self._clips, retention_days=retention_days, max_events=max_events)
         self._closing = threading.Lock()
         self._closed = False
-        self._removed = 0
 
     def close(self) -> None:
         """Close the files and let another process have the folder. A second call does nothing."""
@@ -98,7 +92,7 @@ class Store:
     @property
     def removed(self) -> int:
         """Messages that were damaged and are removed from the history or the outbox, since the start."""
-        return self._removed + self._outbox.removed
+        return self._answers.removed + self._outbox.removed
 
     # Writing
 
@@ -190,17 +184,17 @@ class Store:
                 cursor=cursor,
             )
 
-        return self._ask(question)
+        return self._answers.ask(question)
 
     def event(self, event_id: str) -> Json | None:
         """Return one event as `events` does, with all its CloudEvents as `messages`."""
-        return self._ask(lambda connection: reads.one_event(connection, event_id))
+        return self._answers.ask(lambda connection: reads.one_event(connection, event_id))
 
     def messages_after(self, sequence: int, limit: int) -> list[Json]:
         """Return CloudEvents with a higher sequence, in order; also those that are not on the disk yet."""
         here = {entry.sequence: entry.message for entry in self._journal.backlog.after(sequence)}
         if self._db.is_open:
-            stored = self._ask(lambda connection: reads.messages_after(connection, sequence, limit))
+            stored = self._answers.ask(lambda connection: reads.messages_after(connection, sequence, limit))
             here.update((int(message["sequence"]), message) for message in stored)
         return [here[each] for each in sorted(here)[:limit]]
 
@@ -211,7 +205,7 @@ class Store:
     def unfinished(self) -> list[Json]:
         """Return the last CloudEvent of every event that a process before has left without an end, in order."""
         inherited = self._journal.inherited
-        return self._ask(lambda connection: reads.unfinished(connection, inherited))
+        return self._answers.ask(lambda connection: reads.unfinished(connection, inherited))
 
     def forget_open(self, event_id: str) -> None:
         """Count an event as ended though there is no message that says so."""
@@ -222,34 +216,6 @@ class Store:
         """Return the latest time at which an event began, in Unix seconds; None where there is none."""
         with self._db.reading() as connection:
             return history.newest_onset_s(connection)
-
-    def _ask(self, question: Callable[[sqlite3.Connection], tuple[Answer, Sick]]) -> Answer:
-        """Return the answer to a question, after what was found damaged on the way was put right."""
-        for rounds_left in reversed(range(_ROUNDS)):
-            try:
-                with self._db.reading() as connection:
-                    answer, sick = question(connection)
-            except Damaged:
-                self.catch_up()
-                if not rounds_left:
-                    raise
-                continue
-            if not sick or not self._put_right(sick):
-                break
-        return answer
-
-    def _put_right(self, sick: Sick) -> bool:
-        try:
-            with self._db.transaction() as connection:
-                gone = history.mend(connection, sick)
-        except (StorageError, sqlite3.IntegrityError) as exc:
-            log.debug("damaged messages stay for now: %s", exc)
-            return False
-        self._removed += gone
-        log.error(
-            "%d damaged messages are removed from the history, such as %s", gone, [*sick.messages, *sick.sounds][:5]
-        )
-        return True
 
     # Clips
 
@@ -286,36 +252,4 @@ class Store:
         Without `by_age` the clock is not asked. Clips and events go independently of each other: a `StorageError` of
         one does not keep the other.
         """
-        oldest_s = now - self._retention_s if by_age else None
-        try:
-            self._prune_clips(oldest_s)  # first: on a full disk this makes the room that removing events needs
-        finally:
-            self._forget(oldest_s)
-
-    def _prune_clips(self, oldest_s: float | None) -> None:
-        self._clips.prune(self._sequences)
-        if oldest_s is not None and (old := self._clips.too_old(oldest_s)):
-            # A clip goes with its event; only one without an event goes by its own age.
-            events = self._sequences(old)
-            self._clips.remove(event_id for event_id in old if event_id not in events)
-
-    def _sequences(self, event_ids: list[str]) -> dict[str, int]:
-        with self._db.reading() as connection:
-            return history.known(connection, event_ids)
-
-    def _forget(self, oldest_s: float | None) -> None:
-        with self._db.reading() as connection:
-            too_many = history.newest_of_too_many(connection, self._max_events)
-            too_old = 0 if oldest_s is None else history.newest_too_old(connection, oldest_s)
-        for bound, steps in ((too_many, _STEPS), (too_old, _STEPS_BY_AGE)):
-            for _ in range(steps):
-                if not bound or self._remove_some(bound) < _STEP:
-                    break
-        self._db.shrink(_SHRINK_PAGES)
-
-    def _remove_some(self, bound: int) -> int:
-        """Remove a step of events, oldest first, up to the sequence `bound`; return how many."""
-        with self._db.transaction(durable=False) as connection:
-            event_ids = history.remove_up_to(connection, bound, _STEP)
-        self._clips.remove(event_ids)
-        return len(event_ids)
+        self._upkeep.maintain(now, by_age=by_age)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the store wait for nobody, and try again at once."""
-    monkeypatch.setattr("edge.store.database._BUSY_S", 0.0)
+    monkeypatch.setattr("edge.store.opening._BUSY_S", 0.0)
     monkeypatch.setattr("edge.store.journal._RETRY_S", 0.0)
     monkeypatch.setattr("edge.store.journal._PAUSE", 0)
 

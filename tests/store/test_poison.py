@@ -111,10 +111,10 @@ def test_what_is_said_of_an_event_is_made_anew_from_its_messages(
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("topic", "t/#"), ("topic", "t/+/event"), ("topic", ""), ("topic", "a\0b"), ("topic", b"\x00"), ("payload", 1.5),
-     ("topic", "x" * 70_000), ("payload", b"{"), ("payload", DEEP.encode()), ("topic", None)],
+    [("topic", None), ("payload", 1.5), ("payload", b"{"), ("payload", DEEP.encode()),
+     ("payload", NOT_UTF8)],
 )  # fmt: skip
-def test_a_message_that_cannot_be_sent(
+def test_a_waiting_message_that_cannot_be_read(
     store: Store, open_store: OpenStore, tmp_path: Path, column: str, value: object
 ) -> None:
     """It leaves the outbox, counted; the others are sent, in order."""

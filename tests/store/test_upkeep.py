@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from edge.errors import StorageError
-from edge.store import store as store_module
+from edge.store import upkeep
 from tests.store.messages import NOON_S, TOPIC, sound
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def test_times_of_a_clock_that_was_not_set_are_not_believed(open_store: OpenStor
 
 def test_an_upkeep_by_age_removes_little(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock may be set right in the meantime."""
-    monkeypatch.setattr(store_module, "_STEP", 2)
+    monkeypatch.setattr(upkeep, "_STEP", 2)
     store = open_store()
     for i in range(20):
         store.record(sound(f"e{i}", onset_s=i), topic=None)
     store.maintain(NOON_S + 365 * DAY_S)
-    assert len(ids(store)) == 20 - 2 * store_module._STEPS_BY_AGE
+    assert len(ids(store)) == 20 - 2 * upkeep._STEPS_BY_AGE
 
 
 @pytest.mark.parametrize("written_s", [NOON_S, 9.0])
@@ -125,7 +125,7 @@ def test_clips_leave_room_for_the_history(
 
 def test_the_newest_of_too_many_stay(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exactly `max_events` are left, however many a step removes and also where all began at once."""
-    monkeypatch.setattr(store_module, "_STEP", 3)
+    monkeypatch.setattr(upkeep, "_STEP", 3)
     store = open_store(max_events=5)
     for i in range(17):
         store.record(sound(f"e{i:02d}"), topic=None)
@@ -135,8 +135,8 @@ def test_the_newest_of_too_many_stay(open_store: OpenStore, monkeypatch: pytest.
 
 def test_upkeep_is_bounded_and_goes_on_at_the_next_call(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """One upkeep removes no more than its steps allow, the oldest first."""
-    monkeypatch.setattr(store_module, "_STEP", 2)
-    monkeypatch.setattr(store_module, "_STEPS", 2)
+    monkeypatch.setattr(upkeep, "_STEP", 2)
+    monkeypatch.setattr(upkeep, "_STEPS", 2)
     store = open_store(max_events=1)
     for i in range(8):
         store.record(sound(f"e{i}", onset_s=i), topic=None)
