@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.service")
 
-_FINISHED_POLL_S = 0.2
 _WEB_FIRST_S, _WEB_CAP_S = 5.0, 60.0  # between two tries to serve the web side
 
 
@@ -46,14 +45,15 @@ def run(
         try:
             if on_node:
                 on_node(node)
+            node.engine.on_finished = signals.wake
             node.start()
             bundle = node.classifier.bundle
             log.info("node %s: model %s %s on %s", node.name, bundle.id, bundle.version, node.classifier.provider)
             web = _Web(node, any_port=any_port, on_url=on_url)
             web.serve()
             systemd.notify(f"READY=1\nSTATUS={len(node.streams)} sources, model {bundle.id} {bundle.version}")
-            while not (until_finished and node.engine.wait_finished(0.0)):
-                number = signals.wait(_FINISHED_POLL_S if until_finished else web.wait_s)
+            while not _is_over(node, until_finished=until_finished):
+                number = signals.wait(web.wait_s)
                 if number == signal.SIGHUP:
                     _reload(node, reread)
                 elif number is not None:
@@ -63,6 +63,20 @@ def run(
             systemd.notify("STOPPING=1")
             node.stop()
     return 0
+
+
+def _is_over(node: Node, *, until_finished: bool) -> bool:
+    """Return whether a node has done all it was to do; `Unavailable` where it has lost all it was to listen to.
+
+    Only what starts it anew can bring back a pipe whose writer ended. Recordings that are over leave a node that can
+    still be asked.
+    """
+    if not node.engine.finished:
+        return False
+    if not until_finished and (lost := [stats.name for stats in node.stats() if stats.lost]):
+        msg = f"source {lost[0]}: standard input has ended, and nothing else is listened to; start its writer again"
+        raise Unavailable(msg)
+    return until_finished
 
 
 class _Web:
@@ -120,6 +134,8 @@ def _reload(node: Node, reread: Callable[[], Settings]) -> None:
         restart = node.reload(settings)
     except TocsinError as exc:
         log.error("configuration not re-read, the old one stays: %s", exc)  # noqa: TRY400 - a user's fault
+    except Exception:
+        log.exception("configuration not re-read, the old one stays")  # a fault of ours must not end the service
     else:
         logging.getLogger("tocsin").setLevel(settings.logging.level.upper())
         log.info("configuration re-read%s", f"; needs a restart: {', '.join(restart)}" if restart else "")

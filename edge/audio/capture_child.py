@@ -12,7 +12,6 @@ executable at run time (systemd's MemoryDenyWriteExecute), and no interpreter lo
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
 import os
 import signal
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edge.audio.identity import exact_ids, identify, matching
 from edge.audio.ring import Ring
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -79,7 +79,7 @@ def _end_with_parent() -> None:
 
 def _answer(record: dict[str, Any]) -> None:
     with contextlib.suppress(BrokenPipeError):
-        os.write(1, json.dumps(record).encode() + b"\n")
+        os.write(1, dumps(record).encode() + b"\n")
 
 
 def _import_sounddevice() -> ModuleType:

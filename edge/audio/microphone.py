@@ -19,7 +19,7 @@ import numpy as np
 from edge.audio.hotplug import RetryGate
 from edge.audio.ready import readable
 from edge.audio.ring import HEADER_BYTES, Ring
-from edge.audio.s16 import mono_from_s16
+from edge.audio.s16 import floats_from_s16
 from edge.audio.source import Chunk
 from edge.errors import SourceUnavailable
 
@@ -199,4 +199,4 @@ class MicrophoneSource:
         if overflows > self._overflows:
             self._overflows = overflows
             lost = max(lost, 1)  # the sound system does not say how many; at least one
-        return Chunk(mono_from_s16(data, self._channels), lost)
+        return Chunk(floats_from_s16(data, self._channels), lost)

@@ -188,10 +188,17 @@ def config_check(config: Config = None) -> int:
 
 
 @config_app.command("show")
-def config_show(config: Config = None, *, json: Json = False) -> int:
+def config_show(
+    config: Config = None,
+    *,
+    rules: Annotated[bool, typer.Option("--rules", help="those of each label, and where they come from")] = False,
+    json: Json = False,
+) -> int:
     """Print the effective values, with secrets masked."""
     from edge.cli import configs
 
+    if rules:
+        return configs.rules(config, as_json=json)
     return configs.show(config, as_json=json)
 
 

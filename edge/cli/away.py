@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from edge.cli.common import say, say_json, settings_of
 from edge.configfile import secret
 from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable, UsageError
+from edge.jsontext import dumps
 from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def away(wanted: str, config: Path | None, url: str | None, *, as_json: bool) ->
     """Switch the away mode `on` or `off`, or only look (`status`); print what it is then."""
     api = settings_of(config).api
     token = secret(api.token, api.token_file, "api_token")
-    body = None if wanted == "status" else json.dumps({"state": wanted.upper()})
+    body = None if wanted == "status" else dumps({"state": wanted.upper()})
     state = _ask(_url_of(api) if url is None else url, token, body)
     if as_json:
         say_json(state)

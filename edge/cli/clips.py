@@ -58,7 +58,10 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
                         bugs.append(answer)
                     else:
                         warn(str(answer))
-                elif as_json:
+                    continue
+                if "remark" in answer:
+                    warn(f"{path}: {answer['remark']}")
+                if as_json:
                     say_json({"path": str(path), **answer})
                 else:
                     rows.append(_row(path, answer))

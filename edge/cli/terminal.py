@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import signal
 import sys
 import threading
 from typing import Any
+
+from edge.jsontext import dumps
 
 _BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _lost: list[OSError] = []
@@ -38,11 +39,11 @@ def one_line(text: str) -> str:
 
 def to_json(value: Any, encoding: str, *, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
     """Return JSON that can be written in an encoding: what it lacks stands there as JSON's own escape."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = dumps(value, ensure_ascii=False, indent=indent)
     try:
         text.encode(encoding or "ascii")
     except UnicodeEncodeError:
-        return json.dumps(value, indent=indent)
+        return dumps(value, indent=indent)
     return text
 
 

@@ -121,6 +121,29 @@ def test_config_show_masks_secrets(tocsin: Tocsin, tmp_path: Path) -> None:
     assert "sesame" not in json.dumps(values)
 
 
+def test_config_show_rules_says_where_each_value_comes_from(tocsin: Tocsin, tmp_path: Path) -> None:
+    """The model's own, built in, or configured for the label or for all; as a table or a line of JSON a label."""
+    path = tmp_path / "tocsin.toml"
+    path.write_text("[detection]\nhold_s = 2\n[detection.classes.horn]\non = 0.9\n[detection.classes.dog]\n")
+    lines = tocsin("config", "show", "--rules", "--json", "--config", path).stdout.splitlines()
+    rules = {rule["label"]: rule for rule in map(json.loads, lines)}
+    assert rules["horn"]["on"] == {"value": 0.9, "from": "configuration"}
+    assert rules["siren"]["on"]["from"] == "bundle"
+    assert rules["siren"]["hold_s"] == {"value": 2.0, "from": "configuration"}
+    assert rules["gunshot"]["severity"] == {"value": "critical", "from": "built-in"}
+    assert [rules[label]["alert"] for label in ("dog", "siren", "music")] == [
+        {"value": True, "from": "configuration"},
+        {"value": True, "from": "built-in"},
+        {"value": False, "from": "built-in"},
+    ]
+    head, *rows = tocsin("config", "show", "--rules", "--config", path).stdout.splitlines()
+    assert head.split()[:4] == ["label", "alert", "on", "off"]
+    (horn,) = [row.split() for row in rows if row.startswith("horn")]
+    assert horn[:3] == ["horn", "yes*", "0.9*"]
+    assert horn[3].endswith("+")
+    assert rows[-1].startswith("+ of the model city ")
+
+
 def test_config_schema_accepts_what_is_shown(tocsin: Tocsin) -> None:
     """The printed schema is one, and the defaults follow it."""
     schema = json.loads(tocsin("config", "schema").stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import re
 import threading
@@ -34,8 +35,8 @@ SOUND = {
 
 def message(name: str, *intervals_ms: int) -> dict[str, Any]:
     """Return a pattern's CloudEvent as a node writes it."""
-    pattern = Pattern(name, (0,), 0, 0.93)
-    return pattern_event(pattern, CONTEXT, Stamp("p1", 1, AT), first=AT, decided=AT, intervals_ms=intervals_ms)
+    pattern = Pattern(name, tuple(itertools.accumulate(intervals_ms, initial=0)), 0, 0.93)
+    return pattern_event(pattern, CONTEXT, Stamp("p1", 1, AT), first=AT, rate_hz=1000)
 
 
 def sound(n: int, phase: str, score: float = 0.9) -> dict[str, Any]:
