@@ -29,8 +29,8 @@ _NAMED = re.compile(r"([a-z0-9_-]+)=(.+)", re.DOTALL)
 
 
 def say(text: str = "") -> None:
-    """Print text as a line of output; it is written at once, for whoever reads a pipe."""
-    write_line(text)
+    """Print text, at once for whoever reads a pipe; whatever is in it, it does not steer the terminal."""
+    write_line("\n".join(map(one_line, text.split("\n"))))
 
 
 def warn(text: str) -> None:
@@ -40,7 +40,7 @@ def warn(text: str) -> None:
 
 def say_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON value
     """Print a JSON value, by default on one line."""
-    say(to_json(value, sys.stdout.encoding, indent=indent))
+    write_line(to_json(value, sys.stdout.encoding, indent=indent))
 
 
 def say_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -63,6 +63,15 @@ def test_any_name_in_any_encoding(home: dict[str, str], names: Path, env: dict[s
         assert {os.fsencode(path) for path in paths} == {os.path.join(os.fsencode(names), n) for n in NAMES}  # noqa: PTH118
 
 
+def test_what_is_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as the words of a bundle that somebody made; its lines stay, and JSON stays JSON."""
+    common.say("made by \x1b]0;me\x07\nand \x9b31m you")
+    common.say_json({"by": "\x1b\x85"})
+    first, second, third = capsys.readouterr().out.split("\n")[:3]
+    assert (first, second) == ("made by \\x1b]0;me\\x07", "and \\x9b31m you")
+    assert json.loads(third) == {"by": "\x1b\x85"}
+
+
 def test_an_error_with_such_a_name_is_one_line(tocsin: Tocsin) -> None:
     """Whatever the name of what is missing has in it."""
     for arguments in (("replay", "no\n\x1b]0;.wav"), ("classify", "no\nsuch"), ("run", "--source", "tape\n:x")):
