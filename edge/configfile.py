@@ -141,6 +141,9 @@ class _Places:
         for part in parts:
             if part in self.lines:
                 return f"{self.path}:{self.lines[part]}: "
+            # A variable that sets one key of a table makes the whole table.
+            if below := next((name for set_, name in self.variables.items() if set_[: len(part)] == part), None):
+                return f"{below}: "
         return f"{self.path}: " if self.path else ""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from edge.detection.rules import built_in
+from edge.jsontext import dumps
 from edge.settings import DetectionClass, Settings, Source
 from edge.settings_reactions import ClapPattern, CommandAction, MqttAction, Span, Toggle, WebhookAction
 
@@ -19,23 +20,20 @@ if TYPE_CHECKING:
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEAD = """\
 # Tocsin's configuration. Every value has a default, so an empty file runs. A line that is commented out shows the
-# default, or an example where nothing is set. Check the file with 'tocsin config check'.
+# default; one that says 'for example' stands where nothing is set, and so does a table whose head is commented out.
+# Check the file with 'tocsin config check'.
 # The environment goes before the file: TOCSIN_MQTT__HOST=broker.example
+"""
+_PER_LABEL = """\
+# Without a line here each label has a value of its own, from the model or built in: 'tocsin config show --rules' prints
+# them all. A value that is set here counts for every label. There are:
+"""
+_OF_THE_MODEL = """\
+# What is not shown comes from the model; 'tocsin config show --rules' prints it, too:
 """
 _EXAMPLES: dict[str, Any] = {
     "id": "street-12",
     "cache_dir": "/var/lib/tocsin/tensorrt",
-    "alert": True,
-    "on": 0.7,
-    "off": 0.4,
-    "min_windows": 2,
-    "min_duration_s": 0.0,
-    "hold_s": 1.0,
-    "cooldown_s": 1.0,
-    "max_duration_s": 60.0,
-    "smoothing_s": 0.5,
-    "severity": "warning",
-    "save_clip": False,
     "calibration_offset_db": 120.0,
     "password": "correct horse",
     "password_file": "/etc/tocsin/mqtt_password",
@@ -66,7 +64,14 @@ class _Table:
 
 _LAMP = "zigbee2mqtt/lamp"
 _TABLES: dict[str, tuple[_Table, ...]] = {
-    "detection": (_Table("[detection.classes.siren]", DetectionClass, "What differs for one label."),),
+    "detection": (
+        _Table(
+            "[detection.classes.siren]",
+            DetectionClass,
+            "What differs for one label; the values shown are those that are built in for a siren.",
+            {"alert": True, **built_in("siren")},
+        ),
+    ),
     "claps": (
         _Table(
             "[claps.patterns.double]",
@@ -171,13 +176,20 @@ def _section(table: _Table, commented: str = "") -> str:
         lines += [f"# {key} = {_literal(value)}" for key, value in table.values.items()]
         return "\n".join(lines) + "\n"
     about = (table.kind.__doc__ or "").splitlines()[0]
+    per_label = []
     for name, entry in table.kind.model_fields.items():
         key = entry.alias or name
         if get_origin(entry.annotation) is dict or _is_below(table.head, key) or table.values.get(key, "") is None:
             continue  # the tables below it say what it holds
-        value = table.values.get(key, _EXAMPLES.get(name) if entry.default is None else entry.default)
-        lines.append(f"# {key} = {_literal(value)}".ljust(36) + f"  # {_describe(entry) or about}")
-    return "\n".join(lines) + "\n"
+        if issubclass(table.kind, DetectionClass) and entry.default is None and key not in table.values:
+            per_label.append(f"#   {key}: {_describe(entry)}\n")
+            continue
+        shown = table.values.get(key, _EXAMPLES.get(name) if entry.default is None else entry.default)
+        is_example = not commented and shown != entry.default
+        note = f"{'for example; ' if is_example else ''}{_describe(entry) or about}"
+        lines.append(f"# {key} = {_literal(shown)}".ljust(36) + f"  # {note}")
+    about_labels = _OF_THE_MODEL if commented else _PER_LABEL
+    return "\n".join(lines) + "\n" + "".join([about_labels, *per_label] if per_label else [])
 
 
 def _is_below(head: str, key: str) -> bool:
@@ -210,4 +222,4 @@ def _literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return a JSON value in TOML, which writes it as JSON does (strings, numbers, booleans, arrays of those)."""
     if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
         return f"'{value}'"  # without escapes
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

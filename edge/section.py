@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 YEAR_S = 31_536_000.0
 _NAME_BYTES = 255  # of one folder or file, on every file system of Linux
@@ -58,6 +58,13 @@ def plain_host(value: str) -> str:
     return value
 
 
+def _not_empty(value: object) -> object:
+    if value == "":
+        msg = "must not be empty; leave it out instead"
+        raise ValueError(msg)
+    return value
+
+
 def _path(value: Path) -> Path:
     _no_controls(str(value))
     if any(len(part.encode()) > _NAME_BYTES for part in value.parts):
@@ -83,6 +90,6 @@ Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_no_co
 MqttText = Annotated[str, Field(max_length=_BYTES_OF_MQTT), AfterValidator(_no_controls), AfterValidator(_mqtt_text)]
 Topic = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_no_controls), AfterValidator(_topic)]
 Secret = Annotated[SecretStr, Field(max_length=4096)]
-FilePath = Annotated[Path, AfterValidator(_path)]
+FilePath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_path)]
 PathText = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_path_text)]
 """A path, or a name that is looked for among files."""

@@ -118,7 +118,7 @@ class Privacy(Section):
     """What of the sound is kept."""
 
     keep_clips: bool = Field(False, description="allow the sound of events to be stored on the node")
-    clip_before_s: Seconds = Field(2.0, le=30.0, description="seconds kept before the onset")
+    clip_before_s: float = Field(2.0, ge=0.0, le=30.0, description="seconds kept before the onset")
     clip_max_s: float = Field(15.0, gt=0.0, le=60.0, description="longest clip")
 
 

@@ -12,7 +12,6 @@ from edge.section import (
     Line,
     PathText,
     Probability,
-    Seconds,
     Secret,
     Section,
     Slug,
@@ -74,7 +73,9 @@ class Claps(Section):
     sensitivity: Probability = Field(0.5, description="higher hears fainter claps, and more that are none")
     min_gap_s: float = Field(0.12, ge=0.08, le=0.5, description="claps closer than this are one and its echo")
     max_gap_s: float = Field(0.8, ge=0.2, le=3.0, description="longest gap of a pattern that only counts claps")
-    refractory_s: Seconds = Field(1.0, le=60.0, description="seconds after a pattern in which claps are not counted")
+    refractory_s: float = Field(
+        1.0, ge=0.0, le=60.0, description="seconds after a pattern in which claps are not counted"
+    )
     expire_s: float = Field(5.0, gt=0.0, le=600.0, description="seconds after which a pattern is too old to be sent")
     patterns: dict[Slug, ClapPattern] = Field(
         default_factory=lambda: {name: ClapPattern(claps=claps) for name, claps in _CLAPS_OF.items()},
@@ -156,11 +157,11 @@ class Away(Section):
 
     enabled: bool = Field(True, description="have an away mode, off until switched by MQTT, REST, CLI or the schedule")
     sources: tuple[Slug, ...] = Field((), description="names of the sources that take part; all when empty")
-    arming_s: Seconds = Field(30.0, le=3600.0, description="seconds from switching it on until it listens")
+    arming_s: float = Field(30.0, ge=0.0, le=3600.0, description="seconds from switching it on until it listens")
     margin_db: float = Field(10.0, ge=3.0, le=60.0, description="dB above the background that stand out")
-    min_duration_s: Seconds = Field(0.1, le=10.0, description="seconds a sound must stand out")
+    min_duration_s: float = Field(0.1, ge=0.0, le=10.0, description="seconds a sound must stand out")
     background_s: float = Field(30.0, ge=5.0, le=600.0, description="seconds in which the background is learnt")
-    quiet_s: Seconds = Field(5.0, le=3600.0, description="seconds of background before the next report")
+    quiet_s: float = Field(5.0, ge=0.0, le=3600.0, description="seconds of background before the next report")
     ignore: tuple[Line, ...] = Field((), description="labels of the model that do not count, such as dog")
     ignore_score: Probability = Field(0.5, description="score from which an ignored label is believed")
     schedule: tuple[_Span, ...] = Field((), description="when it is switched on and off by itself")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.service")
 
-_THREADS_S = 0.5  # for threads to end that were told to
+_THREADS_S = 1.5  # for threads to end that were told to, with what they kill meanwhile
 
 
 class Deadline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from edge.cli.common import say, say_json, settings_of, warn
+from edge.cli.common import folder_of, say, say_json, say_table, settings_of, warn
 from edge.cli.preflight import preflight
 from edge.configenv import variables_of
 from edge.configfile import DEFAULT_PATH, masked
@@ -16,6 +16,10 @@ from edge.textfile import is_there
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edge.detection.rules import Origin
+
+_MARKS: dict[str, str] = {"bundle": "+", "configuration": "*"}
 
 
 def check(config: Path | None) -> int:
@@ -46,6 +50,41 @@ def show(config: Path | None, *, as_json: bool) -> int:
     else:
         say(to_toml(values).rstrip())
     return 0
+
+
+def rules(config: Path | None, *, as_json: bool) -> int:
+    """Print what makes each label's scores an event, and where each value comes from."""
+    from edge.detection.rules import explain_rules
+    from edge.inference.bundle import read_bundle
+    from edge.inference.library import Library
+
+    settings = settings_of(config)
+    bundle = read_bundle(Library(folder_of(settings)).resolve(settings.model.bundle)[0])
+    explained = explain_rules(bundle.labels, bundle.thresholds, settings.detection)
+    if as_json:
+        for rule in explained:
+            values = {name: {"value": value, "from": origin} for name, (value, origin) in rule.values.items()}
+            say_json({"label": rule.label, "alert": {"value": rule.alert, "from": rule.alert_from}, **values})
+        return 0
+    names = list(explained[0].values)
+    rows = [
+        [rule.label, _marked("yes" if rule.alert else "no", rule.alert_from)]
+        + [_marked(_said(value), origin) for value, origin in (rule.values[name] for name in names)]
+        for rule in explained
+    ]
+    say_table(["label", "alert", *names], rows)
+    say(f"\n{_MARKS['bundle']} of the model {bundle.id} {bundle.version}, {_MARKS['configuration']} as configured")
+    return 0
+
+
+def _marked(text: str, origin: Origin) -> str:
+    return text + _MARKS.get(origin, "")
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def schema() -> int:

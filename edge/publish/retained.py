@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +93,7 @@ class Retained:
         if kept == self._kept:
             return
         try:
-            self._store.state_set(_KEY, json.dumps(kept, separators=(",", ":"), sort_keys=True))
+            self._store.state_set(_KEY, dumps(kept, separators=(",", ":"), sort_keys=True))
             self._kept = kept
         except StorageError as exc:
             log.warning("what the broker keeps of this node cannot be remembered: %s", exc)

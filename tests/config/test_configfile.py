@@ -127,6 +127,24 @@ def test_a_value_where_the_environment_wants_a_section(file: Path) -> None:
         load_settings(file, environ={"TOCSIN_MQTT__PORT": "1"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TOCSIN_SOURCES__0__SPEC", "mic", "sources: must be an array of tables"),
+        ("TOCSIN_DETECTION__CLASSES__SIREN__ON__X", "1", "detection.classes.siren.on: input should be"),
+        ("TOCSIN_ACTIONS__A__TYPE", "webhook", "actions.a.url: field required"),
+        ("TOCSIN_CLAPS__PATTERNS__DOUBLE__CLAPS", "3", "claps.patterns.triple: double is 3 claps as well"),
+        ("TOCSIN_STORAGE__PATH", "", "storage.path: must not be empty"),
+    ],
+)
+def test_a_variable_that_makes_a_table_is_said_for_all_of_it(file: Path, name: str, value: str, words: str) -> None:
+    """Also where the file has tables of the same section."""
+    file.write_text("[node]\n[mqtt]\nport = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ={name: value})
+    assert str(caught.value).startswith(f"{name}: {words}")
+
+
 def test_a_duplicate_in_the_environment_is_said_by_its_variable(file: Path) -> None:
     """Also where the file has sources, which the variable replaces."""
     file.write_text("[[sources]]\nname = 'x'\n[[sources]]\nname = 'y'\n")

@@ -14,6 +14,9 @@ import pytest
 
 from edge.configfile import load_settings
 from edge.configtext import example
+from edge.detection.rules import rules_for
+from edge.errors import ConfigError
+from edge.inference.bundle import read_bundle
 from edge.node import STOP_S
 from edge.settings import Settings
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+MODELS = DEPLOY.parent / "edge" / "models"
 UNIT = DEPLOY / "tocsin.service"
 EXPOSURE_MAX = 2.0
 
@@ -44,12 +48,50 @@ def test_example_configuration_is_valid_and_says_the_defaults() -> None:
     assert load_settings(DEPLOY / "tocsin.toml", environ={}) == Settings()
 
 
+def uncommented(lines: list[str], *numbers: int) -> str:
+    """Return the example with some of its lines live."""
+    return "\n".join(line.removeprefix("# ") if n in numbers else line for n, line in enumerate(lines))
+
+
 def test_every_line_of_the_example_can_be_uncommented(tmp_path: Path) -> None:
     """Each commented setting is valid TOML with a valid value, and every setting there is has its line."""
-    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE)
+    text = example()
+    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
     (tmp_path / "all.toml").write_text(live, encoding="utf-8")
     settings = load_settings(tmp_path / "all.toml", environ={})
-    assert not list(_unset(settings.model_dump(exclude={"claps": {"patterns"}})))
+    unset = list(_unset(settings.model_dump(exclude={"claps": {"patterns"}})))
+    assert all(f"\n#   {name.rpartition('.')[2]}: " in text for name in unset)
+    assert {name.partition(".")[0] for name in unset} == {"detection"}
+    assert rules_of(settings) == rules_of(Settings())
+
+
+def test_uncommenting_a_line_of_the_example_changes_nothing(tmp_path: Path) -> None:
+    """Alone and below the head of its table: neither a label's rule nor, unless it says so, anything else."""
+    lines = example().splitlines()
+    file, head, live, tried = tmp_path / "one.toml", 0, True, 0
+    for n, line in enumerate(lines):
+        if re.match(r"(# )?\[", line):
+            head, live = n, not line.startswith("#")
+        own_table = live or "detection.classes" in lines[head]
+        if not re.match(r"# [a-z_]+ = ", line) or not own_table:
+            continue
+        file.write_text(uncommented(lines, head, n), encoding="utf-8")
+        is_example = "  # for example; " in line
+        try:
+            settings = load_settings(file, environ={})
+        except ConfigError:
+            assert is_example, line  # such as the name of an action that is another example
+            continue
+        assert rules_of(settings) == rules_of(Settings()), line
+        assert is_example or not live or settings == Settings(), line
+        tried += 1
+    assert tried > len(Settings.model_fields)
+
+
+def rules_of(settings: Settings) -> object:
+    """Return what the default model makes of the settings."""
+    bundle = read_bundle(MODELS / "city")
+    return rules_for(bundle.labels, bundle.thresholds, settings.detection)
 
 
 def _unset(values: dict[str, object], prefix: str = "") -> Iterator[str]:
@@ -75,6 +117,7 @@ def test_unit_speaks_the_protocol_of_the_service(unit: configparser.RawConfigPar
 def test_unit_waits_longer_for_a_stop_than_one_takes(unit: configparser.RawConfigParser) -> None:
     """Else it would kill the node before the history is written."""
     assert float(unit["Service"]["TimeoutStopSec"].removesuffix("s")) >= 2 * STOP_S
+    assert STOP_S < 10  # as install.md says
 
 
 def test_unit_waits_for_the_clock(unit: configparser.RawConfigParser) -> None:
