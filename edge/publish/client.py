@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.publish.line import UnsendableError
+from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.topics import flaw
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Client(paho.Client):
             raise UnsendableError(why)
         if self.packet_max is not None and len(topic.encode()) + len(payload) + _HEADER > self.packet_max:
             msg = f"it is longer than the {self.packet_max} bytes that the broker takes"
-            raise UnsendableError(msg)
+            raise TooLongError(msg)
         try:
             result = self.publish(topic, payload, qos=qos, retain=retain)
         except (ValueError, TypeError) as exc:

@@ -9,6 +9,10 @@ class UnsendableError(ValueError):
     """A message that no broker would take."""
 
 
+class TooLongError(UnsendableError):
+    """A message that this broker does not take, by its own word; another one may."""
+
+
 class Line(Protocol):
     """A connection to the broker."""
 

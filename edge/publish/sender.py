@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
 from edge.publish import broker, topics
-from edge.publish.line import UnsendableError
+from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.refusals import Refusals
 from edge.publish.window import Window
 
@@ -216,6 +216,9 @@ class Sender:
             return True
         try:
             number = line.send(row.topic, row.payload, qos=1, retain=False)
+        except TooLongError as exc:
+            self._refuse(row.sequence, row.topic, str(exc))
+            return True
         except UnsendableError as exc:
             self._discard(row, exc)
             return True

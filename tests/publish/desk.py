@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge.publish import topics
-from edge.publish.line import UnsendableError
+from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.mailbox import Mailbox
 from edge.publish.retained import Retained
 from edge.publish.sender import Sender
@@ -22,10 +22,14 @@ class Notes:
     sent: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
     jammed: bool = False
     exhausted: bool = False
+    longest: int = 1 << 20
 
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
         if why := topics.flaw(topic):
             raise UnsendableError(why)
+        if len(payload) > self.longest:
+            msg = "it is too long"
+            raise TooLongError(msg)
         if self.exhausted:
             return None
         self.sent.append((topic, payload, qos, retain))

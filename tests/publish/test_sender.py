@@ -265,3 +265,24 @@ def test_a_line_that_is_lost_now_and_then_blames_no_event(desk: Desk) -> None:
         desk.sender.answered(desk.events()[0])
     assert desk.sender.refused == {}
     assert desk.said == []
+
+
+def test_an_event_that_is_too_long_for_a_broker_is_not_thrown_away(desk: Desk) -> None:
+    """It waits as if it were refused, for that may be changed; whatever a broker says, it deletes nothing here."""
+    for number in range(3):
+        record(desk.store, number)
+    desk.begin()
+    desk.line.longest = 20
+    for _ in range(3):
+        desk.send()
+        desk.now_s += PAUSE_S
+    assert desk.events() == []
+    assert desk.sender.refused == {TOPIC: "it is too long"}
+    assert desk.store.outbox_stats()[0] == 3
+    desk.line.longest = 1 << 20
+    for answered in range(4):
+        desk.send()
+        for number in desk.events()[answered:]:
+            desk.sender.answered(number)
+    assert desk.store.outbox_stats()[0] == 0
+    assert len([line for line in desk.said if "refused an event" in line]) == 1
