@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from edge.detection.rules import built_in
+from edge.jsontext import dumps
 from edge.settings import DetectionClass, Settings, Source
 from edge.settings_reactions import ClapPattern, CommandAction, MqttAction, Span, Toggle, WebhookAction
 
@@ -222,4 +222,4 @@ def _literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return a JSON value in TOML, which writes it as JSON does (strings, numbers, booleans, arrays of those)."""
     if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
         return f"'{value}'"  # without escapes
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

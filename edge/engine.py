@@ -6,75 +6,37 @@ go to a bounded queue, and what the dashboard sees is only made while somebody l
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge.inference.batcher import score_ready
-from edge.pipeline import Pipeline, scores_of
+from edge.pipeline import scores_of
 from edge.telemetry import is_up
 from edge.timestamps import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
 
-    from edge.audio.runner import SourceRunner
     from edge.inference.onnx import OnnxClassifier
+    from edge.stream import Stream
     from edge.telemetry import Metrics
     from edge.types import AudioBlock, Event, Level, MelWindow, Pattern
+
+    _Ready: TypeAlias = "tuple[Stream, MelWindow]"
 
 log = logging.getLogger("tocsin.engine")
 
 _TURN_S = 0.25  # longest wait for audio: how soon a source that went away is noticed
 _MEL_TOP = 255
-
-
-class History:
-    """The last seconds of a stream's sound, for the clips of events. Kept only where clips are allowed."""
-
-    def __init__(self, seconds: float, rate_hz: int) -> None:
-        """Keep at least `seconds`."""
-        self._limit = round(seconds * rate_hz)
-        self._blocks: deque[AudioBlock] = deque()
-
-    def push(self, block: AudioBlock) -> None:
-        """Add a block and forget what is too old."""
-        self._blocks.append(block)
-        while self._blocks and block.start - self._blocks[0].start > self._limit:
-            self._blocks.popleft()
-
-    def cut(self, start: int, end: int) -> NDArray[np.float32]:
-        """Return what is still there of the samples from `start` to `end`, shape (n,)."""
-        parts = [b.samples[max(0, start - b.start) : max(0, end - b.start)] for b in self._blocks if b.start < end]
-        return np.concatenate(parts) if parts else np.empty(0, np.float32)
-
-
-@dataclass
-class Stream:
-    """A source and its pipeline."""
-
-    runner: SourceRunner
-    pipeline: Pipeline
-    history: History | None = None
-    clips: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    """The sound so far of the events that are going on and whose sound is to be kept."""
-    expected: int = 0
-    was_up: bool = False
-    flushed: bool = False
-    latest: NDArray[np.float32] | None = None
-    """The last probabilities, shape (labels,)."""
-
-    @property
-    def name(self) -> str:
-        """The source's name."""
-        return self.runner.name
 
 
 class Engine:
@@ -107,7 +69,9 @@ class Engine:
         self._on_event, self._on_level, self._on_turn = on_event, on_level, on_turn
         self._on_pattern = on_pattern
         self._stopping = threading.Event()
-        self._finished = threading.Event()
+        self._finished = False
+        self.on_finished: Callable[[], None] = lambda: None
+        """Called on the engine's thread once every source came to its end and all of it was decided."""
         self._commands: deque[Callable[[], None]] = deque()
         self._thread = threading.Thread(target=self._loop, name="engine")
         self.first_scored_s: float | None = None
@@ -128,9 +92,10 @@ class Engine:
         """Whether the loop is running."""
         return self._thread.is_alive()
 
-    def wait_finished(self, timeout_s: float | None = None) -> bool:
-        """Wait until every source came to its end and all of it was decided; return whether it did."""
-        return self._finished.wait(timeout_s)
+    @property
+    def finished(self) -> bool:
+        """Whether every source came to its end and all of it was decided."""
+        return self._finished
 
     def submit(self, command: Callable[[], None]) -> None:
         """Have `command` run on the engine's thread, between two turns."""
@@ -146,53 +111,110 @@ class Engine:
                     self._commands.popleft()()
                 moved = self.turn()
             except Exception:
-                # One bad turn must not deafen the node; if every turn is bad, the watchdog is not fed.
+                # What is no stream's own. One bad turn must not deafen the node; if every turn is bad, the watchdog
+                # is not fed.
                 log.exception("a turn of the engine failed")
                 self._stopping.wait(_TURN_S)
                 continue
             if self._on_turn is not None:
                 self._on_turn(moved)
         for stream in self.streams:
-            self._end(stream, lost=False)
+            with self._alone(stream):
+                self._end(stream, lost=False)
 
     def turn(self) -> bool:
-        """Analyse what all sources have now; return whether there was any."""
-        ready: list[tuple[Stream, MelWindow]] = []
+        """Analyse what all sources have now; return whether there was any.
+
+        A fault in the analysis of one stream is that stream's alone: the others lose nothing by it.
+        """
+        ready: list[_Ready] = []
         moved = False
         for stream in self.streams:
-            blocks = stream.runner.take()
-            moved = moved or bool(blocks)
-            for block in blocks:
-                if stream.pipeline.jumps(block):
-                    # What was heard before the gap is decided before the pipeline forgets it.
-                    self._score([entry for entry in ready if entry[0] is stream])
-                    ready = [entry for entry in ready if entry[0] is not stream]
-                    self._count_dropped(stream, block)
-                stream.expected = block.start + block.samples.size
-                if stream.history is not None:
-                    stream.history.push(block)
-                ready += [(stream, window) for window in stream.pipeline.feed(block)]
+            stream.broken = False
+            with self._alone(stream):
+                taken, windows = self._take(stream)
+                moved = moved or taken
+                ready += windows
         self._score(ready)
         for stream in self.streams:
-            self._follow_state(stream)
-            self._tell_patterns(stream)
-            if self._on_level is not None:
-                for level in stream.pipeline.take_levels():
-                    self._on_level(stream, level)
-        if self.streams and all(stream.flushed for stream in self.streams):
-            self._finished.set()
+            with self._alone(stream):
+                self._follow_state(stream)
+                self._tell_patterns(stream)
+                self._tell_levels(stream)
+        if self.streams and not self._finished and all(stream.flushed for stream in self.streams):
+            self._finished = True
+            self.on_finished()
         return moved
 
-    def _score(self, ready: Sequence[tuple[Stream, MelWindow]]) -> None:
-        for stream, window, row in score_ready(ready, self._classifier, self._max_batch, self._metrics.inference):
-            self._metrics.windows.labels(stream.name).inc()
-            for event in stream.pipeline.decide(scores_of(window, row)):
-                self._on_event(stream, event)
-            stream.latest = row
-            if self.live_listeners:
-                self._show(stream, window, row)
+    def _take(self, stream: Stream) -> tuple[bool, list[_Ready]]:
+        """Feed a stream with what its source has; return whether there was any, and the windows to be scored."""
+        ready: list[_Ready] = []
+        blocks = stream.runner.take()
+        for block in blocks:
+            if stream.broken:
+                break
+            if stream.pipeline.jumps(block):
+                # What was heard before the gap is decided before the pipeline forgets it.
+                self._score(ready)
+                ready = []
+                self._count_dropped(stream, block)
+            stream.expected = block.start + block.samples.size
+            if stream.history is not None:
+                stream.history.push(block)
+            ready += [(stream, window) for window in stream.pipeline.feed(block)]
+        return bool(blocks), ready
+
+    @contextlib.contextmanager
+    def _alone(self, stream: Stream) -> Iterator[None]:
+        """Give a stream up where something fails, and go on with the next."""
+        try:
+            yield
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is told and the source is tried again
+            self._give_up(stream, exc)
+
+    def _give_up(self, stream: Stream, exc: Exception) -> None:
+        """Take a stream's source offline, which tries again by itself, and begin with a fresh pipeline."""
+        what = f"its sound cannot be analysed: {type(exc).__name__}: {exc}"
+        if type(exc) not in stream.faults:  # a line a try comes from the source
+            stream.faults.add(type(exc))
+            log.error("source %s: %s", stream.name, what, exc_info=exc)
+        stream.broken = True
+        stream.runner.break_off(what)
+        try:
+            self._end(stream, lost=True)
+        except Exception:
+            log.exception("source %s: what was going on could not be ended", stream.name)
+        finally:
+            stream.pipeline = stream.renew()
+
+    def _score(self, ready: Sequence[_Ready]) -> None:
+        waiting = deque(ready)
+        try:
+            self._score_together(waiting)
+        except Exception:  # noqa: BLE001 - told of the stream that it comes from
+            for stream in {id(stream): stream for stream, _ in waiting}.values():
+                with self._alone(stream):
+                    self._score_together(deque(entry for entry in waiting if entry[0] is stream))
         if ready and self.first_scored_s is None:
             self.first_scored_s = time.monotonic()
+
+    def _score_together(self, waiting: deque[_Ready]) -> None:
+        """Score windows, and take off `waiting` each that is decided."""
+        for stream, window, row in score_ready(
+            tuple(waiting), self._classifier, self._max_batch, self._metrics.inference
+        ):
+            waiting.popleft()
+            if not stream.broken:
+                with self._alone(stream):
+                    self._decide(stream, window, row)
+
+    def _decide(self, stream: Stream, window: MelWindow, row: NDArray[np.float32]) -> None:
+        self._metrics.windows.labels(stream.name).inc()
+        for event in stream.pipeline.decide(scores_of(window, row)):
+            self._on_event(stream, event)
+        stream.latest = row
+        if self.live_listeners:
+            self._show(stream, window, row)
 
     def _count_dropped(self, stream: Stream, block: AudioBlock) -> None:
         lost = block.start - stream.expected
@@ -226,6 +248,11 @@ class Engine:
         for pattern in stream.pipeline.take_patterns():
             if self._on_pattern is not None:
                 self._on_pattern(stream, pattern)
+
+    def _tell_levels(self, stream: Stream) -> None:
+        for level in stream.pipeline.take_levels():
+            if self._on_level is not None:
+                self._on_level(stream, level)
 
     def _show(self, stream: Stream, window: MelWindow, row: NDArray[np.float32]) -> None:
         params = stream.pipeline.params

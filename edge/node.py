@@ -21,8 +21,9 @@ from edge.audio.runner import SourceRunner
 from edge.build import build_pipeline, load_clap_network
 from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
-from edge.engine import Engine, History, Stream
+from edge.engine import Engine
 from edge.errors import TocsinError, UsageError
+from edge.eventlog import log_event
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
@@ -35,6 +36,7 @@ from edge.recorder import Recorder
 from edge.states import States
 from edge.stopping import Deadline
 from edge.store import Store, free_bytes
+from edge.stream import History, Stream
 from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from edge.api.server import ApiServer
     from edge.detection.rules import Rule
     from edge.inference.onnx import OnnxClassifier
+    from edge.pipeline import Pipeline
     from edge.settings import Settings
     from edge.types import Event, Level, Pattern, SourceStats
 
@@ -92,6 +95,7 @@ class Node:
         self._recorder = Recorder(
             self.store,
             self._metrics,
+            rate_hz=self.classifier.bundle.params.sample_rate_hz,
             context=self._context,
             topic=self._topic,
             on_recorded=self._states.event,
@@ -119,7 +123,9 @@ class Node:
             on_pattern=self._pattern,
             on_turn=self._turned,
         )
-        self.registry.register(NodeCollector(self.stats, self.store, *self._states.figures))
+        self.registry.register(
+            NodeCollector(self.stats, self.store, *self._states.figures, faulty_scores=self._faulty_scores)
+        )
         self._clips = ClipClassifier(self.classifier, self.settings.detection)
         self._watchdog_s, self._fed = systemd.watchdog_interval_s(), 0.0
         self._api: ApiServer | None = None
@@ -160,12 +166,15 @@ class Node:
         return {rule.label: rule for rule in rules_for(bundle.labels, bundle.thresholds, settings.detection)}
 
     def _stream(self, name: str, spec: str, wake: threading.Event) -> Stream:
-        pipeline = build_pipeline(self.classifier.bundle, self.settings, source=name, clap_network=self._clap_network)
+        def renew() -> Pipeline:
+            return build_pipeline(self.classifier.bundle, self.settings, source=name, clap_network=self._clap_network)
+
+        pipeline = renew()
         rate_hz = pipeline.params.sample_rate_hz
         privacy = self.settings.privacy
         seconds = privacy.clip_before_s + privacy.clip_max_s + pipeline.params.window_s
         history = History(seconds, rate_hz) if privacy.keep_clips else None
-        return Stream(SourceRunner(name, spec, rate_hz=rate_hz, wake=wake), pipeline, history)
+        return Stream(SourceRunner(name, spec, rate_hz=rate_hz, wake=wake), pipeline, renew, history)
 
     def _open_publisher(self) -> MqttPublisher:
         mqtt = self.settings.mqtt
@@ -258,8 +267,8 @@ class Node:
     # What the engine tells, on its thread
 
     def _heard(self, stream: Stream, event: Event) -> None:
-        rate_hz = stream.pipeline.params.sample_rate_hz
-        self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event), rate_hz)
+        log_event(stream.name, event, stream.pipeline.params.sample_rate_hz)
+        self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event))
 
     def _pattern(self, stream: Stream, pattern: Pattern) -> None:
         self._reactions.heard(stream.name, pattern, stream.runner.timeline.utc, self._surroundings(stream.name, "info"))
@@ -320,6 +329,10 @@ class Node:
 
     def _topic(self, source: str) -> str | None:
         return topics.event(self.settings.mqtt.base, self.name, source) if self._publisher else None
+
+    def _faulty_scores(self) -> int:
+        """Return how many scores of the networks were no numbers so far."""
+        return sum(network.faulty_scores for network in (self.classifier, self._clap_network) if network)
 
     # States and commands
 

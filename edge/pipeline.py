@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.detection.detector import Detector
 from edge.detection.level import LevelMeter
+from edge.frontend.samples import silenced
 from edge.frontend.stream import StreamingFrames
 from edge.types import AudioBlock, Event, Level, MelWindow, NetworkState, Scores
 
@@ -110,9 +111,10 @@ class Pipeline:
             if self.claps is not None:
                 self.claps.reset(block.start)
         self._expected = block.start + block.samples.size
+        samples, _ = silenced(block.samples)  # a source counts and says it; here it is for those that are none
         if self.claps is not None:
-            self.claps.push(block.samples)
-        power, mel = self._frames.push(block.samples[max(0, self._start - block.start) :])
+            self.claps.push(samples)
+        power, mel = self._frames.push(samples[max(0, self._start - block.start) :])
         return self._windows(power, mel)
 
     def flush(self) -> list[MelWindow]:
@@ -156,6 +158,7 @@ class Pipeline:
             self._gap_at = begin
             events += self.interrupt(resume=begin)
         self._last_decision = scores.end
+        scores = _of_numbers(scores)
         for watcher in (self.claps, self.away):
             if watcher is not None:
                 watcher.decide(scores)
@@ -222,6 +225,12 @@ class Pipeline:
         for window, row in zip(windows, classifier.score(windows), strict=True):
             events += self.decide(scores_of(window, row))
         return events
+
+
+def _of_numbers(scores: Scores) -> Scores:
+    """Return scores with 0 for what is no number: it must pass no threshold, and stay in no average."""
+    finite = np.isfinite(scores.probabilities)
+    return scores if finite.all() else replace(scores, probabilities=np.where(finite, scores.probabilities, 0.0))
 
 
 def scores_of(window: MelWindow, probabilities: NDArray[np.float32]) -> Scores:

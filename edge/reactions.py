@@ -5,7 +5,6 @@ Nothing here waits: `heard` runs on the engine's thread, and hands on to the rec
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from datetime import datetime, timezone
@@ -17,6 +16,7 @@ from edge.away.switch import AwaySwitch, status
 from edge.away.zone import LOCAL
 from edge.clock import ClockSteps
 from edge.errors import UsageError
+from edge.jsontext import dumps
 from edge.publish import topics
 from edge.publish.payload import pattern_event, pattern_message
 from edge.settings_reactions import SOUND
@@ -151,7 +151,7 @@ class Reactions:
         if self._publisher is not None and pattern.name != SOUND:
             self._publisher.publish_soon(
                 topics.clap(self._settings.mqtt.base, self._node, source),
-                json.dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
+                dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
                 qos=1,
                 retain=False,
                 expire_s=self._settings.claps.expire_s,
@@ -160,11 +160,10 @@ class Reactions:
 
     def _record(self, source: str, pattern: Pattern, utc: Callable[[int], datetime], context: EventContext) -> None:
         """Keep the pattern in the history; an alarm, unlike a lamp's switch, waits there for a broker that is away."""
-        first, decided = utc(pattern.onsets[0]), utc(pattern.decided)
-        gaps_ms = pattern.intervals_ms(self._rate_hz)
+        first = utc(pattern.onsets[0])
 
         def make(stamp: Stamp) -> dict[str, Any]:
-            return pattern_event(pattern, context, stamp, first=first, decided=decided, intervals_ms=gaps_ms)
+            return pattern_event(pattern, context, stamp, first=first, rate_hz=self._rate_hz)
 
         durable = self._publisher is not None and pattern.name == SOUND
         topic = topics.clap(self._settings.mqtt.base, self._node, source) if durable else None
@@ -180,7 +179,7 @@ def _message(event: Mapping[str, Any]) -> bytes:
     data = event["data"]
     last = parse_rfc3339(event["time"])
     message = pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])
-    return json.dumps({**message, "clock_synced": data["clock"]["synced"]}).encode()
+    return dumps({**message, "clock_synced": data["clock"]["synced"]}).encode()
 
 
 def _say_late(source: str, name: str) -> Callable[[str], None]:

@@ -47,6 +47,7 @@ class Recorder:
         store: Store,
         metrics: Metrics,
         *,
+        rate_hz: int,
         context: Callable[[str, Event], EventContext],
         topic: Callable[[str], str | None],
         on_recorded: Callable[[str, Event], None],
@@ -55,11 +56,11 @@ class Recorder:
     ) -> None:
         """Take the store.
 
-        `context` and `topic` say what surrounds an event of a source; `on_recorded` is called after each commit, and
-        `on_closed` with source and label after the end of an event that a killed process left open, and `on_caught_up`
-        when the disk allows again what it did not.
+        `rate_hz` is the rate of sample indices. `context` and `topic` say what surrounds an event of a source;
+        `on_recorded` is called after each commit, `on_closed` with source and label after the end of an event that a
+        killed process left open, and `on_caught_up` when the disk allows again what it did not.
         """
-        self._store, self._metrics = store, metrics
+        self._store, self._metrics, self._rate_hz = store, metrics, rate_hz
         self._context, self._topic = context, topic
         self._on_recorded, self._on_closed, self._on_caught_up = on_recorded, on_closed, on_caught_up
         self._onsets: dict[str, datetime] = {}
@@ -98,21 +99,19 @@ class Recorder:
         event: Event,
         utc: Callable[[int], datetime],
         clip: NDArray[np.float32] | None = None,
-        rate_hz: int = 0,
     ) -> None:
         """Queue an event of `source`; `utc` tells a sample index's time, `clip` is its sound if that is to be kept."""
         # The clock may be set while an event lasts; when it began is said once and for all.
-        onset, heard = self._onsets.setdefault(event.event_id, utc(event.onset)), utc(event.decided)
+        onset = self._onsets.setdefault(event.event_id, utc(event.onset))
         if event.phase is Phase.END:
             del self._onsets[event.event_id]
         if self._queue.qsize() > _CLIPS_MAX:
             clip = None  # what waits for a slow disk must not fill the memory
-        end = None if event.end is None else utc(event.end)
 
         def write() -> None:
             wanted = clip is not None and clip.size and not self.problem
-            name = self._save_clip(event, clip, rate_hz) if clip is not None and wanted else None
-            self._write(source, event, onset, end, heard, name)
+            name = self._save_clip(event, clip) if clip is not None and wanted else None
+            self._write(source, event, onset, name)
 
         self._put(write)
 
@@ -200,13 +199,11 @@ class Recorder:
         self._metrics.events_lost.inc(lost - self._lost)
         self._lost = lost
 
-    def _write(
-        self, source: str, event: Event, onset: datetime, end: datetime | None, heard: datetime, clip: str | None
-    ) -> None:
+    def _write(self, source: str, event: Event, onset: datetime, clip: str | None) -> None:
         context = self._context(source, event)
 
         def make(sequence: int) -> dict[str, Any]:
-            return cloud_event(event, context, _stamp(sequence), onset=onset, end=end, heard=heard, clip=clip)
+            return cloud_event(event, context, _stamp(sequence), onset=onset, rate_hz=self._rate_hz, clip=clip)
 
         self._store.record(make, topic=self._topic(source))
         if event.phase is Phase.START:
@@ -215,9 +212,9 @@ class Recorder:
             self._metrics.event_latency.labels(event.label).observe(max(0.0, late / timedelta(seconds=1)))
         self._on_recorded(source, event)
 
-    def _save_clip(self, event: Event, samples: NDArray[np.float32], rate_hz: int) -> str | None:
+    def _save_clip(self, event: Event, samples: NDArray[np.float32]) -> str | None:
         try:
-            return self._store.save_clip(event.event_id, samples, rate_hz)
+            return self._store.save_clip(event.event_id, samples, self._rate_hz)
         except StorageError as exc:
             log.warning("the clip of event %s was not kept: %s", event.event_id, exc)
             return None

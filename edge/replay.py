@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import time
 import uuid
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from edge.inference.onnx import OnnxClassifier
     from edge.settings import Settings
     from edge.types import Pattern
+
+log = logging.getLogger("tocsin.replay")
 
 _FAST_BLOCK_S = 4.0  # sound analysed at once where nobody waits for it
 _PACED_BLOCK_S = 0.125
@@ -64,6 +67,8 @@ def replay(
             if speed is not None:
                 time.sleep(max(0.0, began_s + start / rate / speed - time.monotonic()))
             yield from messages.of(events, pipeline.take_patterns(), pipeline.decided_until)
+        if clip.remark:
+            log.warning("%s: %s", path, clip.remark)
     events = pipeline.finish(classifier)
     yield from messages.of(events, pipeline.take_patterns())
 
@@ -102,18 +107,14 @@ class _Messages:
 
     def _event(self, event: Event) -> dict[str, Any]:
         context = replace(self._context, severity=self._severity[event.label])
-        end = None if event.end is None else self._utc(event.end)
-        onset, heard = self._utc(event.onset), self._utc(event.decided)
-        answer = cloud_event(event, context, self._stamp(), onset=onset, end=end, heard=heard)
+        answer = cloud_event(event, context, self._stamp(), onset=self._utc(event.onset), rate_hz=self._rate)
         return self._placed(answer, event.onset, event.end)
 
     def _pattern(self, pattern: Pattern) -> dict[str, Any]:
-        first, decided = self._utc(pattern.onsets[0]), self._utc(pattern.decided)
-        gaps_ms = pattern.intervals_ms(self._rate)
-        answer = pattern_event(
-            pattern, self._context, self._stamp(), first=first, decided=decided, intervals_ms=gaps_ms
-        )
-        return self._placed(answer, pattern.onsets[0], pattern.onsets[-1] if gaps_ms else pattern.decided)
+        first = self._utc(pattern.onsets[0])
+        answer = pattern_event(pattern, self._context, self._stamp(), first=first, rate_hz=self._rate)
+        last = pattern.onsets[-1] if len(pattern.onsets) > 1 else pattern.decided
+        return self._placed(answer, pattern.onsets[0], last)
 
     def _placed(self, answer: dict[str, Any], onset: int, end: int | None) -> dict[str, Any]:
         answer["data"]["onset_s"] = round(onset / self._rate, 3)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.service")
 
-_FINISHED_POLL_S = 0.2
 _WEB_FIRST_S, _WEB_CAP_S = 5.0, 60.0  # between two tries to serve the web side
 
 
@@ -33,25 +32,28 @@ def run(
     until_finished: bool = False,
     any_port: bool = False,
     on_node: Callable[[Node], None] | None = None,
+    on_url: Callable[[str], None] | None = None,
 ) -> int:
     """Run a node until SIGTERM or SIGINT; return the exit code.
 
     At SIGHUP `reread` gives the settings anew. `until_finished` also stops the node once every source came
-    to its end; `any_port` takes another port when the configured one is taken; `on_node` is given the node first.
+    to its end; `any_port` takes another port when the configured one is taken; `on_node` is given the node first, and
+    `on_url` the address of the dashboard as soon as it is there.
     """
     with Signals() as signals:
         node = Node(settings, state_dir=state_dir)
         try:
             if on_node:
                 on_node(node)
+            node.engine.on_finished = signals.wake
             node.start()
             bundle = node.classifier.bundle
             log.info("node %s: model %s %s on %s", node.name, bundle.id, bundle.version, node.classifier.provider)
-            web = _Web(node, any_port=any_port)
+            web = _Web(node, any_port=any_port, on_url=on_url)
             web.serve()
             systemd.notify(f"READY=1\nSTATUS={len(node.streams)} sources, model {bundle.id} {bundle.version}")
-            while not (until_finished and node.engine.wait_finished(0.0)):
-                number = signals.wait(_FINISHED_POLL_S if until_finished else web.wait_s)
+            while not _is_over(node, until_finished=until_finished):
+                number = signals.wait(web.wait_s)
                 if number == signal.SIGHUP:
                     _reload(node, reread)
                 elif number is not None:
@@ -63,11 +65,25 @@ def run(
     return 0
 
 
+def _is_over(node: Node, *, until_finished: bool) -> bool:
+    """Return whether a node has done all it was to do; `Unavailable` where it has lost all it was to listen to.
+
+    Only what starts it anew can bring back a pipe whose writer ended. Recordings that are over leave a node that can
+    still be asked.
+    """
+    if not node.engine.finished:
+        return False
+    if not until_finished and (lost := [stats.name for stats in node.stats() if stats.lost]):
+        msg = f"source {lost[0]}: standard input has ended, and nothing else is listened to; start its writer again"
+        raise Unavailable(msg)
+    return until_finished
+
+
 class _Web:
     """Serves the web side: at once where that is possible, else as soon as it is, while all else goes on."""
 
-    def __init__(self, node: Node, *, any_port: bool) -> None:
-        self._node, self._any_port = node, any_port
+    def __init__(self, node: Node, *, any_port: bool, on_url: Callable[[str], None] | None = None) -> None:
+        self._node, self._any_port, self._on_url = node, any_port, on_url
         self._served = not node.settings.api.enabled
         self._backoff = Backoff(_WEB_CAP_S, _WEB_FIRST_S)
         self._again_s, self._said = 0.0, ""
@@ -82,7 +98,7 @@ class _Web:
         if self._served or time.monotonic() < self._again_s:
             return
         try:
-            _serve(self._node, any_port=self._any_port)
+            url = _serve(self._node, any_port=self._any_port)
         except (Unavailable, Forbidden) as exc:
             self._again_s = time.monotonic() + self._backoff.next_s()
             if str(exc) != self._said:
@@ -90,9 +106,11 @@ class _Web:
                 log.warning("%s; the node runs without dashboard and API, and it is tried again", exc)
         else:
             self._served = True
+            if self._on_url:
+                self._on_url(url)
 
 
-def _serve(node: Node, *, any_port: bool) -> None:
+def _serve(node: Node, *, any_port: bool) -> str:
     from edge.api.security import is_loopback  # noqa: PLC0415 - brings FastAPI, which audio does not wait for
 
     try:
@@ -106,6 +124,7 @@ def _serve(node: Node, *, any_port: bool) -> None:
         url = node.serve_api()
     wants = "" if is_loopback(node.settings.api.host) else "; requests need 'Authorization: Bearer' with the token"
     log.info("dashboard and API on %s%s", url, wants)
+    return url
 
 
 def _reload(node: Node, reread: Callable[[], Settings]) -> None:

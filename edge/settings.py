@@ -130,7 +130,7 @@ class Mqtt(Section):
     port: int = Field(1883, ge=1, le=65535, description="broker's port")
     version: Literal["3.1.1", "5"] = Field("3.1.1", description="protocol version")
     base: Topic = Field("tocsin", description="first part of every topic")
-    client_id: MqttText = Field("", description="tocsin-{node} when not set")
+    client_id: MqttText = Field("", description="tocsin-{node} when not set; no other client may have it")
     username: MqttText = Field("", description="empty for none")
     password: Secret | None = Field(None, description="better in password_file")
     password_file: FilePath | None = Field(None, description="file whose first line is the password")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -34,8 +35,13 @@ class Signals:
         os.close(self._arrived)
         os.close(self._pipe)
 
+    def wake(self) -> None:
+        """End the wait that is going on, or else the next one; any thread may."""
+        with contextlib.suppress(BlockingIOError):  # it is full of what ends the wait as well
+            os.write(self._pipe, b"\0")
+
     def wait(self, timeout_s: float | None) -> int | None:
-        """Return the next signal; None when there is none within `timeout_s`, which may be endless."""
+        """Return the next signal; None at a `wake`, or when nothing comes within `timeout_s`, which may be endless."""
         poll = select.poll()
         poll.register(self._arrived, select.POLLIN)
         poll.poll(None if timeout_s is None else timeout_s * 1000.0)

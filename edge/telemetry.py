@@ -122,9 +122,14 @@ class NodeCollector(Collector):
         outbox: Outbox,
         connected: Callable[[], bool],
         unsendable: Callable[[], int] = lambda: 0,
+        faulty_scores: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Take what to ask: the sources' stats, the outbox, whether there is a broker, and what none would take."""
-        self._sources, self._outbox, self._connected, self._unsendable = sources, outbox, connected, unsendable
+        """Take what to ask: the sources' stats, the outbox, whether there is a broker, and two counts.
+
+        `unsendable` are the messages that no broker would take, `faulty_scores` the scores that were no numbers.
+        """
+        self._sources, self._outbox, self._connected = sources, outbox, connected
+        self._unsendable, self._faulty_scores = unsendable, faulty_scores
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family."""
@@ -137,6 +142,10 @@ class NodeCollector(Collector):
             ),
             "audio_gap_seconds": ("Sound lost in gaps", lambda s: s.gap_s_total),
             "audio_clipped_seconds": ("Sound at full scale", lambda s: s.clipped_s_total),
+            "audio_bad_samples": (
+                "Samples that were no numbers or far beyond full scale, replaced by silence",
+                lambda s: s.bad_samples_total,
+            ),
         }
         for name, (text, read) in counters.items():
             counter = CounterMetricFamily(f"tocsin_{name}", text, labels=["source"])
@@ -160,6 +169,9 @@ class NodeCollector(Collector):
         unsendable = CounterMetricFamily("tocsin_outbox_unsendable", "Messages left out because no broker takes them")
         unsendable.add_metric([], self._unsendable())
         yield unsendable
+        faulty = CounterMetricFamily("tocsin_faulty_scores", "Scores that were no numbers, and count as 0")
+        faulty.add_metric([], self._faulty_scores())
+        yield faulty
         yield GaugeMetricFamily("tocsin_outbox_messages", "Messages waiting for the broker", value=waiting)
         yield GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest waiting message", value=oldest_s)
         yield GaugeMetricFamily(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge.inference.bundle import EVENTS, FORMAT, GOLDEN, MANIFEST, MODEL, STREAMING, WINDOW
+from edge.jsontext import dumps
 from export.card import model_card
 from export.fold import folded
 from export.golden import golden_features, golden_waveform
@@ -75,7 +75,7 @@ def write_bundle(
     manifest = _manifest(checkpoint, evaluation, about, task)
     (out / CARD).write_text(card(manifest, checkpoint, about.notes), encoding="utf-8")
     manifest["sha256"] = {name: _sha256(out / name) for name in (MODEL, GOLDEN, CARD)}
-    (out / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / MANIFEST).write_text(dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return parity
 
 

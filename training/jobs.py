@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 from edge.claps.crop import CLAP_FRONT_END
+from edge.jsontext import dumps
 from training import ablation, engine
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.claps import evaluation as clap_evaluation
@@ -179,9 +179,9 @@ def write_held_out(data: Path, cache: Path, path: Path, target: Path, most: int)
     have = _recordings_of(data, cache, checkpoint)
     impulsive = checkpoint.config.data.impulsive
     chosen = held_out(have.parts["test"], have.labels, have.store, impulsive, most)
-    target.write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    target.write_text(dumps(chosen, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_figures(figures: dict[str, Any], target: Path | None) -> None:
     if target is not None:
-        target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        target.write_text(dumps(figures, indent=2) + "\n", encoding="utf-8")

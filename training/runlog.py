@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import platform
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,16 +48,9 @@ class RunLog:
         """Write everything that the run was started with, `about` what the settings leave open."""
         versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
         values = {"config": config.to_dict(), **about, "versions": versions}
-        (self._folder / _SETTINGS).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        (self._folder / _SETTINGS).write_text(dumps(values, indent=1) + "\n", encoding="utf-8")
 
     def add(self, look: Look) -> None:
         """Append a look; what is no number is null."""
-        values = dataclasses.asdict(look)
-        values["mean_ap"] = _number(look.mean_ap)
-        values["ap"] = {label: _number(figure) for label, figure in look.ap.items()}
         with (self._folder / _LOOKS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+            file.write(dumps(dataclasses.asdict(look)) + "\n")

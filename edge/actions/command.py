@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from edge.actions.occasion import Attempt, Occasion, fill, values
 from edge.errors import ActionFailed
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     import threading
@@ -97,7 +97,7 @@ def _environment(own: Mapping[str, str], occasion: Occasion, node: str) -> dict[
     told = {
         **values(occasion, node),
         "confidence": f"{occasion.confidence:.3f}",
-        "intervals_ms": json.dumps(occasion.intervals_ms),
+        "intervals_ms": dumps(occasion.intervals_ms),
     }
     kept = {name: value for name, value in own.items() if not name.startswith(_OURS)}
     return kept | {f"TOCSIN_{name.upper()}": value for name, value in told.items()}

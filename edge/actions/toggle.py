@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from edge.jsontext import dumps
+
 if TYPE_CHECKING:
     from edge.settings_reactions import Toggle
 
@@ -38,7 +40,7 @@ class Follower:
             value = report.get(self._toggle.state_key) if isinstance(report, dict) else None
             if value is None:
                 return None
-            return value.strip() if isinstance(value, str) else json.dumps(value)  # a JSON true is written `true`
+            return value.strip() if isinstance(value, str) else dumps(value)  # a JSON true is written `true`
         except (ValueError, RecursionError):  # no JSON, or thousands of brackets
             return None
 

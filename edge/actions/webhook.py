@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import json
 import re
 import socket
 import ssl
@@ -19,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from edge import __version__
 from edge.actions.occasion import Attempt, Occasion, fill, values
 from edge.errors import ActionFailed
+from edge.jsontext import dumps
 from edge.section import plain_host
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class WebhookAttempt(Attempt):
         if self._action.body is not None:
             return fill(self._action.body, occasion, self._node).encode()
         told = {"intervals_ms": occasion.intervals_ms, "confidence": round(occasion.confidence, 3)}
-        return json.dumps(values(occasion, self._node) | told).encode()
+        return dumps(values(occasion, self._node) | told).encode()
 
     def _headers(self, url: SplitResult, body: bytes | None) -> dict[str, str]:
         """Return what to send; secrets go to the configured server alone, wherever it redirects to."""

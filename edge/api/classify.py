@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -66,6 +66,7 @@ class ClipAnswer(BaseModel):
     sample_rate: int
     labels: list[LabelScore]
     events: list[ClipEvent]
+    remark: str | None = Field(None, description="what is to be known about the sound, where there is anything")
     timing_ms: dict[str, float]
 
 

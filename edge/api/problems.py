@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
 from edge import errors
+from edge.api.encode import NodeJson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ def problem(
     kind: str | None = None,
     headers: Mapping[str, str] | None = None,
     **more: object,
-) -> JSONResponse:
+) -> NodeJson:
     """Return the answer for one error; `kind` is in lower-case words, `more` are extension members."""
     body = {
         "type": f"urn:tocsin:problem:{kind.replace(' ', '-')}" if kind else "about:blank",
@@ -73,10 +73,10 @@ def problem(
         "instance": instance,
         **more,
     }
-    return JSONResponse(body, status, headers, MEDIA_TYPE)
+    return NodeJson(body, status, headers, MEDIA_TYPE)
 
 
-async def _tocsin(request: Request, error: errors.TocsinError) -> JSONResponse:
+async def _tocsin(request: Request, error: errors.TocsinError) -> NodeJson:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     headers = {"Retry-After": "5"} if status in _COME_AGAIN else {}
@@ -88,7 +88,7 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-async def _http(request: Request, error: HTTPException) -> JSONResponse:
+async def _http(request: Request, error: HTTPException) -> NodeJson:
     path, plain = request.url.path, HTTPStatus(error.status_code).phrase
     detail = error.detail
     if detail == plain and error.status_code == HTTPStatus.NOT_FOUND:
@@ -99,7 +99,7 @@ async def _http(request: Request, error: HTTPException) -> JSONResponse:
     return problem(error.status_code, detail, path, headers=error.headers)
 
 
-async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _validation(request: Request, error: RequestValidationError) -> NodeJson:
     faults = [_fault(fault) for fault in error.errors()]
     return problem(422, "; ".join(faults) + ".", request.url.path)
 

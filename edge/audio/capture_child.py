@@ -12,7 +12,6 @@ executable at run time (systemd's MemoryDenyWriteExecute), and no interpreter lo
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
 import os
 import signal
@@ -20,8 +19,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge.audio.identity import identify, pick
+from edge.audio.identity import exact_ids, identify, matching
 from edge.audio.ring import Ring
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -79,7 +79,7 @@ def _end_with_parent() -> None:
 
 def _answer(record: dict[str, Any]) -> None:
     with contextlib.suppress(BrokenPipeError):
-        os.write(1, json.dumps(record).encode() + b"\n")
+        os.write(1, dumps(record).encode() + b"\n")
 
 
 def _import_sounddevice() -> ModuleType:
@@ -120,18 +120,19 @@ def _list(sound: ModuleType) -> list[dict[str, Any]]:
     ]
 
 
-def _choose(sound: ModuleType, wanted: str | None) -> dict[str, Any]:
+def _choose(sound: ModuleType, wanted: str | None) -> list[dict[str, Any]]:
+    """Return the device to open, and behind it those that match what is wanted as well."""
     inputs = _inputs(sound)
     if not inputs and _locked_out():
         raise _CaptureError(kind="permission")
     if wanted is None:
         default = _default_input(sound)
-        place = next((place for place, device in enumerate(inputs) if device["index"] == default), None)
+        chosen = [device for device in inputs if device["index"] == default]
     else:
-        place = pick([device["name"] for device in inputs], wanted)
-    if place is None:
+        chosen = [inputs[place] for place in matching([device["name"] for device in inputs], wanted)]
+    if not chosen:
         raise _CaptureError(kind="no-device", text=", ".join(identify(device["name"]).stable_id for device in inputs))
-    return inputs[place]
+    return chosen
 
 
 def _locked_out() -> bool:
@@ -181,13 +182,15 @@ def _kind(exc: Exception | None) -> str:
 
 
 def _capture(sound: ModuleType, descriptor: int, wanted: str | None = None) -> None:
-    device = _choose(sound, wanted)
+    device, *others = _choose(sound, wanted)
     memory = mmap.mmap(descriptor, 0)
     try:
         stream = _open_stream(sound, device)
         stream.start()
         ring = Ring(memory, _SAMPLE_BYTES * stream.channels)
-        _answer({"rate_hz": int(stream.samplerate), "channels": stream.channels, "device": device["name"]})
+        alike = exact_ids([each["name"] for each in (device, *others)]) if others else []
+        opened = {"rate_hz": int(stream.samplerate), "channels": stream.channels, "device": device["name"]}
+        _answer({**opened, "alike": alike})
         frames = round(stream.samplerate * BLOCK_S)
         os.set_blocking(1, False)
         while True:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import soundfile as sf
 
+from edge.audio.damage import refuse_damage
 from edge.audio.header import looks_like_audio, wav_held_fraction
 from edge.audio.ogg import ogg_wound
 from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
-from edge.frontend.resample import StreamResampler, to_mono
+from edge.frontend.downmix import Downmix
+from edge.frontend.resample import StreamResampler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +42,7 @@ class Clip:
     def __init__(self, source: Path | BinaryIO, max_s: float | None) -> None:
         """Open and check; see `open_clip`."""
         self._name = str(source) if isinstance(source, Path) else "the recording"
-        self._max_s = max_s
+        self._max_s, self._downmix = max_s, Downmix()
         with contextlib.ExitStack() as stack:
             self._sound = self._open(stack, source)
             self._check()
@@ -61,6 +63,11 @@ class Clip:
         """Seconds of sound as the header has it; None when it does not say."""
         frames = self._sound.frames
         return None if frames >= _UNKNOWN_FRAMES else frames / self.rate_hz
+
+    @property
+    def remark(self) -> str:
+        """What is to be known about the sound decoded so far, in one line; empty when all is well."""
+        return self._downmix.remark
 
     def blocks(self, rate_out_hz: int, block_s: float = 0.5) -> Iterator[NDArray[np.float32]]:
         """Yield mono blocks of `block_s` seconds, shape (n,), at `rate_out_hz`; the last one is shorter.
@@ -156,12 +163,10 @@ class Clip:
                 raise BrokenAudio(msg) from exc
             if not len(piece):
                 break
-            if not np.isfinite(piece).all():
-                msg = f"{self._name} is damaged: it has values that are no numbers beyond {done / self.rate_hz:.1f} s"
-                raise BrokenAudio(msg)
+            refuse_damage(piece, self._name, done, self.rate_hz)
             done += len(piece)
             self._check_length(done / self.rate_hz)
-            yield to_mono(piece)
+            yield self._downmix.push(piece)
         self._check_amount(done)
 
     def _check_amount(self, done: int) -> None:

@@ -32,7 +32,11 @@ class Microphone:
 
 def list_microphones() -> list[Microphone]:
     """Return the inputs there are; `Unavailable` when PortAudio is missing or does not answer."""
-    child = start_child("list")
+    try:
+        child = start_child("list")
+    except OSError as exc:
+        msg = f"the capture process cannot be started: {exc.strerror}"
+        raise Unavailable(msg) from exc
     try:
         answer = json.loads(_line(child))  # the child's input stays open meanwhile, for it ends with it
     except ValueError as exc:

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.audio.complaints import Complaints
 from edge.audio.ready import readable
-from edge.audio.s16 import mono_from_s16
+from edge.audio.s16 import floats_from_s16
 from edge.audio.source import Chunk, StreamEnded
 from edge.errors import SourceUnavailable
 
@@ -29,7 +29,7 @@ _PROTOCOLS = "rtsp,rtsps,rtp,srtp,http,https,httpproxy,udp,tcp,tls,crypto"  # ne
 
 
 class FfmpegSource:
-    """One run of ffmpeg, that writes mono samples at the stream's own rate, with a header that names it."""
+    """One run of ffmpeg, that writes the stream's own channels at its own rate, with a header that names both."""
 
     clocked = True
     stall_s = 3.0
@@ -39,7 +39,7 @@ class FfmpegSource:
         self._spec, self._program, self._patience_s = spec, program, stall_s
         # A camera goes on whether it is heard or not; a server waits for a reader that is slow.
         self.live = spec.url.startswith("rtsp")
-        self.rate_hz, self.device = 0, spec.masked
+        self.rate_hz, self._channels, self.device = 0, 1, spec.masked
         self._process: subprocess.Popen[bytes] | None = None
         self._complaints = Complaints()
         self._rest = b""
@@ -66,9 +66,9 @@ class FfmpegSource:
         data = self._rest + self._read_bytes()
         if not self.rate_hz:
             data = self._after_header(data)
-        whole = len(data) - len(data) % 2 if self.rate_hz else 0
+        whole = len(data) - len(data) % (2 * self._channels) if self.rate_hz else 0
         self._rest = data[whole:]
-        return Chunk(mono_from_s16(data[:whole], 1, ">") if whole else np.empty(0, np.float32))
+        return Chunk(floats_from_s16(data[:whole], self._channels, ">") if whole else np.empty(0, np.float32))
 
     def close(self) -> None:
         """Stop ffmpeg, and wait until it is gone."""
@@ -85,16 +85,16 @@ class FfmpegSource:
         self._complaints.close()
 
     def _after_header(self, data: bytes) -> bytes:
-        """Read the rate from the head of an AU file, once it is all there; return what follows."""
+        """Read rate and channels from the head of an AU file, once it is all there; return what follows."""
         if len(data) < _AU_HEAD.size:
             return data
-        _, offset, _, encoding, rate_hz, _ = _AU_HEAD.unpack_from(data)
-        if encoding != _AU_S16 or not rate_hz:
+        _, offset, _, encoding, rate_hz, channels = _AU_HEAD.unpack_from(data)
+        if encoding != _AU_S16 or not rate_hz or not channels:
             msg = f"{self._spec.masked}: {self._program} answered in a format that was not asked for"
             raise SourceUnavailable(msg)
         if len(data) < offset:
             return data
-        self.rate_hz = rate_hz
+        self.rate_hz, self._channels = rate_hz, channels
         return data[offset:]
 
     def _command(self) -> list[str]:
@@ -108,7 +108,7 @@ class FfmpegSource:
             *_ending_with_parent(),
             *(self._program, "-nostdin", "-hide_banner", "-loglevel", "error"),
             *("-protocol_whitelist", _PROTOCOLS, *options, "-i", url),
-            *("-map", "0:a:0", "-ac", "1", "-c:a", "pcm_s16be", "-flush_packets", "1", "-f", "au", "pipe:1"),
+            *("-map", "0:a:0", "-c:a", "pcm_s16be", "-flush_packets", "1", "-f", "au", "pipe:1"),
         ]
 
     def _read_bytes(self) -> bytes:

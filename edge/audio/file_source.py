@@ -63,7 +63,7 @@ class FileSource:
             self._sleep(min(wait_s, WAIT_S))
             if wait_s > WAIT_S:
                 return Chunk(_NOTHING)
-        chunk = Chunk(self._waiting)
+        chunk = Chunk(self._waiting, remark=self._clip.remark if self._clip else "")
         self._delivered += self._waiting.size
         self._waiting = None
         return chunk

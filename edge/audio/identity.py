@@ -59,11 +59,18 @@ def identify(name: str, sysfs: str = _SYSFS) -> Identity:
     return Identity(label, os.path.basename(usb), ":".join(part for part in parts if part))
 
 
-def pick(names: list[str], wanted: str, sysfs: str = _SYSFS) -> int | None:
-    """Return the place of the best match for `wanted` among names as PortAudio lists them; None without any."""
+def matching(names: list[str], wanted: str, sysfs: str = _SYSFS) -> list[int]:
+    """Return the places of the best matches for `wanted` among names as PortAudio lists them; the first is opened."""
     scores = [identify(name, sysfs).matches(wanted) for name in names]
     best = max(scores, default=0)
-    return scores.index(best) if best else None
+    return [place for place, score in enumerate(scores) if best and score == best]
+
+
+def exact_ids(names: list[str], sysfs: str = _SYSFS) -> list[str]:
+    """Return what to write for each of some inputs that match alike, so that it alone is meant."""
+    found = [identify(name, sysfs) for name in names]
+    ids = [identity.stable_id for identity in found]
+    return [identity.stable_id if ids.count(identity.stable_id) == 1 else identity.name for identity in found]
 
 
 def _usb_device(folder: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import mmap
 import os
@@ -18,12 +19,14 @@ import numpy as np
 from edge.audio.hotplug import RetryGate
 from edge.audio.ready import readable
 from edge.audio.ring import HEADER_BYTES, Ring
-from edge.audio.s16 import mono_from_s16
+from edge.audio.s16 import floats_from_s16
 from edge.audio.source import Chunk
 from edge.errors import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+log = logging.getLogger("tocsin.audio")
 
 _RING_BYTES = HEADER_BYTES + (1 << 19)  # 5 s of 48 kHz mono
 _OPEN_S = 10.0
@@ -75,6 +78,11 @@ def reason(answer: dict[str, Any], wanted: str | None = None) -> str:
     return _REASONS.get(kind) or f"the microphone cannot be opened: {text}"
 
 
+def alike(wanted: str, ids: Sequence[str]) -> str:
+    """Return the line for people about microphones that match what is wanted equally well, the opened one first."""
+    return f"mic:{wanted} matches {len(ids)} microphones, {', '.join(ids)}; the first is used, write which one is meant"
+
+
 class MicrophoneSource:
     """The default microphone, or the one of a stable id, at a rate it has itself."""
 
@@ -88,6 +96,7 @@ class MicrophoneSource:
         self._gate, self._refusal = RetryGate(), ""
         self.rate_hz = 0
         self.device = wanted or "default microphone"
+        self._alike: list[str] = []
         self._channels = 1
         self._child: subprocess.Popen[bytes] | None = None
         self._memory: mmap.mmap | None = None
@@ -169,8 +178,15 @@ class MicrophoneSource:
             return
         self.rate_hz, self._channels = answer["rate_hz"], answer["channels"]
         self.device = answer["device"]
+        self._say_alike(answer["alike"])
         self._gate.reset()
         self._ring = Ring(self._memory, 2 * self._channels)
+
+    def _say_alike(self, ids: list[str]) -> None:
+        """Say, once, which microphones match what is wanted equally well."""
+        if ids and ids != self._alike:
+            log.warning("%s", alike(self._wanted or "", ids))
+        self._alike = ids
 
     def _take(self) -> Chunk:
         if self._ring is None:
@@ -183,4 +199,4 @@ class MicrophoneSource:
         if overflows > self._overflows:
             self._overflows = overflows
             lost = max(lost, 1)  # the sound system does not say how many; at least one
-        return Chunk(mono_from_s16(data, self._channels), lost)
+        return Chunk(floats_from_s16(data, self._channels), lost)

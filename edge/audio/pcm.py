@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.audio.ready import readable
-from edge.audio.s16 import mono_from_s16
+from edge.audio.s16 import floats_from_s16
 from edge.audio.source import Chunk
 from edge.errors import SourceUnavailable
 
@@ -54,7 +54,7 @@ class PcmSource:
         data = self._rest + data
         whole = len(data) - len(data) % (2 * self._channels)
         self._rest = data[whole:]
-        return Chunk(mono_from_s16(data[:whole], self._channels))
+        return Chunk(floats_from_s16(data[:whole], self._channels))
 
     def close(self) -> None:
         """Nothing to let go of: standard input stays open."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge.audio.announce import Announcer
 from edge.audio.blockqueue import BlockQueue
+from edge.audio.intake import Intake
 from edge.audio.meter import SignalMeter
 from edge.audio.ready import WAIT_S
 from edge.audio.source import StreamEnded, make_source
@@ -19,7 +20,7 @@ from edge.audio.splice import Splicer
 from edge.audio.timeline import Timeline
 from edge.backoff import STEADY_S, Backoff
 from edge.clock import ClockSteps
-from edge.errors import DataError, TocsinError
+from edge.errors import DataError, SourceUnavailable, TocsinError
 from edge.types import SourceState, SourceStats
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class SourceRunner:
         self._source = opener(self._spec, rate_hz)
         self._queue = BlockQueue(round(queue_s * rate_hz))
         self._splicer = Splicer(rate_hz)
-        self._meter = SignalMeter()
+        self._intake, self._meter = Intake(name), SignalMeter()
         self._cap_s = _MICROPHONE_CAP_S if isinstance(self._spec, MicSpec) else _CAP_S
         self._backoff, self._rest_s = Backoff(self._cap_s), 0.0
         self._thread = threading.Thread(target=self._run, name=f"source-{name}", daemon=True)
@@ -67,7 +68,7 @@ class SourceRunner:
         self._state, self._detail = SourceState.OFFLINE, "not opened yet"
         self._announcer = Announcer(name)
         self._samples = self._overflows = self._dropped_samples = 0
-        self._heard_s = -math.inf
+        self._heard_s, self._fault = -math.inf, ""
         self._device, self._source_rate_hz, self._finished = "", 0, False
 
     def start(self) -> None:
@@ -86,6 +87,13 @@ class SourceRunner:
         self._enabled = enabled
         self._nudge.set()
 
+    def break_off(self, why: str) -> None:
+        """Take the source offline, as its sound cannot be analysed; it is tried again."""
+        self._fault = why
+        self._queue.take()
+        if self._finished:
+            self._detail = why
+
     def take(self) -> list[AudioBlock]:
         """Return all blocks that wait, oldest first, without waiting."""
         return self._queue.take()
@@ -101,6 +109,7 @@ class SourceRunner:
             overflows_total=self._overflows,
             gap_s_total=(self._splicer.gap_samples + self._dropped_samples) / self._rate_hz,
             clipped_s_total=self._meter.clipped_s,
+            bad_samples_total=self._intake.bad_samples,
             silent_s=self._meter.silent_s,
             last_block_age_s=time.monotonic() - self._heard_s,
             lag_s=self._queue.samples / self._rate_hz,
@@ -124,10 +133,11 @@ class SourceRunner:
 
     def _session(self) -> bool:
         """Open the source and read it until it is lost or not wanted; return whether it came to its end."""
-        begun, self._rest_s = self._samples, 0.0
+        begun, self._rest_s, self._fault = self._samples, 0.0, ""
         source = self._source
         try:
             source.open()
+            self._intake.restart()
             self._meter.restart()
             return self._play(source)
         except TocsinError as exc:
@@ -150,6 +160,8 @@ class SourceRunner:
         opened_s, opened_unix_s, fresh, steady = time.monotonic(), time.time(), True, False
         steps = None if source.clocked else ClockSteps()
         while self._wanted:
+            if self._fault:
+                self._pause(source)
             chunk = source.read()
             now_s = time.monotonic()
             if chunk is None:
@@ -159,6 +171,7 @@ class SourceRunner:
             if not chunk.samples.size:
                 self._check_stall(source, now_s, max(opened_s, self._heard_s))
                 continue
+            chunk = self._intake.take(chunk)
             self._mark_gap(source, chunk, now_s, fresh=fresh)
             if not source.clocked and fresh:
                 self.timeline.anchor(self._splicer.position, opened_unix_s)
@@ -172,6 +185,16 @@ class SourceRunner:
                 steady = True
         self._flush(source)
         return False
+
+    def _pause(self, source: AudioSource) -> None:
+        """Break off as `break_off` asks: a recording goes on behind a gap, as anew it would be heard twice."""
+        why, self._fault = self._fault, ""
+        if source.clocked:
+            raise SourceUnavailable(why)
+        self._flush(source)
+        self._say(SourceState.OFFLINE, why)
+        self._nudge.wait(self._backoff.next_s())
+        self._emit(self._splicer.cut(1), source)
 
     @property
     def _wanted(self) -> bool:
@@ -201,7 +224,7 @@ class SourceRunner:
             self.timeline.observe(self._splicer.position, unix_s)
         self._emit(blocks, source)
         self._heard_s = time.monotonic()
-        self._say(self._meter.state, "")
+        self._say(self._meter.state, self._intake.remark)
 
     def _flush(self, source: AudioSource) -> None:
         """Deliver what the resampler holds: before the word that the source is gone, after which no sound may come."""

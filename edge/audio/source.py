@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive mono samples at the source's own rate."""
+    """Consecutive samples at the source's own rate."""
 
     samples: NDArray[np.float32]
-    """Shape (n,), full scale ±1; empty when nothing came within the time of one read."""
+    """Shape (n,) or (n, channels), full scale ±1; empty when nothing came within the time of one read."""
     lost: int = 0
     """Samples lost right before these, at the source's rate."""
+    remark: str = ""
+    """What is to be known about the sound, in one line; empty when all is well."""
 
 
 class StreamEnded(SourceUnavailable):

@@ -22,8 +22,8 @@ _NOTHING = np.empty(0, np.float32)
 class Splicer:
     """Resamples, and lets the index jump where samples were lost, so that nothing ever spans a gap.
 
-    Pure. `position` is the index up to which sound has been taken in; blocks lag behind it by what the
-    resampler holds back.
+    Pure. No block is longer than a second, however much a source delivers at once. `position` is the index up to which
+    sound has been taken in; blocks lag behind it by what the resampler holds back.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -73,7 +73,8 @@ class Splicer:
             yield from self._emit(resampler.push(_NOTHING, last=True))
 
     def _emit(self, samples: NDArray[np.float32]) -> Iterator[AudioBlock]:
-        if samples.size:
-            block = AudioBlock(samples, self._base + self._given)
-            self._given += samples.size
+        for begin in range(0, samples.size, self._rate_hz):
+            piece = samples[begin : begin + self._rate_hz]
+            block = AudioBlock(piece, self._base + self._given)
+            self._given += piece.size
             yield block

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.audio.ready import readable
-from edge.audio.s16 import mono_from_s16
+from edge.audio.s16 import floats_from_s16
 from edge.audio.source import Chunk
 from edge.errors import SourceUnavailable
 
@@ -85,7 +85,7 @@ class UdpSource:
                 whole += part[: len(part) - len(part) % frame]
                 if len(whole) >= most:
                     break
-        return Chunk(mono_from_s16(bytes(whole), self._spec.channels) if whole else np.empty(0, np.float32))
+        return Chunk(floats_from_s16(bytes(whole), self._spec.channels) if whole else np.empty(0, np.float32))
 
     def close(self) -> None:
         """Free the port."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 _START_S = 2.0  # from here on there is a background
@@ -23,7 +25,9 @@ class Background:
         self._count = 0
 
     def push(self, level_db: float) -> None:
-        """Take the next level."""
+        """Take the next level; what is no number is none."""
+        if not math.isfinite(level_db):
+            return
         self._levels[self._count % self._levels.size] = level_db
         self._count += 1
 

@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge.jsontext import dumps
 from edge.timestamps import parse_rfc3339, rfc3339
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class AwaySwitch:
         if self._set is None:
             return ""
         state = {"on": self._set[0], "at": rfc3339(self._set[1])}
-        return json.dumps(state if self._seen is None else {**state, "seen": rfc3339(self._seen)})
+        return dumps(state if self._seen is None else {**state, "seen": rfc3339(self._seen)})
 
     def restore(self, text: str) -> str:
         """Take up what `to_state` gave; return what is wrong with it, in a line, or nothing.

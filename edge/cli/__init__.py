@@ -7,32 +7,37 @@ import os
 import sys
 from typing import TYPE_CHECKING, cast
 
+from edge.cli import terminal
 from edge.errors import TocsinError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_USAGE, _INTERNAL, _DISK = 64, 70, 74
+_COMPLETE = "_TOCSIN_COMPLETE"  # set by the script of `--show-completion`
+_USAGE, _INTERNAL, _DISK, _FORBIDDEN = 64, 70, 74, 77
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``--debug`` lets exceptions through with their traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    terminal.prepare()
     try:
-        return _invoke([argument for argument in arguments if argument != "--debug"])
+        code = _invoke([argument for argument in arguments if argument != "--debug"])
+        terminal.check()
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        _drop_output()
+        terminal.drop_output()
         return _BROKEN_PIPE
     except Exception as exc:
         text, code = _explained(exc)
-        _drop_output()
+        terminal.drop_output()
         if "--debug" in arguments and code != _USAGE:
             raise
-        print(f"tocsin: {text}", file=sys.stderr)  # noqa: T201 - this is the program's voice
+        print(f"tocsin: {terminal.one_line(text)}", file=sys.stderr)  # noqa: T201 - this is the program's voice
         return code
+    return code
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -40,8 +45,10 @@ def _invoke(arguments: list[str]) -> int:
 
     from edge.cli.app import app
 
-    # Not app(…), which has its own opinion of broken pipes and exit codes.
     command = typer.main.get_command(app)
+    if _COMPLETE in os.environ:
+        command.main(arguments, prog_name="tocsin")  # the shell asks how a line may go on, and this exits
+    # Not app(…), which has its own opinion of broken pipes and exit codes.
     try:
         with command.make_context("tocsin", arguments) as context:
             code = command.invoke(context)
@@ -53,14 +60,6 @@ def _invoke(arguments: list[str]) -> int:
     return code or 0
 
 
-def _drop_output() -> None:
-    """Forget what cannot be written; else the interpreter would complain once more while it ends."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _explained(exc: Exception) -> tuple[str, int]:
     """Return an error's line and exit code."""
     import typer
@@ -69,10 +68,17 @@ def _explained(exc: Exception) -> tuple[str, int]:
     usage_error = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
     if isinstance(exc, usage_error):
         where = exc.ctx.command_path if exc.ctx else "tocsin"
-        return f"{exc.format_message()} (see '{where} --help')", _USAGE
+        return f"{' '.join(exc.format_message().split())} (see '{where} --help')", _USAGE
     if isinstance(exc, TocsinError):
         return str(exc), exc.exit_code
     if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"cannot write{f' {exc.filename}' if exc.filename else ''}: {exc.strerror}; make room", _DISK
+    if isinstance(exc, PermissionError) and exc.filename:
+        return f"{exc.filename}: permission denied; change its permissions", _FORBIDDEN
+    return internal(exc), _INTERNAL
+
+
+def internal(exc: Exception) -> str:
+    """Return the line of an error that nobody foresaw."""
     what = " ".join(str(exc).split())
-    return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)", _INTERNAL
+    return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)"

@@ -11,17 +11,17 @@ import typer
 from edge import __version__
 
 
-def _group(text: str) -> typer.Typer:
+def _group(text: str, *, completion: bool = False) -> typer.Typer:
     return typer.Typer(
         help=text,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        add_completion=completion,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
 
-app = _group("Hears sirens, gunshots, traffic, horns and claps.")
+app = _group("Hears sirens, gunshots, traffic, horns and claps.", completion=True)
 config_app = _group("Check and show the configuration.")
 model_app = _group("The model bundles on this device.")
 claps_app = _group("Learn and test clap patterns.")
@@ -29,7 +29,12 @@ app.add_typer(config_app, name="config")
 app.add_typer(model_app, name="model")
 app.add_typer(claps_app, name="claps")
 
-Config = Annotated[Path | None, typer.Option("--config", help="TOML file; else /etc/tocsin/tocsin.toml, if there")]
+# Whether a file can be read is said by whoever opens it, with the code for it and without the loss of others: hence
+# readable=False, which switches typer's own look off.
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", readable=False, help="TOML file; else /etc/tocsin/tocsin.toml, if there"),
+]
 Sources = Annotated[
     list[str] | None,
     typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the configured ones; may be repeated"),
@@ -78,12 +83,22 @@ def run(config: Config = None, source: Sources = None) -> int:
 
 @app.command()
 def demo(
-    config: Config = None, *, once: Annotated[bool, typer.Option("--once", help="end after one pass")] = False
+    config: Config = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the scene, such as mic; may be repeated"),
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="address of the dashboard; else as configured")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="its port; 0 takes a free one")] = None,
+    token: Annotated[str | None, typer.Option("--token", help="what it asks for; others here may see it")] = None,
+    token_file: Annotated[Path | None, typer.Option("--token-file", readable=False, help="file with the token")] = None,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="end after one pass")] = False,
 ) -> int:
     """Play a street scene through the real pipeline: events, history, dashboard, MQTT."""
     from edge.cli import live
 
-    return live.demo(config, once=once)
+    return live.demo(config, live.DemoOptions(once, source or (), host, port, token, token_file))
 
 
 @app.command()
@@ -96,7 +111,9 @@ def listen(config: Config = None, source: Sources = None) -> int:
 
 @app.command()
 def classify(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="recordings, or folders of them")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", readable=False, help="recordings, or folders of them")
+    ],
     config: Config = None,
     top_k: Annotated[int | None, typer.Option("--top-k", min=1, help="labels to show")] = None,
     hop: Annotated[float | None, typer.Option("--hop", help="seconds between two windows")] = None,
@@ -111,7 +128,7 @@ def classify(
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="a recording")],
     config: Config = None,
     speed: Annotated[str, typer.Option(metavar="N|max", help="times real time")] = "max",
     source_name: Annotated[str, typer.Option(metavar="NAME", help="name of the source in the events")] = "replay",
@@ -224,7 +241,8 @@ def model_info(
 
 @model_app.command("install")
 def model_install(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="folder, .zip or .tar of one")], config: Config = None
+    path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="folder, .zip or .tar of one")],
+    config: Config = None,
 ) -> int:
     """Check a bundle and take it in; 'activate' puts it to use."""
     from edge.cli import models

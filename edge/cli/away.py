@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from edge.cli.common import say, say_json, settings_of
 from edge.configfile import secret
 from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable, UsageError
+from edge.jsontext import dumps
 from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def away(wanted: str, config: Path | None, url: str | None, *, as_json: bool) ->
     """Switch the away mode `on` or `off`, or only look (`status`); print what it is then."""
     api = settings_of(config).api
     token = secret(api.token, api.token_file, "api_token")
-    body = None if wanted == "status" else json.dumps({"state": wanted.upper()})
-    state = _ask(url or _url_of(api), token, body)
+    body = None if wanted == "status" else dumps({"state": wanted.upper()})
+    state = _ask(_url_of(api) if url is None else url, token, body)
     if as_json:
         say_json(state)
     else:
@@ -70,15 +71,14 @@ def _ask(url: str, token: str | None, body: str | None) -> dict[str, Any]:
 def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:
     """Return a connection, not through any proxy, and the path below which the node is."""
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    msg = f"--url {url}: must be an address such as http://127.0.0.1:8080"
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in kinds:
-        msg = f"--url {url}: must be an address such as http://127.0.0.1:8080"
-        raise UsageError(msg)
-    return kinds[parts.scheme](host, port, timeout=_TIMEOUT_S), parts.path.rstrip("/")
+        if not parts.hostname or parts.scheme not in kinds:
+            raise UsageError(msg)
+        return kinds[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT_S), parts.path.rstrip("/")
+    except (ValueError, http.client.InvalidURL) as exc:
+        raise UsageError(msg) from exc
 
 
 def _checked(url: str, status: int, content: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edge.audio.intake import Intake
 from edge.audio.source import make_source
 from edge.audio.spec import parse_source
 from edge.audio.splice import Splicer
@@ -17,6 +18,7 @@ from edge.build import build_pipeline
 from edge.claps.learn import Takes
 from edge.claps.learn import learn as learn_from
 from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, say_json, settings_of
+from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.settings_reactions import Claps
 
@@ -87,14 +89,15 @@ def _check_name(name: str) -> None:
 
 def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
     """Return the settings, with claps enabled, and the first source that takes part."""
-    settings = settings_of(config, [source] if source else [])
-    named = () if source else settings.claps.sources
+    settings = settings_of(config, [] if source is None else [source])
+    named = settings.claps.sources if source is None else ()
     chosen = [s for s in settings.sources if s.enabled and (not named or s.name in named)]
     if not chosen:
         msg = "no source that listens for claps is enabled; name one, as in --source mic"
         raise UsageError(msg)
     claps = settings.claps.model_copy(update={"enabled": True, "sources": (chosen[0].name,)})
-    return settings.model_copy(update={"claps": claps, "sources": (chosen[0],)}), chosen[0]
+    away = settings.away.model_copy(update={"enabled": False})  # what stands out is no matter of claps
+    return settings.model_copy(update={"claps": claps, "away": away, "sources": (chosen[0],)}), chosen[0]
 
 
 def open_hearing(settings: Settings, source: Source) -> Hearing:
@@ -123,12 +126,13 @@ def _taken(pipeline: Pipeline, now: int) -> Step:
 def _blocks(source: Source, rate_hz: int) -> Iterator[AudioBlock]:
     """Yield the sound of a source until it ends or is lost: whoever watches would not wait for it to come back."""
     device, splicer = make_source(parse_source(source.spec), rate_hz), Splicer(rate_hz)
+    intake = Intake(source.name)
     with contextlib.closing(device):
         device.open()
-        _tell(f"Listening to {device.device or source.spec}; Ctrl-C ends it.")
+        _tell(f"Listening to {device.device or parse_source(source.spec).masked}; Ctrl-C ends it.")
         while (chunk := device.read()) is not None:
             if chunk.samples.size:
-                yield from splicer.push(chunk, device.rate_hz)
+                yield from splicer.push(intake.take(chunk), device.rate_hz)
         yield from splicer.finish()
 
 
@@ -193,4 +197,4 @@ def _show(found: dict[str, Any]) -> None:
 
 
 def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - what is said to whoever claps
+    print(one_line(text), file=sys.stderr, flush=True)  # noqa: T201 - what is said to whoever claps

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from edge.cli import internal
 from edge.cli.common import (
     clap_network_of,
     classifier_of,
@@ -22,6 +25,7 @@ from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 _SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
@@ -40,32 +44,65 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
     settings = settings_of(config)
     clips = ClipClassifier(classifier_of(settings), settings.detection)
     wanted = top_k if as_json or top_k else _TABLE_LABELS
-    files: list[Path] = []
-    rows, code = [], 0
+    files, code = _files(paths)
+    rows: list[tuple[str, ...]] = []
+    bugs: list[_InternalError] = []
+    try:
+        with bar("classifying", shown=not (as_json and sys.stdout.isatty())) as on_progress:
+            for done, path in enumerate(files):
+                on_progress(done, len(files))
+                answer = _try(functools.partial(clips.classify, hop_s=hop_s, top_k=wanted), path)
+                if isinstance(answer, TocsinError):
+                    code = answer.exit_code
+                    if isinstance(answer, _InternalError):
+                        bugs.append(answer)
+                    else:
+                        warn(str(answer))
+                    continue
+                if "remark" in answer:
+                    warn(f"{path}: {answer['remark']}")
+                if as_json:
+                    say_json({"path": str(path), **answer})
+                else:
+                    rows.append(_row(path, answer))
+    finally:  # also of what was interrupted
+        if rows:
+            say_table(("file", "seconds", "labels", "events"), rows)
+    for bug in bugs[:-1]:
+        warn(str(bug))
+    if bugs:
+        raise bugs[-1]
+    return code
+
+
+class _InternalError(TocsinError):
+    """A fault of Tocsin with one recording."""
+
+
+def _try(classify: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, Any] | TocsinError:
+    """Return the answer for one recording, or why there is none: no recording costs the answers for the others."""
+    try:
+        return classify(path)
+    except UsageError:
+        raise
+    except TocsinError as exc:
+        return exc
+    except Exception as exc:  # noqa: BLE001 - whatever it is
+        bug = _InternalError(f"{path}: {internal(exc)}")
+        bug.__cause__ = exc
+        return bug
+
+
+def _files(paths: Iterable[Path]) -> tuple[list[Path], int]:
+    """Return the recordings at and below some paths, and the exit code that folders without any lead to."""
+    files, code = [], 0
     for path in paths:
         found = _recordings(path)
         if not found:
             warn(f"{path}: there is no recording in this folder ({' '.join(sorted(_SUFFIXES))})")
             code = InputMissing.exit_code
         files += found
-    with bar("classifying", shown=not (as_json and sys.stdout.isatty())) as on_progress:
-        for done, path in enumerate(files):
-            on_progress(done, len(files))
-            try:
-                answer = clips.classify(path, hop_s=hop_s, top_k=wanted)
-            except UsageError:
-                raise
-            except TocsinError as exc:
-                warn(str(exc))
-                code = exc.exit_code
-                continue
-            if as_json:
-                say_json({"path": str(path), **answer})
-            else:
-                rows.append(_row(path, answer))
-    if rows:
-        say_table(("file", "seconds", "labels", "events"), rows)
-    return code
+    return files, code
 
 
 def replay(file: Path, config: Path | None, *, speed: str, source_name: str, away: bool) -> int:
@@ -78,9 +115,6 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
         msg = f"--source-name {source_name}: must be 1 to 64 of the characters a-z 0-9 _ -"
         raise UsageError(msg)
     settings = settings_of(config)
-    if not file.exists():
-        msg = f"{file}: there is no such file"
-        raise InputMissing(msg)
     settings = settings.model_copy(
         update={
             # Nobody replays a source of the configuration: a recording takes part in everything that is asked for.
@@ -117,9 +151,9 @@ def _speed(text: str) -> float | None:
 
 def _recordings(path: Path) -> list[Path]:
     """Return the recordings below a folder, in order, or the file itself."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - no error where one may not look
         return [path]
-    return sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+    return sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and os.path.isfile(p))  # noqa: PTH113
 
 
 def _row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:

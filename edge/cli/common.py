@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import os
 import re
@@ -12,6 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from edge.cli.terminal import one_line, to_json, write_line
 from edge.configfile import load_settings, state_dir
 from edge.errors import UsageError
 
@@ -26,26 +26,32 @@ _NAMED = re.compile(r"([a-z0-9_-]+)=(.+)", re.DOTALL)
 
 
 def say(text: str = "") -> None:
-    """Print a line of output; it is written at once, for whoever reads a pipe."""
-    print(text, flush=True)  # noqa: T201 - the command's output
+    """Print text as a line of output; it is written at once, for whoever reads a pipe."""
+    write_line(text)
 
 
 def warn(text: str) -> None:
     """Print a line about what went wrong."""
-    print(f"tocsin: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the command's voice
+    print(f"tocsin: {one_line(text)}", file=sys.stderr, flush=True)  # noqa: T201 - the command's voice
 
 
 def say_json(value: Any, *, indent: int | None = None) -> None:  # noqa: ANN401 - any JSON value
     """Print a JSON value, by default on one line."""
-    say(json.dumps(value, ensure_ascii=False, indent=indent))
+    say(to_json(value, sys.stdout.encoding, indent=indent))
 
 
 def say_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print aligned columns, the same on a terminal and in a pipe."""
-    lines = [tuple(headers), *map(tuple, rows)]
+    lines = [tuple(headers), *(tuple(map(_cell, row)) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(text: str) -> str:
+    """Return a cell as it will be written, so that its width is known."""
+    encoding = sys.stdout.encoding or "ascii"
+    return one_line(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
@@ -129,15 +135,20 @@ def without_actions(settings: Settings) -> Settings:
 
 def log_plainly() -> None:
     """Show warnings of a one-shot command as its own words."""
-    _log_to(logging.StreamHandler(), "warning", logging.Formatter("tocsin: %(message)s"))
+    _log_to(logging.StreamHandler(), "warning", _LineFormatter("tocsin: %(message)s"))
 
 
-def log_as(settings: Logging, handler: logging.Handler | None = None) -> None:
-    """Set up the log of a service, on standard error."""
+def log_as(settings: Logging, handler: logging.Handler | None = None, *, events: bool = True) -> None:
+    """Set up the log of a service, on standard error; without `events` where they are shown in another way."""
+    from edge.eventlog import LOGGER
+
     journal = "JOURNAL_STREAM" in os.environ  # the journal adds the time itself
     text = "%(levelname)s %(name)s: %(message)s" if journal else "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    formatter = _JsonFormatter() if settings.format == "json" else logging.Formatter(text)
-    _log_to(handler or logging.StreamHandler(), settings.level, formatter)
+    formatter = _JsonFormatter() if settings.format == "json" else _LineFormatter(text)
+    handler = handler or logging.StreamHandler()
+    if not events:
+        handler.addFilter(lambda record: record.name != LOGGER)
+    _log_to(handler, settings.level, formatter)
 
 
 def _log_to(handler: logging.Handler, level: str, formatter: logging.Formatter) -> None:
@@ -145,6 +156,14 @@ def _log_to(handler: logging.Handler, level: str, formatter: logging.Formatter) 
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("tocsin").setLevel(level.upper())
+
+
+class _LineFormatter(logging.Formatter):
+    """A record a line, whatever names or messages from outside are in it; a traceback keeps its own lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as the base class
+        """Return the record's line."""
+        return one_line(super().formatMessage(record))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -161,4 +180,4 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return to_json(line, sys.stderr.encoding)

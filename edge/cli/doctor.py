@@ -12,7 +12,9 @@ import tempfile
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge import systemd
+from edge.cli import internal
 from edge.cli.common import clap_network_of, classifier_of, folder_of, say, say_json, settings_of
+from edge.cli.terminal import one_line
 from edge.configfile import secret
 from edge.errors import TocsinError, Unavailable
 from edge.settings import Settings
@@ -47,7 +49,7 @@ def doctor(config: Path | None, *, as_json: bool) -> int:
         results.append(dataclasses.asdict(check))
         if not as_json:
             mend = f"; {check.mend}" if check.mend else ""
-            say(f"{check.state:5} {check.name:14} {check.found}{mend}")
+            say(one_line(f"{check.state:5} {check.name:14} {check.found}{mend}"))
     if as_json:
         say_json({"ok": not failed, "checks": results}, indent=2)
     return int(failed)
@@ -67,7 +69,10 @@ def examine(config: Path | None) -> Iterator[Check]:
         runtime, model, claps, actions, microphones, ffmpeg, files, broker, state_folder, disk, port, clock,
     )  # fmt: skip
     for check in checks:
-        yield check(settings)
+        try:
+            yield check(settings)
+        except Exception as exc:  # noqa: BLE001 - what one check meets must not cost the others
+            yield Check(check.__name__.replace("_", " "), "fail", internal(exc))
 
 
 def python() -> Check:
@@ -140,6 +145,8 @@ def _unusable(action: CommandAction) -> str:
 def microphones(settings: Settings) -> Check:
     """Check PortAudio and the microphones that are configured."""
     from edge.audio.devices import list_microphones
+    from edge.audio.identity import exact_ids, matching
+    from edge.audio.microphone import alike
     from edge.audio.spec import MicSpec
 
     specs = _specs(settings, MicSpec)
@@ -151,10 +158,16 @@ def microphones(settings: Settings) -> Check:
     if not found:
         mend = "plug one in, and put the user into the group 'audio' (usermod -aG audio USER)"
         return Check("microphones", bad, "none", mend)
-    ids = {microphone.id for microphone in found}
-    if missing := sorted(spec.device for spec in specs if spec.device and spec.device not in ids):
+    names = [microphone.name for microphone in found]
+    places = {spec.device: matching(names, spec.device) for spec in specs if spec.device}
+    if missing := sorted(device for device, matched in places.items() if not matched):
         return Check("microphones", "fail", f"not there: {', '.join(missing)}", "'tocsin devices' lists those that are")
-    return Check("microphones", "ok", ", ".join(sorted(ids)))
+    if any(spec.device is None for spec in specs) and not any(microphone.is_default for microphone in found):
+        return Check("microphones", "fail", "no default one", "'tocsin devices' lists those that are; name one")
+    unsure = [alike(d, exact_ids([names[n] for n in matched])) for d, matched in places.items() if len(matched) > 1]
+    if unsure:
+        return Check("microphones", "note", "; ".join(unsure))
+    return Check("microphones", "ok", ", ".join(sorted({microphone.id for microphone in found})))
 
 
 def ffmpeg(settings: Settings) -> Check:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from edge import service
+from edge.audio.spec import parse_source
 from edge.cli.common import folder_of, log_as, say, settings_of, without_actions
+from edge.configfile import secret
 from edge.data import street_path
+from edge.errors import UsageError
 from edge.settings import Source
 from edge.stopping import end_process
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge.node import Node
-    from edge.settings import Settings
+    from edge.settings import Api, Settings
 
 _PHASES = {"start": "begins", "end": "ends"}
 
@@ -32,27 +42,49 @@ def run(config: Path | None, sources: list[str]) -> int:
     return end_process(service.run(settings, state_dir=folder_of(settings), reread=read), before)
 
 
-def demo(config: Path | None, *, once: bool) -> int:
-    """Play the street scene, in real time, through everything that `run` has."""
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the command line changes about the demonstration; None and empty: nothing."""
+
+    once: bool = False
+    sources: Sequence[str] = ()
+    host: str | None = None
+    port: int | None = None
+    token: str | None = None
+    token_file: Path | None = None
+
+
+def demo(config: Path | None, options: DemoOptions) -> int:
+    """Play the street scene, in real time, or listen to `options.sources`, through everything that `run` has."""
 
     def read() -> Settings:
-        return _demo_settings(settings_of(config), once=once)
+        return _demo_settings(settings_of(config, options.sources), options)
 
     settings = read()
-    log_as(settings.logging)
+    log_as(settings.logging, events=False)
     folder = folder_of(settings)
-    say(f"Playing a street scene in real time; history in {folder}.{'' if once else ' Ctrl-C ends it.'}")
+    specs = ", ".join(parse_source(source.spec).masked for source in settings.sources)
+    what = specs if options.sources else "a street scene in real time"
+    say(f"Playing {what}; history in {folder}.{'' if options.once else ' Ctrl-C ends it.'}")
     before = set(threading.enumerate())
     code = service.run(
-        settings, state_dir=folder, reread=read, until_finished=once, any_port=True, on_node=_print_events
+        settings,
+        state_dir=folder,
+        reread=read,
+        until_finished=options.once,
+        any_port=options.port is None,
+        on_node=_print_events,
+        on_url=_print_address,
     )
     return end_process(code, before)
 
 
-def _demo_settings(settings: Settings, *, once: bool) -> Settings:
+def _demo_settings(settings: Settings, options: DemoOptions) -> Settings:
     """Return settings that neither touch a real node's history nor take its name at the broker."""
-    spec = f"file:{street_path()}" + ("" if once else "?loop=1")
-    changes: dict[str, Any] = {"sources": (Source(name="street", spec=spec),)}
+    changes: dict[str, Any] = {"api": _demo_api(settings.api, options)}
+    if not options.sources:
+        spec = f"file:{street_path()}" + ("" if options.once else "?loop=1")
+        changes["sources"] = (Source(name="street", spec=spec),)
     if settings.node.id is None:
         changes["node"] = settings.node.model_copy(update={"id": "demo"})
     if settings.storage.path is None:
@@ -60,18 +92,48 @@ def _demo_settings(settings: Settings, *, once: bool) -> Settings:
     return without_actions(settings).model_copy(update=changes)
 
 
+def _demo_api(api: Api, options: DemoOptions) -> Api:
+    changes: dict[str, Any] = {"host": options.host or api.host}
+    if options.port is not None:
+        changes["port"] = options.port
+    if options.token is not None or options.token_file is not None:
+        changes["token"] = None if options.token is None else SecretStr(options.token)
+        changes["token_file"] = options.token_file
+    changed = api.model_copy(update=changes)
+    if options.host and not (_local(options.host) or secret(changed.token, changed.token_file, "api_token")):
+        msg = f"--host {options.host} is reachable from outside; name a file with a token, --token-file FILE"
+        raise UsageError(msg)
+    return changed
+
+
+def _local(host: str) -> bool:
+    from edge.api.security import is_loopback
+
+    return is_loopback(host)
+
+
+def _print_address(url: str) -> None:
+    """Say where the dashboard is, also for whoever has no screen at this machine."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    tunnel = f"ssh -L {port}:localhost:{port} {socket.gethostname()}"
+    say(f"Dashboard: {url}" + (f"; from another computer: {tunnel}, then this address there" if _local(host) else ""))
+
+
 def _print_events(node: Node) -> None:
-    timeline = node.streams[0].runner.timeline
+    timelines = {stream.name: stream.runner.timeline for stream in node.streams}
 
     def show(event: dict[str, Any]) -> None:
         data = event["data"]
+        timeline = timelines.get(data["source_name"])
         # Before the scene begins there are only the ends of what an earlier run left open.
-        if data["phase"] in _PHASES and timeline.anchored:
+        if data["phase"] in _PHASES and timeline is not None and timeline.anchored:
             at = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
             is_pattern = "intervals_ms" in data
             word = "heard" if is_pattern else _PHASES[data["phase"]]
             lasted = f"  {data['duration_s']:.1f} s" if data["phase"] == "end" and not is_pattern else ""
+            source = f"{data['source_name']}  " if len(timelines) > 1 else ""
             seconds = (at - timeline.utc(0)).total_seconds()
-            say(f"{seconds:7.1f} s  {data['label']:9}{word:7} {data['peak_score']:.2f}{lasted}")
+            say(f"{seconds:7.1f} s  {source}{data['label']:9}{word:7} {data['peak_score']:.2f}{lasted}")
 
     node.subscribe_events(show)

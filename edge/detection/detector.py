@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -137,7 +138,7 @@ class Detector:
         `may_start` is false while too little of the stream has been heard to begin an event; `gap` says that samples
         were lost shortly before, which an event that begins here will carry.
         """
-        self._recent.append(probability)
+        self._recent.append(probability if math.isfinite(probability) else 0.0)  # one NaN would pass every threshold
         score = self._score()
         if self.state is State.IDLE and score < self.rule.on:
             return []  # nearly every decision of a quiet year ends here

@@ -47,6 +47,11 @@ def to_db(mean_square: float, offset_db: float) -> float:
     return 10.0 * math.log10(max(mean_square, _SILENCE) / _FULL_SCALE_SINE) + offset_db
 
 
+def _finite(energies: list[float]) -> list[float]:
+    """Return energies with silence for what is no number, which no average would ever get rid of."""
+    return energies if math.isfinite(sum(energies)) else [e if math.isfinite(e) else 0.0 for e in energies]
+
+
 @dataclass(slots=True)
 class LevelSpan:
     """The level of an event so far."""
@@ -86,7 +91,8 @@ class LevelMeter:
 
     def push(self, power: NDArray[np.float32]) -> None:
         """Take the power spectra, shape (frames, bins), of the next frames."""
-        energies = (power @ self._weights).tolist()
+        with np.errstate(over="ignore", invalid="ignore"):
+            energies = _finite((power @ self._weights).tolist())
         size, state, index = len(self._energy), self._state, self._next
         for energy in energies:
             state += (energy - state) * self._decay

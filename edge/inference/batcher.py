@@ -25,7 +25,8 @@ def score_ready(
 ) -> Iterator[tuple[Owner, MelWindow, NDArray[np.float32]]]:
     """Score windows of many streams together; yield each with its owner and row, shape (labels,), in order.
 
-    At most `max_batch` windows go into one inference; `observe` is told the size of each, and its seconds.
+    At most `max_batch` windows go into one inference; `observe` is told the size of each, and its seconds. Where that
+    fails nothing of its batch was yielded, and no stretch heard on: what was not yielded may be scored again.
     """
     for start in range(0, len(ready), max_batch):
         part = ready[start : start + max_batch]

@@ -70,7 +70,7 @@ class ClipClassifier:
             samples = 0
             for windows, samples in _windows_of(clip.blocks(params.sample_rate_hz, _BLOCK_S), pipeline):  # noqa: B007
                 self._score(windows, pipeline, totals, events)
-            rate_hz = clip.rate_hz
+            rate_hz, remark = clip.rate_hz, clip.remark
         for event in pipeline.interrupt(lost=False):
             events[event.event_id] = event
         scores = totals.scores()
@@ -85,6 +85,7 @@ class ClipClassifier:
             "sample_rate": rate_hz,
             "labels": labels,
             "events": [_event(event, rate) for event in events.values() if event.phase is Phase.END],
+            **({"remark": remark} if remark else {}),
             "timing_ms": {
                 "inference": round(totals.inference_s * 1e3, 2),
                 "total": round((time.perf_counter() - begin) * 1e3, 2),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from edge.errors import BundleError, Forbidden, InputMissing, StorageError
 from edge.inference.bundle import EVENTS, read_bundle, require_task
 from edge.inference.unpack import unpack
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -169,7 +170,7 @@ class Library:
             self._folder.mkdir(parents=True, exist_ok=True)
             fresh = self._folder / ".active.json"
             with fresh.open("w", encoding="utf-8") as file:
-                json.dump(names, file)
+                file.write(dumps(names))
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._folder / "active.json")

@@ -61,6 +61,8 @@ class OnnxClassifier:
         Raises `BundleError` if the network cannot be loaded or does not compute what it did when it was exported.
         """
         self.bundle = bundle
+        self.faulty_scores = 0
+        """Scores that were no numbers, and count as 0."""
         self._threads = threads
         self._cache_dir = cache_dir
         wanted = self._wanted(provider)
@@ -193,7 +195,7 @@ class OnnxClassifier:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Let a streaming network hear on; as `edge.inference.streams.Advance` says."""
         logits, state = self._advance(self._session, log_mel, state)
-        return self.bundle.calibrate(logits), state
+        return self._calibrated(logits), state
 
     def score(self, windows: Sequence[MelWindow]) -> NDArray[np.float32]:
         """Return calibrated probabilities, shape (n, labels), of windows in the order of their streams.
@@ -214,7 +216,17 @@ class OnnxClassifier:
         features = np.ascontiguousarray(features, np.float32)
         if self.bundle.streaming:
             return self.advance(features, np.zeros((len(features), self.bundle.state_size), np.float32))[0][:, -1]
-        return self.bundle.calibrate(self._run(self._session, features)[0])
+        return self._calibrated(self._run(self._session, features)[0])
+
+    def _calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities of logits; 0 where the network computed no number, for it heard nothing there."""
+        finite = np.isfinite(logits)
+        if finite.all():
+            return self.bundle.calibrate(logits)
+        if not self.faulty_scores:
+            log.error("model %s computes scores that are no numbers; they count as 0", self.bundle.id)
+        self.faulty_scores += int(logits.size - np.count_nonzero(finite))
+        return np.where(finite, self.bundle.calibrate(np.where(finite, logits, 0.0)), np.float32(0.0))
 
 
 def profile(bundle: Bundle) -> dict[str, str]:

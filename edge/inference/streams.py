@@ -43,19 +43,25 @@ def score_streams(
 ) -> NDArray[np.float32]:
     """Return a row per window, shape (n, labels): the highest probabilities of the decisions in its new frames.
 
-    Stretches with equally many frames share a run, and each gets its state back. From a zero state, a stretch's first
-    window is heard whole, with the silence before the stream or behind a gap: as a network for windows sees it.
+    Stretches with equally many frames share a run, and each gets its state back, unless that is no number. From a zero
+    state, a stretch's first window is heard whole, with the silence before the stream or behind a gap: as a network for
+    windows sees it.
     """
     rows: dict[int, NDArray[np.float32]] = {}
+    reached: list[tuple[NetworkState, NDArray[np.float32]]] = []
     for turns in _alike(windows, state_size).values():
         decisions, after = advance(_stacked([turn.frames for turn in turns]), _stacked([turn.before for turn in turns]))
         for index, turn in enumerate(turns):
-            turn.state.vector = after[index]
+            reached.append((turn.state, after[index]))
             made, upto = decisions[index], decisions.shape[1]
             for position in reversed(turn.positions):
                 begin = upto - windows[position].new_frames // decision_frames
                 rows[position] = made[begin] if upto - begin == 1 else made[begin:upto].max(axis=0)
                 upto = begin
+    # Only now that nothing can fail any more: whoever tries again scores every window once.
+    for state, vector in reached:
+        # A state that is no number would stay so for ever; without one, the stretch begins anew.
+        state.vector = vector if np.isfinite(vector).all() else None
     return _stacked([rows[position] for position in range(len(windows))])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import unicodedata
 from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError
@@ -85,11 +86,14 @@ def _blaming(name: str, path: Path | None) -> Iterator[Path | None]:
         raise ConfigError(msg) from exc
 
 
-def check_lengths(client_id: str, username: str, password: str | None) -> None:
-    """Raise `ConfigError` for what does not fit into the protocol."""
+def check_names(client_id: str, username: str, password: str | None) -> None:
+    """Raise `ConfigError` for what does not fit into the protocol; a broker hangs up at it without a word."""
     for name, value in {"client_id": client_id, "username": username, "password": password or ""}.items():
-        if len(value.encode()) > _LENGTH_MAX:
+        if len(value.encode(errors="surrogatepass")) > _LENGTH_MAX:
             msg = f"mqtt.{name}: it is longer than {_LENGTH_MAX} bytes, the most that MQTT allows"
+            raise ConfigError(msg)
+        if name != "password" and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+            msg = f"mqtt.{name}: it holds a control character, which MQTT does not allow"
             raise ConfigError(msg)
 
 
@@ -132,12 +136,9 @@ def silence(settings: Mqtt) -> str:
 
 def rivalry(settings: Mqtt, client_id: str) -> str:
     """Return that the broker ends the connection again and again soon after it accepted us, in one line."""
-    rules = (
-        "" if settings.version == "5" else ", or its access rules forbid what is published (mqtt.version = '5' tells)"
-    )
     return (
         f"{_place(settings)} is gone again and again, soon after it accepted us: perhaps another client is called"
-        f" {client_id!r}; set node.id or mqtt.client_id{rules}"
+        f" {client_id!r}; set node.id or mqtt.client_id; or its access rules forbid what is published; see its log"
     )
 
 

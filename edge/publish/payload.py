@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from edge.types import Event, Pattern
 
-_SECOND = timedelta(seconds=1)
-
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -58,16 +56,16 @@ def cloud_event(
     stamp: Stamp,
     *,
     onset: datetime,
-    end: datetime | None,
-    heard: datetime,
+    rate_hz: int,
     clip: str | None = None,
 ) -> dict[str, Any]:
-    """Return the message of an event.
+    """Return the message of an event that began at `onset`; its sample indices count at `rate_hz`.
 
-    `onset` and `end` are when the sound began and ended, `heard` is the moment of the decision; ``time`` is the one of
-    them that the message is about. ``duration_s`` is the event's so far, or in the end.
+    ``time`` is when it began, was decided, or ended: what the message is about. ``duration_s`` is the event's so far,
+    or in the end. All lengths are the samples': a clock that is set meanwhile has no part in them.
     """
-    until = end or heard
+    lasted_s = _seconds(event.onset, event.decided if event.end is None else event.end, rate_hz)
+    until = onset + timedelta(seconds=lasted_s)
     return {
         **_envelope(
             context,
@@ -83,8 +81,8 @@ def cloud_event(
             "score": round(event.score, 4),
             "peak_score": round(event.peak_score, 4),
             "onset_time": rfc3339(onset),
-            "end_time": None if end is None else rfc3339(end),
-            "duration_s": round(max(0.0, (until - onset) / _SECOND), 3),
+            "end_time": None if event.end is None else rfc3339(until),
+            "duration_s": lasted_s,
             "laeq": round(event.laeq_db, 1),
             "lafmax": round(event.lafmax_db, 1),
             **_surroundings(context),
@@ -100,16 +98,16 @@ def pattern_event(
     stamp: Stamp,
     *,
     first: datetime,
-    decided: datetime,
-    intervals_ms: Sequence[int],
+    rate_hz: int,
 ) -> dict[str, Any]:
     """Return the one message of a pattern, or of a sound in the away mode; it begins and ends with it.
 
-    `first` is when its first clap or the sound began, `decided` the moment of the decision. ``time`` is when the last
+    `first` is when its first clap or the sound began; its sample indices count at `rate_hz`. ``time`` is when the last
     clap sounded, or the sound began. A pattern ends with its last clap; a sound, as far as was heard, when decided.
     """
+    intervals_ms = pattern.intervals_ms(rate_hz)
     last = first + timedelta(milliseconds=sum(intervals_ms))
-    end = last if intervals_ms else max(first, decided)
+    lasted_s = sum(intervals_ms) / 1000 if intervals_ms else _seconds(pattern.onsets[0], pattern.decided, rate_hz)
     confidence = round(pattern.confidence, 4)
     return {
         **_envelope(context, stamp, subject=pattern.name, kind="io.tocsin.pattern.v1", moment=last),
@@ -120,9 +118,9 @@ def pattern_event(
             "score": confidence,
             "peak_score": confidence,
             "onset_time": rfc3339(first),
-            "end_time": rfc3339(end),
-            "duration_s": round((end - first) / _SECOND, 3),
-            "intervals_ms": list(intervals_ms),
+            "end_time": rfc3339(first + timedelta(seconds=lasted_s)),
+            "duration_s": lasted_s,
+            "intervals_ms": intervals_ms,
             "confidence": confidence,
             "laeq": None,
             "lafmax": None,
@@ -141,6 +139,11 @@ def pattern_message(name: str, last: datetime, intervals_ms: Sequence[int], conf
         "intervals_ms": list(intervals_ms),
         "confidence": round(confidence, 4),
     }
+
+
+def _seconds(begin: int, end: int, rate_hz: int) -> float:
+    """Return the length of samples, to the millisecond that times are written with."""
+    return round(max(0, end - begin) / rate_hz, 3)
 
 
 def _envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: str, moment: datetime) -> dict[str, Any]:
@@ -175,18 +178,18 @@ def ending_of(last: Mapping[str, Any], stamp: Stamp) -> dict[str, Any]:
     It ended, as far as anybody knows, when it was last heard of; what came after is a gap.
     """
     data = last["data"]
-    lasted = parse_rfc3339(last["time"]) - parse_rfc3339(data["onset_time"])
+    end = rfc3339(parse_rfc3339(data["onset_time"]) + timedelta(seconds=data["duration_s"]))
     return {
         **last,
         "id": stamp.id,
         "type": "io.tocsin.sound.end.v1",
+        "time": end,
         "recordedtime": rfc3339(stamp.recorded),
         "sequence": f"{stamp.sequence:020d}",
         "data": {
             **data,
             "phase": "end",
-            "end_time": last["time"],
-            "duration_s": round(max(0.0, lasted / _SECOND), 3),
+            "end_time": end,
             "gap": True,
         },
     }

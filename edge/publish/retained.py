@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +29,7 @@ Parts = dict[str, str]
 
 
 class Retained:
-    """The registry of retained topics. Thread-safe."""
+    """The registry of retained topics. Thread-safe; whoever sends has what changed written before anything is sent."""
 
     def __init__(self, store: Store, mail: Mailbox) -> None:
         """Take where it is kept, and who clears a topic."""
@@ -37,6 +38,7 @@ class Retained:
         self._kept: dict[str, Parts] | None = None  # as it is in the store; None before the first look
         self._wanted: dict[str, Parts] = {}
         self._gone: set[str] = set()
+        self._changed = False
 
     def settle(self, wanted: Mapping[str, Mapping[str, str]], *, formerly: Iterable[str] = ()) -> dict[str, Parts]:
         """Keep these topics alone, and have all others cleared; return the parts that each is rid of.
@@ -49,7 +51,7 @@ class Retained:
                 self._kept = self._load(formerly)
             self._wanted = {topic: {**self._kept.get(topic, {}), **parts} for topic, parts in wanted.items()}
             self._gone = set(self._kept) - set(self._wanted)
-            self._save({**self._wanted, **{topic: {} for topic in self._gone}})
+            self._changed = True
             gone = sorted(self._gone)
         for topic in gone:
             self._mail.leave_state(topic, b"")
@@ -65,8 +67,16 @@ class Retained:
             if refused or topic not in self._gone:
                 return
             self._gone.discard(topic)
-            if not self._gone:  # one write for all of them
-                self._save(self._wanted)
+            self._changed = not self._gone  # one write for all of them
+        self.save()
+
+    def save(self) -> None:
+        """Write what has changed."""
+        if not self._changed:  # asked at every turn
+            return
+        with self._lock:
+            self._changed = False
+            self._save({**self._wanted, **{topic: {} for topic in self._gone}})
 
     def _load(self, formerly: Iterable[str]) -> dict[str, Parts]:
         try:
@@ -83,7 +93,7 @@ class Retained:
         if kept == self._kept:
             return
         try:
-            self._store.state_set(_KEY, json.dumps(kept, separators=(",", ":"), sort_keys=True))
+            self._store.state_set(_KEY, dumps(kept, separators=(",", ":"), sort_keys=True))
             self._kept = kept
         except StorageError as exc:
             log.warning("what the broker keeps of this node cannot be remembered: %s", exc)

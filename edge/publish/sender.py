@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from edge.publish.line import Line
     from edge.publish.mailbox import Mailbox
+    from edge.publish.retained import Retained
     from edge.publish.soon import Soon
     from edge.store import Store
     from edge.store.outbox import OutboxRow
 
 WINDOW = 20
 """Events sent and not yet acknowledged, at most; as many states may be on their way beside them."""
+_PATIENCE = 2  # connections in a row that are lost with events in flight and none answered
 _LOOK = 200  # messages of the outbox looked at together while some of them have to wait
 _LOOKS = 20  # such looks in one turn
 _UNLIMITED = 65_535  # the protocol's own bound
@@ -43,31 +45,44 @@ class Sender:
         store: Store,
         mail: Mailbox,
         *,
+        retained: Retained,
         say: Callable[..., None],
-        on_cleared: Callable[[str, bool], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take where messages come from.
-
-        `say` is told what does not work, as `logging` would be; `on_cleared` that a topic's empty message was answered,
-        and whether that was a refusal.
-        """
-        self._store, self._mail, self._say, self._clock = store, mail, say, clock
-        self._on_cleared = on_cleared
+        """Take where messages come from; `say` is told what does not work, as `logging` would be."""
+        self._store, self._mail, self._retained, self._say, self._clock = store, mail, retained, say, clock
         self._window = Window(WINDOW)
         self._states: dict[int, tuple[str, bool]] = {}  # by number: the topic, and whether it is cleared
         self._quota = _UNLIMITED
         self._refusals = Refusals()
+        self._answered = False  # whether an event was answered on this line
+        self._fruitless = 0
         self.unsendable = 0
         """Messages taken out of the way because no broker would have them, since the start."""
 
     def begin(self, quota: int | None) -> None:
         """Begin on a new line, which carries `quota` messages without an answer, with the first in the outbox."""
+        self._look_back()
         self._window.restart()
         self._states.clear()
         self._mail.soon.restart()
         self._refusals.restart(self._clock())
         self._quota = quota or _UNLIMITED
+
+    def _look_back(self) -> None:
+        """Draw a conclusion from the line before this one.
+
+        Some brokers hang up at a message that they will not have, before anything was answered. Where that happens
+        again and again events go one by one, and the one at which the next line is lost waits as if it were refused.
+        """
+        lost = self._window.unanswered
+        self._fruitless = self._fruitless + 1 if lost and not self._answered else 0
+        self._answered = False
+        if self._fruitless > _PATIENCE and len(lost) == 1:
+            ((sequence, topic),) = lost
+            self._refuse(sequence, topic, "it ends the connection at it; see its log")
+            self._fruitless = 0
+        self._window.size = 1 if self._fruitless >= _PATIENCE else WINDOW
 
     @property
     def refused(self) -> dict[str, str]:
@@ -86,6 +101,7 @@ class Sender:
 
     def send(self, line: Line, *, events: bool = True) -> None:
         """Send what may be sent now; without `events` only the rest."""
+        self._retained.save()
 
         def send_soon(message: Soon) -> int | None:
             return line.send(message.topic, message.payload, qos=message.qos, retain=message.retain)
@@ -123,14 +139,17 @@ class Sender:
         message = self._window.refuse(number) if refusal else self._window.acknowledge(number)
         if message is None:
             return
+        self._answered = True
         sequence, topic = message
         if refusal:
-            reason = f"{refusal}; {broker.mend(refusal)}"
-            if topic not in self._refusals.reasons:
-                self._say("the broker refused an event, which waits: %s (%s)", reason, topics.shown(topic))
-            self._refusals.add(topic, sequence, reason, self._clock())
+            self._refuse(sequence, topic, f"{refusal}; {broker.mend(refusal)}")
         elif self._refusals.accepted(topic):
             self._look_again(sequence)
+
+    def _refuse(self, sequence: int, topic: str, why: str) -> None:
+        if topic not in self._refusals.reasons:
+            self._say("the broker refused an event, which waits: %s (%s)", why, topics.shown(topic))
+        self._refusals.add(topic, sequence, why, self._clock())
 
     def _room(self, window: int) -> int:
         on_their_way = self._window.in_flight + len(self._states) + self._mail.soon.in_flight
@@ -150,7 +169,7 @@ class Sender:
         if refusal:
             self._say("the broker refused the state on %s: %s; %s", topics.shown(topic), refusal, broker.mend(refusal))
         if cleared:
-            self._on_cleared(topic, bool(refusal))
+            self._retained.cleared(topic, refused=bool(refusal))
 
     # Events
 

@@ -68,10 +68,10 @@ class Subscriptions:
             if self._oversize.rests(topic, self._clock()):
                 continue
             self._asked.add(topic)
-            try:
+            if topic in self._followers and (why := topics.flaw(topic)):
+                self._log.warning("%s cannot be followed: %s", topics.shown(topic), why)
+            else:
                 self._unanswered[subscribe(topic)] = topic
-            except ValueError as exc:
-                self._log.warning("%s cannot be followed: %s", topics.shown(topic), exc)
 
     def answered(self, number: int, refusal: str) -> str:
         """Take the broker's answer to a request; return what to say of a refusal, in one line."""

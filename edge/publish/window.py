@@ -34,6 +34,11 @@ class Window:
         """Messages that may be sent now."""
         return self.size - len(self._in_flight) - len(self.delivered)
 
+    @property
+    def unanswered(self) -> list[tuple[int, str]]:
+        """Sequence and topic of every message in flight."""
+        return list(self._in_flight.values())
+
     def topics(self) -> list[str]:
         """Return the topic of every message in flight."""
         return [topic for _, topic in self._in_flight.values()]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from edge.jsontext import dumps
 
 if TYPE_CHECKING:
     Json = dict[str, Any]
@@ -31,7 +32,7 @@ class Entry:
 
     def __post_init__(self) -> None:
         """Make the text."""
-        self.text = json.dumps(self.message, separators=(",", ":"), ensure_ascii=False)
+        self.text = dumps(self.message, separators=(",", ":"), ensure_ascii=False)
 
     @property
     def payload(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -37,12 +38,11 @@ def record(node: FakeNode, name: str, *intervals_ms: int) -> None:
     """Write a pattern to the history as a node does, then tell everybody."""
     sequence, first = node.store.latest_sequence() + 1, datetime.now(timezone.utc)
     made = pattern_event(
-        Pattern(name, (0,), 0, 0.93),
+        Pattern(name, tuple(itertools.accumulate(intervals_ms, initial=0)), 400, 0.93),
         CONTEXT,
         Stamp(f"p{sequence}", sequence, first),
         first=first,
-        decided=first + timedelta(seconds=0.4),
-        intervals_ms=intervals_ms,
+        rate_hz=1000,
     )
     node.store.messages.append(made)
     for callback in list(node.on_event):

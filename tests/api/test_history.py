@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from prometheus_client import Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.api.events import unix_time_s
+from edge.api.problems import problem
 from edge.errors import UsageError
 from tests.api.fake_node import source
 
@@ -114,6 +116,15 @@ def test_figure_that_json_cannot_say_is_null(client: httpx.Client, node: FakeNod
     item = client.get("/sources").json()["items"][0]
     assert item["last_audio_s"] is None
     assert item["nested"] == [{"level": None}]
+
+
+def test_a_name_that_is_no_unicode_is_told(client: httpx.Client, node: FakeNode) -> None:
+    """A byte that is no UTF-8 in a file's name is replaced, in answers and in errors, and both are JSON."""
+    node.states[:] = [source("mic", spec="file:bad\udcff.wav", nested=["\ud83d"])]
+    item = client.get("/sources").json()["items"][0]
+    assert item["spec"] == "file:bad\ufffd.wav"
+    assert item["nested"] == ["\ufffd"]
+    assert json.loads(problem(404, "no \udcff", "/x").body)["detail"] == "no \ufffd"
 
 
 def test_ready_tells_the_truth(client: httpx.Client, node: FakeNode) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from edge.audio import microphone
@@ -16,8 +17,6 @@ from edge.types import SourceState
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import numpy as np
 
     from tests.audio.listener import Listener
 
@@ -40,12 +39,14 @@ def query_devices():
     return [
         {"index": 0, "name": "Speaker (hw:0,0)", "max_input_channels": 0, **rest},
         {"index": 1, "name": "Array (hw:1,0)", "max_input_channels": 6, **rest},
+        {"index": 2, "name": "Array, spare (hw:98,0)", "max_input_channels": 1, **rest},
+        {"index": 3, "name": "Array, old (hw:99,0)", "max_input_channels": 1, **rest},
     ][:DEVICES]
 
 class RawInputStream:
     def __init__(self, *, samplerate, channels, dtype, device, blocksize, latency):
         REFUSAL
-        assert (device, dtype) == (1, "int16")
+        assert (device, dtype) == (DEVICES // 2, "int16")
         self.samplerate, self.channels, self.count = samplerate, channels, 0
 
     def start(self):
@@ -112,10 +113,10 @@ def test_a_rate_that_is_refused_gives_way_to_the_devices_own(sound: Callable[...
     assert first_sound()[0].rate_hz == 44_100
 
 
-def test_a_device_without_mono_is_opened_in_stereo_and_averaged(sound: Callable[..., None]) -> None:
-    """Two channels become one."""
+def test_a_device_without_mono_is_opened_in_stereo(sound: Callable[..., None]) -> None:
+    """Two channels come, each with its own sound."""
     sound(REFUSAL="if channels == 1: raise PortAudioError('Invalid number of channels', -9998)")
-    assert set(first_sound()[1].tolist()) == {0.375}
+    assert np.unique(first_sound()[1], axis=0).tolist() == [[0.25, 0.5]]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,25 @@ def test_why_there_is_no_sound_is_said(
     complaint = complaint_of(source)
     source.close()
     assert line in complaint
+
+
+def test_microphones_that_match_alike_are_said_once(
+    sound: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first is opened, with a word about the others and how to be exact, however often it is opened."""
+    sound(DEVICES="4")
+    source, _ = first_sound("ARRAY,")
+    assert source.device == "Array, spare (hw:98,0)"
+    for _ in range(2):
+        source.open()
+        while not source.read().samples.size:
+            continue
+        source.close()
+    said = "mic:ARRAY, matches 2 microphones, Array, spare, Array, old; the first is used, write which one is meant"
+    assert [record.getMessage() for record in caplog.records] == [said]
+    caplog.clear()
+    first_sound("array, SPARE")
+    assert caplog.records == []
 
 
 def test_an_overflow_in_the_sound_system_is_a_gap(sound: Callable[..., None], listen: Callable[..., Listener]) -> None:

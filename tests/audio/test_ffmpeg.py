@@ -39,6 +39,7 @@ def site(tmp_path: Path) -> Iterator[str]:
     """Serve a folder with a second of a 1 kHz tone; return its address."""
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(44_100) / 44_100)
     sf.write(tmp_path / "tone.flac", np.column_stack((tone, tone)), 44_100)
+    sf.write(tmp_path / "opposite.flac", np.column_stack((tone, -tone)), 44_100)
     (tmp_path / "notes.txt").write_text("no sound")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -62,6 +63,16 @@ def test_a_stream_by_http_is_heard(listen: Listen, site: str) -> None:
     assert np.argmax(np.abs(np.fft.rfft(sound))) == 1000
     assert np.sqrt(np.square(sound).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
     assert listener.runner.stats().rate_hz == 44_100
+
+
+@needs_ffmpeg
+def test_a_stream_whose_channels_cancel_each_other_is_heard(listen: Listen, site: str) -> None:
+    """Its channels come apart from each other, so that one of them can be taken; the source's state says so."""
+    listener = listen(f"{site}/opposite.flac")
+    listener.until(lambda: listener.samples.size >= 0.8 * RATE)
+    assert "channel 1 of 2 alone is heard" in listener.runner.stats().detail
+    sound = listener.samples[RATE // 10 : RATE // 10 * 8]
+    assert np.sqrt(np.square(sound).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
 
 
 @needs_ffmpeg

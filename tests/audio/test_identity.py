@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.identity import Identity, identify, pick
+from edge.audio.identity import Identity, exact_ids, identify, matching
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,27 +62,37 @@ def test_every_stable_id_finds_its_own(sysfs: str) -> None:
     """What `tocsin devices` lists picks that very microphone, and no two share an id."""
     ids = [identify(name, sysfs).stable_id for name in NAMES]
     assert len(set(ids)) == len(NAMES)
-    assert [pick(NAMES, wanted, sysfs) for wanted in ids] == list(range(len(NAMES)))
+    assert [matching(NAMES, wanted, sysfs) for wanted in ids] == [[place] for place in range(len(NAMES))]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "place"),
+    ("wanted", "places"),
     [
-        ("usb:1-1.4", 2),
-        ("usb:0d8c:0014:A1B2", 3),
-        ("0d8c:0014:a1b2", 3),
-        ("usb:0d8c:0014", 1),
-        ("PULSE", 5),
-        ("alc", 0),
-        ("usb:9-9", None),
-        ("Other", None),
+        ("usb:1-1.4", [2]),
+        ("usb:0d8c:0014:A1B2", [3]),
+        ("0d8c:0014:a1b2", [3]),
+        ("usb:0d8c:0014", [1, 2, 3]),
+        ("PULSE", [5]),
+        ("alc", [0, 4]),
+        ("hda intel: alc", [0]),
+        ("usb mic: AUDIO", [1, 2, 3]),
+        ("usb:9-9", []),
+        ("Other", []),
     ],
 )
-def test_pick(sysfs: str, wanted: str, place: int | None) -> None:
-    """By socket, by numbers, by name, by a part of the name; never something else."""
-    assert pick(NAMES, wanted, sysfs) == place
+def test_matching(sysfs: str, wanted: str, places: list[int]) -> None:
+    """By socket, by numbers, by name, by a part of the name, all that match as well as the best; never another."""
+    assert matching(NAMES, wanted, sysfs) == places
+
+
+def test_an_exact_id_is_told_for_each(sysfs: str) -> None:
+    """Of two inputs of one USB device, which share a socket, the names differ."""
+    names = [*NAMES[1:3], "USB Mic: Audio (hw:2,1)"]
+    ids = exact_ids(names, sysfs)
+    assert ids == ["usb:1-1.2", "USB Mic: Audio", "USB Mic: Audio 1"]
+    assert [matching(names[1:], wanted, sysfs) for wanted in ids[1:]] == [[0], [1]]
 
 
 def test_the_order_of_the_cards_does_not_matter(sysfs: str) -> None:
     """After a restart the same id finds the same microphone at another place."""
-    assert pick(NAMES[::-1], "usb:1-1.4", sysfs) == NAMES[::-1].index("USB Mic: Audio (hw:2,0)")
+    assert matching(NAMES[::-1], "usb:1-1.4", sysfs) == [NAMES[::-1].index("USB Mic: Audio (hw:2,0)")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.audio.blockqueue import BlockQueue
 from edge.types import AudioBlock
@@ -24,13 +26,27 @@ def test_a_full_queue_drops_the_oldest_and_says_how_much() -> None:
     assert (queue.samples, queue.take()) == (0, [])
 
 
-def test_a_block_longer_than_the_queue_is_held_alone() -> None:
-    """One block always fits, else nothing would ever come through."""
-    queue = BlockQueue(5)
-    assert queue.put_or_wait(block(0), 0.0)
-    assert not queue.put_or_wait(block(10), 0.0)
-    assert queue.put_or_drop(block(10)) == 10
-    assert [taken.start for taken in queue.take()] == [10]
+@given(st.integers(1, 50), st.lists(st.integers(1, 200), max_size=20))
+def test_never_more_waits_than_the_queue_may_hold(limit: int, sizes: list[int]) -> None:
+    """Whatever comes at once: the newest sound survives without a hole in it, and the rest is counted."""
+    queue, at, dropped = BlockQueue(limit), 0, 0
+    for size in sizes:
+        dropped += queue.put_or_drop(AudioBlock(np.arange(at, at + size, dtype=np.float32), at))
+        at += size
+        assert queue.samples <= limit
+    kept = queue.take()
+    heard = np.concatenate([np.empty(0, np.float32), *(taken.samples for taken in kept)])
+    assert heard.tolist() == list(range(dropped, at))
+    assert not kept or kept[0].start == dropped
+
+
+def test_a_writer_without_room_waits() -> None:
+    """Nothing that is not live is dropped; one block always fits, else nothing would ever come through."""
+    for limit in (5, 15):
+        queue = BlockQueue(limit)
+        assert queue.put_or_wait(block(0), 0.0)
+        assert not queue.put_or_wait(block(10), 0.0)
+        assert [taken.start for taken in queue.take()] == [0]
 
 
 def test_waiting_ends_when_there_is_room() -> None:

@@ -138,6 +138,54 @@ def test_a_lost_source_comes_back_behind_a_gap(listen: Listen, script: Script) -
     assert script.closed == 3
 
 
+def test_a_source_whose_sound_cannot_be_analysed_is_offline_and_opened_again(listen: Listen, script: Script) -> None:
+    """With the reason, once each time it is said; what waited is dropped, and the rest comes behind a gap."""
+    listener = started(listen, script)
+    script.play()
+    listener.until(lambda: listener.samples.size == 0.1 * RATE)
+    for opened in (2, 3):
+        listener.runner.break_off("its sound cannot be analysed")
+        listener.until(lambda: listener.runner.stats().detail == "its sound cannot be analysed")
+        assert listener.runner.stats().state is SourceState.OFFLINE
+        listener.until(lambda opened=opened: script.opened == opened)
+    script.play()
+    listener.until(lambda: listener.samples.size == 0.2 * RATE)
+    assert listener.runner.stats().state is SourceState.ONLINE
+    assert len(listener.gaps) == 1
+
+
+def test_a_recording_that_cannot_be_analysed_goes_on_and_is_not_heard_twice(listen: Listen, script: Script) -> None:
+    """Behind a gap of one sample, and from where it was."""
+    script.live = script.clocked = False
+    listener = started(listen, script)
+    script.play()
+    listener.until(lambda: listener.samples.size == 0.1 * RATE)
+    listener.runner.break_off("its sound cannot be analysed")
+    listener.until(lambda: listener.runner.stats().detail == "its sound cannot be analysed")
+    script.play()
+    listener.until(lambda: listener.samples.size == 0.2 * RATE)
+    assert (listener.gaps, script.opened) == ([(1600, 1)], 1)
+    script.steps.put(None)
+    listener.until_finished()
+    listener.runner.break_off("its end cannot be analysed")
+    assert listener.runner.stats().detail == "its end cannot be analysed"
+
+
+def test_what_is_no_sound_is_counted_and_channels_become_one(listen: Listen, script: Script) -> None:
+    """From a source that delivers floats, several channels, or both."""
+    listener = started(listen, script)
+    samples = np.full((RATE, 2), 0.25, np.float32)
+    samples[:, 1] *= -1
+    samples[100:200] = np.nan
+    samples[300, 0] = 1e38
+    script.steps.put(Chunk(samples))
+    listener.until(lambda: listener.samples.size == RATE)
+    stats = listener.runner.stats()
+    assert stats.bad_samples_total == 201
+    assert np.isfinite(listener.samples).all()
+    assert np.abs(listener.samples).max() <= 0.25
+
+
 def test_what_a_source_held_is_heard_before_the_gap(listen: Listen) -> None:
     """The resampler's tail is not lost with the source."""
     script = Script(48_000)

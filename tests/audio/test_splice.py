@@ -48,6 +48,14 @@ def test_a_loss_is_a_jump_and_no_sound_spans_it() -> None:
     assert splicer.gap_samples == 1_600
 
 
+def test_no_block_is_longer_than_a_second() -> None:
+    """A minute that comes at once goes through the queue as any other."""
+    splicer = Splicer(RATE)
+    blocks = [*splicer.push(Chunk(sound(60 * 8_000)), 8_000), *splicer.finish()]
+    assert max(block.samples.size for block in blocks) == RATE
+    assert [block.start for block in blocks[1:]] == [block.start + block.samples.size for block in blocks[:-1]]
+
+
 def test_a_cut_skips_at_least_one_sample() -> None:
     """A break of unknown length is a gap all the same."""
     splicer = Splicer(RATE)

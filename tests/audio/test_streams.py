@@ -44,15 +44,15 @@ def test_standard_input_is_read_to_its_end(listen: Listen) -> None:
     assert (stats.detail, stats.lost) == ("standard input has ended", True)
 
 
-def test_channels_of_standard_input_are_averaged() -> None:
-    """Stereo becomes mono."""
+def test_channels_of_standard_input_stay_apart() -> None:
+    """They become one where all sources' do."""
     reader, writer = os.pipe()
     source = PcmSource(PcmSpec("pcm:-", 48_000, 2), reader)
     source.open()
     os.write(writer, np.array([100, 300, -100, -300], "<i2").tobytes())
     chunk = source.read()
     assert chunk is not None
-    assert (chunk.samples * 32768).tolist() == [200, -200]
+    assert (chunk.samples * 32768).tolist() == [[100, 300], [-100, -300]]
     assert source.rate_hz == 48_000
     os.close(writer)
     os.close(reader)

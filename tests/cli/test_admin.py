@@ -12,7 +12,10 @@ import jsonschema
 import pytest
 
 from edge import cli
-from edge.cli import bench
+from edge.audio import devices
+from edge.audio.devices import Microphone
+from edge.audio.identity import identify
+from edge.cli import bench, doctor
 from edge.configfile import load_settings
 from edge.settings import Settings
 from tests.support.bundles import write_bundle
@@ -236,13 +239,6 @@ def test_devices_as_json(tocsin: Tocsin) -> None:
     assert isinstance(json.loads(answer.stdout), list)
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_doctor_with_nothing_attached(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
     """No PortAudio, no broker, no ffmpeg: each is named with its mend, and the exit code is 1."""
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
@@ -287,6 +283,41 @@ def test_doctor_names_what_is_configured_and_missing(tocsin: Tocsin, tmp_path: P
     answer = tocsin("doctor", "--config", path)
     assert answer.returncode == 1
     assert "did you mean 'host'" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("device", "state", "words"),
+    [
+        ("FRONT DOOR", "ok", "Front Door"),
+        ("door", "ok", "Front Door"),
+        ("Back", "ok", "Front Door"),
+        ("usb", "note", "mic:usb matches 2 microphones, USB Mic, USB Mic 1; the first is used"),
+        ("usb:1-1.2", "fail", "not there: usb:1-1.2"),
+        (None, "fail", "no default one"),
+    ],
+)
+def test_doctor_takes_a_microphone_as_run_does(
+    device: str | None, state: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any case, part of a name, and a word where two match alike."""
+    names = ("Front Door (hw:97,0)", "Back (hw:96,0)", "USB Mic (hw:98,0)", "USB Mic (hw:98,1)")
+    found = [Microphone(identify(name).stable_id, name, 1, 48_000, False, "ALSA") for name in names]
+    monkeypatch.setattr(devices, "list_microphones", lambda: found)
+    spec = f"mic:{device}" if device else "mic"
+    check = doctor.microphones(Settings.model_validate({"sources": [{"name": "a", "spec": spec}]}))
+    assert (check.state, words in check.found) == (state, True)
+
+
+def test_a_check_that_fails_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it meets, it is said in its line."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: 1 // 0)
+    assert cli.main(["doctor", "--json"]) == 1
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert "ZeroDivisionError" in checks["disk"]["found"]
+    assert list(checks)[-3:] == ["disk", "port", "clock"]
 
 
 def test_doctor_looks_at_the_clap_network_and_the_programs_of_actions(

@@ -143,6 +143,8 @@ def test_something_else_answers(body: bytes, say: Callable[..., tuple[int, str]]
         (("--url", "127.0.0.1:8080"), "", 64),
         (("--url", "http://[::1"), "", 64),
         (("--url", "http://a:b"), "", 64),
+        (("--url", "http://a b/"), "", 64),
+        (("--url", ""), "", 64),
         ((), "[api]\nport = 0", 64),
         ((), "[api]\nenabled = false", 78),
         ((), "[api]\nprot = 1", 78),

@@ -12,6 +12,7 @@ import pytest
 from edge import cli
 from edge.cli import claps
 from edge.configfile import load_settings
+from edge.data import street_path
 from edge.types import Clap, Pattern
 
 if TYPE_CHECKING:
@@ -220,3 +221,11 @@ def test_a_recording_that_is_not_there_is_66(tocsin: Tocsin, tmp_path: Path, com
     assert answer.stdout == ""
     assert answer.stderr.startswith("tocsin: ")
     assert answer.stderr.count("\n") == 1
+
+
+def test_what_only_stands_out_is_not_shown(tocsin: Tocsin) -> None:
+    """A street that the away mode would report has onsets, and nothing that nobody asked for here."""
+    answer = tocsin("claps", "test", "--json", "--source", f"file:{street_path()}?speed=max")
+    assert answer.returncode == 0
+    assert all("onset_s" in json.loads(line) for line in answer.stdout.splitlines())
+    assert answer.stdout.count("\n") > 3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +18,6 @@ from edge.cli import app
 from edge.errors import StorageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.conftest import Tocsin
 
 COMMANDS = ("run", "demo", "classify", "replay", "listen", "devices", "doctor", "bench", "config", "model")
@@ -48,6 +48,33 @@ def test_help_names_every_command(tocsin: Tocsin) -> None:
     answer = tocsin("--help").stdout
     assert all(f"  {command} " in answer for command in COMMANDS)
     assert "Usage: tocsin replay" in tocsin("replay", "-h").stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("tocsin cla", ["classify", "claps"]),
+        ("tocsin model ver", ["verify"]),
+        ("tocsin demo --to", ["--token", "--token-file"]),
+    ],
+)
+def test_the_shell_completes(tocsin: Tocsin, home: dict[str, str], line: str, offered: list[str]) -> None:
+    """Commands and options are offered to a shell that asks, and nothing is written."""
+    asked = {"_TOCSIN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    assert tocsin(env=asked).stdout.split() == offered
+    assert "complete -o default -F _tocsin_completion tocsin" in tocsin("--show-completion", "bash").stdout
+    assert list(Path(home["HOME"]).iterdir()) == []
+
+
+def test_what_may_not_be_written_is_77(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where nobody foresaw it, the line names the file."""
+
+    def fail() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/etc/bashrc")
+
+    monkeypatch.setattr(app, "app", command(fail))
+    assert cli.main([]) == 77
+    assert capsys.readouterr().err == "tocsin: /etc/bashrc: permission denied; change its permissions\n"
 
 
 def test_version(tocsin: Tocsin) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
+import re
+import threading
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,12 +15,14 @@ import pytest
 from rich.console import Console
 
 from edge.cli.common import log_as
-from edge.cli.listen import View, _ConsoleHandler, _quiet
+from edge.cli.listen import _quiet
+from edge.cli.view import ConsoleHandler, View, picture_lines
 from edge.publish.payload import EventContext, ModelInfo, Stamp, pattern_event
 from edge.settings import Settings
 from edge.types import Pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 AT = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
@@ -30,23 +35,137 @@ SOUND = {
 
 def message(name: str, *intervals_ms: int) -> dict[str, Any]:
     """Return a pattern's CloudEvent as a node writes it."""
-    pattern = Pattern(name, (0,), 0, 0.93)
-    return pattern_event(pattern, CONTEXT, Stamp("p1", 1, AT), first=AT, decided=AT, intervals_ms=intervals_ms)
+    pattern = Pattern(name, tuple(itertools.accumulate(intervals_ms, initial=0)), 0, 0.93)
+    return pattern_event(pattern, CONTEXT, Stamp("p1", 1, AT), first=AT, rate_hz=1000)
 
 
-def test_patterns_are_shown_as_they_come() -> None:
-    """A pattern has its gaps instead of a phase, in the columns of the sounds."""
+def sound(n: int, phase: str, score: float = 0.9) -> dict[str, Any]:
+    """Return the CloudEvent of the nth sound, as far as it is shown."""
+    return {
+        "time": f"2026-05-01T12:00:{n:02d}.000Z",
+        "data": {"event_id": f"e{n}", "source_name": "mic", "label": f"horn{n}", "phase": phase, "score": score},
+    }
+
+
+def source(n: int) -> dict[str, Any]:
+    """Return a source with a name and a device that are long, markup, break lines and steer the terminal."""
+    scores = {f"label-{k}": k / 30 for k in range(23)}
+    device = "[red]USB " + "Microphone\n\x1b[2J " * 9
+    return {"name": f"source-{n}", "state": "online", "detail": "", "device": device, "laeq": -30.0, "scores": scores}
+
+
+def attached(console: Console, sources: list[dict[str, Any]]) -> tuple[View, Callable[[dict[str, Any]], None]]:
+    """Return a view of a node with these sources, and what tells it of an event."""
     heard: list[Any] = []
-    out = io.StringIO()
-    View(Console(file=out, width=200)).attach(SimpleNamespace(subscribe_events=heard.append))
+    view = View(console)
+    view.attach(SimpleNamespace(subscribe_events=heard.append, sources=lambda: sources))
+    return view, heard[0]
+
+
+class Screen:
+    """What a terminal shows of the text and the few controls that are written to it."""
+
+    def __init__(self, height: int) -> None:
+        self.height, self.rows, self.row, self.column = height, [""], 0, 0
+
+    def feed(self, text: str) -> None:
+        for part in re.findall(r"\x1b\[\??[\d;]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", text):
+            if part == "\n":
+                self.row, self.column = self.row + 1, 0
+                self.rows += [""] * (self.row + 1 - len(self.rows))
+            elif part == "\r":
+                self.column = 0
+            elif part.startswith("\x1b"):
+                self._control(part)
+            else:
+                line = self.rows[self.row].ljust(self.column)
+                self.rows[self.row] = line[: self.column] + part + line[self.column + len(part) :]
+                self.column += len(part)
+
+    def _control(self, part: str) -> None:
+        if part.endswith("A"):
+            self.row -= int(part[2:-1] or 1)
+            assert self.row >= len(self.rows) - self.height, "the cursor does not leave the top of the screen"
+        elif part == "\x1b[2K":
+            self.rows[self.row] = ""
+
+    def visible(self) -> str:
+        return "\n".join(self.rows[-self.height :])
+
+
+def test_patterns_are_shown_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
+    """A pattern has its gaps instead of a phase, in the columns of the sounds."""
+    _, tell = attached(Console(file=io.StringIO(), width=200), [])
     for event in (message("double", 320), message("triple", 310, 350), message("sound"), SOUND):
-        heard[0](event)
-    assert out.getvalue().splitlines() == [
+        tell(event)
+    assert capsys.readouterr().out.splitlines() == [
         "12:00:00  mic  double    pattern 0.93  gaps 320 ms",
         "12:00:00  mic  triple    pattern 0.93  gaps 310 350 ms",
         "12:00:00  mic  sound     pattern 0.93",
         "12:00:01  mic  horn      start   0.90",
     ]
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 14), (40, 8), (132, 50)])
+@pytest.mark.parametrize("count", [0, 1, 4, 9, 60])
+def test_the_picture_leaves_room_for_events(width: int, height: int, count: int) -> None:
+    """However many sources there are, each has its line where that can be, and five lines are left."""
+    lines = picture_lines([source(n) for n in range(count)], [], width, height, sign="#")
+    assert len(lines) <= height - 5
+    shown = sum(line.startswith("source-") for line in lines)
+    assert shown == count or (f"and {count - shown} more sources" in lines and len(lines) == height - 5)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 14)])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_the_newest_events_are_on_the_screen(width: int, height: int, count: int) -> None:
+    """The last of many are above the picture, a sound that lasts has one line below, and all stay when it goes."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, height=height, force_terminal=True, color_system=None)
+    view, tell = attached(console, [source(n) for n in range(count)])
+    for n in range(40):
+        tell(sound(n, "start"))
+        tell(sound(n, "end"))
+    tell(sound(50, "start"))
+    for n in range(30):
+        tell(sound(50, "update", n / 30))
+    text = wait_for(out, "mic horn50 0.97")
+    screen = Screen(height)
+    screen.feed(text)
+    seen = screen.visible()
+    assert all(f"source-{n}  online" in seen for n in range(count))
+    assert [line.split()[2:4] for line in seen.partition("source-0")[0].splitlines()][-3:] == [
+        ["horn39", "start"],
+        ["horn39", "end"],
+        ["horn50", "start"],
+    ]
+    assert seen.count("horn50") == 2
+    view.close()
+    screen.feed(out.getvalue()[len(text) :])
+    kept = "\n".join(screen.rows)
+    assert all(f"horn{n} " in kept for n in (*range(40), 50))
+    assert "source-0" not in kept
+
+
+def wait_for(out: io.StringIO, words: str) -> str:
+    """Return what was drawn, once that contains the words."""
+    give_up = threading.Event()
+    for _ in range(200):
+        give_up.wait(0.02)
+        if words in (text := out.getvalue()):
+            return text
+    raise AssertionError(out.getvalue())
+
+
+def test_a_terminal_without_unicode_gets_plain_bars() -> None:
+    """No block is drawn where the encoding has none."""
+    lines = picture_lines([source(1)], [], 80, 24, sign="#")
+    assert any(line.endswith("####") for line in lines)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    view, _ = attached(Console(file=out, width=80, height=24, force_terminal=True), [source(1)])
+    drawn = [line.plain for line in view._picture([source(1)]).renderables]
+    view.close()
+    assert "".join(drawn).isascii()
 
 
 @pytest.mark.parametrize(("level", "dimmed"), [(logging.INFO, True), (logging.WARNING, False)])
@@ -55,7 +174,7 @@ def test_why_a_pattern_was_suppressed_is_dimmed(level: int, dimmed: bool, monkey
     monkeypatch.setattr(logging.root, "handlers", logging.root.handlers[:])
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=True, color_system="standard")
-    log_as(Settings().logging, _ConsoleHandler(console))
+    log_as(Settings().logging, ConsoleHandler(console))
     logging.getLogger("tocsin.reactions").log(level, "source mic: double suppressed: applause (applause 0.42)")
     assert "double suppressed: applause (applause 0.42)" in out.getvalue()
     assert ("\x1b[2m" in out.getvalue()) is dimmed

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +14,7 @@ import sys
 import urllib.request
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from edge import cli
@@ -23,6 +26,8 @@ from edge.settings import Logging
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.cli.conftest import Tocsin
 
 
 @pytest.fixture
@@ -52,7 +57,46 @@ def test_demo_once(
     assert 2.2 <= float(lines[0][0]) <= 3.4  # two honks, from 2.5 to 3.5 s
     assert "no broker" in captured.err
     assert "dashboard and API on http://127.0.0.1:" in captured.err
+    assert "from another computer: ssh -L" in captured.out
+    assert "tocsin.events" not in captured.err
     assert (tmp_path / "state" / "tocsin" / "demo" / "tocsin.db").exists()
+
+
+def test_demo_as_asked(home: dict[str, str], horn: Path, free_port: int, tmp_path: Path) -> None:
+    """Another source, port and token; the address comes with the way to it from another computer."""
+    (tmp_path / "token").write_text("sesame-open-now\n")
+    options = ["--source", f"a=file:{horn}", "--source", f"b=file:{horn}?speed=max", "--once"]
+    command = [sys.executable, "-m", "edge", "demo", *options, "--port", str(free_port)]
+    with subprocess.Popen(
+        [*command, "--token-file", str(tmp_path / "token")],
+        env={**home, "TOCSIN_MQTT__ENABLED": "false"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith(f"Playing file:{horn}, file:{horn}?speed=max; history in")
+        tunnel = f"ssh -L {free_port}:localhost:{free_port} "
+        early = list(itertools.takewhile(lambda line: tunnel not in line, process.stdout))  # of the source at max
+        url = f"http://127.0.0.1:{free_port}/sources"
+        assert httpx.get(url).status_code == 401
+        answer = httpx.get(url, headers={"Authorization": "Bearer sesame-open-now"})
+        assert [item["name"] for item in answer.json()["items"]] == ["a", "b"]
+        said, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert {tuple(line.split()[2:5]) for line in [*early, *said.splitlines()]} == {
+        (source, "horn", word) for source in "ab" for word in ("begins", "ends")
+    }
+    assert "tocsin.events" not in log
+
+
+def test_a_demo_for_all_needs_a_token(tocsin: Tocsin) -> None:
+    """An open dashboard beyond this machine is wrong usage, and so is a port that is none."""
+    for words, advice in ((("--host", "0.0.0.0"), "--token-file FILE"), (("--port", "65536"), "65535")):
+        answer = tocsin("demo", "--once", *words)
+        assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (64, "", 1)
+        assert advice in answer.stderr
 
 
 @pytest.mark.usefixtures("_own_node")
@@ -96,6 +140,9 @@ def test_run_until_told_to_stop(home: dict[str, str], horn: Path) -> None:
         assert any("dashboard and API" in line["message"] for line in lines)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/sources", timeout=5) as answer:
             assert "corner" in answer.read().decode()
+        told = (line["message"] for line in lines if line["logger"] == "tocsin.events")
+        assert next(told).startswith("source corner: horn begins, score 0.")
+        assert re.fullmatch(r"source corner: horn ends after \d\.\d s, peak score 0\.\d\d", next(told))
         process.send_signal(signal.SIGTERM)
         assert all(line["level"] == "info" for line in lines)
         assert process.wait(10) == 0

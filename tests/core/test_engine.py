@@ -12,17 +12,20 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from edge.build import build_pipeline
-from edge.engine import Engine, History, Stream
+from edge.engine import Engine
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
 from edge.settings import Settings
+from edge.stream import History, Stream
 from edge.telemetry import Metrics, NodeCollector
-from edge.types import AudioBlock, Event, Phase, SourceState, SourceStats
+from edge.types import AudioBlock, Event, Level, MelWindow, Phase, SourceState, SourceStats
 from tests.support.bundles import PARAMS, write_bundle
 from tests.support.streaming import write_streaming_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from edge.pipeline import Pipeline
 
 RATE = PARAMS.sample_rate_hz
 
@@ -42,6 +45,11 @@ class FakeRunner:
     def __init__(self, name: str, blocks: Sequence[AudioBlock] = ()) -> None:
         self.name, self.blocks = name, list(blocks)
         self.state, self.finished = SourceState.ONLINE, False
+        self.broken_off: list[str] = []
+
+    def break_off(self, why: str) -> None:
+        self.broken_off.append(why)
+        self.blocks.clear()
 
     def take(self) -> list[AudioBlock]:
         blocks, self.blocks = self.blocks, []
@@ -77,9 +85,10 @@ def heard() -> list[tuple[str, Event]]:
 @pytest.fixture
 def build(classifier: OnnxClassifier, heard: list[tuple[str, Event]]) -> Callable[..., Engine]:
     def make(*runners: FakeRunner, **options: Any) -> Engine:
-        streams = [
-            Stream(runner, build_pipeline(classifier.bundle, Settings(), source=runner.name)) for runner in runners
-        ]
+        def pipeline_of(name: str) -> Callable[[], Pipeline]:
+            return lambda: build_pipeline(classifier.bundle, Settings(), source=name)
+
+        streams = [Stream(runner, pipeline_of(runner.name)(), pipeline_of(runner.name)) for runner in runners]
         return Engine(
             streams,
             classifier,
@@ -180,10 +189,10 @@ def test_a_file_is_decided_to_its_end_and_the_engine_says_when_all_are(
     runner = FakeRunner("file", [hum(3.1)])
     engine = build(runner)
     engine.turn()
-    assert not engine.wait_finished(0)
+    assert not engine.finished
     runner.state, runner.finished = SourceState.OFFLINE, True
     engine.turn()
-    assert engine.wait_finished(0)
+    assert engine.finished
     assert heard[-1][1].phase is Phase.END
     assert not heard[-1][1].gap
 
@@ -204,11 +213,102 @@ def test_live_frames_are_made_only_while_somebody_looks(build: Callable[..., Eng
     assert frames[0]["time"].startswith("2026-01-01T12:00:00.")
 
 
-def test_one_bad_turn_does_not_deafen_the_node_and_does_not_feed_the_watchdog(
+SICK = AudioBlock(np.zeros((5, 2), np.float32), 0)
+"""What no pipeline can take."""
+
+
+def fault_in_feed(engine: Engine, stream: Stream) -> None:
+    stream.runner.blocks.insert(1, SICK)
+
+
+def fault_in_decide(engine: Engine, stream: Stream) -> None:
+    stream.pipeline.decide = failing
+
+
+def fault_in_levels(engine: Engine, stream: Stream) -> None:
+    stream.pipeline.take_levels = failing
+
+
+def fault_in_events(engine: Engine, stream: Stream) -> None:
+    told = engine._on_event
+
+    def on_event(of: Stream, event: Event) -> None:
+        if of is stream and event.phase is Phase.START:
+            failing()
+        told(of, event)
+
+    engine._on_event = on_event
+
+
+def fault_in_network(engine: Engine, stream: Stream) -> None:
+    score = engine._classifier.score
+
+    def sometimes(windows: Sequence[MelWindow]) -> np.ndarray:
+        if any(window.state is stream.pipeline._state for window in windows):
+            failing()
+        return score(windows)
+
+    engine._classifier = SimpleNamespace(score=sometimes, bundle=engine._classifier.bundle)
+
+
+def failing(*_args: object) -> Any:
+    msg = "sick"
+    raise ValueError(msg)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("spoil", [fault_in_feed, fault_in_decide, fault_in_levels, fault_in_events, fault_in_network])
+def test_a_fault_in_one_stream_takes_nothing_from_the_others(
+    build: Callable[..., Engine],
+    heard: list[tuple[str, Event]],
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[Engine, Stream], None],
+    place: int,
+) -> None:
+    """Its source is offline with the reason, said once; every window and level of the others is there, in that turn."""
+    runners = [FakeRunner(name, [hum(3), hum(1, 3 * RATE)]) for name in ("a", "b")]
+    levels: list[tuple[str, Level]] = []
+    engine = build(*runners, on_level=lambda stream, level: levels.append((stream.name, level)))
+    sick, well = engine.streams[place], engine.streams[1 - place]
+    before = sick.pipeline
+    spoil(engine, sick)
+    assert engine.turn()
+    assert next(event.phase for name, event in heard if name == well.name) is Phase.START
+    assert metric(engine, "tocsin_windows_total", source=well.name) == 31
+    assert sum(name == well.name for name, _ in levels) == 3
+    assert len(sick.runner.broken_off) == 1
+    assert sick.runner.broken_off[0].startswith("its sound cannot be analysed: ValueError: ")
+    assert well.runner.broken_off == []
+    assert sum("cannot be analysed" in record.getMessage() for record in caplog.records) == 1
+    assert sick.pipeline is not before
+
+
+def test_after_a_fault_a_stream_is_heard_again_behind_a_gap(
     build: Callable[..., Engine], heard: list[tuple[str, Event]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The loop goes on after a fault, and reports turns only when they worked."""
-    runner = FakeRunner("mic", [AudioBlock(np.zeros((5, 2), np.float32), 0)])
+    """What was going on is ended, the fresh pipeline knows nothing of it, and the same fault is said once."""
+    runner = FakeRunner("mic", [hum(3)])
+    engine = build(runner)
+    engine.turn()
+    for start in (3, 13, 23):
+        runner.blocks = [AudioBlock(SICK.samples, start * RATE), hum(2, start * RATE + 5)]
+        engine.turn()
+        runner.blocks = [hum(3, (start + 5) * RATE)]
+        engine.turn()
+    assert [event.phase for _, event in heard if event.phase is not Phase.UPDATE] == [Phase.START, Phase.END] * 3 + [
+        Phase.START
+    ]
+    assert all(event.gap for _, event in heard[1:])
+    assert all(event.onset >= 8 * RATE for _, event in heard[2:] if event.phase is Phase.START and event.onset)
+    assert len(runner.broken_off) == 3
+    assert sum("cannot be analysed" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_turn_that_fails_as_a_whole_does_not_end_the_loop_nor_feed_the_watchdog(
+    build: Callable[..., Engine], heard: list[tuple[str, Event]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop goes on, and reports turns only when they worked."""
+    runner = FakeRunner("mic")
     turns: list[bool] = []
     worked = threading.Event()
 
@@ -218,13 +318,13 @@ def test_one_bad_turn_does_not_deafen_the_node_and_does_not_feed_the_watchdog(
             worked.set()
 
     engine = build(runner, on_turn=on_turn)
-    engine._wake.set()
+    engine.submit(failing)
     engine.start()
     while not caplog.records:
         assert engine.alive
         worked.wait(0.01)
     assert True not in turns
-    engine.submit(lambda: runner.blocks.append(hum(3, 5)))
+    engine.submit(lambda: runner.blocks.append(hum(3)))
     assert worked.wait(5)
     engine.stop()
     assert not engine.alive
@@ -246,12 +346,14 @@ def test_source_figures_are_read_at_the_moment_of_the_scrape() -> None:
     """Prometheus sees a source's counters and state, the outbox and the broker."""
     registry, runner = CollectorRegistry(), FakeRunner("mic")
     outbox = SimpleNamespace(outbox_stats=lambda: (3, 7.5), outbox_dropped=2, removed=1)
-    registry.register(NodeCollector(lambda: [runner.stats()], outbox, lambda: True))
+    registry.register(NodeCollector(lambda: [runner.stats()], outbox, lambda: True, faulty_scores=lambda: 5))
     assert registry.get_sample_value("tocsin_source_up", {"source": "mic"}) == 1.0
     runner.state = SourceState.OFFLINE
     assert registry.get_sample_value("tocsin_source_up", {"source": "mic"}) == 0.0
     assert registry.get_sample_value("tocsin_outbox_oldest_seconds") == 7.5
     assert registry.get_sample_value("tocsin_outbox_dropped_total") == 2.0
     assert registry.get_sample_value("tocsin_storage_damaged_total") == 1.0
+    assert registry.get_sample_value("tocsin_faulty_scores_total") == 5.0
+    assert registry.get_sample_value("tocsin_audio_bad_samples_total", {"source": "mic"}) == 0.0
     assert registry.get_sample_value("tocsin_mqtt_connected") == 1.0
     assert registry.get_sample_value("tocsin_audio_frames_total", {"source": "mic"}) == 0.0

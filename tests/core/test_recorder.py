@@ -78,6 +78,7 @@ def build(store: Store, recorded: list[tuple[str, Event]], closed: list[tuple[st
         return Recorder(
             into,
             Metrics(CollectorRegistry()),
+            rate_hz=16_000,
             context=context,
             topic=lambda source: f"t/{source}",
             on_recorded=lambda source, event: recorded.append((source, event)),
@@ -224,7 +225,7 @@ def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Build, store: Sto
     recorder = build()
     recorder.start()
     recorder.put("mic", event(1), utc)
-    recorder.put("mic", event(1, Phase.END), utc, np.zeros(16_000, np.float32), 16_000)
+    recorder.put("mic", event(1, Phase.END), utc, np.zeros(16_000, np.float32))
     recorder.stop()
     start, end = messages(store)
     assert start["data"]["clip"] is None
@@ -306,12 +307,25 @@ def test_upkeep_asks_the_clock(build: Build, store: Store, monkeypatch: pytest.M
     assert asked == [synced]
 
 
-def test_the_onset_is_said_once_even_when_the_clock_is_set_meanwhile(build: Build, store: Store) -> None:
-    """A box without a battery learns the time late."""
+@pytest.mark.parametrize("step", [timedelta(days=20_000), timedelta(seconds=100), timedelta(days=-9_000)])
+def test_a_clock_that_is_set_meanwhile_moves_no_onset_and_no_length(
+    build: Build, store: Store, step: timedelta
+) -> None:
+    """A box without a battery learns the time late, and another's is set back."""
     recorder = build()
     recorder.start()
     recorder.put("mic", event(1), utc)
-    recorder.put("mic", event(1, Phase.END), lambda index: utc(index) + timedelta(days=9000))
+    recorder.put("mic", event(1, Phase.UPDATE), lambda index: utc(index) + step)
+    recorder.put("mic", event(1, Phase.END), lambda index: utc(index) + step)
+    recorder.put("mic", event(2), lambda index: utc(index) + step)
     recorder.stop()
-    start, end = messages(store)
-    assert start["data"]["onset_time"] == end["data"]["onset_time"]
+    *one, _left = messages(store)
+    assert {message["data"]["onset_time"] for message in one} == {"2026-01-01T12:00:01.000Z"}
+    assert [message["data"]["duration_s"] for message in one] == [1.5, 1.5, 1.0]
+    assert [message["time"] for message in one][1:] == ["2026-01-01T12:00:02.500Z", "2026-01-01T12:00:02.000Z"]
+    assert one[-1]["data"]["end_time"] == "2026-01-01T12:00:02.000Z"
+    again = build()
+    again.start()
+    again.stop()
+    closed = messages(store)[-1]["data"]
+    assert (closed["event_id"], closed["duration_s"]) == ("e2", 1.5)

@@ -43,9 +43,11 @@ SHOTS, HORN = "gunshots.flac", "street-horn.flac"
 
 PLACEMENTS = (
     Placement(BIRDS, 0.0, 10.5, 0.0, 0.0, 0.5, 3.0),
-    Placement(STREET, 13.2, 25.8, 8.0, -3.0, 4.0, 1.0),
+    # Slowly, as a street comes near: a rise of 30 dB in half a second is no car's, and nearly a bang.
+    Placement(STREET, 11.2, 25.8, 6.0, -3.0, 6.0, 1.0),
     Placement(STREET, 29.5, 79.5, 19.6, -3.0, 1.0, 6.0),
-    *(Placement(STREET, 13.4, 17.2, at_s, 11.0, 1.0, 1.2, lowpass_hz=1500.0) for at_s in (8.5, 10.5, 12.5, 14.5)),
+    Placement(STREET, 13.4, 17.2, 8.5, 11.0, 2.6, 1.2, lowpass_hz=1500.0),
+    *(Placement(STREET, 13.4, 17.2, at_s, 11.0, 1.0, 1.2, lowpass_hz=1500.0) for at_s in (10.5, 12.5, 14.5)),
     *(Placement(STREET, 13.4, 17.2, at_s, 9.0, 1.0, 1.2, lowpass_hz=1500.0) for at_s in (61.5, 63.5, 65.5)),
     Placement(BIRDS, 0.0, 11.0, 65.0, 0.0, 4.0, 1.0),
     Placement(SIREN, 1.2, 18.2, 18.0, 2.0, 2.0, 2.0),
@@ -58,7 +60,7 @@ PLACEMENTS = (
 )
 # What a listener hears, in seconds of the scene: `onset_s` is the first sound of it, `end_s` the last.
 EVENTS = (
-    ("traffic", 9.0, 68.0),
+    ("traffic", 7.5, 68.0),
     ("siren", 18.2, 33.5),
     ("horn", 39.51, 40.5),
     ("horn", 45.51, 46.6),

@@ -42,7 +42,7 @@ def record(store: Store, number: int, *, topic: str = TOPIC) -> dict[str, Any]:
     now = datetime.now(timezone.utc)
     return store.record(
         lambda sequence: cloud_event(
-            event, CONTEXT, Stamp(str(uuid.uuid4()), sequence, now), onset=now, end=None, heard=now
+            event, CONTEXT, Stamp(str(uuid.uuid4()), sequence, now), onset=now, rate_hz=16_000
         ),
         topic=topic,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edge.publish import topics
 from edge.publish.line import UnsendableError
 from edge.publish.mailbox import Mailbox
+from edge.publish.retained import Retained
 from edge.publish.sender import Sender
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ class Desk:
     mail: Mailbox = field(default_factory=Mailbox)
     line: Notes = field(default_factory=Notes)
     said: list[str] = field(default_factory=list)
-    cleared: list[tuple[str, bool]] = field(default_factory=list)
     now_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class Desk:
             self.store,
             self.mail,
             say=lambda text, *args: self.said.append(text % args),
-            on_cleared=lambda topic, refused: self.cleared.append((topic, refused)),
+            retained=Retained(self.store, self.mail),
             clock=lambda: self.now_s,
         )
 

@@ -217,3 +217,36 @@ def test_a_fault_that_comes_at_every_attempt_is_logged_once(
     assert len([line for line in caplog.records if line.exc_info]) == 1
     assert len(caplog.records) == 2
     assert "failed (error: " in publisher.last_error
+
+
+@pytest.mark.parametrize("prefix", ["ha/#", "h" * 70_000, "ha\n"])
+def test_a_topic_that_nobody_can_publish_or_follow_costs_that_topic_alone(
+    prefix: str, store: Store, listener: Listener, publisher: MqttPublisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a wrong setting: it is said once, and events and other states go on."""
+    publisher.set_state(f"{prefix}/device/x/config", "{}")
+    publisher.follow(f"{prefix}/status", lambda _: None)
+    publisher.set_state("tocsin/lamp/info", "{}")
+    record(store, 1)
+    publisher.wake()
+    listener.wait(lambda heard: heard.last("tocsin/lamp/info") == "{}" and len(heard.events()) == 1)
+    assert "cannot be published" in caplog.text
+    assert "cannot be followed" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert publisher.connected
+
+
+def test_a_stop_does_not_wait_for_a_broker_that_says_nothing(store: Store) -> None:
+    """There is nothing it could be told; whoever waits for a message is."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        publisher = MqttPublisher(Mqtt(port=mute.getsockname()[1], tls=True), "lamp", store)
+        publisher.start()
+        connection, _ = mute.accept()
+        answers: list[str] = []
+        publisher.publish_soon("a", b"", qos=1, retain=False, expire_s=60.0, on_done=answers.append)
+        begin_s = time.monotonic()
+        publisher.stop(3.0)
+        assert time.monotonic() - begin_s < 2.0
+        assert answers == ["the service stopped before there was a broker"]
+        connection.close()
+        publisher._thread.join(5.0)

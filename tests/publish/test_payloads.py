@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -23,8 +24,10 @@ from edge.publish.payload import (
     pattern_event,
     pattern_message,
 )
+from edge.timestamps import parse_rfc3339
 from edge.types import Event, Pattern, Phase
 
+RATE = 16_000
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 CONTEXT = EventContext(
     "lamp-7",
@@ -47,9 +50,9 @@ def event(phase: Phase = Phase.START, **changes: Any) -> Event:
 
 
 def message(phase: Phase = Phase.START, end_s: float | None = None, sequence: int = 7) -> dict[str, Any]:
-    end = None if end_s is None else NOON + timedelta(seconds=end_s)
+    end = None if end_s is None else round(end_s * RATE)
     stamp = Stamp("id-1", sequence, NOON + timedelta(seconds=9))
-    return cloud_event(event(phase), CONTEXT, stamp, onset=NOON, end=end, heard=NOON + timedelta(seconds=1.5))
+    return cloud_event(event(phase, end=end, decided=RATE * 3 // 2), CONTEXT, stamp, onset=NOON, rate_hz=RATE)
 
 
 def test_a_start_is_the_cloud_event_of_the_contract() -> None:
@@ -82,10 +85,10 @@ def test_an_end_is_about_the_moment_the_sound_ended() -> None:
 
 
 def pattern(name: str = "triple", intervals_ms: tuple[int, ...] = (310, 290)) -> dict[str, Any]:
-    heard = Pattern(name, onsets=(0,) * (1 + len(intervals_ms)), decided=1, confidence=0.87654321)
-    decided = NOON + timedelta(seconds=1.5)
+    onsets = tuple(itertools.accumulate((gap * RATE // 1000 for gap in intervals_ms), initial=5))
+    heard = Pattern(name, onsets, decided=5 + RATE * 3 // 2, confidence=0.87654321)
     stamp = Stamp("id-1", 7, NOON + timedelta(seconds=9))
-    return pattern_event(heard, CONTEXT, stamp, first=NOON, decided=decided, intervals_ms=intervals_ms)
+    return pattern_event(heard, CONTEXT, stamp, first=NOON, rate_hz=RATE)
 
 
 def test_a_pattern_is_one_finished_event_about_its_last_clap() -> None:
@@ -146,10 +149,14 @@ def test_every_message_is_valid_against_the_schema(
     phase: Phase, score: float, level: float, end_s: float | None, sequence: int
 ) -> None:
     """Whatever the numbers."""
-    end = None if end_s is None else NOON + timedelta(seconds=end_s)
-    record = event(phase, score=score, peak_score=score, laeq_db=level, lafmax_db=level)
-    answer = cloud_event(record, CONTEXT, Stamp("x", sequence, NOON), onset=NOON, end=end, heard=NOON, clip="e1.flac")
+    end = None if end_s is None else round(end_s * RATE)
+    record = event(phase, score=score, peak_score=score, laeq_db=level, lafmax_db=level, end=end)
+    answer = cloud_event(record, CONTEXT, Stamp("x", sequence, NOON), onset=NOON, rate_hz=RATE, clip="e1.flac")
     VALIDATOR.validate(json.loads(json.dumps(answer)))
+    data = answer["data"]
+    if end_s is not None:
+        lasted_s = (parse_rfc3339(data["end_time"]) - NOON).total_seconds()
+        assert lasted_s == data["duration_s"] == pytest.approx(end_s, abs=0.001)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +188,14 @@ def test_the_end_of_a_killed_processs_event_says_that_something_is_missing() -> 
     assert end["data"]["event_id"] == last["data"]["event_id"]
     assert end["data"]["end_time"] == "2026-03-01T12:00:01.500Z"
     assert (end["data"]["gap"], end["data"]["duration_s"], end["sequence"][-1]) == (True, 1.5, "8")
+
+
+@pytest.mark.parametrize("phase", [Phase.START, Phase.UPDATE])
+def test_the_end_of_a_killed_processs_event_is_where_its_length_says(phase: Phase) -> None:
+    """Also where the one message that there is was about its beginning."""
+    end = ending_of(message(phase), Stamp("id-2", 8, NOON - timedelta(days=20_000)))
+    assert end["time"] == end["data"]["end_time"] == "2026-03-01T12:00:01.500Z"
+    assert end["data"]["duration_s"] == 1.5
 
 
 def test_topics_are_those_of_the_contract() -> None:

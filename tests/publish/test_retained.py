@@ -179,7 +179,9 @@ def test_a_damaged_registry_is_begun_anew(text: str, store: Store, caplog: pytes
     """It is said, and nothing fails."""
     store.state_set("retained", text)
     mail = Mailbox()
-    assert Retained(store, mail).settle({"a": {}}) == {"a": {}}
+    retained = Retained(store, mail)
+    assert retained.settle({"a": {}}) == {"a": {}}
+    retained.save()
     assert "damaged" in caplog.text
     assert json.loads(store.state_get("retained") or "") == {"a": {}}
     mail.close()
@@ -196,7 +198,11 @@ def test_a_disk_without_room_costs_the_memory_of_it_alone(
 
     mail = Mailbox()
     monkeypatch.setattr(store, "state_set", full)
-    assert Retained(store, mail).settle({"a": {}}) == {"a": {}}
+    retained = Retained(store, mail)
+    assert retained.settle({"a": {}}) == {"a": {}}
+    for _ in range(3):
+        retained.save()
+    assert len(caplog.records) == 1
     assert "cannot be remembered: the disk is full" in caplog.text
     mail.close()
 

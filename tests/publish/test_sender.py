@@ -182,8 +182,10 @@ def test_a_jammed_line_gets_the_newest_of_what_is_of_use_only_now(desk: Desk) ->
 @pytest.mark.parametrize(
     "bad", ["tocsin/lamp/mi#/event", "tocsin/l+mp/mic/event", "", "tocsin/\x01/event", "t" * 70_000]
 )
-def test_what_no_broker_would_take_is_taken_out_of_the_way(bad: str, desk: Desk) -> None:
-    """As by a damaged disk: it is said and counted, and all that is behind it goes."""
+def test_what_no_broker_would_take_is_taken_out_of_the_way(
+    bad: str, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a damaged disk: it is said and counted, by store or sender, and all that is behind it goes."""
     for number, topic in enumerate([TOPIC, bad, TOPIC]):
         record(desk.store, number, topic=topic)
     lost: list[str] = []
@@ -196,8 +198,9 @@ def test_what_no_broker_would_take_is_taken_out_of_the_way(bad: str, desk: Desk)
     desk.send()
     assert desk.store.outbox_stats()[0] == 0
     assert desk.line.topics().count(TOPIC) == 2
-    assert desk.sender.unsendable == 1
-    assert any("event 2 for" in line and "cannot be sent and is left out" in line for line in desk.said)
+    assert desk.sender.unsendable + desk.store.removed == 1
+    said = "\n".join([*desk.said, caplog.text])
+    assert "event 2 for" in said or "message 2 that waited for the broker is removed" in said
     assert any("a state on" in line for line in desk.said)
     assert [why.partition(":")[0] for why in lost] == ["it cannot be sent"]
     assert all(len(line) < 250 for line in desk.said)
@@ -232,3 +235,33 @@ def test_a_refusal_is_forgotten_when_nothing_of_its_topic_waits_any_more(desk: D
     desk.now_s = PAUSE_S + 1
     desk.send()
     assert desk.sender.refused == {}
+
+
+def test_an_event_at_which_the_broker_hangs_up_does_not_hold_up_another(desk: Desk) -> None:
+    """Though nothing was answered: events go one by one for a while, and the one at fault waits."""
+    bad = "tocsin/lamp/b/event"
+    for number, topic in enumerate([bad, bad, TOPIC, TOPIC]):
+        record(desk.store, number, topic=topic)
+    for _ in range(4):
+        desk.begin()
+        desk.send()
+    assert list(desk.sender.refused) == [bad]
+    assert "ends the connection" in desk.sender.refused[bad]
+    assert desk.line.topics().count(bad) == 0
+    for number in desk.events():
+        desk.sender.answered(number)
+    desk.send()
+    assert desk.store.outbox_stats()[0] == 2
+    assert not [row for row in desk.store.outbox_peek(0, 9) if row.topic == TOPIC]
+
+
+def test_a_line_that_is_lost_now_and_then_blames_no_event(desk: Desk) -> None:
+    """Something was answered on it."""
+    for number in range(50):
+        record(desk.store, number)
+    for _ in range(10):
+        desk.begin()
+        desk.send()
+        desk.sender.answered(desk.events()[0])
+    assert desk.sender.refused == {}
+    assert desk.said == []

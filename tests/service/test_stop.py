@@ -9,15 +9,20 @@ import random
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
+import pytest
 import soundfile as sf
 
 from edge import service
+from edge.data import street_path
 from edge.errors import ConfigError, Unavailable
 from edge.settings import Settings
 from edge.signals import Signals
@@ -27,10 +32,8 @@ from tests.support.node import RunningNode, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    import pytest
-
+ROOT = Path(__file__).parents[2]
 HOURS = {"TOCSIN_API__MAX_CLIP_S": "50000"}
 STOP_S = 10.0  # as it is promised
 QUIET = "[away]\nenabled = false\n[claps]\nenabled = false\n"
@@ -226,3 +229,28 @@ def test_a_reload_that_fails_in_any_way_leaves_the_node_as_it_is(caplog: pytest.
         service._reload(None, lambda error=error: reread(error))  # type: ignore[arg-type,misc]
     assert [record.exc_info is None for record in caplog.records] == [True, False]
     assert all("the old one stays" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("others", [(), ("scene",)])
+def test_a_pipe_whose_writer_ended_ends_the_service(tmp_path: Path, others: tuple[str, ...]) -> None:
+    """With 69, so that whoever keeps it running starts the pipe again; a recording that is over changes nothing."""
+    sf.write(tmp_path / "scene.wav", np.zeros(8_000), 16_000)
+    sources = [f"file:{tmp_path}/{name}.wav" for name in others]
+    command = [sys.executable, "-m", "edge", "run", "--source", "pipe=pcm:-"]
+    command += [word for spec in sources for word in ("--source", f"other={spec}")]
+    env = {**os.environ, "TOCSIN_STORAGE__PATH": str(tmp_path), "TOCSIN_API__ENABLED": "false"}
+    env["TOCSIN_MQTT__ENABLED"] = "false"
+    answer = subprocess.run(
+        command, env=env, input=bytes(32_000), capture_output=True, timeout=30, check=False, cwd=ROOT
+    )
+    assert answer.returncode == 69
+    assert b"source pipe: standard input has ended, and nothing else is listened to" in answer.stderr
+
+
+def test_a_pipe_whose_writer_ended_leaves_what_else_is_listened_to(tmp_path: Path) -> None:
+    """The node goes on with its other sources, and says which is lost."""
+    with RunningNode(tmp_path, "pcm:-", f"file:{street_path()}?loop=1") as node:
+        until(lambda: node.get("/sources")["items"][0]["detail"] == "standard input has ended")
+        node.wait_for("/readyz")
+        assert "lost until the next start: standard input has ended" in node.log_path.read_text(encoding="utf-8")
+        assert node.stop() == 0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+RATE_HZ = 16_000
 NOON_S = NOON.timestamp()
 TOPIC = "tocsin/node/mic/event"
 
@@ -29,13 +30,14 @@ def sound(
 ) -> Callable[[int], dict[str, Any]]:
     """Return what makes the message of an event that began `onset_s` after noon and lasts a second."""
     peak_score = score if peak_score is None else peak_score
-    event = Event(event_id, Phase(phase), label, score, peak_score, 0, None, 0, -31.5, -25.0)
+    end = RATE_HZ if phase == "end" else None
+    event = Event(event_id, Phase(phase), label, score, peak_score, 0, end, RATE_HZ, -31.5, -25.0)
     context = EventContext("node", source, "", ModelInfo("city", "0.1.0", "0" * 64, "cpu"), False, synced, "info")
     onset = NOON + timedelta(seconds=onset_s)
     heard = onset + timedelta(seconds=1)
 
     def make(sequence: int) -> dict[str, Any]:
         stamp = Stamp(f"m{sequence}", sequence, heard)
-        return cloud_event(event, context, stamp, onset=onset, end=heard if phase == "end" else None, heard=heard)
+        return cloud_event(event, context, stamp, onset=onset, rate_hz=RATE_HZ)
 
     return make

@@ -69,7 +69,7 @@ def figures() -> Figures:
     """Return the figures of a network that is fair at sirens, with names that are no HTML."""
     rng = np.random.default_rng(1)
     heard = [(clip(n, LABELS[n % 3], "</script>"), rng.uniform(0.05, 0.95, (8, 3))) for n in range(30)]
-    held = held_out([trial(LABELS, heard, name="fold <1>")], LABELS, ["wind"], 1 / 8, 0.1)
+    held = held_out([trial(LABELS, heard, name="fold <1>")], LABELS, ["wind"], 1.0, 0.1)
     scenes = SceneCount({None: [True], 20.0: [True], 0.0: [False]}, EventCount(1, 1, 1), EventCount(1, 1, 1))
     return measure(held, ["siren"], "Proof of <i>", "Held out.", {"siren": scenes})
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LABELS = ("horn", "siren", "wind")
 
 
-def figures() -> Figures:
+def figures(step_s: float = 1.0) -> Figures:
     """Return what two folds make: each held a corpus out, one siren is taken for a horn, one wind for a siren."""
     first = trial(
         LABELS,
@@ -43,7 +43,7 @@ def figures() -> Figures:
         name="without b",
     )
     scenes = SceneCount({None: [True, True], 10.0: [True, False]}, EventCount(1, 2, 2), EventCount(2, 2, 2))
-    held = held_out([first, second], LABELS, ["wind"], 1 / 8, 0.1)
+    held = held_out([first, second], LABELS, ["wind"], step_s, 0.1)
     return measure(held, ["siren", "horn"], "two folds", "Each corpus in turn.", {"siren": scenes})
 
 
@@ -61,12 +61,25 @@ def test_a_label_is_counted_over_all_folds() -> None:
 
 
 def test_alarms_are_counted_on_corpora_that_the_fold_never_heard() -> None:
-    """Four seconds of wind of two corpora; nine of ten sirens score 0.6 and more, which the wind does once."""
+    """Half a minute of wind of two corpora; nine of ten sirens score 0.6 and more, which the wind does once."""
     alarms = figures()["labels"]["siren"]["alarms"]
     assert (alarms["corpora"], alarms["threshold"]) == (2, 0.6)
-    assert alarms["hours"] == alarms["sure_hours"] == 0.0011
-    assert alarms["per_hour"] == alarms["sure_per_hour"] == 900.0
+    assert alarms["hours"] == alarms["sure_hours"] == 0.0089
+    assert alarms["per_hour"] == alarms["sure_per_hour"] == 112.5
     assert dict(alarms["curve"])[0.5] == 0.0
+
+
+def test_a_rate_from_no_time_to_speak_of_is_none() -> None:
+    """Four seconds of wind are shown as 0.00 h, and what was counted in them says nothing about an hour."""
+    few = figures(1 / 8)
+    for label in LABELS[:2]:
+        values = few["labels"][label]
+        assert (
+            values["false_alarms_per_hour"] is values["alarms"]["per_hour"] is values["alarms"]["sure_per_hour"] is None
+        )
+        assert values["alarms"]["curve"] == []
+    assert "| - | - | 0.00 |" in markdown(few)
+    assert "| 112.5 | 112.5 | 0.01 |" in markdown(figures())
 
 
 def test_each_corpus_stands_by_itself_against_all_others() -> None:
@@ -115,7 +128,7 @@ def test_figures_survive_their_file(tmp_path: Path) -> None:
 def test_a_manifest_carries_single_numbers() -> None:
     """Counts, figures and alarms of every label, and none of the curves."""
     siren = measured(figures())["siren"]
-    assert (siren["clips"], siren["f1"], siren["false_alarms_per_hour_at_recall_90"]) == (4, 0.8889, 900.0)
+    assert (siren["clips"], siren["f1"], siren["false_alarms_per_hour_at_recall_90"]) == (4, 0.8889, 112.5)
     assert all(value is None or isinstance(value, (int, float)) for value in siren.values())
 
 
@@ -144,4 +157,4 @@ def test_markdown_has_every_table() -> None:
 def test_nothing_held_out_is_refused() -> None:
     """Figures of nothing would be nothing but zeros."""
     with pytest.raises(ValueError, match="no clip was held out"):
-        held_out([], LABELS, ["wind"], 1 / 8, 0.1)
+        held_out([], LABELS, ["wind"], 1.0, 0.1)

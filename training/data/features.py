@@ -14,8 +14,9 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
+from edge.frontend.downmix import to_mono
 from edge.frontend.mel import log_mel
-from edge.frontend.resample import to_mono
+from edge.frontend.samples import are_sound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ class FeatureStore:
 def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     """Read a recording as mono samples at `rate_hz`.
 
-    Raises `ValueError` for what is not audio, `OSError` when there is no such file.
+    Raises `ValueError` for what is not audio, or damaged, `OSError` when there is no such file.
     """
     path.stat()  # says so when there is no such file, which soundfile does not
     try:
@@ -54,6 +55,9 @@ def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     except soundfile.SoundFileError as exc:
         msg = f"{path}: not readable as audio: {exc}"
         raise ValueError(msg) from exc
+    if not are_sound(samples):
+        msg = f"{path}: damaged: some samples are no numbers, or far beyond full scale"
+        raise ValueError(msg)
     mono = to_mono(samples)
     return mono if rate_in_hz == rate_hz else np.asarray(soxr.resample(mono, rate_in_hz, rate_hz), np.float32)
 

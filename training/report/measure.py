@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _MOST_POINTS = 200
+ENOUGH_H = 0.005
+"""Hours of sound below which a rate an hour says nothing; tables show them as 0.00."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def _label(held: Held, column: int, label: str, scenes: SceneCount | None) -> La
         "recall": rounded(recall if mine else np.nan),
         "f1": rounded(f1 if mine else np.nan),
         "expected_calibration_error": rounded(bins[0]),
-        "false_alarms_per_hour": rounded(alarms),
+        "false_alarms_per_hour": _rate(alarms, ambience),
         "ambience_hours": round(ambience, 4),
         "alarms": _alarms(held, column, label),
         "event_f1": rounded(scenes.events.f1 if scenes else np.nan),
@@ -158,10 +160,10 @@ def _alarms(held: Held, column: int, label: str) -> Alarms:
         "hours": round(background.hours, 4),
         "corpora": background.corpora,
         "threshold": rounded(threshold),
-        "per_hour": rounded(dict(curve).get(RECALL, np.nan)),
+        "per_hour": _rate(dict(curve).get(RECALL, np.nan), background.hours),
         "sure_hours": round(certain.hours, 4),
-        "sure_per_hour": rounded(certain.alarms_per_hour(threshold) if len(positives) else np.nan),
-        "curve": [(recall, round(rate, 3)) for recall, rate in curve],
+        "sure_per_hour": _rate(certain.alarms_per_hour(threshold) if len(positives) else np.nan, certain.hours),
+        "curve": [(recall, round(rate, 3)) for recall, rate in curve] if background.hours >= ENOUGH_H else [],
     }
 
 
@@ -256,6 +258,11 @@ def _fold(held: Held, trial: Trial) -> FoldFigures:
         "mean_average_precision": rounded(mean_of(precisions.values())),
         "average_precision": precisions,
     }
+
+
+def _rate(per_hour: float, hours: float) -> float | None:
+    """Return a rate of false alarms, None where it comes of less sound than would be shown as 0.00 h."""
+    return rounded(per_hour if hours >= ENOUGH_H else np.nan)
 
 
 def rounded(value: float) -> float | None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.frontend.resample import StreamResampler, to_mono
+from edge.frontend.downmix import Downmix
+from edge.frontend.resample import StreamResampler
+from edge.frontend.samples import are_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,12 +85,12 @@ def _blocks(path: Path) -> Iterator[NDArray[np.float32]]:
     """Yield a recording as mono blocks at `RATE_HZ`; a file at another rate is never in memory as a whole."""
     try:
         with soundfile.SoundFile(path) as file:
-            resampler = StreamResampler(file.samplerate, RATE_HZ)
+            downmix, resampler = Downmix(), StreamResampler(file.samplerate, RATE_HZ)
             for block in file.blocks(PART_S * file.samplerate, dtype="float32"):
-                if not np.isfinite(block).all():
-                    msg = "broken: some samples are no numbers"
+                if not are_sound(block):
+                    msg = "broken: some samples are no numbers, or far beyond full scale"
                     raise UnusableError(msg)
-                yield resampler.push(to_mono(block))
+                yield resampler.push(downmix.push(block))
             yield resampler.push(np.zeros(0, np.float32), last=True)
     except soundfile.SoundFileError as exc:
         raise UnusableError(_UNREADABLE) from exc

@@ -1,0 +1,28 @@
+"""What a recording may hold: a damaged one is refused, for what was in place of a bad sample nobody knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.errors import BrokenAudio
+from edge.frontend.samples import LIMIT, are_sound
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def refuse_damage(samples: NDArray[np.float32], name: str, begin: int, rate_hz: int) -> None:
+    """Raise `BrokenAudio` for samples, shape (n,) or (n, channels), among which one cannot be sound.
+
+    They begin at sample `begin` of the recording `name`.
+    """
+    if are_sound(samples):
+        return
+    frames = samples.reshape(len(samples), -1)
+    place, channel = np.argwhere(~(np.abs(frames) <= LIMIT))[0]
+    value = frames[place, channel]
+    what = f"{value:.3g}, where full scale is 1; integers must be scaled to that" if np.isfinite(value) else "no number"
+    msg = f"{name} is damaged: its sample at {(begin + place) / rate_hz:.1f} s is {what}"
+    raise BrokenAudio(msg)

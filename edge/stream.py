@@ -1,0 +1,65 @@
+"""A source and its pipeline, and what is remembered of its sound."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from edge.audio.runner import SourceRunner
+    from edge.pipeline import Pipeline
+    from edge.types import AudioBlock
+
+
+class History:
+    """The last seconds of a stream's sound, for the clips of events. Kept only where clips are allowed."""
+
+    def __init__(self, seconds: float, rate_hz: int) -> None:
+        """Keep at least `seconds`."""
+        self._limit = round(seconds * rate_hz)
+        self._blocks: deque[AudioBlock] = deque()
+
+    def push(self, block: AudioBlock) -> None:
+        """Add a block and forget what is too old."""
+        self._blocks.append(block)
+        while self._blocks and block.start - self._blocks[0].start > self._limit:
+            self._blocks.popleft()
+
+    def cut(self, start: int, end: int) -> NDArray[np.float32]:
+        """Return what is still there of the samples from `start` to `end`, shape (n,)."""
+        parts = [b.samples[max(0, start - b.start) : max(0, end - b.start)] for b in self._blocks if b.start < end]
+        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+@dataclass
+class Stream:
+    """A source and its pipeline."""
+
+    runner: SourceRunner
+    pipeline: Pipeline
+    renew: Callable[[], Pipeline]
+    """Makes a pipeline to begin anew with, after one in which something failed."""
+    history: History | None = None
+    clips: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """The sound so far of the events that are going on and whose sound is to be kept."""
+    expected: int = 0
+    was_up: bool = False
+    flushed: bool = False
+    latest: NDArray[np.float32] | None = None
+    """The last probabilities, shape (labels,)."""
+    broken: bool = False
+    """Whether something failed in this turn: what was fed before is not for the pipeline that there is now."""
+    faults: set[type[Exception]] = field(default_factory=set)
+    """The kinds of faults that the log has in full."""
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self.runner.name

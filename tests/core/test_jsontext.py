@@ -1,0 +1,55 @@
+"""Every JSON that leaves is JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.api.encode import NodeJson
+from edge.api.encode import dumps as api_dumps
+from edge.cli.common import say_json
+from edge.jsontext import dumps
+from edge.publish.mqtt import _encode
+
+if TYPE_CHECKING:
+    import pytest
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    max_leaves=10,
+)
+
+
+def strict(text: str | bytes) -> Any:
+    """Read JSON as every parser but Python's does."""
+
+    def refuse(constant: str) -> None:
+        msg = f"{constant} is no JSON"
+        raise ValueError(msg)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@given(VALUES)
+def test_whatever_is_encoded_is_json_and_keeps_what_is_a_number(value: Any) -> None:
+    """NaN and the infinities become null, wherever they are; nothing else changes."""
+    again = strict(dumps(value))
+    assert again == json.loads(json.dumps(value), parse_constant=lambda _: None)
+    assert strict(api_dumps(value)) == again
+
+
+FIGURES = {"score": math.nan, "level": {"laeq": -math.inf}, "l": [1.0, math.inf]}
+NULLS = {"score": None, "level": {"laeq": None}, "l": [1.0, None]}
+
+
+def test_every_way_out_says_null(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line, the API and the broker."""
+    say_json(FIGURES)
+    assert strict(capsys.readouterr().out) == NULLS
+    assert strict(NodeJson(FIGURES).body) == NULLS
+    assert strict(_encode(FIGURES)) == NULLS
