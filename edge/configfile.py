@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edge.configkeys import Key
 
 DEFAULT_PATH = Path("/etc/tocsin/tocsin.toml")
+_DEPTH = 16  # of keys whose line is kept; none that means anything is half as deep
 _FILE_BYTES, _SECRET_BYTES = 1 << 20, 1 << 14
 _HEADER = re.compile(r"\s*\[(\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
@@ -199,7 +200,7 @@ def _lines(text: str) -> dict[Key, int]:
             key = (*table, *_parts(assignment.group(1)))
         else:
             continue
-        for n in range(1, len(key) + 1):
+        for n in range(1, min(len(key), _DEPTH) + 1):
             found.setdefault(key[:n], number)
     return found
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edge import configfile
-from edge.configfile import load_settings
-from edge.configtext import json_schema, to_toml
+from edge.configfile import load_settings, masked
+from edge.configtext import example, json_schema, to_toml
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -156,3 +158,52 @@ def test_what_the_parser_itself_cannot_hold_is_a_line_too(tmp_path: Path, text: 
         load_settings(file, environ={})
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
+
+
+ODD = (
+    "inf",
+    "nan",
+    "-1",
+    "1e308",
+    "true",
+    "[]",
+    "{}",
+    "1" + "0" * 400,
+    '""',
+    '"\\u0000"',
+    '"[::1]"',
+    '"~nosuchuser/a"',
+    f'"{"x" * 9000}"',
+)
+
+
+def mutated(lines: list[str], draw: random.Random) -> str:
+    """Return a configuration with a line that is odd, lost, doubled, or has a letter changed."""
+    lines = list(lines)
+    n = draw.randrange(len(lines))
+    kind, line, at = draw.randrange(4), lines[n], draw.randrange(len(lines[n]))
+    if kind == 0:
+        lines[n] = f"{line.partition('=')[0]}= {draw.choice(ODD)}"
+    elif kind == 1:
+        del lines[n]
+    elif kind == 2:
+        lines.insert(draw.randrange(len(lines)), line)
+    else:
+        lines[n] = f"{line[:at]}{chr(draw.choice((draw.randrange(128), 0x2028, 0x1F6A6)))}{line[at + 1 :]}"
+    return "\n".join(lines)
+
+
+def test_a_configuration_that_went_wrong_in_any_way_is_a_line(tmp_path: Path) -> None:
+    """Never another exception, never more than a line for each thing that is wrong."""
+    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE)
+    lines = [line for line in live.splitlines() if line and not line.startswith("#")]
+    file = tmp_path / "tocsin.toml"
+    said: list[tuple[str, ...]] = []
+    for seed in range(150):
+        file.write_text(mutated(lines, random.Random(seed)), encoding="utf-8")
+        try:
+            masked(load_settings(file, environ={}))
+        except ConfigError as exc:
+            said.append(exc.problems)
+    assert 50 < len(said) < 150
+    assert all(problem.isprintable() for problems in said for problem in problems)
