@@ -6,21 +6,22 @@ Whatever is wrong is one line that names the place: ``tocsin.toml:7: mqtt.port: 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
 from edge.audio.spec import clash, parse_source
-from edge.configkeys import child_of, choices_of, explain, nearest
-from edge.errors import ConfigError, Forbidden, UsageError
+from edge.configenv import set_from_environment, variables_of
+from edge.configkeys import explain
+from edge.errors import ConfigError, UsageError
 from edge.settings import Settings
+from edge.textfile import is_there, read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from edge.configkeys import Key
 
 DEFAULT_PATH = Path("/etc/tocsin/tocsin.toml")
-PREFIX, DELIMITER = "TOCSIN_", "__"
-_NOT_OURS = frozenset({"TOCSIN_DATA"})  # recordings for training and tests
+_FILE_BYTES, _SECRET_BYTES = 1 << 20, 1 << 14
 _HEADER = re.compile(r"\s*\[(\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
@@ -45,30 +45,36 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str]) -> Se
     """Return the settings of a file and the environment over it.
 
     Without `path` it is ``/etc/tocsin/tocsin.toml``, or no file where that does not exist. Raises `ConfigError` for
-    whatever is wrong, `Forbidden` for a file that may not be read.
+    all that is wrong, `Forbidden` for a file that may not be read.
     """
-    if path is None and DEFAULT_PATH.exists():
-        path = DEFAULT_PATH
-    values, text = ({}, "") if path is None else _read(path)
-    variables = {
-        _set_from_environment(values, name, value): name
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and name not in _NOT_OURS
-    }
+    values, text, path = _read(path)
+    problems: list[str] = []
+    variables: dict[Key, str] = {}
+    for name, value in variables_of(environ):
+        try:
+            variables[set_from_environment(values, name, value)] = name
+        except ConfigError as exc:
+            problems.append(str(exc))
     places = _Places(path, _lines(text), variables)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as exc:
-        errors = exc.errors(include_url=False)
-        # A misspelt key tells more than that the right one is missing.
-        error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        at = error.get("ctx", {}).get("at", ())
-        key, text = explain(error)
-        msg = f"{places.of((*key, *at))}{text}{more}"
-        raise ConfigError(msg) from None
-    _check_sources(settings, places)
+        raise ConfigError(*problems, *_explained(exc, places)) from None
+    if problems := problems + _wrong_sources(settings, places):
+        raise ConfigError(*problems)
     return settings
+
+
+def _explained(exc: ValidationError, places: _Places) -> list[str]:
+    """Return what is wrong with the values, misspelt keys first: they tell more than that the right one is missing."""
+    errors = exc.errors(include_url=False)
+    errors.sort(key=lambda error: error["type"] != "extra_forbidden")
+    problems = []
+    for error in errors:
+        key, text = explain(error)
+        at = error.get("ctx", {}).get("at", ())
+        problems.append(f"{places.of((*key, *at))}{text}")
+    return list(dict.fromkeys(problems))
 
 
 def secret(value: SecretStr | None, file: Path | None, credential: str) -> str | None:
@@ -78,12 +84,14 @@ def secret(value: SecretStr | None, file: Path | None, credential: str) -> str |
     """
     if value is not None:
         return value.get_secret_value()
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if file is None and folder and (Path(folder) / credential).exists():
-        file = Path(folder) / credential
     # The credentials are called after their keys: mqtt_password stands for mqtt.password.
     key = f"{credential.replace('_', '.', 1)}_file: "
-    return None if file is None else _text(file, key).partition("\n")[0].strip()
+    if file is None:
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder or not is_there(Path(folder) / credential):
+            return None
+        file = Path(folder) / credential
+    return read_text(file, max_bytes=_SECRET_BYTES, key=key).partition("\n")[0].strip()
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -136,48 +144,39 @@ class _Places:
         return f"{self.path}: " if self.path else ""
 
 
-def _check_sources(settings: Settings, places: _Places) -> None:
+def _wrong_sources(settings: Settings, places: _Places) -> list[str]:
     opened: list[SourceSpec] = []
+    problems = []
     for n, source in enumerate(settings.sources):
         where = f"{places.of(('sources', n, 'spec'))}sources.{n}.spec: "
         try:
             spec = parse_source(source.spec)
         except UsageError as exc:
-            msg = f"{where}{exc}"
-            raise ConfigError(msg) from exc
+            problems.append(f"{where}{exc}")
+            continue
         if not source.enabled:
             continue
         if why := next(filter(None, (clash(spec, other) for other in opened)), None):
-            msg = f"{where}{why}; change one of the two or set its enabled = false"
-            raise ConfigError(msg)
+            problems.append(f"{where}{why}; change one of the two or set its enabled = false")
         opened.append(spec)
+    return problems
 
 
-def _read(path: Path) -> tuple[dict[str, Any], str]:
-    text = _text(path)
+def _read(path: Path | None) -> tuple[dict[str, Any], str, Path | None]:
+    """Return the values of a file, its text and its path; nothing without a path where there is no such file."""
+    if path is None and not is_there(DEFAULT_PATH):
+        return {}, "", None
+    path = path or DEFAULT_PATH
+    text = read_text(path, max_bytes=_FILE_BYTES)
     try:
-        return tomllib.loads(text), text
+        return tomllib.loads(text), text, path
     except tomllib.TOMLDecodeError as exc:
         at = _TOML_LINE.search(str(exc))
         line = at.group(1) if at else text.count("\n") + 1
         msg = f"{path}:{line}: not TOML: {_TOML_LINE.sub('', str(exc)).lower()}"
         raise ConfigError(msg) from exc
-
-
-def _text(path: Path, key: str = "") -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")  # also as Notepad writes it
-    except FileNotFoundError as exc:
-        msg = f"{key}{path}: there is no such file"
-        raise ConfigError(msg) from exc
-    except PermissionError as exc:
-        msg = f"{key}{path}: not allowed to read it; give the user that runs tocsin the right to"
-        raise Forbidden(msg) from exc
-    except UnicodeDecodeError as exc:
-        msg = f"{key}{path}: not UTF-8 text"
-        raise ConfigError(msg) from exc
-    except OSError as exc:
-        msg = f"{key}{path}: cannot be read ({exc.strerror})"
+    except (ValueError, RecursionError) as exc:  # a number of thousands of digits, thousands of brackets
+        msg = f"{path}: a number is too long or brackets are too deep to be read"
         raise ConfigError(msg) from exc
 
 
@@ -186,7 +185,7 @@ def _lines(text: str) -> dict[Key, int]:
     found: dict[Key, int] = {}
     counts: dict[Key, int] = {}
     table: Key = ()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if header := _HEADER.match(line):
             table = _parts(header.group(2))
             if header.group(1):
@@ -204,40 +203,3 @@ def _lines(text: str) -> dict[Key, int]:
 
 def _parts(dotted: str) -> Key:
     return tuple(part.strip().strip("\"'") for part in dotted.split("."))
-
-
-def _set_from_environment(values: dict[str, Any], name: str, text: str) -> Key:
-    """Put the value of a variable where it belongs; return its key."""
-    key = tuple(name[len(PREFIX) :].lower().split(DELIMITER))
-    kind: Any = Settings
-    for n, part in enumerate(key):
-        choices = choices_of(kind)
-        if choices is not None and part not in choices:
-            known = [PREFIX + DELIMITER.join((*key[:n], choice)).upper() for choice in choices]
-            msg = f"{name}: no such setting{nearest(name, known)}"
-            raise ConfigError(msg)
-        kind = child_of(kind, part)
-    if choices := choices_of(kind):
-        msg = f"{name}: is a section; set a value in it, such as {name}{DELIMITER}{choices[0].upper()}"
-        raise ConfigError(msg)
-    target = values
-    for part in key[:-1]:
-        target = target.setdefault(part, {})
-        if not isinstance(target, dict):
-            msg = f"{name}: the file has a plain value where a section is expected"
-            raise ConfigError(msg)
-    target[key[-1]] = _value(kind, name, text)
-    return key
-
-
-def _value(kind: Any, name: str, text: str) -> Any:  # noqa: ANN401 - pydantic checks it
-    if get_origin(kind) is Literal:  # of which one is meant by its text, be it a number
-        return next((choice for choice in get_args(kind) if str(choice) == text), text)
-    if get_origin(kind) not in (tuple, list, dict):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError as exc:
-        examples = {tuple: '["lamp"] or [{"name": "mic", "spec": "mic"}]', dict: '{"name": "value"}'}
-        msg = f"{name}: must be JSON, such as '{examples[get_origin(kind)]}' ({exc})"
-        raise ConfigError(msg) from exc

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Key = tuple[str | int, ...]
 """Where a value stands: ``("sources", 0, "spec")``."""
 
+_SHOWN = 80  # letters of a key or a value in a message
 _TAG = "type"  # the key that says which of several kinds a table is
 _TABLE_WANTED = frozenset({"model_type", "dict_type", "model_attributes_type"})
 _BELOW = re.compile(r"([a-z0-9_]+(?:\.[a-z0-9_-]+)*): ")  # how a section begins a message about a key in it
@@ -89,14 +90,14 @@ def explain(error: ErrorDetails) -> tuple[Key, str]:
     """Return the key that an error is about, and what is wrong with it."""
     key, kinds = _walk(error["loc"])
     kind, given = kinds[-1], error["input"]
-    dotted = ".".join(str(part) for part in key)
+    dotted = ".".join(_printable(str(part)) for part in key)
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        return key, f"unknown key '{dotted}'{nearest(str(key[-1]), choices_of(kinds[-2]) or [])}"
+        return key, f"unknown key '{dotted}'{nearest(str(key[-1])[:_SHOWN], choices_of(kinds[-2]) or [])}"
     if error["type"] == "union_tag_invalid":
         known = [str(get_args(_fields(table)[_TAG].annotation)[0]) for table in _several(kind)]
         tag = given[_TAG]
-        return (*key, _TAG), f"{dotted}.{_TAG}: {tag!r} is none{nearest(str(tag), known)}"
+        return (*key, _TAG), f"{dotted}.{_TAG}: {_shown(tag)} is none{nearest(str(tag)[:_SHOWN], known)}"
     if error["type"] == "union_tag_not_found":
         return key, f"{dotted}.{_TAG}: field required"
     if error["type"] in _TABLE_WANTED:
@@ -110,4 +111,18 @@ def explain(error: ErrorDetails) -> tuple[Key, str]:
         text = text[:1].lower() + text[1:]
     if kind is SecretStr or key[-1:] == ("url",) or isinstance(given, (dict, list, tuple, BaseModel)):
         return key, f"{dotted}: {text}"
-    return key, f"{dotted}: {text}, got {given!r}"
+    return key, f"{dotted}: {text}, got {_shown(given)}"
+
+
+def _printable(text: str) -> str:
+    """Return a key for a line of text, short, and without what would end the line or colour a terminal."""
+    return (text if text.isprintable() else ascii(text)[1:-1])[:_SHOWN]
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    """Return a value for a line of text, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a very large number"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -101,9 +101,14 @@ class Forbidden(TocsinError):
 
 
 class ConfigError(TocsinError):
-    """The configuration is wrong."""
+    """The configuration is wrong, perhaps in several places."""
 
     exit_code = 78
+
+    def __init__(self, problem: str, *more: str) -> None:
+        """Take each thing that is wrong, in a line of its own; the message is the first of them."""
+        super().__init__(f"{problem} (and {len(more)} more: see 'tocsin config check')" if more else problem)
+        self.problems = (problem, *more)
 
 
 class BundleError(ConfigError):

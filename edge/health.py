@@ -48,13 +48,19 @@ def not_ready(
     recorder_problem: str,
     free_mb: int,
     min_free_mb: int,
+    refused: Sequence[tuple[str, str]] = (),
 ) -> list[str]:
     """Return why a node is not ready, a line a reason.
 
-    `outbox` is how many messages wait for the broker, and the oldest's age in seconds.
+    `outbox` is how many messages wait for the broker, and the oldest's age in seconds; `refused` are topics whose
+    events it will not have, each with its reason.
     """
     reasons = []
-    wanted = [source for source in sources if source.state is not SourceState.DISABLED and not source.finished]
+    wanted = [
+        source
+        for source in sources
+        if source.state is not SourceState.DISABLED and (source.lost or not source.finished)
+    ]
     if wanted and not any(is_up(source.state) for source in wanted):
         reasons.append(
             "no audio: " + "; ".join(f"{source.name}: {source.detail or source.state.value}" for source in wanted)
@@ -66,6 +72,7 @@ def not_ready(
     waiting, oldest_s = outbox
     if waiting and oldest_s > _OUTBOX_STUCK_S:
         reasons.append(f"outbox stuck: {waiting} messages wait for the broker, the oldest for {oldest_s:.0f} s")
+    reasons += [f"the broker refuses the events on {topic}: {why}" for topic, why in refused]
     if recorder_problem:
         reasons.append(recorder_problem)
     if free_mb < min_free_mb:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import socket
 import threading
 import time
@@ -23,7 +22,7 @@ from edge.build import build_pipeline, load_clap_network
 from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
 from edge.engine import Engine
-from edge.errors import StorageError, TocsinError, UsageError
+from edge.errors import TocsinError, UsageError
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
@@ -34,13 +33,14 @@ from edge.publish.payload import EventContext, ModelInfo
 from edge.reactions import Reactions
 from edge.recorder import Recorder
 from edge.states import States
-from edge.store import Store
+from edge.stopping import Deadline
+from edge.store import Store, free_bytes
 from edge.stream import History, Stream
 from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.service")
 
+STOP_S = 10.0
+"""Within which a node stops, whatever hangs; the unit's TimeoutStopSec is longer."""
+_SOURCES_STOP_S, _ENGINE_STOP_S, _REST_STOP_S = 1.5, 2.5, 4.0  # of these seconds; the history has what is left
 _UPKEEP_S = 60.0
 _NO_SOUND = np.empty(0, np.float32)
 _POLL_S = 0.25  # how soon a change of a source's state is published
@@ -96,6 +99,7 @@ class Node:
             topic=self._topic,
             on_recorded=self._states.event,
             on_closed=self._states.off,
+            on_caught_up=self._states.wake,
         )
         self._reactions = Reactions(
             self.settings,
@@ -119,7 +123,7 @@ class Node:
             on_turn=self._turned,
         )
         self.registry.register(
-            NodeCollector(self.stats, self.store, lambda: self._states.connected, self._faulty_scores)
+            NodeCollector(self.stats, self.store, *self._states.figures, faulty_scores=self._faulty_scores)
         )
         self._clips = ClipClassifier(self.classifier, self.settings.detection)
         self._watchdog_s, self._fed = systemd.watchdog_interval_s(), 0.0
@@ -136,20 +140,20 @@ class Node:
             threads=settings.model.threads,
             cache_dir=settings.model.cache_dir or self._state_dir / "tensorrt",
         )
-        if classifier.bundle.path != candidates[0]:
-            self._do_without(set(classifier.bundle.labels))
+        self._replaced = classifier.bundle.path != candidates[0]
+        self.settings = self._fitting(settings, classifier.bundle.labels)
         return classifier
 
-    def _do_without(self, labels: set[str]) -> None:
-        """Let rest what the settings say about labels that the model in use does not have."""
-        detection, away = self.settings.detection, self.settings.away
-        unknown = sorted({*detection.classes, *away.ignore} - labels)
-        if not unknown:
-            return
+    def _fitting(self, settings: Settings, labels: Sequence[str]) -> Settings:
+        """Return settings in which rests what they say about labels that a replacement of the wanted model lacks."""
+        detection, away = settings.detection, settings.away
+        unknown = sorted({*detection.classes, *away.ignore} - {*labels})
+        if not self._replaced or not unknown:
+            return settings
         log.warning("the model in use has no %s: what is set for them rests", ", ".join(unknown))
         classes = {name: rule for name, rule in detection.classes.items() if name in labels}
         ignore = tuple(label for label in away.ignore if label in labels)
-        self.settings = self.settings.model_copy(
+        return settings.model_copy(
             update={
                 "detection": detection.model_copy(update={"classes": classes}),
                 "away": away.model_copy(update={"ignore": ignore}),
@@ -198,6 +202,7 @@ class Node:
             "labels": list(self.classifier.bundle.labels),
             "alerts": list(self._rules),
             "sources": [{"name": stats.name, "spec": stats.spec} for stats in self.stats()],
+            "clock_synced": systemd.clock_synced(),
         }
 
     def serve_api(self) -> str:
@@ -208,31 +213,39 @@ class Node:
         api = self.settings.api
         token = secret(api.token, api.token_file, "api_token")
         metrics = self.settings.telemetry.enabled
-        server = ApiServer(create_app(self, api, token=token, upload_dir=self._state_dir, metrics=metrics), api)
+        min_free_mb = self.settings.storage.min_free_mb
+        app = create_app(self, api, token=token, upload_dir=self._state_dir, min_free_mb=min_free_mb, metrics=metrics)
+        server = ApiServer(app, api)
         server.start()
         self._api = server
         return server.url
 
     def stop(self) -> None:
-        """Stop every part, audio first; every event that was decided is kept."""
+        """Stop every part within `STOP_S`, audio first; every event that was decided is kept."""
+        deadline = Deadline(STOP_S)
         self._stopping.set()
-        for timeout_s in (0.0, 2.0):  # first ask them all, then wait
-            for stream in self.streams:
-                stream.runner.stop(timeout_s)
-        self.engine.stop()
-        self._reactions.stop()
-        self._recorder.stop()
+        sources = Deadline(_SOURCES_STOP_S)
+        for stream in self.streams:  # first ask them all, then wait
+            stream.runner.stop(0.0)
+        for stream in self.streams:
+            stream.runner.stop(sources.left_s())
+        self.engine.stop(_ENGINE_STOP_S)
+        writing_s = max(1.0, deadline.left_s() - _REST_STOP_S - 1.0)  # and a moment more to give it up
+        deadline.stop_together({"history": lambda: self._recorder.stop(writing_s)}, writing_s + 1.0)
+        rest: dict[str, Callable[[], object]] = {"actions": lambda: self._reactions.stop(3.0)}
         if self._api:
-            self._api.stop(2.0)
+            rest["web side"] = self._api.stop
         if self._publisher:
             for stream in self.streams:
                 self._states.source(stream.name, SourceState.OFFLINE)
-            self._publisher.stop(3.0)
-        self.store.close()
+            rest["broker"] = self._publisher.stop
+        deadline.stop_together(rest, _REST_STOP_S)
+        deadline.stop_together({"database": self.store.close}, 1.0)
 
     def reload(self, settings: Settings) -> list[str]:
         """Take over what can change while running; return the sections that need a restart."""
         live = ("detection", "logging")
+        settings = self._fitting(settings, self.classifier.bundle.labels)
         changed = [
             name for name in type(settings).model_fields if getattr(settings, name) != getattr(self.settings, name)
         ]
@@ -254,8 +267,6 @@ class Node:
 
     def _heard(self, stream: Stream, event: Event) -> None:
         self._recorder.put(stream.name, event, stream.runner.timeline.utc, self._clip(stream, event))
-        if self._recorder.problem:
-            self._states.sound(stream.name, event)  # its message has to wait for room on the disk; this need not
 
     def _pattern(self, stream: Stream, pattern: Pattern) -> None:
         self._reactions.heard(stream.name, pattern, stream.runner.timeline.utc, self._surroundings(stream.name, "info"))
@@ -339,29 +350,22 @@ class Node:
             if time.monotonic() - upkeep >= _UPKEEP_S:
                 upkeep = time.monotonic()
                 self._recorder.maintain()
+                self._states.info(self._info())  # the clock may be synchronized by now
 
     def _command(self, suffix: str, payload: str) -> None:
-        """Obey ``{source}/detect/set`` and ``away/set``."""
-        if suffix == "away/set" and payload in ("ON", "OFF"):
-            try:
-                self._reactions.set_away(payload == "ON")
-            except UsageError as exc:
-                log.warning("ignored away/set: %s", exc)
-            return
+        """Obey ``{source}/detect/set`` and ``away/set``; raises `UsageError` for anything else."""
         name, _, rest = suffix.partition("/")
         stream = next((stream for stream in self.streams if stream.name == name), None)
-        if rest != "detect/set" or stream is None or payload not in ("ON", "OFF"):
-            log.warning(
-                "ignored %.40r on %s: say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources",
-                payload,
-                suffix,
-            )
-            return
+        switches_away = suffix == "away/set"
+        if payload not in ("ON", "OFF") or not (switches_away or (stream and rest == "detect/set")):
+            msg = "say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources"
+            raise UsageError(msg)
         enabled = payload == "ON"
-        try:
+        if switches_away or stream is None:
+            self._reactions.set_away(enabled)
+            return
+        if self.store.state_get(f"detect/{name}") != payload:  # a write wears the disk
             self.store.state_set(f"detect/{name}", payload)
-        except StorageError as exc:
-            log.warning("source %s is %s until the next start only: %s", name, payload, exc)
         stream.runner.set_enabled(enabled)
         self._states.detect(name, enabled=enabled)
         log.info("source %s: detection switched %s over MQTT", name, payload)
@@ -403,8 +407,9 @@ class Node:
             engine_alive=self.engine.alive,
             outbox=self.store.outbox_stats() if self._publisher else (0, 0.0),
             recorder_problem=self._recorder.problem,
-            free_mb=shutil.disk_usage(self._state_dir).free >> 20,
+            free_mb=free_bytes(self._state_dir) >> 20,
             min_free_mb=self.settings.storage.min_free_mb,
+            refused=tuple(self._publisher.refused.items()) if self._publisher else (),
         )
 
     def away(self) -> dict[str, Any]:
@@ -444,6 +449,7 @@ def _open_store(settings: Settings, state_dir: Path) -> Store:
         max_events=storage.max_events,
         outbox_max=storage.outbox_max,
         clips_max_mb=storage.clips_max_mb,
+        min_free_mb=storage.min_free_mb,
     )
 
 

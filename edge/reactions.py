@@ -14,7 +14,8 @@ from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
 from edge.away.switch import AwaySwitch, status
 from edge.away.zone import LOCAL
-from edge.errors import StorageError, UsageError
+from edge.clock import ClockSteps
+from edge.errors import UsageError
 from edge.jsontext import dumps
 from edge.publish import topics
 from edge.publish.payload import pattern_event, pattern_message
@@ -61,6 +62,8 @@ class Reactions:
         self._on_armed = on_armed
         self._switch = AwaySwitch(settings.away) if settings.away.enabled else None
         self._armed = False
+        self._kept = ""
+        self._clock = ClockSteps()
         self._lock = threading.Lock()  # over a look at the switch and all that follows from it; never the engine's
         self._runner = ActionRunner(settings.actions, node=node, broker=publisher, metrics=metrics)
         self._actions = {name: pattern.actions for name, pattern in settings.claps.patterns.items()}
@@ -72,14 +75,13 @@ class Reactions:
             problem = self._switch.restore(self._store.state_get(_STATE) or "")
             if problem:
                 log.warning("%s", problem)
-        else:
-            self._publish("OFF")  # a node that had the mode before may have left it on
+            self._kept = self._switch.to_state()
         self._runner.start()
         self.tick()
 
-    def stop(self) -> None:
-        """Let the actions that are being carried out end."""
-        self._runner.stop()
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """Let the actions that are being carried out end within `timeout_s`."""
+        self._runner.stop(timeout_s)
 
     # The away mode
 
@@ -90,14 +92,22 @@ class Reactions:
                 self._follow(self._switch)
 
     def _follow(self, switch: AwaySwitch) -> None:
+        if step_s := self._clock.take():
+            switch.clock_was_set(step_s)
         now = datetime.now(LOCAL)
         self._publish("ON" if switch.is_on(now) else "OFF")
+        self._keep(switch.to_state())
         armed = switch.armed(now)
         if armed != self._armed:
             self._armed = armed
             log.info("away mode: %s", "listening" if armed else "not listening")
             if armed:
                 self._on_armed()
+
+    def _keep(self, state: str) -> None:
+        if state != self._kept:
+            self._kept = state
+            self._store.state_set(_STATE, state)
 
     def _publish(self, state: str) -> None:
         if self._publisher is not None:
@@ -115,10 +125,6 @@ class Reactions:
         with self._lock:
             if self._switch.set(on, datetime.now(LOCAL)):
                 log.info("away mode: switched %s", "on" if on else "off")
-                try:
-                    self._store.state_set(_STATE, self._switch.to_state())
-                except StorageError as exc:
-                    log.warning("the away mode is %s until the next start only: %s", "on" if on else "off", exc)
             self._follow(self._switch)
         return self.away()
 
@@ -169,10 +175,11 @@ class Reactions:
 
 
 def _message(event: Mapping[str, Any]) -> bytes:
-    """Return what the clap topic says of a pattern's CloudEvent."""
+    """Return what the clap topic says of a sound's CloudEvent; it may be late, and whether its time holds is said."""
     data = event["data"]
     last = parse_rfc3339(event["time"])
-    return dumps(pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])).encode()
+    message = pattern_message(data["label"], last, data["intervals_ms"], data["confidence"])
+    return dumps({**message, "clock_synced": data["clock"]["synced"]}).encode()
 
 
 def _say_late(source: str, name: str) -> Callable[[str], None]:

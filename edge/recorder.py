@@ -12,6 +12,8 @@ import uuid
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from edge import systemd
+from edge.clock import ClockTrust
 from edge.errors import StorageError
 from edge.publish.payload import EventContext, Stamp, cloud_event, ending_of
 from edge.types import Phase
@@ -29,13 +31,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.recorder")
 
 QUEUE_MAX = 10_000
-_RETRY_S = 1.0
+_CLIPS_MAX = 32  # messages before a clip on its way to the disk, at most
+_TURN_S = 1.0  # between two looks at what the disk did not take
 
 
 class Recorder:
-    """Writes every event message to the store, in order, and tells who wants to know.
+    """Hands every event message to the store, in order, and tells who wants to know.
 
-    While the disk is full the messages wait here, in memory and bounded, and are written once there is room again.
+    That is at once, also where the disk is full: the store keeps in memory what the disk does not take. So a sound is
+    said to be on or over once, when it is heard, and not again when there is room.
     """
 
     def __init__(
@@ -48,37 +52,43 @@ class Recorder:
         topic: Callable[[str], str | None],
         on_recorded: Callable[[str, Event], None],
         on_closed: Callable[[str, str], None],
+        on_caught_up: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the store.
 
         `rate_hz` is the rate of sample indices. `context` and `topic` say what surrounds an event of a source;
-        `on_recorded` is called after each commit, and `on_closed` with source and label after the end of an event that
-        a killed process left open.
+        `on_recorded` is called after each commit, `on_closed` with source and label after the end of an event that a
+        killed process left open, and `on_caught_up` when the disk allows again what it did not.
         """
         self._store, self._metrics, self._rate_hz = store, metrics, rate_hz
         self._context, self._topic = context, topic
-        self._on_recorded, self._on_closed = on_recorded, on_closed
+        self._on_recorded, self._on_closed, self._on_caught_up = on_recorded, on_closed, on_caught_up
         self._onsets: dict[str, datetime] = {}
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_MAX)
-        metrics.events_waiting.set_function(self._queue.qsize)
-        self._put(self._close_unfinished)
+        metrics.events_waiting.set_function(lambda: self._queue.qsize() + store.unwritten)
+        self._closed_unfinished = False
+        self._lost = 0
+        self._trust = ClockTrust(_newest_s(store))
         self._thread = threading.Thread(target=self._loop, name="recorder")
         self._stopping = threading.Event()
-        self.problem = ""
+
+    @property
+    def problem(self) -> str:
         """Why nothing can be written at the moment, in one line; empty when all is well."""
+        return self._store.problem
 
     def start(self) -> None:
         """Begin, with the ends of the events that a killed process left open."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Write what waits, as far as the disk allows within `timeout_s`, and end."""
+        """Hand on what waits within `timeout_s`, and end."""
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
             self._stopping.set()
-            self._thread.join(_RETRY_S * 3)
+            self._thread.join(_TURN_S)
         with contextlib.suppress(queue.Empty):
             while True:
                 self._metrics.events_lost.inc(self._queue.get_nowait() is not None)
@@ -95,11 +105,12 @@ class Recorder:
         onset = self._onsets.setdefault(event.event_id, utc(event.onset))
         if event.phase is Phase.END:
             del self._onsets[event.event_id]
-        if self.problem:
-            clip = None  # what waits for a full disk to have room must not fill the memory
+        if self._queue.qsize() > _CLIPS_MAX:
+            clip = None  # what waits for a slow disk must not fill the memory
 
         def write() -> None:
-            name = self._save_clip(event, clip) if clip is not None and clip.size else None
+            wanted = clip is not None and clip.size and not self.problem
+            name = self._save_clip(event, clip) if clip is not None and wanted else None
             self._write(source, event, onset, name)
 
         self._put(write)
@@ -121,9 +132,26 @@ class Recorder:
         self._put(write)
 
     def _close_unfinished(self) -> None:
-        for last in self._store.unfinished():
-            source = last["data"]["source_name"]
-            self._store.record(functools.partial(_ending, last), topic=self._topic(source))
+        """End what a killed process left open; where the disk does not allow a look at it, at a later turn."""
+        if self._closed_unfinished:
+            return
+        try:
+            left = self._store.unfinished()
+        except StorageError:
+            return
+        self._closed_unfinished = True
+        for last in left:
+            try:
+                self._end_unfinished(last)
+            except Exception:
+                log.exception("event %s of an earlier run cannot be ended", last["data"]["event_id"])
+                with contextlib.suppress(StorageError):
+                    self._store.forget_open(last["data"]["event_id"])
+
+    def _end_unfinished(self, last: Mapping[str, Any]) -> None:
+        source = last["data"]["source_name"]
+        self._store.record(functools.partial(_ending, last), topic=self._topic(source))
+        if not self._onsets:  # else this run may be in such a sound, whose states are its own
             self._on_closed(source, last["subject"])
 
     def maintain(self) -> None:
@@ -131,11 +159,15 @@ class Recorder:
         self._put(self._maintain)
 
     def _maintain(self) -> None:
+        now = time.time()
+        by_age = self._trust.check(now, synced=systemd.clock_synced())
         try:
-            self._store.maintain(time.time())
+            self._store.maintain(now, by_age=by_age)
         except StorageError as exc:
             # The next one comes in a minute; events must not wait for it.
             log.warning("upkeep of the history is put off: %s", exc)
+        except Exception:
+            log.exception("upkeep of the history failed")
 
     def _put(self, job: Callable[[], None]) -> None:
         try:
@@ -145,32 +177,27 @@ class Recorder:
 
     def _loop(self) -> None:
         while not self._stopping.is_set():
+            self._close_unfinished()
             try:
-                job = self._queue.get(timeout=_RETRY_S)
+                job = self._queue.get(timeout=_TURN_S)
             except queue.Empty:
+                if self._store.catch_up():
+                    self._on_caught_up()
                 continue
             if job is None:
                 return
             self._do(job)
 
     def _do(self, job: Callable[[], None]) -> None:
-        """Do a job, again and again while the disk does not allow it."""
-        while not self._stopping.is_set():
-            try:
-                job()
-            except StorageError as exc:
-                if self.problem != str(exc):
-                    self.problem = str(exc)
-                    log.error("%s; %d messages wait", exc, self._queue.qsize() + 1)  # noqa: TRY400 - not a fault of ours
-                self._stopping.wait(_RETRY_S)
-                continue
-            except Exception:
-                log.exception("an event could not be recorded")
-            if self.problem:
-                self.problem = ""
-                log.info("the history can be written again")
-            return
-        self._metrics.events_lost.inc()
+        """Do a job; one that fails is given up and keeps no other."""
+        try:
+            job()
+        except Exception:
+            log.exception("an event could not be recorded")
+            self._metrics.events_lost.inc()
+        lost = self._store.lost
+        self._metrics.events_lost.inc(lost - self._lost)
+        self._lost = lost
 
     def _write(self, source: str, event: Event, onset: datetime, clip: str | None) -> None:
         context = self._context(source, event)
@@ -191,6 +218,14 @@ class Recorder:
         except StorageError as exc:
             log.warning("the clip of event %s was not kept: %s", event.event_id, exc)
             return None
+
+
+def _newest_s(store: Store) -> float | None:
+    """Return when the newest event began; the beginning of time where that cannot be said."""
+    try:
+        return store.newest_onset_s()
+    except StorageError:
+        return 0.0
 
 
 def _stamp(sequence: int) -> Stamp:

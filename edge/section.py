@@ -1,13 +1,19 @@
-"""What every part of the configuration shares."""
+"""What every part of the configuration shares: kinds of values, each with its bounds."""
 
 from __future__ import annotations
 
-import re
+import ipaddress
+import unicodedata
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-_TOPIC_FORBIDDEN = re.compile(r"[+#\x00]")
+YEAR_S = 31_536_000.0
+_NAME_BYTES = 255  # of one folder or file, on every file system of Linux
+_BYTES_OF_MQTT = 65_535  # of a text in the protocol
+_NO_CHARACTERS = "\ufffe\uffff" + "".join(map(chr, range(0xFDD0, 0xFDF0)))  # by Unicode's own word
+_NO_HOST = "must be a name or an address alone, such as sensor.example, 192.0.2.1 or ::1; the port has a key of its own"
 
 
 class Section(BaseModel):
@@ -16,14 +22,67 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _plain_topic(value: str) -> str:
-    if _TOPIC_FORBIDDEN.search(value) or value.startswith(("/", "$")) or value.endswith("/"):
+def _no_controls(value: str) -> str:
+    """Refuse what no name, address or topic holds: brokers end a connection over it, and systems a call."""
+    if any(unicodedata.category(sign) in ("Cc", "Cs") or sign in _NO_CHARACTERS for sign in value):
+        msg = "must not hold control characters"
+        raise ValueError(msg)
+    return value
+
+
+def _topic(value: str) -> str:
+    if "+" in value or "#" in value or value.startswith(("/", "$")) or value.endswith("/"):
         msg = "must be a topic without + # or a slash at either end"
         raise ValueError(msg)
     return value
 
 
+def _mqtt_text(value: str) -> str:
+    if len(value.encode()) > _BYTES_OF_MQTT:
+        msg = f"must not have more than {_BYTES_OF_MQTT} bytes"
+        raise ValueError(msg)
+    return value
+
+
+def plain_host(value: str) -> str:
+    """Return a host as it is; raises `ValueError` for what can be no name and no address."""
+    try:
+        if ":" in value:
+            ipaddress.IPv6Address(value)
+        else:
+            value.encode("idna")
+    except ValueError as exc:  # a UnicodeError is one
+        raise ValueError(_NO_HOST) from exc
+    if set(value) & set(" /[]@\"'#?\\,;=<>()"):
+        raise ValueError(_NO_HOST)
+    return value
+
+
+def _path(value: Path) -> Path:
+    _no_controls(str(value))
+    if any(len(part.encode()) > _NAME_BYTES for part in value.parts):
+        msg = f"must not have a part of more than {_NAME_BYTES} bytes"
+        raise ValueError(msg)
+    return value
+
+
+def _path_text(value: str) -> str:
+    _path(Path(value))
+    return value
+
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Topic = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_plain_topic)]
+Seconds = Annotated[float, Field(ge=0.0, le=YEAR_S)]
+LongerThanNothing = Annotated[float, Field(gt=0.0, le=YEAR_S)]
+"""Seconds, and not none."""
+Text = Annotated[str, Field(max_length=65_536)]
+Line = Annotated[str, Field(max_length=4096), AfterValidator(_no_controls)]
+Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_no_controls), AfterValidator(plain_host)]
+"""A name or an address, without a port."""
+MqttText = Annotated[str, Field(max_length=_BYTES_OF_MQTT), AfterValidator(_no_controls), AfterValidator(_mqtt_text)]
+Topic = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_no_controls), AfterValidator(_topic)]
+Secret = Annotated[SecretStr, Field(max_length=4096)]
+FilePath = Annotated[Path, AfterValidator(_path)]
+PathText = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_path_text)]
+"""A path, or a name that is looked for among files."""

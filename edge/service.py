@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 import logging
-import queue
 import signal
 import time
 from typing import TYPE_CHECKING
 
 from edge import systemd
-from edge.errors import TocsinError, Unavailable
+from edge.backoff import Backoff
+from edge.errors import Forbidden, TocsinError, Unavailable
 from edge.node import Node
+from edge.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from typing_extensions import Self
 
     from edge.settings import Settings
 
 log = logging.getLogger("tocsin.service")
 
 _FINISHED_POLL_S = 0.2
-
-
-class _Signals:
-    """Collects SIGTERM, SIGINT and SIGHUP while it is entered; only the main thread may."""
-
-    def __init__(self) -> None:
-        # A handler may interrupt anything, also an Event in the act of being set; this queue is made for that.
-        self._arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
-
-    def __enter__(self) -> Self:
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        self._previous = {number: signal.signal(number, self._on_signal) for number in numbers}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        self._arrived.put(number)
-
-    def wait(self, timeout_s: float | None) -> int | None:
-        """Return the next signal; None when there is none within `timeout_s`."""
-        try:
-            return self._arrived.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
+_WEB_FIRST_S, _WEB_CAP_S = 5.0, 60.0  # between two tries to serve the web side
 
 
 def run(
@@ -66,7 +39,7 @@ def run(
     At SIGHUP `reread` gives the settings anew. `until_finished` also stops the node once every source came
     to its end; `any_port` takes another port when the configured one is taken; `on_node` is given the node first.
     """
-    with _Signals() as signals:
+    with Signals() as signals:
         node = Node(settings, state_dir=state_dir)
         try:
             if on_node:
@@ -74,19 +47,49 @@ def run(
             node.start()
             bundle = node.classifier.bundle
             log.info("node %s: model %s %s on %s", node.name, bundle.id, bundle.version, node.classifier.provider)
-            if settings.api.enabled:
-                _serve(node, any_port=any_port)
+            web = _Web(node, any_port=any_port)
+            web.serve()
             systemd.notify(f"READY=1\nSTATUS={len(node.streams)} sources, model {bundle.id} {bundle.version}")
             while not (until_finished and node.engine.wait_finished(0.0)):
-                number = signals.wait(_FINISHED_POLL_S if until_finished else None)
+                number = signals.wait(_FINISHED_POLL_S if until_finished else web.wait_s)
                 if number == signal.SIGHUP:
                     _reload(node, reread)
                 elif number is not None:
                     break
+                web.serve()
         finally:
             systemd.notify("STOPPING=1")
             node.stop()
     return 0
+
+
+class _Web:
+    """Serves the web side: at once where that is possible, else as soon as it is, while all else goes on."""
+
+    def __init__(self, node: Node, *, any_port: bool) -> None:
+        self._node, self._any_port = node, any_port
+        self._served = not node.settings.api.enabled
+        self._backoff = Backoff(_WEB_CAP_S, _WEB_FIRST_S)
+        self._again_s, self._said = 0.0, ""
+
+    @property
+    def wait_s(self) -> float | None:
+        """Seconds until the next try; None when there is none."""
+        return None if self._served else max(0.0, self._again_s - time.monotonic())
+
+    def serve(self) -> None:
+        """Try it, if it is time to."""
+        if self._served or time.monotonic() < self._again_s:
+            return
+        try:
+            _serve(self._node, any_port=self._any_port)
+        except (Unavailable, Forbidden) as exc:
+            self._again_s = time.monotonic() + self._backoff.next_s()
+            if str(exc) != self._said:
+                self._said = str(exc)
+                log.warning("%s; the node runs without dashboard and API, and it is tried again", exc)
+        else:
+            self._served = True
 
 
 def _serve(node: Node, *, any_port: bool) -> None:

@@ -5,40 +5,69 @@ Reading files and the environment is `edge.configfile`'s; nothing here has a sid
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from edge.section import Probability, Seconds, Section, Slug, Topic
+from edge.section import (
+    FilePath,
+    Host,
+    Line,
+    LongerThanNothing,
+    MqttText,
+    PathText,
+    Probability,
+    Seconds,
+    Secret,
+    Section,
+    Slug,
+    Topic,
+)
 from edge.settings_reactions import Action, Away, Claps
+
+_LAT_LON = re.compile(r"\s*([+-]?\d+(?:\.\d*)?)\s*,\s*([+-]?\d+(?:\.\d*)?)\s*")
+_LAT_MAX, _LON_MAX = 90, 180
+
+
+def _place(value: str) -> str:
+    """Refuse two numbers that are no place on Earth; any other text is a place's name."""
+    if place := _LAT_LON.fullmatch(value):
+        lat, lon = (float(part) for part in place.groups())
+        if abs(lat) > _LAT_MAX or abs(lon) > _LON_MAX:
+            msg = f"latitude must be from -{_LAT_MAX} to {_LAT_MAX} and longitude from -{_LON_MAX} to {_LON_MAX}"
+            raise ValueError(msg)
+    return value
+
+
+Location = Annotated[Line, AfterValidator(_place)]
 
 
 class Node(Section):
     """The box itself."""
 
     id: Slug | None = Field(None, description="name in topics and messages; the host name when not set")
-    location: str = Field("", description="free text or 'lat,lon', sent with every event")
+    location: Location = Field("", description="free text or 'lat,lon', sent with every event")
 
 
 class Source(Section):
     """One input of sound."""
 
     name: Slug = Field("mic", description="name in topics and messages")
-    spec: str = Field("mic", description="mic, mic:ID, file:PATH, rtsp://, http://, pcm:- or udp://:PORT")
+    spec: Line = Field("mic", description="mic, mic:ID, file:PATH, rtsp://, http://, pcm:- or udp://:PORT")
     enabled: bool = Field(True, description="false keeps it in the configuration but closed")
-    location: str = Field("", description="overrides the node's location")
+    location: Location = Field("", description="overrides the node's location")
 
 
 class Model(Section):
     """The network."""
 
-    bundle: str = Field("city", description="id of an installed bundle, or a path to a folder")
+    bundle: PathText = Field("city", description="id of an installed bundle, or a path to a folder")
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field("auto", description="where it runs")
     threads: int = Field(1, ge=1, le=64, description="processor threads for one inference")
     max_batch: int = Field(64, ge=1, le=1024, description="windows in one inference")
-    cache_dir: Path | None = Field(None, description="TensorRT engines; beside the database when not set")
+    cache_dir: FilePath | None = Field(None, description="TensorRT engines; beside the database when not set")
 
 
 class DetectionClass(Section):
@@ -47,11 +76,13 @@ class DetectionClass(Section):
     alert: bool | None = Field(None, description="whether the label makes events")
     on: Probability | None = Field(None, description="score that starts an event")
     off: Probability | None = Field(None, description="score under which it may end")
-    min_windows: int | None = Field(None, ge=1, description="decisions at or above `on` in a row")
+    min_windows: int | None = Field(None, ge=1, le=100_000, description="decisions at or above `on` in a row")
     min_duration_s: Seconds | None = Field(None, description="seconds at or above `on` before it is reported")
     hold_s: Seconds | None = Field(None, description="seconds below `off` before it ends")
     cooldown_s: Seconds | None = Field(None, description="seconds after an end without a new start")
-    max_duration_s: float | None = Field(None, gt=0.0, description="seconds after which it is ended and may begin anew")
+    max_duration_s: LongerThanNothing | None = Field(
+        None, description="seconds after which it is ended and may begin anew"
+    )
     smoothing_s: Seconds | None = Field(None, description="seconds over which scores are averaged; 0 is the fast path")
     severity: Literal["info", "warning", "critical"] | None = Field(None, description="carried in the event")
     save_clip: bool | None = Field(None, description="keep the sound of the event (needs privacy.keep_clips)")
@@ -67,8 +98,8 @@ class DetectionClass(Section):
 class Detection(DetectionClass):
     """Decisions: defaults for every label, and what differs for some."""
 
-    update_s: float = Field(2.0, gt=0.0, description="seconds between two `update` messages of one event")
-    classes: dict[str, DetectionClass] = Field(default_factory=dict, description="per label")
+    update_s: LongerThanNothing = Field(2.0, description="seconds between two `update` messages of one event")
+    classes: dict[Line, DetectionClass] = Field(default_factory=dict, description="per label")
 
 
 class LevelSettings(Section):
@@ -76,7 +107,10 @@ class LevelSettings(Section):
 
     enabled: bool = Field(True, description="publish levels once a second")
     calibration_offset_db: float | None = Field(
-        None, description="dB SPL of a full-scale sine's mean square; without it levels are dB re full scale"
+        None,
+        ge=-100.0,
+        le=300.0,
+        description="dB SPL of a full-scale sine's mean square; without it levels are dB re full scale",
     )
 
 
@@ -92,52 +126,61 @@ class Mqtt(Section):
     """The broker."""
 
     enabled: bool = Field(True, description="publish over MQTT")
-    host: str = Field("127.0.0.1", min_length=1, description="broker's name or address")
+    host: Host = Field("127.0.0.1", description="broker's name or address")
     port: int = Field(1883, ge=1, le=65535, description="broker's port")
     version: Literal["3.1.1", "5"] = Field("3.1.1", description="protocol version")
     base: Topic = Field("tocsin", description="first part of every topic")
-    client_id: str = Field("", description="tocsin-{node} when not set")
-    username: str = Field("", description="empty for none")
-    password: SecretStr | None = Field(None, description="better in password_file")
-    password_file: Path | None = Field(None, description="file whose first line is the password")
+    client_id: MqttText = Field("", description="tocsin-{node} when not set; no other client may have it")
+    username: MqttText = Field("", description="empty for none")
+    password: Secret | None = Field(None, description="better in password_file")
+    password_file: FilePath | None = Field(None, description="file whose first line is the password")
     keepalive_s: int = Field(30, ge=5, le=3600, description="seconds between signs of life")
     tls: bool = Field(False, description="encrypt, and check the broker's certificate")
-    ca_file: Path | None = Field(None, description="authority to trust; the system's when not set")
-    cert_file: Path | None = Field(None, description="client certificate")
-    key_file: Path | None = Field(None, description="key of the client certificate")
+    ca_file: FilePath | None = Field(None, description="authority to trust; the system's when not set")
+    cert_file: FilePath | None = Field(None, description="client certificate")
+    key_file: FilePath | None = Field(None, description="key of the client certificate")
 
 
 class HomeAssistant(Section):
     """Discovery by Home Assistant."""
 
     enabled: bool = Field(False, description="announce sensors to Home Assistant")
-    prefix: str = Field("homeassistant", min_length=1, description="discovery prefix set in Home Assistant")
+    prefix: Topic = Field("homeassistant", description="discovery prefix set in Home Assistant")
 
 
 class Api(Section):
     """The web side."""
 
     enabled: bool = Field(True, description="serve REST and the dashboard")
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    host: Host = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
-    token: SecretStr | None = Field(None, description="better in token_file; needed off loopback")
-    token_file: Path | None = Field(None, description="file whose first line is the bearer token")
-    max_upload_mb: int = Field(256, ge=1, description="largest upload, in MiB")
-    max_clip_s: float = Field(660.0, gt=0.0, description="longest upload, in seconds of sound")
-    classify_queue: int = Field(128, ge=1, description="uploads that may wait")
+    token: Secret | None = Field(None, description="better in token_file; needed off loopback")
+    token_file: FilePath | None = Field(None, description="file whose first line is the bearer token")
+    max_upload_mb: int = Field(256, ge=1, le=1_000_000, description="largest upload, in MiB")
+    max_clip_s: LongerThanNothing = Field(660.0, description="longest upload, in seconds of sound")
+    classify_queue: int = Field(128, ge=1, le=10_000, description="uploads that may wait")
 
 
 class Storage(Section):
     """The history."""
 
-    path: Path | None = Field(
+    path: FilePath | None = Field(
         None, description="folder of database and clips; $STATE_DIRECTORY or ~/.local/state/tocsin"
     )
-    retention_days: float = Field(90.0, gt=0.0, description="events and clips older than this are removed")
-    max_events: int = Field(1_000_000, ge=100, description="events kept at most")
-    clips_max_mb: int = Field(512, ge=1, description="clips kept at most, in MiB")
-    min_free_mb: int = Field(64, ge=0, description="below this much free disk the node is not ready")
-    outbox_max: int = Field(200_000, ge=100, description="messages that may wait for the broker; then the oldest go")
+    retention_days: float = Field(
+        90.0, gt=0.0, le=36_500.0, description="older events and clips go, where the clock is right"
+    )
+    max_events: int = Field(1_000_000, ge=100, le=1_000_000_000, description="events kept at most")
+    clips_max_mb: int = Field(512, ge=1, le=100_000_000, description="clips kept at most, in MiB")
+    min_free_mb: int = Field(
+        64,
+        ge=0,
+        le=100_000_000,
+        description="MiB of disk that clips and uploads leave free; below it the node is not ready",
+    )
+    outbox_max: int = Field(
+        200_000, ge=100, le=1_000_000_000, description="messages that may wait for the broker; then the oldest go"
+    )
 
 
 class Telemetry(Section):
@@ -157,7 +200,7 @@ class Settings(Section):
     """The whole configuration."""
 
     node: Node = Node()
-    sources: tuple[Source, ...] = (Source(),)
+    sources: tuple[Source, ...] = Field((Source(),), max_length=512)
     model: Model = Model()
     detection: Detection = Detection()
     claps: Claps = Claps()

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, StringConstraints, model_validator
 
-from edge.section import Probability, Seconds, Section, Slug, Topic
+from edge.section import (
+    FilePath,
+    Line,
+    PathText,
+    Probability,
+    Seconds,
+    Secret,
+    Section,
+    Slug,
+    Text,
+    Topic,
+    plain_host,
+)
 
+_LATIN_1 = 0xFF
 _CLAPS_OF = {"double": 2, "triple": 3}
 SOUND = "sound"
 """The pattern that the away mode reports."""
@@ -58,7 +70,7 @@ class Claps(Section):
 
     enabled: bool = Field(True, description="listen for clap patterns")
     sources: tuple[Slug, ...] = Field((), description="names of the sources that take part; all when empty")
-    bundle: str = Field("claps", min_length=1, description="id of an installed clap network, or a path to a folder")
+    bundle: PathText = Field("claps", description="id of an installed clap network, or a path to a folder")
     sensitivity: Probability = Field(0.5, description="higher hears fainter claps, and more that are none")
     min_gap_s: float = Field(0.12, ge=0.08, le=0.5, description="claps closer than this are one and its echo")
     max_gap_s: float = Field(0.8, ge=0.2, le=3.0, description="longest gap of a pattern that only counts claps")
@@ -149,7 +161,7 @@ class Away(Section):
     min_duration_s: Seconds = Field(0.1, le=10.0, description="seconds a sound must stand out")
     background_s: float = Field(30.0, ge=5.0, le=600.0, description="seconds in which the background is learnt")
     quiet_s: Seconds = Field(5.0, le=3600.0, description="seconds of background before the next report")
-    ignore: tuple[str, ...] = Field((), description="labels of the model that do not count, such as dog")
+    ignore: tuple[Line, ...] = Field((), description="labels of the model that do not count, such as dog")
     ignore_score: Probability = Field(0.5, description="score from which an ignored label is believed")
     schedule: tuple[_Span, ...] = Field((), description="when it is switched on and off by itself")
     quiet_hours: tuple[_Span, ...] = Field((), description="when nothing is reported although it is on")
@@ -160,10 +172,10 @@ class Toggle(Section):
     """How to learn what a thing does now, so that its opposite can be asked for."""
 
     state_topic: Topic = Field(description="where the thing says its state")
-    state_key: str = Field("", description="key in a JSON state, such as state or POWER; the whole payload when empty")
-    on: str = Field("ON", description="state that means it is on")
-    payload_on: str = Field("ON", description="payload that switches it on")
-    payload_off: str = Field("OFF", description="payload that switches it off")
+    state_key: Text = Field("", description="key in a JSON state, such as state or POWER; the whole payload when empty")
+    on: Text = Field("ON", description="state that means it is on")
+    payload_on: Text = Field("ON", description="payload that switches it on")
+    payload_off: Text = Field("OFF", description="payload that switches it off")
 
 
 class MqttAction(Section):
@@ -171,7 +183,7 @@ class MqttAction(Section):
 
     type: Literal["mqtt"]
     topic: Topic = Field(description="topic to publish at")
-    payload: str = Field("", description="payload; $event $source $node $time are filled in")
+    payload: Text = Field("", description="payload; $event $source $node $time are filled in")
     qos: Literal[0, 1] = Field(1, description="1 asks the broker to confirm")
     retain: bool = Field(False, description="whether the broker keeps the message")
     toggle: Toggle | None = Field(None, description="follow the thing's state and ask for the opposite, not payload")
@@ -185,14 +197,36 @@ class MqttAction(Section):
         return self
 
 
+def _sendable(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not (text.isprintable() or text.replace("\t", "").isprintable()) or any(ord(sign) > _LATIN_1 for sign in text):
+        msg = "holds a sign that HTTP does not allow in a header"
+        raise ValueError(msg)
+    return value
+
+
+_HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=256)]
+_HeaderValue = Annotated[Secret, AfterValidator(_sendable)]
+
+
+def _with_host(value: HttpUrl) -> HttpUrl:
+    plain_host((value.host or "").strip("[]"))
+    return value
+
+
+_WebAddress = Annotated[HttpUrl, AfterValidator(_with_host)]
+
+
 class WebhookAction(Section):
     """Call a web address."""
 
     type: Literal["webhook"]
-    url: HttpUrl = Field(description="http or https address")
+    url: _WebAddress = Field(description="http or https address")
     method: Literal["GET", "POST", "PUT"] = Field("POST", description="POST and PUT send JSON")
-    headers: dict[str, SecretStr] = Field(default_factory=dict, description="headers to add, such as Authorization")
-    body: str | None = Field(None, description="instead of the event's JSON; $event $source $node $time are filled in")
+    headers: dict[_HeaderName, _HeaderValue] = Field(
+        default_factory=dict, description="headers to add, such as Authorization"
+    )
+    body: Text | None = Field(None, description="instead of the event's JSON; $event $source $node $time are filled in")
     timeout_s: float = Field(5.0, gt=0.0, le=60.0, description="for one try")
     tries: int = Field(4, ge=1, le=20, description="at most, with growing waits between them")
     expire_s: float = Field(30.0, gt=0.0, le=3600.0, description="no try begins later than this after the event")
@@ -209,13 +243,13 @@ class CommandAction(Section):
     """Start a program; no shell is involved."""
 
     type: Literal["command"]
-    command: tuple[Annotated[str, AfterValidator(_no_nul)], ...] = Field(
+    command: tuple[Annotated[Text, AfterValidator(_no_nul)], ...] = Field(
         min_length=1, description="program and arguments; $event $source … in arguments"
     )
     timeout_s: float = Field(10.0, gt=0.0, le=600.0, description="after which it is killed")
     tries: int = Field(2, ge=1, le=20, description="at most, while it fails")
     expire_s: float = Field(30.0, gt=0.0, le=3600.0, description="no try begins later than this after the event")
-    working_dir: Path | None = Field(None, description="folder to run in; the service's when not set")
+    working_dir: FilePath | None = Field(None, description="folder to run in; the service's when not set")
 
 
 Action = Annotated[MqttAction | WebhookAction | CommandAction, Field(discriminator="type")]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from edge import __version__
 from edge.publish import topics
-from edge.publish.homeassistant import discovery
+from edge.publish.hadevice import former_topics, parts, without
+from edge.publish.homeassistant import birth, discovery
 from edge.timestamps import rfc3339
 from edge.types import Phase, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from edge.publish.mqtt import MqttPublisher
@@ -27,6 +29,8 @@ class States:
         self._publisher = publisher
         self._settings = settings
         self._base, self._node = settings.mqtt.base, node
+        self._sources: tuple[str, ...] = ()
+        self._announced: list[str] = []  # topics of Home Assistant's
         self.labels = tuple(labels)
 
     @property
@@ -34,16 +38,63 @@ class States:
         """Whether the broker has accepted this node."""
         return self._publisher is not None and self._publisher.connected
 
+    @property
+    def figures(self) -> tuple[Callable[[], bool], Callable[[], int]]:
+        """What is measured: whether there is a broker, and how many messages no broker would take."""
+        return lambda: self.connected, lambda: self._publisher.unsendable if self._publisher else 0
+
     def announce(self, info: dict[str, Any], sources: Sequence[str]) -> None:
-        """Set what holds at the start: nothing sounds, every source is still to come."""
+        """Set what holds at the start: nothing sounds, every source is still to come, and what was before is gone."""
         if self._publisher is None:
             return
-        self._publisher.set_state(topics.info(self._base, self._node), {"version": __version__, **info})
+        self._introduce(sources)
+        self.info(info)
         for source in sources:
             self.source(source, SourceState.OFFLINE)
         if self._settings.homeassistant.enabled:
-            for topic, payload in discovery(self._settings, self._node, sources, self.labels, __version__):
-                self._publisher.set_state(topic, payload)
+            self._publisher.follow(birth(self._settings), self._born)
+
+    def _introduce(self, sources: Sequence[str]) -> None:
+        """Have the broker keep this node's topics and no others, and say to Home Assistant what there is."""
+        if self._publisher is None:
+            return
+        self._sources = tuple(sources)
+        settings, host = self._settings, socket.gethostname()
+        devices = discovery(settings, self._node, sources, self.labels, __version__, host) if self._discovered else []
+        wanted: dict[str, dict[str, str]] = {topic: {} for topic in self._topics(sources)}
+        wanted |= {topic: parts(device) for topic, device in devices}
+        formerly = [*self._topics(sources), topics.away_state(self._base, self._node)]
+        if self._discovered:
+            formerly += former_topics(settings, self._node, sources)
+        gone = self._publisher.keep_only(wanted, formerly=formerly)
+        for topic, device in devices:
+            self._publisher.set_state(topic, without(device, gone[topic]))
+        self._announced = [topic for topic, _ in devices]
+
+    @property
+    def _discovered(self) -> bool:
+        return self._settings.homeassistant.enabled
+
+    def _topics(self, sources: Sequence[str]) -> list[str]:
+        """Return every topic of this node's own that is retained."""
+        base, node = self._base, self._node
+        wanted = [topics.status(base, node), topics.info(base, node)]
+        if self._settings.away.enabled:
+            wanted.append(topics.away_state(base, node))
+        for source in sources:
+            wanted += [topics.source_status(base, node, source), topics.detect_state(base, node, source)]
+            wanted += [topics.sound(base, node, source, label) for label in self.labels]
+        return wanted
+
+    def _born(self, payload: bytes) -> None:
+        """Announce again what Home Assistant may have forgotten, or somebody has deleted there."""
+        if self._publisher is not None and payload.strip() == b"online":
+            self._publisher.repeat(self._announced)
+
+    def info(self, info: dict[str, Any]) -> None:
+        """Say what the node is."""
+        if self._publisher is not None:
+            self._publisher.set_state(topics.info(self._base, self._node), {"version": __version__, **info})
 
     def source(self, source: str, state: SourceState, *, up: bool = False) -> None:
         """Say what a source is doing; unless it is `up`, none of its sounds stays on."""
@@ -55,24 +106,25 @@ class States:
                 self.off(source, label)
 
     def relabel(self, labels: Iterable[str], sources: Sequence[str], info: dict[str, Any]) -> None:
-        """Take over other labels: nothing sounds of those that came or went."""
-        old, self.labels = set(self.labels), tuple(labels)
-        if self._publisher is None:
-            return
+        """Take over other labels: of those that came nothing sounds, and those that went are forgotten."""
+        new = set(labels) - set(self.labels)
+        self.labels = tuple(labels)
+        self._introduce(sources)
         for source in sources:
-            for label in old.symmetric_difference(self.labels):
+            for label in new:
                 self.off(source, label)
-        self._publisher.set_state(topics.info(self._base, self._node), {"version": __version__, **info})
+        self.info(info)
+
+    def wake(self) -> None:
+        """Have the outbox looked at: there may be more in it."""
+        if self._publisher is not None:
+            self._publisher.wake()
 
     def event(self, source: str, event: Event) -> None:
-        """Follow an event that was stored: its message may go, and its sound is on or off."""
+        """Follow an event that was recorded: its message may go, and its sound is on or off."""
         if self._publisher is None:
             return
         self._publisher.wake()
-        self.sound(source, event)
-
-    def sound(self, source: str, event: Event) -> None:
-        """Say that a sound is on or over."""
         if event.phase is not Phase.UPDATE:
             self._sound(source, event.label, "ON" if event.phase is Phase.START else "OFF")
 
@@ -102,5 +154,6 @@ class States:
         self._sound(source, label, "OFF")
 
     def _sound(self, source: str, label: str, value: str) -> None:
-        if self._publisher is not None:
+        # What ends may be of a source or a label that is there no more, as after a restart: that topic stays cleared.
+        if self._publisher is not None and source in self._sources and label in self.labels:
             self._publisher.set_state(topics.sound(self._base, self._node, source, label), value)

@@ -45,14 +45,14 @@ class Metrics:
         )
         self.event_latency = Histogram(
             "tocsin_event_latency_seconds",
-            "From the onset of a sound to its event being stored",
+            "From the onset of a sound to its event being recorded",
             ["label"],
             buckets=_LATENCIES_S,
             registry=registry,
         )
         self.events = Counter("tocsin_events", "Events begun", ["source", "label"], registry=registry)
         self.events_lost = Counter(
-            "tocsin_events_lost", "Event messages lost because the disk stayed full", registry=registry
+            "tocsin_events_lost", "Event messages that the history will never have", registry=registry
         )
         self.events_waiting = Gauge(
             "tocsin_events_waiting", "Event messages waiting to be written to the disk", registry=registry
@@ -105,6 +105,10 @@ class Outbox(Protocol):
     def outbox_dropped(self) -> int:
         """Messages dropped since the start because too many waited."""
 
+    @property
+    def removed(self) -> int:
+        """Messages removed since the start because they were damaged."""
+
     def outbox_stats(self) -> tuple[int, float]:
         """Return how many messages wait, and the oldest one's age in seconds."""
 
@@ -117,11 +121,15 @@ class NodeCollector(Collector):
         sources: Callable[[], Sequence[SourceStats]],
         outbox: Outbox,
         connected: Callable[[], bool],
-        faulty_scores: Callable[[], int],
+        unsendable: Callable[[], int] = lambda: 0,
+        faulty_scores: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Take what to ask: the sources' stats, the outbox, whether there is a broker, how many scores were none."""
+        """Take what to ask: the sources' stats, the outbox, whether there is a broker, and two counts.
+
+        `unsendable` are the messages that no broker would take, `faulty_scores` the scores that were no numbers.
+        """
         self._sources, self._outbox, self._connected = sources, outbox, connected
-        self._faulty_scores = faulty_scores
+        self._unsendable, self._faulty_scores = unsendable, faulty_scores
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family."""
@@ -155,6 +163,12 @@ class NodeCollector(Collector):
         dropped = CounterMetricFamily("tocsin_outbox_dropped", "Messages dropped because too many waited")
         dropped.add_metric([], self._outbox.outbox_dropped)
         yield dropped
+        damaged = CounterMetricFamily("tocsin_storage_damaged", "Damaged messages removed from history and outbox")
+        damaged.add_metric([], self._outbox.removed)
+        yield damaged
+        unsendable = CounterMetricFamily("tocsin_outbox_unsendable", "Messages left out because no broker takes them")
+        unsendable.add_metric([], self._unsendable())
+        yield unsendable
         faulty = CounterMetricFamily("tocsin_faulty_scores", "Scores that were no numbers, and count as 0")
         faulty.add_metric([], self._faulty_scores())
         yield faulty

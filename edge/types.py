@@ -176,6 +176,8 @@ class SourceStats:
     device: str = ""
     rate_hz: int = 0
     finished: bool = False
-    """Whether the source came to its end (a file without loop)."""
+    """Whether the source came to its end: a file without loop, or an input that was closed."""
+    lost: bool = False
+    """Whether it was live sound that came to its end, which only a new start can bring back."""
     bad_samples_total: int = 0
     """Samples that were no numbers or far beyond full scale, and were replaced by silence."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.actions")
 
-_KILL_S = 0.5  # for a program to be gone
+_KILL_S = 0.5  # for programs to be gone
 
 
 class ActionRunner:
@@ -74,6 +74,7 @@ class ActionRunner:
         for worker in self._workers.values():
             worker.join(deadline_s - time.monotonic())
         self._abort.set()
+        deadline_s = time.monotonic() + _KILL_S  # for all of them: those that hang must not add up
         for name, worker in self._workers.items():
-            if not worker.join(_KILL_S):
+            if not worker.join(deadline_s - time.monotonic()):
                 log.warning("action %s: still under way when the service stopped", name)

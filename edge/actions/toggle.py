@@ -37,12 +37,12 @@ class Follower:
             return text.strip()
         try:
             report = json.loads(text)
-        except ValueError:
+            value = report.get(self._toggle.state_key) if isinstance(report, dict) else None
+            if value is None:
+                return None
+            return value.strip() if isinstance(value, str) else dumps(value)  # a JSON true is written `true`
+        except (ValueError, RecursionError):  # no JSON, or thousands of brackets
             return None
-        if not isinstance(report, dict) or report.get(self._toggle.state_key) is None:
-            return None
-        value = report[self._toggle.state_key]
-        return value.strip() if isinstance(value, str) else dumps(value)  # a JSON true is written `true`
 
     def wanted(self) -> bool:
         """Return whether the thing is to be on next; what is unknown is switched on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ from edge import __version__
 from edge.actions.occasion import Attempt, Occasion, fill, values
 from edge.errors import ActionFailed
 from edge.jsontext import dumps
+from edge.section import plain_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 _BODY_BYTES = 64 * 1024
 _HOPS = 5
+_HEADER_CHARS = 64  # of a header that is a number or a date
+_WAIT_MAX_S = 86_400.0
+_VISIBLE = re.compile(r"[!-~]+")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TOO_MANY = 429
 _OK, _REDIRECT, _REFUSED, _BROKEN = 200, 300, 400, 500
@@ -87,7 +92,7 @@ class WebhookAttempt(Attempt):
                     answer = connection.getresponse()
                     if time.monotonic() >= deadline_s:  # cut off among the headers, which looks like their end
                         raise TimeoutError
-                    with contextlib.suppress(OSError, http.client.HTTPException):
+                    with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
                         answer.read(_BODY_BYTES)  # so that the other side can say all of it; it changes nothing
                     return answer.status, answer.headers
         except (OSError, ValueError, http.client.HTTPException) as exc:
@@ -100,10 +105,8 @@ class WebhookAttempt(Attempt):
         if isinstance(exc, ssl.SSLCertVerificationError):
             words = f"{place} is not trusted ({exc.verify_message}); check its url and its certificate"
             return ActionFailed(words, again=False)
-        if isinstance(exc, http.client.HTTPException):
+        if isinstance(exc, (ValueError, http.client.HTTPException)):
             return ActionFailed(f"{place} did not answer in HTTP ({type(exc).__name__})")
-        if isinstance(exc, ValueError):  # its own words would show the header
-            return ActionFailed("a header holds a sign that HTTP does not allow; check its headers", again=False)
         return ActionFailed(f"{place} cannot be reached ({getattr(exc, 'strerror', None) or type(exc).__name__})")
 
     def _connection(self, url: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
@@ -114,9 +117,10 @@ class WebhookAttempt(Attempt):
 
     def _next(self, url: SplitResult, status: int, location: str) -> SplitResult:
         """Return where a redirected GET goes; raises `ActionFailed` for anything else."""
-        with contextlib.suppress(ValueError):  # a port that is none
+        with contextlib.suppress(ValueError):  # a host or a port that is none
             target = urlsplit(urljoin(url.geturl(), location))
-            if location and target.scheme in ("http", "https") and target.hostname:
+            if location and target.scheme in ("http", "https") and _VISIBLE.fullmatch(target.geturl()):
+                plain_host(target.hostname or "")
                 place = _place(target)
                 if self._action.method == "GET":
                     return target
@@ -155,12 +159,16 @@ def _judge(status: int, headers: http.client.HTTPMessage, place: str) -> None:
 
 
 def _retry_after_s(text: str) -> float:
-    """Return the seconds that a ``Retry-After`` asks for, given as a number or a date; 0 where it does not."""
-    if text.strip().isdecimal():
-        return float(text)
-    with contextlib.suppress(ValueError):
-        moment = parsedate_to_datetime(text)
-        return max(0.0, (moment.astimezone(timezone.utc) - datetime.now(timezone.utc)).total_seconds())
+    """Return the seconds that a ``Retry-After`` asks for, given as a number or a date; 0 where it does not.
+
+    What a server sends may be anything, such as a date beyond the calendar.
+    """
+    text = text.strip()[:_HEADER_CHARS]
+    if text.isdecimal():
+        return min(float(text), _WAIT_MAX_S)
+    with contextlib.suppress(ValueError, TypeError, IndexError, OverflowError):
+        left = parsedate_to_datetime(text).astimezone(timezone.utc) - datetime.now(timezone.utc)
+        return min(max(0.0, left.total_seconds()), _WAIT_MAX_S)
     return 0.0
 
 

@@ -18,6 +18,7 @@ from edge.api.head import Head
 from edge.api.linger import Linger
 from edge.api.meters import CountRequests, UploadMeters
 from edge.api.streams import Streams
+from edge.api.upload import Uploads
 from edge.api.worker import UploadWorker
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ def create_app(
     *,
     token: str | None = None,
     upload_dir: Path | None = None,
+    min_free_mb: int = 0,
     metrics: bool = True,
 ) -> FastAPI:
     """Build the application around `node`; `app.state.streams` are its open streams.
 
     `token` is the bearer token where it comes from a file or a credential; else `settings.token` counts. Uploads
-    wait without a name in `upload_dir`. Raises ConfigError when there must be a token and is none.
+    wait without a name in `upload_dir`, and leave `min_free_mb` of its disk free. Raises ConfigError when there must be
+    a token and is none.
     """
     token = security.require_token(settings, token)
     worker = UploadWorker(settings.classify_queue)
@@ -78,7 +81,7 @@ def create_app(
     app.state.worker = worker
     problems.install(app)
     locked: dict[str, Any] = {"dependencies": [Depends(HTTPBearer(auto_error=False))]} if token else {}
-    app.include_router(classify.router(node, settings, worker, meters, upload_dir), **locked)
+    app.include_router(classify.router(node, settings, worker, meters, Uploads(upload_dir, min_free_mb)), **locked)
     app.include_router(live.router(node, app.state.streams), **locked)
     app.include_router(events.router(node.store), **locked)
     app.include_router(about.router(node), **locked)

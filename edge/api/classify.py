@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,14 +15,13 @@ from starlette.responses import Response
 from edge.api.encode import NodeJson
 from edge.api.meters import CLASSIFY_PATH
 from edge.api.problems import documented
-from edge.api.upload import MIB, ClientGone, no_room, receive_upload
+from edge.api.upload import MIB, ClientGone, receive_upload
 from edge.errors import TocsinError
 
 if TYPE_CHECKING:
-    from io import FileIO
-
     from edge.api.meters import UploadMeters
     from edge.api.ports import Json, NodeApi
+    from edge.api.upload import Uploads
     from edge.api.worker import UploadWorker
     from edge.settings import Api
 
@@ -72,10 +70,8 @@ class ClipAnswer(BaseModel):
     timing_ms: dict[str, float]
 
 
-def router(
-    node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMeters, upload_dir: Path | None
-) -> APIRouter:
-    """Return the route; uploads wait in `upload_dir`, or where temporary files go."""
+def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMeters, uploads: Uploads) -> APIRouter:
+    """Return the route; `uploads` says where they wait."""
     routes = APIRouter(tags=["classify"])
 
     @routes.post(
@@ -94,10 +90,10 @@ def router(
     ) -> Response:
         """Classify a WAV, FLAC, OGG (Vorbis, Opus) or MP3 file of any rate and number of channels."""
         with worker.place():
-            file = _unlinked_file(upload_dir)
+            file = uploads.unlinked_file()
             path = Path(f"/proc/self/fd/{file.fileno()}")
             try:
-                await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB)
+                await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB, reserve=uploads.check)
             except ClientGone:
                 file.close()
                 return Response(status_code=_CLIENT_CLOSED_REQUEST)
@@ -116,14 +112,6 @@ def router(
             return answer
 
     return routes
-
-
-def _unlinked_file(folder: Path | None) -> FileIO:
-    """Open a file without a name: whatever happens to the process, nothing of the sound stays behind."""
-    try:
-        return tempfile.TemporaryFile(dir=folder, buffering=0)
-    except OSError as exc:
-        raise no_room(exc) from exc
 
 
 def _run(node: NodeApi, path: Path, **options: Any) -> Json:  # noqa: ANN401 - handed on as they are

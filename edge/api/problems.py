@@ -76,7 +76,7 @@ def problem(
     return JSONResponse(body, status, headers, MEDIA_TYPE)
 
 
-def _tocsin(request: Request, error: errors.TocsinError) -> JSONResponse:
+async def _tocsin(request: Request, error: errors.TocsinError) -> JSONResponse:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     headers = {"Retry-After": "5"} if status in _COME_AGAIN else {}
@@ -88,7 +88,7 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-def _http(request: Request, error: HTTPException) -> JSONResponse:
+async def _http(request: Request, error: HTTPException) -> JSONResponse:
     path, plain = request.url.path, HTTPStatus(error.status_code).phrase
     detail = error.detail
     if detail == plain and error.status_code == HTTPStatus.NOT_FOUND:
@@ -99,7 +99,7 @@ def _http(request: Request, error: HTTPException) -> JSONResponse:
     return problem(error.status_code, detail, path, headers=error.headers)
 
 
-def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
     faults = [_fault(fault) for fault in error.errors()]
     return problem(422, "; ".join(faults) + ".", request.url.path)
 
@@ -111,7 +111,7 @@ def _fault(fault: Mapping[str, Any]) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Make `app` answer every error as a problem."""
+    """Make `app` answer every error as a problem, on its own thread: others are not to be had while it stops."""
     app.exception_handler(errors.TocsinError)(_tocsin)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(RequestValidationError)(_validation)

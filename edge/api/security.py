@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import ipaddress
 import logging
+import re
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -42,6 +43,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+_SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _log = logging.getLogger("tocsin.api")
 
@@ -58,8 +60,12 @@ def is_loopback(host: str) -> bool:
 def require_token(settings: Api, token: str | None = None) -> str | None:
     """Return the token to ask for: `token`, else the one in `settings`; raises ConfigError when there must be one."""
     token = token or (settings.token.get_secret_value() if settings.token else None)
-    if token:
+    if token and _SENDABLE.fullmatch(token):
         return token
+    if token:
+        where = "token" if settings.token else "token_file"
+        msg = f"api.{where}: must be of ASCII's letters, digits and signs, for a header carries no others"
+        raise ConfigError(msg)
     if settings.token_file:
         msg = f"api.token_file: no token in {settings.token_file}; write one in its first line"
         raise ConfigError(msg)

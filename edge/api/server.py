@@ -7,12 +7,12 @@ import errno
 import logging
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable
+from edge.errors import Forbidden, TocsinError, Unavailable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -23,6 +23,7 @@ _BACKLOG = 128
 _DEAD_PEER_MS = 30_000
 _TICK_S = 1.0
 _FIRST_REQUEST_S = 10.0
+_START_S, _RESOLVE_S = 10.0, 3.0
 MAX_CONNECTIONS = 256
 """Well under the 1024 open files a process has by default: the database and the microphones need some."""
 _log = logging.getLogger("tocsin.api")
@@ -59,11 +60,11 @@ class ApiServer:
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     def start(self) -> None:
-        """Bind, and answer from now on; raises Unavailable, Forbidden or ConfigError when the port cannot be had."""
+        """Bind, and answer from now on; raises Unavailable or Forbidden when the port cannot be had."""
         self._socket = _listen(self._settings.host, self._settings.port)
         self._port = self._socket.getsockname()[1]
         self._thread.start()
-        self._server.up.wait()
+        self._server.up.wait(_START_S)
         if not self._server.started:
             msg = "the web server could not start; the log says why"
             raise Unavailable(msg)
@@ -128,12 +129,8 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as exc:
-        msg = f"api.host {host!r} is no address of this machine ({exc.strerror}); use 127.0.0.1 or 0.0.0.0"
-        raise ConfigError(msg) from exc
-    listener = socket.socket(family, kind, proto)
+    family, address = _resolve(host, port)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # A client that stops reading, or vanished, is dropped by the kernel; accepted sockets inherit this.
@@ -144,6 +141,29 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise _refused(exc, host, port) from exc
     return listener
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+    """Return the address of `host`; asked for on a thread, as a resolver that is slow must not hold a signal up."""
+    found: list[tuple[socket.AddressFamily, Any]] = []
+    why = f"no answer within {_RESOLVE_S:g} s"
+
+    def ask() -> None:
+        nonlocal why
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            found.append((family, address))
+        except OSError as exc:
+            why = exc.strerror or type(exc).__name__
+
+    thread = threading.Thread(target=ask, name="tocsin-resolve", daemon=True)
+    thread.start()
+    thread.join(_RESOLVE_S)
+    if found:
+        return found[0]
+    # A network that is not there yet knows no name either, so this is not to be told from a wrong one.
+    msg = f"api.host {host!r} is no address of this machine ({why}); use 127.0.0.1 or 0.0.0.0"
+    raise Unavailable(msg)
 
 
 def _refused(error: OSError, host: str, port: int) -> TocsinError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from python_multipart import MultipartParser
@@ -11,6 +13,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 
 from edge.errors import EmptyInput, StorageError, TooLarge
+from edge.store import free_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,16 +31,40 @@ class ClientGone(Exception):  # noqa: N818 - an outcome, nobody's fault
     """The client left before its request was answered."""
 
 
-async def receive_upload(request: Request, file: FileIO, *, max_bytes: int) -> None:
+class Uploads:
+    """Where uploads wait: on a disk of which they leave a part to the history."""
+
+    def __init__(self, folder: Path | None, min_free_mb: int) -> None:
+        """Take the folder, or None for that of temporary files."""
+        self._folder, self._min_free_bytes = folder or Path(tempfile.gettempdir()), min_free_mb * MIB
+
+    def unlinked_file(self) -> FileIO:
+        """Open a file without a name: whatever happens to the process, nothing of the sound stays behind."""
+        try:
+            return tempfile.TemporaryFile(dir=self._folder, buffering=0)
+        except OSError as exc:
+            raise no_room(exc) from exc
+
+    def check(self, size: int) -> None:
+        """Raise `StorageError` where `size` more bytes would take room that the history may need."""
+        if free_bytes(self._folder) < self._min_free_bytes + size:
+            msg = "The upload could not be kept (the disk is almost full); free space on the node and try again."
+            raise StorageError(msg)
+
+
+async def receive_upload(
+    request: Request, file: FileIO, *, max_bytes: int, reserve: Callable[[int], None] = lambda _: None
+) -> None:
     """Write the multipart field `file`, or the whole body of any other content type, to `file`.
 
+    `reserve` is asked whether there is room for so many bytes more, and raises StorageError where there is none.
     Raises EmptyInput and TooLarge; HTTPException for a request that cannot be read; StorageError when the disk is
     full; ClientGone.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     multipart = kind == b"multipart/form-data"
     _check_headers(request, max_bytes + (_MULTIPART_OVERHEAD if multipart else 0), max_bytes)
-    write = _limited(file, max_bytes)
+    write = _limited(file, max_bytes, reserve)
     part = _FilePart(options.get(b"boundary", b""), write) if multipart else None
     async for chunk in _body(request):
         (part.feed if part else write)(chunk)
@@ -62,10 +89,11 @@ def _too_large(max_bytes: int) -> TooLarge:
     )
 
 
-def _limited(file: FileIO, max_bytes: int) -> Callable[[bytes], None]:
+def _limited(file: FileIO, max_bytes: int, reserve: Callable[[int], None]) -> Callable[[bytes], None]:
     def write(data: bytes) -> None:
         if file.tell() + len(data) > max_bytes:
             raise _too_large(max_bytes)
+        reserve(len(data))
         rest = memoryview(data)
         try:
             while rest:

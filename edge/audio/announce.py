@@ -29,9 +29,12 @@ class Announcer:
         else:
             self._sparingly(logging.INFO, f"source {self._name} is {state.value}" + (f": {device}" if device else ""))
 
-    def end(self, detail: str) -> None:
-        """Log that the source came to its end."""
-        self._sparingly(logging.INFO, f"source {self._name} is done: {detail}")
+    def end(self, detail: str, *, lost: bool) -> None:
+        """Log that the source came to its end; for live sound that is a loss, and a warning."""
+        if lost:
+            self._sparingly(logging.WARNING, f"source {self._name} is lost until the next start: {detail}")
+        else:
+            self._sparingly(logging.INFO, f"source {self._name} is done: {detail}")
 
     def forget(self) -> None:
         """Allow every line again: the source has been well for a while, so that its loss would be news."""

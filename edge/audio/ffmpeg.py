@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
+import shutil
 import struct
 import subprocess
-import tempfile
 import time
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.audio.complaints import Complaints
 from edge.audio.ready import readable
 from edge.audio.s16 import floats_from_s16
 from edge.audio.source import Chunk, StreamEnded
-from edge.audio.spec import mask
 from edge.errors import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ _TERMINATE_S = 2.0
 _AU_HEAD = struct.Struct(">4s5I")  # magic, offset of the samples, their length, encoding, rate, channels
 _AU_S16 = 3
 _PROTOCOLS = "rtsp,rtsps,rtp,srtp,http,https,httpproxy,udp,tcp,tls,crypto"  # never a file of this node
-_MESSAGE_CHARACTERS = 200
-_POINTER = re.compile(r" @ 0x[0-9a-f]+")  # of the part that speaks: other in each run, so each would be news
 
 
 class FfmpegSource:
@@ -44,25 +41,24 @@ class FfmpegSource:
         self.live = spec.url.startswith("rtsp")
         self.rate_hz, self._channels, self.device = 0, 1, spec.masked
         self._process: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
+        self._complaints = Complaints()
         self._rest = b""
         self._heard_s = 0.0
 
     def open(self) -> None:
         """Start ffmpeg; whether it reaches the stream is told by `read`."""
         self.rate_hz, self._rest = 0, b""
-        # A file and no pipe: an ffmpeg that has much to say must not block.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        if shutil.which(self._program) is None:
+            msg = f"{self._spec.masked} needs {self._program}, which is not installed; apt install ffmpeg"
+            raise SourceUnavailable(msg)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - a list of arguments, and no shell
-                self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+                self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
             )
-        except FileNotFoundError as exc:
-            msg = f"{self._spec.masked} needs {self._program}, which is not installed; apt install ffmpeg"
-            raise SourceUnavailable(msg) from exc
         except OSError as exc:
             msg = f"{self._program} cannot be started: {exc.strerror}"
             raise SourceUnavailable(msg) from exc
+        self._complaints.listen(self._process.stderr)
         self._heard_s = time.monotonic()
 
     def read(self) -> Chunk | None:
@@ -86,9 +82,7 @@ class FfmpegSource:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        if self._errors is not None:
-            self._errors.close()
-            self._errors = None
+        self._complaints.close()
 
     def _after_header(self, data: bytes) -> bytes:
         """Read rate and channels from the head of an AU file, once it is all there; return what follows."""
@@ -107,8 +101,11 @@ class FfmpegSource:
         url = self._spec.url
         # A camera sends as it hears, and what ffmpeg read to recognise it is old: `nobuffer` throws that away.
         # A server sends as fast as it is read, so ffmpeg reads as fast as it sounds, and nothing is thrown away.
-        options = ["-fflags", "nobuffer", "-rtsp_transport", "tcp"] if self.live else ["-re"]
+        # Only the sound of a camera is asked for: its video costs the network, and a late one holds up the sound.
+        camera = ["-fflags", "nobuffer", "-rtsp_transport", "tcp", "-allowed_media_types", "audio"]
+        options = camera if self.live else ["-re"]
         return [
+            *_ending_with_parent(),
             *(self._program, "-nostdin", "-hide_banner", "-loglevel", "error"),
             *("-protocol_whitelist", _PROTOCOLS, *options, "-i", url),
             *("-map", "0:a:0", "-c:a", "pcm_s16be", "-flush_packets", "1", "-f", "au", "pipe:1"),
@@ -119,6 +116,7 @@ class FfmpegSource:
         if self._process is None or self._process.stdout is None:
             return b""
         descriptor = self._process.stdout.fileno()
+        self._complaints.take()
         now_s = time.monotonic()
         if not readable(descriptor):
             if now_s - self._heard_s > self._patience_s:
@@ -133,21 +131,23 @@ class FfmpegSource:
 
     def _end(self, process: subprocess.Popen[bytes]) -> SourceUnavailable:
         """Return what the end of ffmpeg's output means."""
-        words = self._last_words()
+        status = _status(process)
+        self._complaints.take()
         # A connection that broke leaves ffmpeg's exit status at 0; only its last line tells.
-        broke = words.startswith(self._spec.url) or "during demuxing" in words
-        if not self.live and self.rate_hz and not broke and _status(process) == 0:
+        broke = self._complaints.tell_of_a_loss(self._spec.url)
+        if not self.live and self.rate_hz and not broke and status == 0:
             return StreamEnded("end of stream")
-        said = _POINTER.sub("", mask(words))[:_MESSAGE_CHARACTERS]
-        return SourceUnavailable(f"{self._spec.masked} ended" + (f": ffmpeg says {said!r}" if said else ""))
+        reason = self._complaints.reason()
+        return SourceUnavailable(f"{self._spec.masked} ended" + (f": {reason}" if reason else ""))
 
-    def _last_words(self) -> str:
-        """Return the last line that ffmpeg said so far; may hold a password."""
-        if self._errors is None:
-            return ""
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
+
+def _ending_with_parent() -> list[str]:
+    """Return the command that has a program killed with this process; nothing where it is not installed.
+
+    Without it a program that waits for a stream that sends nothing would outlive a node that was killed.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def _status(process: subprocess.Popen[bytes]) -> int | None:

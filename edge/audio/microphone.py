@@ -92,7 +92,7 @@ class MicrophoneSource:
         self._child: subprocess.Popen[bytes] | None = None
         self._memory: mmap.mmap | None = None
         self._ring: Ring | None = None
-        self._head, self._overflows, self._heard_s = b"", 0, 0.0
+        self._head, self._overflows, self._heard_s, self._flows = b"", 0, 0.0, False
 
     def open(self) -> None:
         """Start the child; what it found is told by `read`.
@@ -101,7 +101,7 @@ class MicrophoneSource:
         """
         if not self._gate.allows(time.monotonic()) and self._refusal:
             raise SourceUnavailable(self._refusal)
-        self._head, self._overflows, self._refusal = b"", 0, ""
+        self._head, self._overflows, self._refusal, self._flows = b"", 0, "", False
         descriptor = os.memfd_create("tocsin-ring", os.MFD_CLOEXEC)
         try:
             os.ftruncate(descriptor, _RING_BYTES)
@@ -129,9 +129,8 @@ class MicrophoneSource:
                 raise SourceUnavailable(msg)
             if self._ring is None or b"{" in ticks:
                 self._listen(ticks)
-        elif now_s - self._heard_s > (_OPEN_S if self._ring is None else _STALL_S):
-            msg = "the microphone sends nothing any more" if self._ring else "the sound system does not answer"
-            raise SourceUnavailable(msg)
+        elif now_s - self._heard_s > (_STALL_S if self._flows else _OPEN_S):
+            raise SourceUnavailable(self._silence())
         return self._take()
 
     def close(self) -> None:
@@ -145,6 +144,11 @@ class MicrophoneSource:
         if self._memory is not None:
             self._memory.close()
             self._memory = None
+
+    def _silence(self) -> str:
+        if self._ring is None:
+            return "the sound system does not answer"
+        return "the microphone sends nothing any more" if self._flows else "the microphone is open, but sends nothing"
 
     def _listen(self, data: bytes) -> None:
         """Take a line of the child's: what it opened, or why it could not."""
@@ -174,6 +178,7 @@ class MicrophoneSource:
         data, lost = self._ring.read()
         if not data:
             return Chunk(np.empty(0, np.float32))
+        self._flows = True  # from now on a pause is a loss; before, a sound system may still be waking up
         overflows = self._ring.overflows
         if overflows > self._overflows:
             self._overflows = overflows

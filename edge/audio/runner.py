@@ -19,6 +19,7 @@ from edge.audio.spec import MicSpec, SourceSpec, parse_source
 from edge.audio.splice import Splicer
 from edge.audio.timeline import Timeline
 from edge.backoff import STEADY_S, Backoff
+from edge.clock import ClockSteps
 from edge.errors import DataError, SourceUnavailable, TocsinError
 from edge.types import SourceState, SourceStats
 
@@ -115,6 +116,7 @@ class SourceRunner:
             device=self._device,
             rate_hz=self._source_rate_hz,
             finished=self._finished,
+            lost=self._finished and self._source.clocked,
         )
 
     def _run(self) -> None:
@@ -156,6 +158,7 @@ class SourceRunner:
 
     def _play(self, source: AudioSource) -> bool:
         opened_s, opened_unix_s, fresh, steady = time.monotonic(), time.time(), True, False
+        steps = None if source.clocked else ClockSteps()
         while self._wanted:
             if self._fault:
                 self._pause(source)
@@ -163,7 +166,7 @@ class SourceRunner:
             now_s = time.monotonic()
             if chunk is None:
                 self._flush(source)
-                self._end("end of input" if source.clocked else "end of file")
+                self._end("standard input has ended" if source.clocked else "end of file")
                 return True
             if not chunk.samples.size:
                 self._check_stall(source, now_s, max(opened_s, self._heard_s))
@@ -172,6 +175,8 @@ class SourceRunner:
             self._mark_gap(source, chunk, now_s, fresh=fresh)
             if not source.clocked and fresh:
                 self.timeline.anchor(self._splicer.position, opened_unix_s)
+            if steps and (step_s := steps.take()):
+                self.timeline.shift(step_s)
             self._hear(source, chunk)
             fresh = False
             if not steady and now_s - opened_s > STEADY_S:
@@ -249,7 +254,7 @@ class SourceRunner:
 
     def _end(self, detail: str) -> None:
         self._state, self._detail, self._finished = SourceState.OFFLINE, detail, True
-        self._announcer.end(detail)
+        self._announcer.end(detail, lost=self._source.clocked)
 
     def _say(self, state: SourceState, detail: str) -> None:
         if state is not self._state or detail != self._detail:

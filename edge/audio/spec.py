@@ -20,6 +20,7 @@ _MAX_CHANNELS = 8
 _MAX_SPEED = 1_000.0
 # Up to the last @ of the authority; a password with a slash that was not encoded is caught too, a port is none.
 _USERINFO = re.compile(r"(?<=://)(?:[^/?#\s:@]*:(?!\d+[/?#])\S*|[^/?#\s]*)@")
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SECRET_VALUE = re.compile(r"(?i)([?&][^=&#\s]*(?:pass|pwd|token|key|secret|auth|user|sig)[^=&#\s]*=)[^&#\s'\"]*")
 
 
@@ -120,7 +121,11 @@ def _file(text: str, rest: str) -> FileSpec:
     loop = options.get("loop", "0")
     if loop not in {"0", "1"}:
         raise _wrong(text, "loop must be 0 or 1")
-    return FileSpec(text, Path(path).expanduser(), loop == "1", _speed(text, options.get("speed", "1")))
+    try:
+        place = Path(path).expanduser()
+    except RuntimeError as exc:
+        raise _wrong(text, f"there is no user {path.partition('/')[0]}") from exc
+    return FileSpec(text, place, loop == "1", _speed(text, options.get("speed", "1")))
 
 
 def _speed(text: str, value: str) -> float:
@@ -156,11 +161,25 @@ def _udp(text: str) -> UdpSpec:
 
 def _url(text: str) -> UrlSpec:
     try:
-        host = urlsplit(text).hostname
+        parts = urlsplit(text)
+        host, user = parts.hostname, parts.username
     except ValueError:
-        host = None
-    if not host or any(character.isspace() for character in text):
+        host = user = None
+    if not host or any(character.isspace() or not character.isprintable() for character in text):
         raise _wrong(text, "must look like rtsp://host/path or http://host/path")
+    # Such a character ends the authority, so what follows it would be taken for a path, and the user for the host.
+    if user is None and _USERINFO.search(text):
+        raise _wrong(text, "a user or password must not hold / ? or # itself; write %2F, %3F or %23 instead")
+    if parts.fragment or text.endswith("#"):
+        raise _wrong(text, "# has no meaning in a stream's address; write %23 where it belongs to a name or password")
+    if _BARE_PERCENT.search(parts.netloc):
+        raise _wrong(text, "a user or password must not hold a bare %; write %25 instead")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise _wrong(text, "the port must be a number from 1 to 65535")
     return UrlSpec(mask(text), text)
 
 

@@ -41,6 +41,11 @@ class Timeline:
         self._lows.clear()
         self._lows.append((stream_s, self._offset_s))
 
+    def shift(self, step_s: float) -> None:
+        """Follow a wall clock that was set by `step_s`, where nothing is observed."""
+        if self._offset_s is not None:
+            self._offset_s += step_s
+
     def observe(self, index_end: int, unix_s: float) -> None:
         """Say that the samples before `index_end` had been read by `unix_s`; indices must not fall."""
         stream_s = index_end / self._rate_hz

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from edge.audio.spec import UdpSpec
 
 _BUFFER_BYTES = 1 << 20
-_MAX_DATAGRAMS = 64
+_MAX_DATAGRAMS, _MAX_READ_S = 64, 1.0  # in one read: what is too much is then dropped in small parts
 _MAX_BYTES = 1 << 16
+_RESTART_S = 0.3
+_MAPPED = "::ffff:"  # an IPv4 sender, as a port that hears both kinds names it
 
 
 class UdpSource:
     """Listens on a port. Each datagram holds whole samples: a stray last byte is dropped, for it belongs to none.
 
-    Two senders at once would be noise, so the first keeps the port until it has been quiet for `stall_s`.
+    Two senders at once would be noise, so the first keeps the port until it has been quiet for `stall_s`. The same
+    host on another port is a sender that was started again, so it waits for less.
     """
 
     live = True
@@ -36,7 +39,7 @@ class UdpSource:
         """Take address and format; nothing is bound yet."""
         self.rate_hz, self._spec = spec.rate_hz, spec
         self._socket: socket.socket | None = None
-        self._sender: Any = None
+        self._sender: tuple[str, int] | None = None
         self._heard_s = 0.0
 
     @property
@@ -50,33 +53,39 @@ class UdpSource:
         return int(self._socket.getsockname()[1]) if self._socket else self._spec.port
 
     def open(self) -> None:
-        """Bind the port; `SourceUnavailable` when that is refused."""
+        """Bind the port, for IPv6 and IPv4 where no host is named; `SourceUnavailable` when that is refused."""
         self._sender = None
         try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                self._spec.host or None, self._spec.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-            )[0]
-            self._socket = socket.socket(family, kind, protocol)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-            self._socket.bind(address)
+            self._socket = self._bound()
         except OSError as exc:
-            self.close()
             msg = f"udp port {self._spec.port} cannot be listened on: {exc.strerror or exc}; choose a free port"
             raise SourceUnavailable(msg) from exc
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self._socket.setblocking(False)
+
+    def _bound(self) -> socket.socket:
+        host, port = self._spec.host, self._spec.port
+        if not host and socket.has_dualstack_ipv6():
+            with contextlib.suppress(OSError):  # IPv6 may be switched off; what else is wrong, IPv4 meets too
+                return _bind(socket.AF_INET6, ("::", port))
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return _bind(family, address)
 
     def read(self) -> Chunk | None:
         """Return what came in the datagrams that wait, or nothing after a quarter of a second."""
         if self._socket is None:
             return None
         readable(self._socket.fileno())
-        parts: list[bytes] = []
-        with contextlib.suppress(BlockingIOError):
-            while len(parts) < _MAX_DATAGRAMS:
-                parts.append(self._receive(self._socket))
         frame = 2 * self._spec.channels
-        whole = b"".join(part[: len(part) - len(part) % frame] for part in parts)
-        return Chunk(floats_from_s16(whole, self._spec.channels) if whole else np.empty(0, np.float32))
+        whole, most = bytearray(), round(_MAX_READ_S * self.rate_hz) * frame
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_MAX_DATAGRAMS):
+                part = self._receive(self._socket)
+                whole += part[: len(part) - len(part) % frame]
+                if len(whole) >= most:
+                    break
+        return Chunk(floats_from_s16(bytes(whole), self._spec.channels) if whole else np.empty(0, np.float32))
 
     def close(self) -> None:
         """Free the port."""
@@ -85,9 +94,24 @@ class UdpSource:
             self._socket = None
 
     def _receive(self, port: socket.socket) -> bytes:
-        data, sender = port.recvfrom(_MAX_BYTES)
-        now_s = time.monotonic()
-        if sender != self._sender and now_s - self._heard_s < self.stall_s:
-            return b""
+        """Return one datagram; empty when it is of a sender that has to wait."""
+        data, (host, number, *_) = port.recvfrom(_MAX_BYTES)
+        sender, now_s = (host.removeprefix(_MAPPED), number), time.monotonic()
+        if self._sender is not None and sender != self._sender:
+            quiet_s = _RESTART_S if sender[0] == self._sender[0] else self.stall_s
+            if now_s - self._heard_s < quiet_s:
+                return b""
         self._sender, self._heard_s = sender, now_s
         return data
+
+
+def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
+    port = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if address[0] == "::":
+            port.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        port.bind(address)
+    except OSError:
+        port.close()
+        raise
+    return port

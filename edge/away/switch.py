@@ -6,6 +6,7 @@ an edge of the schedule counts as well when the box was off while it passed.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import json
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = dt.timedelta(days=7)
+_RESOLUTION = dt.timedelta(milliseconds=500)  # clocks are put forward at a full second
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,21 @@ class AwaySwitch:
         """Begin as the schedule says: nobody has switched it yet."""
         self._settings = settings
         self._set: tuple[bool, dt.datetime] | None = None
+        self._ours = False  # it was set in this run, by the clock of this run
+        self._seen: dt.datetime | None = None  # when the set time was first found to be in the future
 
     def set(self, on: bool, now: dt.datetime) -> bool:  # noqa: FBT001 - the state itself
         """Switch it; return whether that changed anything."""
         if on == self.is_on(now):
             return False
-        self._set = (on, now.astimezone(dt.timezone.utc))
+        self._set, self._ours, self._seen = (on, now.astimezone(dt.timezone.utc)), True, None
         return True
+
+    def clock_was_set(self, step_s: float) -> None:
+        """Follow the clock, which was set by `step_s`: a delay goes on, and only edges that were passed count."""
+        if self._set is not None and self._ours:
+            with contextlib.suppress(OverflowError):
+                self._set = (self._set[0], self._set[1] + dt.timedelta(seconds=step_s))
 
     def is_on(self, now: dt.datetime) -> bool:
         """Return whether it is on, be it armed or not."""
@@ -60,8 +70,7 @@ class AwaySwitch:
         if not on or since is None:
             return None
         until = since + dt.timedelta(seconds=self._settings.arming_s)
-        # A clock that was set back does not make the delay longer.
-        return until if since <= now < until else None
+        return until if now < until else None
 
     def is_quiet(self, now: dt.datetime) -> bool:
         """Return whether these are quiet hours."""
@@ -73,33 +82,52 @@ class AwaySwitch:
 
     def to_state(self) -> str:
         """Return what `restore` needs after a restart."""
-        return "" if self._set is None else dumps({"on": self._set[0], "at": rfc3339(self._set[1])})
+        if self._set is None:
+            return ""
+        state = {"on": self._set[0], "at": rfc3339(self._set[1])}
+        return dumps(state if self._seen is None else {**state, "seen": rfc3339(self._seen)})
 
     def restore(self, text: str) -> str:
         """Take up what `to_state` gave; return what is wrong with it, in a line, or nothing.
 
         What is damaged counts as never switched: off, unless the schedule says on.
         """
-        self._set = None
+        self._set, self._ours, self._seen = None, False, None
         if not text:
             return ""
         try:
             state = json.loads(text)
-            on, at = state["on"], parse_rfc3339(state["at"])
-            known = isinstance(on, bool) and at.tzinfo is not None
-        except (ValueError, TypeError, KeyError, AttributeError):
+            on, at = state["on"], _utc(state["at"])
+            seen = _utc(state["seen"]) if "seen" in state else None
+            known = isinstance(on, bool)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             known = False
         if not known:
             return f"the kept state of the away mode is damaged ({text[:60]!r}); set it again"
-        self._set = (on, at)
+        self._set, self._seen = (on, at), seen
         return ""
 
     def _state(self, now: dt.datetime) -> tuple[bool, dt.datetime | None]:
         """Return whether it is on, and since when; None for ever."""
         scheduled, edge = _scheduled(self._settings.schedule, now)
-        if self._set is not None and (edge is None or self._set[1] >= edge):
-            return self._set
+        if self._set is not None:
+            at = self._set_at(self._set[1], now.astimezone(dt.timezone.utc))
+            if edge is None or at >= edge:
+                return self._set[0], at
         return scheduled, edge
+
+    def _set_at(self, at: dt.datetime, utc: dt.datetime) -> dt.datetime:
+        """Return since when it counts as set.
+
+        What was set in the future was set by a clock that was ahead, or this one is behind: it counts from when that is
+        found out, until the clock is set right.
+        """
+        if at <= utc:
+            self._seen = None
+            return at
+        if self._seen is None or self._seen > utc:
+            self._seen = utc
+        return self._seen
 
 
 def status(switch: AwaySwitch | None, now: dt.datetime) -> dict[str, Any]:
@@ -155,7 +183,29 @@ def _occurrences(spans: Sequence[Span], today: dt.date, zone: dt.tzinfo | None) 
         for span in spans:
             if _DAYS[day.weekday()] in span.days:
                 over = dt.timedelta(days=int(span.end_time <= span.begin_time))
-                begin = dt.datetime.combine(day, span.begin_time, zone).astimezone(dt.timezone.utc)
-                end = dt.datetime.combine(day + over, span.end_time, zone).astimezone(dt.timezone.utc)
-                if begin < end:  # a span may fall into the hour that the clocks leave out
+                begin = _reached(dt.datetime.combine(day, span.begin_time, zone))
+                end = _reached(dt.datetime.combine(day + over, span.end_time, zone))
+                if begin < end:  # a span may lie within the hour that the clocks leave out
                     yield _Stretch(begin, end)
+
+
+def _reached(wall: dt.datetime) -> dt.datetime:
+    """Return when the clocks on the wall first show a local time or, where they leave it out, pass it; in UTC."""
+    after = wall.astimezone(dt.timezone.utc)
+    if after.astimezone(wall.tzinfo).replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return after
+    before = wall.replace(fold=1).astimezone(dt.timezone.utc)
+    while after - before > _RESOLUTION:
+        middle = before + (after - before) / 2
+        passed = middle.astimezone(wall.tzinfo).replace(tzinfo=None) >= wall.replace(tzinfo=None)
+        before, after = (before, middle) if passed else (middle, after)
+    return (after + _RESOLUTION / 2).replace(microsecond=0)
+
+
+def _utc(text: str) -> dt.datetime:
+    """Return a moment that was kept; raises `ValueError` for one without a time zone."""
+    moment = parse_rfc3339(text)
+    if moment.tzinfo is None:
+        msg = "it has no time zone"
+        raise ValueError(msg)
+    return moment.astimezone(dt.timezone.utc)

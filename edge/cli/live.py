@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from edge import service
 from edge.cli.common import folder_of, log_as, say, settings_of, without_actions
 from edge.data import street_path
 from edge.settings import Source
+from edge.stopping import end_process
 
 if TYPE_CHECKING:
     from edge.node import Node
@@ -26,7 +28,8 @@ def run(config: Path | None, sources: list[str]) -> int:
 
     settings = read()
     log_as(settings.logging)
-    return service.run(settings, state_dir=folder_of(settings), reread=read)
+    before = set(threading.enumerate())
+    return end_process(service.run(settings, state_dir=folder_of(settings), reread=read), before)
 
 
 def demo(config: Path | None, *, once: bool) -> int:
@@ -39,9 +42,11 @@ def demo(config: Path | None, *, once: bool) -> int:
     log_as(settings.logging)
     folder = folder_of(settings)
     say(f"Playing a street scene in real time; history in {folder}.{'' if once else ' Ctrl-C ends it.'}")
-    return service.run(
+    before = set(threading.enumerate())
+    code = service.run(
         settings, state_dir=folder, reread=read, until_finished=once, any_port=True, on_node=_print_events
     )
+    return end_process(code, before)
 
 
 def _demo_settings(settings: Settings, *, once: bool) -> Settings:

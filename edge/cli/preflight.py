@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge.cli.common import folder_of
+from edge.cli.common import folder_of, node_name
 from edge.configfile import secret
-from edge.errors import BundleError, ConfigError
+from edge.errors import BundleError, ConfigError, Forbidden, TocsinError
+from edge.textfile import is_there
 
 if TYPE_CHECKING:
     from edge.settings import Settings
@@ -15,15 +16,29 @@ if TYPE_CHECKING:
 def preflight(settings: Settings) -> None:
     """Look at everything that the settings lead to, short of devices and the network.
 
-    Raises `ConfigError`, or `Forbidden` for a secret that may not be read.
+    Raises `ConfigError` with all that is wrong, or `Forbidden` where that is a secret that may not be read.
     """
-    _model(settings)
-    if settings.claps.enabled:
-        _clap_network(settings)
-    if settings.mqtt.enabled:
-        _broker(settings)
-    if settings.api.enabled:
-        _web(settings)
+    looks = [(node_name, True), (_folder, True), (_model, True)]
+    looks += [(_clap_network, settings.claps.enabled), (_broker, settings.mqtt.enabled), (_web, settings.api.enabled)]
+    problems: list[TocsinError] = []
+    for look, wanted in looks:
+        try:
+            if wanted:
+                look(settings)
+        except (ConfigError, Forbidden) as exc:
+            problems.append(exc)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise ConfigError(*map(str, problems))
+
+
+def _folder(settings: Settings) -> None:
+    path = folder_of(settings)
+    there = next(folder for folder in (path, *path.parents) if is_there(folder))
+    if not there.is_dir():
+        msg = f"storage.path: {there} is no folder"
+        raise ConfigError(msg)
 
 
 def _model(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import unicodedata
 from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError
@@ -19,8 +20,32 @@ _REFUSED = {
     "Not authorized": "check the broker's access rules, mqtt.username and mqtt.password_file",
     "Client identifier not valid": "set mqtt.client_id",
     "Unsupported protocol version": "set mqtt.version",
-    "Session taken over": "another client has the same mqtt.client_id",
+    "Session taken over": "another client has the same name; set node.id or mqtt.client_id",
 }
+
+_AUTHORITY = "the authority of its certificate is not trusted; set mqtt.ca_file to that authority's certificate"
+# What OpenSSL says of a broker's certificate, by its number (X509_V_ERR_...)
+_UNTRUSTED = {
+    **dict.fromkeys((2, 18, 19, 20, 21), _AUTHORITY),
+    9: "its certificate is not valid yet; check this machine's clock (timedatectl)",
+    10: "its certificate has expired; renew it there, or check this machine's clock (timedatectl)",
+    62: "its certificate is for another name; set mqtt.host to a name that is in it",
+    64: "its certificate is for another address; set mqtt.host to a name or address that is in it",
+}
+
+# What a broker says of ours in a TLS alert, by OpenSSL's name for it
+_ALERTS = {
+    "CERTIFICATE_REQUIRED": "wants a certificate of this node; set mqtt.cert_file and mqtt.key_file",
+    "HANDSHAKE_FAILURE": "breaks off the TLS handshake; if it wants a certificate of this node, set mqtt.cert_file and"
+    " mqtt.key_file",
+    "UNKNOWN_CA": "does not trust the authority of mqtt.cert_file; have the certificate signed by one that it trusts",
+    "BAD_CERTIFICATE": "does not take the certificate in mqtt.cert_file",
+    "CERTIFICATE_EXPIRED": "says that the certificate in mqtt.cert_file has expired; renew it",
+    "CERTIFICATE_REVOKED": "says that the certificate in mqtt.cert_file is revoked; get another",
+}
+_CHECK_ALL = "check mqtt.port, mqtt.tls and mqtt.version"
+_OTHER = "have its certificate put right, or set mqtt.ca_file"
+_LENGTH_MAX = 65_535  # the protocol's own bound
 
 _WANTED = {
     "ca_file": "it must hold the authority's certificate in PEM",
@@ -61,13 +86,34 @@ def _blaming(name: str, path: Path | None) -> Iterator[Path | None]:
         raise ConfigError(msg) from exc
 
 
+def check_names(client_id: str, username: str, password: str | None) -> None:
+    """Raise `ConfigError` for what does not fit into the protocol; a broker hangs up at it without a word."""
+    for name, value in {"client_id": client_id, "username": username, "password": password or ""}.items():
+        if len(value.encode(errors="surrogatepass")) > _LENGTH_MAX:
+            msg = f"mqtt.{name}: it is longer than {_LENGTH_MAX} bytes, the most that MQTT allows"
+            raise ConfigError(msg)
+        if name != "password" and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+            msg = f"mqtt.{name}: it holds a control character, which MQTT does not allow"
+            raise ConfigError(msg)
+
+
 def absence(settings: Mqtt, exc: Exception) -> str:
     """Return why no connection could be made, in one line."""
+    place = _place(settings)
     if isinstance(exc, ssl.SSLCertVerificationError):
-        return f"{_place(settings)} is not trusted ({exc.verify_message}); set mqtt.ca_file to its authority"
+        return f"{place} is not trusted ({exc.verify_message}): {_UNTRUSTED.get(exc.verify_code, _OTHER)}"
     if isinstance(exc, ssl.SSLError):
-        return f"{_place(settings)} does not speak TLS with us ({exc.reason}); check mqtt.port and mqtt.tls"
+        if words := next((words for alert, words in _ALERTS.items() if str(exc.reason).endswith(alert)), ""):
+            return f"{place} {words}"
+        return f"{place} does not speak TLS with us ({exc.reason}); check mqtt.port and mqtt.tls"
+    if isinstance(exc, TimeoutError) and settings.tls:
+        return f"{place} does not answer, or does not speak TLS; check mqtt.host, mqtt.port and mqtt.tls"
     return f"no broker at {settings.host}:{settings.port} ({_reason(exc)})"
+
+
+def fault(settings: Mqtt, exc: Exception) -> str:
+    """Return that the connection ended by a fault of ours or of the library's, in one line."""
+    return f"the connection to {_place(settings)} failed ({type(exc).__name__}: {exc})"
 
 
 def refusal(settings: Mqtt, reason: str) -> str:
@@ -79,7 +125,21 @@ def loss(settings: Mqtt, *, accepted: bool) -> str:
     """Return that the broker ended the connection without giving a reason, in one line."""
     if accepted:
         return f"{_place(settings)} is gone"
-    return f"{_place(settings)} ended the connection without an answer; check mqtt.port, mqtt.tls and mqtt.version"
+    ours = ", and mqtt.cert_file if it wants a certificate of this node" if settings.tls else ""
+    return f"{_place(settings)} ended the connection without an answer; {_CHECK_ALL}{ours}"
+
+
+def silence(settings: Mqtt) -> str:
+    """Return that the broker took the connection and says nothing, in one line."""
+    return f"{_place(settings)} takes the connection and does not answer; {_CHECK_ALL}"
+
+
+def rivalry(settings: Mqtt, client_id: str) -> str:
+    """Return that the broker ends the connection again and again soon after it accepted us, in one line."""
+    return (
+        f"{_place(settings)} is gone again and again, soon after it accepted us: perhaps another client is called"
+        f" {client_id!r}; set node.id or mqtt.client_id; or its access rules forbid what is published; see its log"
+    )
 
 
 def mend(reason: str) -> str:

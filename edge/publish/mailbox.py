@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edge.publish.soon import Soon, SoonQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 VOLATILE_MAX = 256
 """Messages of use only now that wait for a slow connection; then the oldest go."""
@@ -59,6 +59,19 @@ class Mailbox:
                 return
             self._states[topic] = payload
             self._changed[topic] = None
+        self.ring()
+
+    def forget(self, topic: str) -> None:
+        """Keep nothing for a topic that was cleared; one that has a value again keeps it."""
+        with self._lock:
+            if self._states.get(topic) == b"":
+                del self._states[topic]
+                self._changed.pop(topic, None)
+
+    def repeat(self, topics: Iterable[str]) -> None:
+        """Have the values of topics sent again: somebody has missed or removed them."""
+        with self._lock:
+            self._changed.update(dict.fromkeys(topic for topic in topics if topic in self._states))
         self.ring()
 
     def leave_volatile(self, topic: str, payload: bytes) -> None:

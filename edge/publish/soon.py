@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edge.publish.line import UnsendableError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,7 +64,11 @@ class SoonQueue:
             if not self._waiting:
                 return False
             message = self._waiting.popleft()
-        number = send(message)
+        try:
+            number = send(message)
+        except UnsendableError as exc:
+            message.on_done(f"it cannot be sent: {exc}")
+            return True
         with self._lock:
             if number is None:
                 self._waiting.appendleft(message)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
+from edge.errors import UsageError
 from edge.publish import topics
+from edge.publish.brake import Brake
+from edge.publish.client import MAX_PACKET
+from edge.publish.loglimit import LimitedLog
+from edge.publish.oversize import REST_S, Oversize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,22 +20,35 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.mqtt")
 
 _COMMAND_BYTES = 64
+_DETECT = "/detect/set"
 
 
 class Subscriptions:
     """Asks for every topic anew on each connection, and hands on what comes. Only `follow` may be called by any thread.
 
     A retained command is ignored, for it would hold at every start; a retained state is welcome, for it still holds.
+    What comes is a stranger's: its topic may be one that was not asked for, and neither its amount nor its text may
+    fill the log or the disk.
     """
 
-    def __init__(self, base: str, node: str, on_command: Callable[[str, str], None] | None) -> None:
-        """Take whom to tell of commands: the part of the topic behind the node, and the payload."""
-        self._prefix, self._on_command = f"{base}/{node}/", on_command
-        self._commands = (topics.detect_set(base, node), topics.away_set(base, node))
+    def __init__(
+        self,
+        base: str,
+        node: str,
+        on_command: Callable[[str, str], None] | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take whom to tell of commands: the part of the topic behind the node, and the payload.
+
+        It raises `UsageError` for a command that it does not obey.
+        """
+        self._prefix, self._on_command, self._clock = f"{base}/{node}/", on_command, clock
+        self._detect, self._away = topics.detect_set(base, node), topics.away_set(base, node)
         self._lock = threading.Lock()
         self._followers: dict[str, list[Callable[[bytes], None]]] = {}
         self._asked: set[str] = set()
         self._unanswered: dict[int | None, str] = {}
+        self._oversize, self._brake, self._log = Oversize(), Brake(), LimitedLog(log, clock)
 
     def follow(self, topic: str, callback: Callable[[bytes], None]) -> None:
         """Have `callback` called with every payload of a topic."""
@@ -44,35 +63,79 @@ class Subscriptions:
     def ask(self, subscribe: Callable[[str], int | None]) -> None:
         """Subscribe to what was not asked for yet; `subscribe` returns the number of the request."""
         with self._lock:
-            wanted = [topic for topic in (*self._commands, *self._followers) if topic not in self._asked]
+            wanted = [topic for topic in (self._detect, self._away, *self._followers) if topic not in self._asked]
         for topic in wanted:
+            if self._oversize.rests(topic, self._clock()):
+                continue
             self._asked.add(topic)
-            self._unanswered[subscribe(topic)] = topic
+            if topic in self._followers and (why := topics.flaw(topic)):
+                self._log.warning("%s cannot be followed: %s", topics.shown(topic), why)
+            else:
+                self._unanswered[subscribe(topic)] = topic
 
     def answered(self, number: int, refusal: str) -> str:
         """Take the broker's answer to a request; return what to say of a refusal, in one line."""
         topic = self._unanswered.pop(number, "")
         if not refusal:
             return ""
-        if topic in self._commands:
+        if topic in (self._detect, self._away):
             return f"the broker lets nobody command this node ({refusal}); check its access rules"
         return f"the broker does not let this node follow {topic} ({refusal}); check its access rules"
 
+    def too_large(self, topic: str, size: int) -> str:
+        """Take that a message was not read, at the connection's cost; return what to say of it, in one line."""
+        wanted = self._filter_of(topic)
+        if wanted and self._oversize.came(wanted, self._clock()):
+            log.warning(
+                "messages on %s are too large, again and again: it is not listened to for %.0f min",
+                topics.shown(wanted),
+                REST_S / 60.0,
+            )
+        return f"a message of {size} bytes on {topics.shown(topic)} was not read: {MAX_PACKET} are the most"
+
     def heard(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """Hand on a message; whoever fails with it is logged."""
+        wanted = self._filter_of(topic)
+        self._oversize.well(wanted)
         with self._lock:
             followers = list(self._followers.get(topic, ()))
-        try:
-            for follower in followers:
-                follower(payload)
-            if not followers:
-                self._command(topic, payload, retained=retained)
-        except Exception:
-            log.exception("the %s on %s failed", "message" if followers else "command", topic)
+        for follower in followers:
+            self._tell(topic, follower, payload)
+        if followers:
+            return
+        if not wanted:
+            self._log.warning("ignored a message on %s, which nobody asked for", topics.shown(topic))
+        elif retained:
+            text = "ignored a retained command on %s: a command holds once, when it is given"
+            self._log.warning(text, topics.shown(topic))
+        elif self._brake.passes(topic, payload, self._clock()):
+            self._command(topic, payload)
 
-    def _command(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        if retained:
-            log.warning("ignored a retained command on %s: a command holds once, when it is given", topic)
-        elif self._on_command is not None:
-            text = payload[:_COMMAND_BYTES].decode("utf-8", "replace").strip()
-            self._on_command(topic.removeprefix(self._prefix), text)
+    def catch_up(self) -> None:
+        """Obey the commands that came too fast and have waited long enough."""
+        for topic, payload in self._brake.due(self._clock()):
+            self._command(topic, payload)
+
+    def _filter_of(self, topic: str) -> str:
+        """Return what was subscribed to that brings a topic; nothing where nobody asked for it."""
+        if topic == self._away or topic in self._followers:
+            return topic
+        source = topic.removeprefix(self._prefix).removesuffix(_DETECT)
+        return self._detect if source and "/" not in source and topic == f"{self._prefix}{source}{_DETECT}" else ""
+
+    def _command(self, topic: str, payload: bytes) -> None:
+        if self._on_command is None:
+            return
+        suffix, text = topic.removeprefix(self._prefix), payload[:_COMMAND_BYTES].decode("utf-8", "replace").strip()
+        try:
+            self._on_command(suffix, text)
+        except UsageError as exc:
+            self._log.warning("ignored %.40r on %s: %s", text, topics.shown(suffix), exc)
+        except Exception:
+            log.exception("the command on %s failed", topics.shown(topic))
+
+    def _tell(self, topic: str, follower: Callable[[bytes], None], payload: bytes) -> None:
+        try:
+            follower(payload)
+        except Exception:
+            log.exception("the message on %s failed", topics.shown(topic))

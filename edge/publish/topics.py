@@ -8,6 +8,8 @@ import unicodedata
 from edge.errors import ConfigError
 
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
+_BYTES_MAX = 65_535  # the protocol's own bound
+_SHOWN_MAX = 80
 
 
 def slug(text: str) -> str:
@@ -21,6 +23,19 @@ def slug(text: str) -> str:
         msg = f"{text!r} has no letter or digit to make a name of; set node.id"
         raise ConfigError(msg)
     return name
+
+
+def flaw(topic: str) -> str:
+    """Return why no message can be published on a topic, or nothing: some brokers hang up at one that cannot be."""
+    if not topic:
+        return "its topic is empty"
+    if "+" in topic or "#" in topic:
+        return "its topic holds a + or #"
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in topic):
+        return "its topic holds a control character"
+    if len(topic.encode()) > _BYTES_MAX:
+        return f"its topic is longer than {_BYTES_MAX} bytes"
+    return ""
 
 
 def status(base: str, node: str) -> str:
@@ -76,3 +91,9 @@ def detect_set(base: str, node: str, source: str = "+") -> str:
 def detect_state(base: str, node: str, source: str) -> str:
     """Return the topic that says whether a source is listened to."""
     return f"{base}/{node}/{source}/detect/state"
+
+
+def shown(topic: str) -> str:
+    """Return a topic of a stranger's for the log: one short line, and what is not printable escaped."""
+    short = topic if len(topic) <= _SHOWN_MAX else f"{topic[:_SHOWN_MAX]}..."
+    return short if short.isprintable() else repr(short)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class Window:
-    """The bounded stretch of the outbox between the first message without an acknowledgement and the last one sent.
+    """The bounded part of the outbox between being sent and being crossed off.
 
-    Messages are sent in rising order of their sequence. A message counts until it is crossed off, so a disk that cannot
-    cross off stops the sending instead of growing a list.
+    Messages of one topic are sent in rising order of their sequence; those of another do not wait for them. A message
+    counts until it is crossed off, so a disk that cannot cross off stops the sending instead of growing a list.
     """
 
     def __init__(self, size: int) -> None:
@@ -15,12 +15,14 @@ class Window:
         if size < 1:
             msg = f"a window needs room for a message, not for {size}"
             raise ValueError(msg)
-        self._size = size
-        self._in_flight: dict[int, int] = {}
+        self.size = size
+        """How many messages may be on their way."""
+        self._in_flight: dict[int, tuple[int, str]] = {}
+        self._last: dict[str, int] = {}  # highest sequence sent of each topic
         self.delivered: list[int] = []
         """Sequences that were acknowledged and are still to be crossed off."""
-        self.sent = 0
-        """Highest sequence sent on this connection: what comes next is behind it."""
+        self.passed = 0
+        """Sequence up to which the outbox was looked through on this connection: what comes next is behind it."""
 
     @property
     def in_flight(self) -> int:
@@ -30,31 +32,55 @@ class Window:
     @property
     def room(self) -> int:
         """Messages that may be sent now."""
-        return self._size - len(self._in_flight) - len(self.delivered)
+        return self.size - len(self._in_flight) - len(self.delivered)
 
-    def send(self, packet_id: int, sequence: int) -> None:
+    @property
+    def unanswered(self) -> list[tuple[int, str]]:
+        """Sequence and topic of every message in flight."""
+        return list(self._in_flight.values())
+
+    def topics(self) -> list[str]:
+        """Return the topic of every message in flight."""
+        return [topic for _, topic in self._in_flight.values()]
+
+    def holds(self, sequence: int) -> bool:
+        """Return whether a message is on its way or delivered already."""
+        return sequence in self.delivered or any(sequence == each for each, _ in self._in_flight.values())
+
+    def send(self, packet_id: int, sequence: int, topic: str) -> None:
         """Note that a message went out as a packet; raises `ValueError` for one that is out of order or too much."""
-        if sequence <= self.sent or self.room < 1:
-            msg = f"message {sequence} cannot follow {self.sent} with room for {self.room}"
+        last = self._last.get(topic, 0)
+        if sequence <= last or self.room < 1:
+            msg = f"message {sequence} cannot follow {last} with room for {self.room}"
             raise ValueError(msg)
-        self._in_flight[packet_id] = sequence
-        self.sent = sequence
+        self._in_flight[packet_id] = (sequence, topic)
+        self._last[topic] = sequence
 
-    def acknowledge(self, packet_id: int) -> None:
-        """Note that the broker has a packet; one that is not ours changes nothing."""
-        sequence = self._in_flight.pop(packet_id, None)
-        if sequence is not None:
-            self.delivered.append(sequence)
+    def acknowledge(self, packet_id: int) -> tuple[int, str] | None:
+        """Note that the broker has a packet; return its sequence and topic, None where it was not ours."""
+        message = self._in_flight.pop(packet_id, None)
+        if message is not None:
+            self.delivered.append(message[0])
+        return message
 
-    def refuse(self, packet_id: int) -> bool:
-        """Note that the broker will not have a packet, and return whether it was ours; it stays in the outbox."""
-        return self._in_flight.pop(packet_id, None) is not None
+    def refuse(self, packet_id: int) -> tuple[int, str] | None:
+        """Note that the broker will not have a packet, which stays in the outbox; return its sequence and topic."""
+        message = self._in_flight.pop(packet_id, None)
+        if message is not None:
+            sequence, topic = message
+            self._last[topic] = min(self._last[topic], sequence - 1)
+        return message
 
     def crossed_off(self) -> None:
         """Note that the first delivered message has left the outbox."""
         del self.delivered[0]
 
+    def go_back(self, sequence: int) -> None:
+        """Look through the outbox from behind a sequence again."""
+        self.passed = min(self.passed, sequence)
+
     def restart(self) -> None:
         """Begin with the first message in the outbox again: what was in flight is lost, or has been refused."""
         self._in_flight.clear()
-        self.sent = 0
+        self._last.clear()
+        self.passed = 0

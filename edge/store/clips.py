@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.store.database import translated
+from edge.store.faults import DiskRefusal, free_bytes, translated
+from edge.store.history import EARLIEST_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,12 +29,15 @@ _PART = ".part"
 class Clips:
     """A folder of clips, named after their events."""
 
-    def __init__(self, folder: Path, *, max_mb: int) -> None:
+    def __init__(self, folder: Path, *, max_mb: int, min_free_mb: int) -> None:
+        """Take where the folder is or will be; clips leave `min_free_mb` of the disk to the history."""
+        self._folder, self._max_bytes, self._min_free_bytes = folder, max_mb << 20, min_free_mb << 20
+
+    def open(self) -> None:
         """Create the folder; what a killed process left half-written there goes. Raises `StorageError`."""
-        self._folder, self._max_bytes = folder, max_mb << 20
-        with translated(folder, "used"):
-            folder.mkdir(mode=0o700, exist_ok=True)  # what was said near a microphone is nobody else's business
-            for part in folder.glob(f"*{_PART}"):
+        with translated(self._folder, "used"):
+            self._folder.mkdir(mode=0o700, exist_ok=True)  # what was said near a microphone is nobody else's business
+            for part in self._folder.glob(f"*{_PART}"):
                 part.unlink(missing_ok=True)
 
     def save(self, event_id: str, samples: NDArray[np.float32], rate_hz: int) -> str:
@@ -41,6 +45,9 @@ class Clips:
         sound = io.BytesIO()
         soundfile.write(sound, np.clip(samples, -1.0, 1.0), rate_hz, format="FLAC", subtype="PCM_16")
         path = self._folder / f"{event_id}.flac"
+        if free_bytes(self._folder) < self._min_free_bytes + sound.getbuffer().nbytes:
+            msg = f"{path} is not written: the disk is almost full (storage.min_free_mb); make room on it"
+            raise DiskRefusal(msg)
         part = path.with_name(path.name + _PART)
         with translated(path, "written"):
             try:
@@ -66,26 +73,42 @@ class Clips:
                 if path := self.find(event_id):
                     _unlink(path)
 
-    def prune(self, older_than_s: float) -> None:
-        """Remove what was written before `older_than_s`, in Unix seconds, and the oldest of what is too much.
+    def too_old(self, oldest_s: float) -> list[str]:
+        """Return the events whose clips were written before `oldest_s`, in Unix seconds, by a clock that was right."""
+        return [
+            path.stem
+            for written_s, _, path in self._known()
+            if EARLIEST_MS / 1000.0 <= written_s < oldest_s and path.suffix == ".flac"
+        ]
 
-        What cannot be removed is logged and left out.
+    def prune(self, order: Callable[[list[str]], Mapping[str, int]]) -> None:
+        """Remove the oldest of what is too much, or of what takes room from the history.
+
+        `order` tells the sequences of events; a clip of none is older than the others. What cannot be removed is logged
+        and left out.
         """
         with translated(self._folder, "cleaned"):
-            with os.scandir(self._folder) as entries:
-                known = sorted((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in entries)
-            excess = sum(size for _, size, _ in known) - self._max_bytes
-            for written_s, size, path in known:
-                if written_s >= older_than_s and excess <= 0:
+            known = self._known()
+            room = free_bytes(self._folder) - self._min_free_bytes
+            excess = max(sum(size for _, size, _ in known) - self._max_bytes, -room)
+            if excess <= 0:
+                return
+            sequences = order([path.stem for _, _, path in known])
+            for _, size, path in sorted(known, key=lambda clip: (sequences.get(clip[2].stem, 0), clip[0])):
+                if excess <= 0:
                     break
                 if _unlink(path):
                     excess -= size
 
+    def _known(self) -> list[tuple[float, int, Path]]:
+        with translated(self._folder, "cleaned"), os.scandir(self._folder) as entries:
+            return [(entry.stat().st_mtime, entry.stat().st_size, self._folder / entry.name) for entry in entries]
 
-def _unlink(path: Path | str) -> bool:
+
+def _unlink(path: Path) -> bool:
     """Remove one file, and tell whether it is gone: one that must stay may not keep the others."""
     try:
-        os.unlink(path)  # noqa: PTH108 - scandir gave text
+        path.unlink()
     except FileNotFoundError:
         return True
     except OSError as exc:

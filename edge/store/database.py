@@ -1,4 +1,4 @@
-"""Opening the SQLite file, its connections, and what its errors mean."""
+"""The SQLite file and its connections: opened, mended while it runs, and closed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import logging
 import sqlite3
 import threading
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
-from edge.store.schema import migrate
+from edge.store.damage import move_aside, take_over
+from edge.store.faults import Damaged, is_damage, translated
+from edge.store.schema import check_tables, check_version, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,49 +20,74 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.store")
 
-_BUSY_S = 5.0
+_BUSY_S = 1.0  # longer, and a program that looks at the file would delay what is heard
 _WAL_KEPT_BYTES = 4 << 20
-_CORRUPT_KEPT = 2  # a failing disk must not fill itself with what it has spoilt
-
-
-@contextlib.contextmanager
-def translated(path: Path, doing: str) -> Iterator[None]:
-    """Turn SQLite's and the system's refusals into a `StorageError` of one line; our own mistakes go through."""
-    try:
-        yield
-    except (sqlite3.DatabaseError, OSError) as exc:
-        if not (isinstance(exc, (sqlite3.OperationalError, OSError)) or _is_damage(exc)):
-            raise
-        why = getattr(exc, "strerror", None) or str(exc)
-        full = "full" in why or "No space" in why
-        mend = "make room on the disk" if full else "check the disk and the folder's permissions"
-        msg = f"{path} cannot be {doing}: {why}; {mend}"
-        raise StorageError(msg) from exc
+_SMALL_BYTES = 16 << 20  # what is checked in a moment at every start
+_AGAIN_S = 3600.0  # damage that is met again sooner than this after a mend was not mended
 
 
 class Database:
     """The file with one connection that writes, one that crosses off, and as many that read as are needed at a time.
 
     `writer` makes every commit durable. `relaxed` leaves that to the next durable commit: after a power cut its last
-    changes may be undone, never torn. Both write under `lock`, which its owner may hold for longer.
+    changes may be undone, never torn. Both write under `lock`, which its owner may hold for longer. All of them give
+    text as bytes, so that a row is read whatever is in it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create `path`; what is damaged is moved aside. Raises `StorageError`."""
+        """Take where the file is or will be; it is opened by `open`."""
         self.path = path
         self.lock = threading.RLock()
+        self.is_open = False
+        self.suspect = False
+        """Whether damage was met since the last look at the whole file."""
         self._idle: list[sqlite3.Connection] = []
         self._pool_lock = threading.Lock()
+        self._generation = 0
         self._closed = False
-        with translated(path, "opened"):
-            self.writer = _open_sound(path)
-            self.relaxed = _connect(path)
+        self.is_successor = False
+        """Whether the file was begun, this time, in the place of a damaged one."""
+        self._aside: Path | None = None  # a damaged file of which nothing was taken over yet
+        self._mended_s = -_AGAIN_S
+        self._inode = 0
+
+    def open(self) -> None:
+        """Open or create the file, anew if it is open; what is damaged is moved aside. Raises `StorageError`."""
+        with self.lock, translated(self.path, "opened"):
+            self._disconnect()
+            self.writer = self._open_sound()
+            self.relaxed = _connect(self.path)
             self.relaxed.execute("PRAGMA synchronous = NORMAL")
+            self._inode = self.path.stat().st_ino
+            self.is_open, self.suspect = True, False
+
+    def mend(self) -> None:
+        """Open the file anew after damage was met: its indices are made again, or it is moved aside."""
+        with self.lock, translated(self.path, "mended"):
+            self._disconnect()
+            now_s = time.monotonic()
+            again, self._mended_s = now_s - self._mended_s < _AGAIN_S, now_s
+            if _holds_something(self.path):
+                try:
+                    _reindex(self.path, again=again)
+                except sqlite3.Error as exc:
+                    if not is_damage(exc):
+                        raise
+                    self._set_aside(exc)
+            self.open()
+
+    @property
+    def was_taken_away(self) -> bool:
+        """Whether somebody has removed or replaced the open file."""
+        try:
+            return self.is_open and self.path.stat().st_ino != self._inode
+        except OSError:
+            return True
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """Yield a connection inside a transaction that is committed at the end, or undone by an exception."""
-        with self.lock, translated(self.path, "written"):
+        with self.lock, self._watched("written"):
             self._refuse_when_closed()
             connection = self.writer if durable else self.relaxed
             connection.execute("BEGIN IMMEDIATE")
@@ -77,97 +103,176 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that can only read, and sees one state of the database throughout a statement."""
-        with translated(self.path, "read"):
+        with self._watched("read"):
             with self._pool_lock:
                 self._refuse_when_closed()
+                generation = self._generation
                 connection = self._idle.pop() if self._idle else None
-            connection = connection or _connect(self.path, read_only=True)
+            connection = connection or _connect(self.path, "?mode=ro")
             try:
                 yield connection
             finally:
                 with self._pool_lock:
-                    if self._closed:
+                    if generation != self._generation:
                         connection.close()
                     else:
                         self._idle.append(connection)
 
     def shrink(self, pages: int) -> None:
         """Give up to so many pages that are no longer used back to the disk."""
-        with self.lock, translated(self.path, "written"):
+        with self.lock, self._watched("written"):
             self._refuse_when_closed()
             # As a script, because `execute` takes one step of a statement without rows, and a step is a page.
             self.relaxed.executescript(f"PRAGMA incremental_vacuum({pages:d})")
 
     def close(self) -> None:
-        """Close every connection; what is written is in the one file then."""
-        with self.lock, self._pool_lock:
+        """Close every connection, for good; what is written is in the one file then."""
+        with self.lock:
             self._closed = True
-            for connection in (*self._idle, self.relaxed, self.writer):
-                connection.close()
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        with self._pool_lock:
+            connections = [*self._idle]
+            if self.is_open:
+                connections += [self.relaxed, self.writer]
+            self.is_open = False
+            self._generation += 1
             self._idle.clear()
+        for connection in connections:
+            with contextlib.suppress(sqlite3.Error):  # a bad file may not even be closed
+                connection.close()
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
             msg = f"{self.path} is closed: the service is stopping"
             raise StorageError(msg)
+        if not self.is_open:
+            msg = f"{self.path} is not open; the log says why"
+            raise StorageError(msg)
 
-
-def _is_damage(exc: Exception) -> bool:
-    # Only a malformed file is told by the base class itself; the disk, constraints and our mistakes have their own.
-    return type(exc) is sqlite3.DatabaseError
-
-
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-
-
-def _open_sound(path: Path) -> sqlite3.Connection:
-    try:
-        return _open(path)
-    except sqlite3.DatabaseError as exc:
-        if not _is_damage(exc):
+    @contextlib.contextmanager
+    def _watched(self, doing: str) -> Iterator[None]:
+        try:
+            with translated(self.path, doing):
+                yield
+        except Damaged:
+            self.suspect = True
             raise
-        aside = _move_aside(path)
-        log.error(  # noqa: TRY400 - the trace says nothing about a broken disk
-            "%s is damaged (%s) and is now %s; a new history is begun, and what waited in it for the broker is lost",
-            path,
+
+    def _open_sound(self) -> sqlite3.Connection:
+        """Return the writing connection to a file that is sound, be it a new one."""
+        log_file = self.path.with_name(self.path.name + "-wal")
+        if _holds_something(self.path):
+            try:
+                connection, version = _open_checked(self.path)
+            except sqlite3.Error as exc:  # be it that an index cannot be made again, for its values are not distinct
+                if not is_damage(exc):
+                    raise
+                self._set_aside(exc)
+            else:
+                return _migrated(connection, version)
+        elif _holds_something(log_file) and (aside := move_aside(self.path)):  # SQLite would remove the log
+            log.warning("%s is empty or missing; its log is now %s-wal", self.path, aside.name)
+        connection = _migrated(_connect(self.path), 0)
+        if self._aside is not None:
+            self._take_over(self._aside, connection)
+        return connection
+
+    def _set_aside(self, exc: sqlite3.Error) -> None:
+        self._aside = move_aside(self.path) or self._aside
+        log.error(
+            "%s is damaged (%s) and is now %s; a new history is begun",
+            self.path,
             " ".join(str(exc).split()),
-            aside.name,
+            "gone" if self._aside is None else self._aside.name,
         )
-    connection = _open(path)
-    # Above every number that was given out before, as long as there was less than a message a second.
-    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", [int(time.time())])
+
+    def _take_over(self, aside: Path, connection: sqlite3.Connection) -> None:
+        copied, highest = take_over(aside, connection)
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'events'")
+        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", [highest])
+        self._aside, self.is_successor = None, True
+        log.info("%d messages that waited for the broker are taken over from %s", copied, aside.name)
+
+
+def _holds_something(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def read_state(database: Database, key: str) -> str | None:
+    """Return a state, also of a file that cannot be opened to be written; raises `StorageError`."""
+    query = "SELECT value FROM state WHERE key = ?"
+    if database.is_open:
+        with database.reading() as connection:
+            row = connection.execute(query, [key]).fetchone()
+    elif database.path.exists():
+        with (
+            translated(database.path, "read"),
+            contextlib.closing(_connect(database.path, "?immutable=1")) as connection,
+        ):
+            row = connection.execute(query, [key]).fetchone()
+    else:
+        return None
+    return None if row is None else str(row[0].decode())
+
+
+def _connect(path: Path, options: str = "") -> sqlite3.Connection:
+    uri = path.absolute().as_uri() + options
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.text_factory = bytes
     return connection
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Return the writing connection, or raise `sqlite3.DatabaseError` for a damaged file."""
+def _open_checked(path: Path) -> tuple[sqlite3.Connection, int]:
+    """Return a connection, and how many migrations were done; raises `sqlite3.Error` for a damaged file."""
     connection = _connect(path)
     try:
-        if not path.stat().st_size:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != b"ok":
+            raise sqlite3.DatabaseError(found.decode(errors="replace"))  # noqa: TRY301 - as SQLite for other damage
+        version = check_version(connection, str(path))
+        check_tables(connection, version)
+        _check_indices(connection, path)
+    except UnicodeDecodeError as exc:  # SQLite quotes what is damaged
+        connection.close()
+        msg = "its schema cannot be read"
+        raise sqlite3.DatabaseError(msg) from exc
+    except BaseException:
+        connection.close()
+        raise
+    return connection, version
+
+
+def _check_indices(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the indices of a small database anew where one is wrong; of a large one, when it is found out."""
+    if path.stat().st_size > _SMALL_BYTES:
+        return
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != b"ok":
+        log.warning("%s: %s; its indices are made again", path, found.decode(errors="replace"))
+        connection.execute("REINDEX")
+
+
+def _migrated(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
+    """Bring a database up to date and set how it writes."""
+    try:
+        if not version:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES:d}")
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)  # noqa: TRY301 - SQLite itself raises the same for other damage
-        migrate(connection, str(path))
+        migrate(connection, version)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _move_aside(path: Path) -> Path:
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    known = sorted(each for each in path.parent.glob(f"{path.name}.corrupt-*Z"))
-    for old in known[:-_CORRUPT_KEPT]:
-        for suffix in ("", "-wal", "-shm"):
-            old.with_name(old.name + suffix).unlink(missing_ok=True)
-    return aside
+def _reindex(path: Path, *, again: bool) -> None:
+    """Make the indices of a database anew; raises `sqlite3.Error` for one that is damaged beyond that."""
+    with contextlib.closing(_open_checked(path)[0]) as connection:
+        if again:
+            msg = "damage that was met again"
+            raise sqlite3.DatabaseError(msg)
+        connection.execute("REINDEX")

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
+from edge.store.faults import DiskRefusal, system_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +18,18 @@ class FolderLock:
     """A lock on a folder that the system releases when the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock; raises `StorageError` when another process has it or the folder cannot be used."""
+        """Take the lock; raises `StorageError` when another process has it or the folder cannot be used.
+
+        That is a `DiskRefusal` where the disk does not allow it at the moment.
+        """
         path = folder / "tocsin.lock"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as exc:
+            refusal = system_error(exc, folder, "used")
+            if isinstance(refusal, DiskRefusal):
+                raise refusal from exc
             msg = f"{folder} cannot be used: {exc.strerror}; set storage.path to a folder that can be written"
             raise StorageError(msg) from exc
         try:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from edge.errors import StorageError
+from edge.store.faults import DiskRefusal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -13,6 +18,9 @@ if TYPE_CHECKING:
     from edge.store.database import Database
 
 log = logging.getLogger("tocsin.store")
+
+_TOPIC_BYTES = 65_535
+_CROSSED = 500  # removed in one statement
 
 
 @dataclass(frozen=True)
@@ -28,29 +36,49 @@ class Outbox:
     """The table of what waits. How many rows it has is counted along, since that is asked often."""
 
     def __init__(self, database: Database, *, max_rows: int) -> None:
-        """Take what is there; `max_rows` is kept from the next message on."""
+        """Take the database; `max_rows` is kept from the next message on."""
         self._db, self._max_rows, self._overflowing = database, max_rows, False
-        with database.reading() as connection:
-            self._waiting: int = connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
+        self._waiting = 0
+        self._crossed: set[int] = set()  # arrived, and still in the table because the disk did not let them go
         self.dropped = 0
         """Messages that never went out because too many waited, since the start."""
+        self.removed = 0
+        """Messages that never went out because they were damaged, since the start."""
 
-    def insert(self, connection: sqlite3.Connection, row: OutboxRow) -> int:
-        """Queue a message, as part of the caller's transaction; return how many of the oldest had to go for it.
+    def adopt(self) -> None:
+        """Count what is there, in a database that was opened."""
+        query = "SELECT count(*) FROM outbox WHERE sequence = ?"
+        with self._db.lock, self._db.reading() as connection:
+            self._waiting = connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
+            self._waiting -= sum(connection.execute(query, [each]).fetchone()[0] for each in self._crossed)
 
-        Once it is committed the caller says so by `inserted`, under the same lock.
+    def move_behind(self, sequence: int) -> int:
+        """Let what waits come behind a sequence that was sent already; return the last place in the queue."""
+        with self._db.transaction() as connection:
+            first, last = connection.execute("SELECT min(sequence), max(sequence) FROM outbox").fetchone()
+            if first is None or first > sequence:
+                return max(sequence, last or 0)
+            step = max(sequence, last) + 1 - first
+            connection.execute("UPDATE outbox SET sequence = sequence + ?", [step])
+        return int(last + step)
+
+    def insert(self, connection: sqlite3.Connection, rows: list[tuple[OutboxRow, float]]) -> int:
+        """Queue messages, as part of the caller's transaction; return how many of the oldest had to go for them.
+
+        Each comes with the time since when it waits. Once it is committed the caller says so by `inserted`, under the
+        same lock.
         """
-        excess = max(0, self._waiting + 1 - self._max_rows)
+        excess = max(0, self._waiting + len(rows) - self._max_rows)
+        values = [(row.sequence, row.topic, row.payload, queued_s) for row, queued_s in rows]
+        connection.executemany("INSERT INTO outbox (sequence, topic, payload, queued_s) VALUES (?, ?, ?, ?)", values)
         if excess:
             oldest = "SELECT sequence FROM outbox ORDER BY sequence LIMIT ?"
             connection.execute(f"DELETE FROM outbox WHERE sequence IN ({oldest})", [excess])  # noqa: S608 - the line above
-        values = [row.sequence, row.topic, row.payload, time.time()]
-        connection.execute("INSERT INTO outbox (sequence, topic, payload, queued_s) VALUES (?, ?, ?, ?)", values)
         return excess
 
-    def inserted(self, dropped: int) -> None:
-        """Count a message that was queued, and the `dropped` ones."""
-        self._waiting += 1 - dropped
+    def inserted(self, count: int, dropped: int) -> None:
+        """Count messages that were queued, and the `dropped` ones."""
+        self._waiting += count - dropped
         self.dropped += dropped
         if dropped and not self._overflowing:
             self._overflowing = True
@@ -60,24 +88,76 @@ class Outbox:
             )
 
     def peek(self, after_sequence: int, limit: int) -> list[OutboxRow]:
-        """Return the first `limit` waiting messages behind a sequence, in order."""
-        query = "SELECT sequence, topic, payload FROM outbox WHERE sequence > ? ORDER BY sequence LIMIT ?"
-        with self._db.reading() as connection:
-            return [OutboxRow(*row) for row in connection.execute(query, [after_sequence, limit])]
+        """Return the first `limit` waiting messages behind a sequence, in order; what cannot be sent is removed."""
+        query = "SELECT sequence, topic, payload FROM outbox WHERE sequence > ? ORDER BY sequence"
+        rows: list[OutboxRow] = []
+        bad: list[tuple[int, str]] = []
+        with self._db.reading() as connection, contextlib.closing(connection.cursor()) as cursor:
+            for sequence, topic, payload in cursor.execute(query, [after_sequence]):
+                if sequence in self._crossed:
+                    continue
+                try:
+                    rows.append(_row(sequence, topic, payload))
+                except ValueError as exc:
+                    bad.append((sequence, str(exc)))
+                if len(rows) == limit:
+                    break
+        for sequence, why in bad:
+            self.reject(sequence, why)
+        return rows
+
+    def reject(self, sequence: int, why: str) -> None:
+        """Remove a message that can never be sent, and say so."""
+        log.error("message %d that waited for the broker is removed: %s", sequence, why)
+        self.removed += 1
+        self.done(sequence)
 
     def done(self, sequence: int) -> None:
-        """Cross off a message; after a power cut it may be there once more."""
+        """Cross off a message; after a power cut, or where the disk refuses until a restart, it may be there again."""
         with self._db.lock:
-            with self._db.transaction(durable=False) as connection:
-                gone = connection.execute("DELETE FROM outbox WHERE sequence = ?", [sequence]).rowcount
+            if sequence in self._crossed:
+                return
+            try:
+                with self._db.transaction(durable=False) as connection:
+                    gone = connection.execute("DELETE FROM outbox WHERE sequence = ?", [sequence]).rowcount
+            except DiskRefusal:
+                self._crossed.add(sequence)
+                gone = 1
             self._waiting -= gone
             self._overflowing = self._overflowing and self._waiting > 0
 
+    def catch_up(self) -> None:
+        """Remove what has arrived while the disk did not let it go."""
+        with self._db.lock:
+            while self._crossed:
+                some = list(self._crossed)[:_CROSSED]
+                marks = ",".join("?" * len(some))
+                with self._db.transaction(durable=False) as connection:
+                    connection.execute(f"DELETE FROM outbox WHERE sequence IN ({marks})", some)  # noqa: S608 - marks
+                self._crossed.difference_update(some)
+
     def stats(self) -> tuple[int, float]:
-        """Return how many messages wait, and for how many seconds the oldest has."""
-        waiting = self._waiting
-        if not waiting:
-            return 0, 0.0
-        with self._db.reading() as connection:
+        """Return how many messages wait, and since when the oldest does, in Unix seconds."""
+        if not self._waiting:
+            return 0, time.time()
+        row = None
+        with contextlib.suppress(StorageError), self._db.reading() as connection:
             row = connection.execute("SELECT queued_s FROM outbox ORDER BY sequence LIMIT 1").fetchone()
-        return (waiting, max(0.0, time.time() - row[0])) if row else (0, 0.0)
+        return self._waiting, row[0] if row and isinstance(row[0], float) else time.time()
+
+
+def _row(sequence: int, topic: object, payload: object) -> OutboxRow:
+    """Return a message that can be sent; raises `ValueError` for one that cannot."""
+    if not isinstance(topic, bytes) or not isinstance(payload, bytes):
+        msg = "its columns are damaged"
+        raise ValueError(msg)  # noqa: TRY004 - whatever is damaged is the same error
+    text = topic.decode()
+    if not 0 < len(topic) <= _TOPIC_BYTES or any(sign in text for sign in "#+\0"):
+        msg = f"{text[:80]!r} is no topic"
+        raise ValueError(msg)
+    try:
+        json.loads(payload.decode())
+    except RecursionError as exc:
+        msg = "its JSON is damaged"
+        raise ValueError(msg) from exc
+    return OutboxRow(sequence, text, payload)

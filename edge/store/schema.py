@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import sqlite3
 
 from edge.errors import StorageError
-
-if TYPE_CHECKING:
-    import sqlite3
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -46,15 +44,47 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 """Each is applied whole or not at all. One that was released is never changed; a new one is put behind it."""
 
 
-def migrate(connection: sqlite3.Connection, name: str) -> None:
-    """Bring a database up to date; raises `StorageError` when a newer Tocsin has written it."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
+_NEWER_MAX = 1000  # no Tocsin will have had so many migrations; beyond it, the number is damage
+
+
+def check_version(connection: sqlite3.Connection, name: str) -> int:
+    """Return how many migrations a database has had.
+
+    Raises `StorageError` when a newer Tocsin has written it, and `sqlite3.DatabaseError` when the number is damaged.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if len(MIGRATIONS) < version <= _NEWER_MAX:
         msg = f"{name} was written by a newer Tocsin; install that one again, or set storage.path to another folder"
         raise StorageError(msg)
+    if not 0 <= version <= _NEWER_MAX or (version == 0 and tables(connection)):
+        msg = f"its user_version is {version}"
+        raise sqlite3.DatabaseError(msg)
+    return version
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a database that has had `version` migrations up to date."""
     for number, statements in enumerate(MIGRATIONS[version:], version + 1):
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             for statement in statements:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number:d}")
+
+
+def check_tables(connection: sqlite3.Connection, version: int) -> None:
+    """Raise `sqlite3.DatabaseError` when a table that `version` migrations make is missing, or another one."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        for statement in (statement for statements in MIGRATIONS[:version] for statement in statements):
+            model.execute(statement)
+        wanted = tables(model)
+    found = tables(connection)
+    if wrong := sorted(name for name in wanted if found.get(name) != wanted[name]):
+        msg = f"its table {wrong[0]} is missing or another"
+        raise sqlite3.DatabaseError(msg)
+
+
+def tables(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the statement that made each table."""
+    rows = connection.execute("SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_master WHERE type = 'table'")
+    return {name.decode(errors="replace"): (sql or b"").decode(errors="replace") for name, sql in rows}

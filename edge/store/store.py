@@ -1,76 +1,104 @@
-"""The store: every event message in one transaction with its place in the outbox."""
+"""The store: history, outbox, clips and states of one node."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING
 
-from edge.jsontext import dumps
-from edge.store import reads
+from edge.errors import StorageError
+from edge.store import history, reads
 from edge.store.clips import Clips
-from edge.store.database import Database
-from edge.store.lock import FolderLock
+from edge.store.database import Database, read_state
+from edge.store.faults import Damaged
+from edge.store.journal import Journal
 from edge.store.outbox import Outbox, OutboxRow
-from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
     from pathlib import Path
+    from typing import TypeVar
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge.store.reads import Json, Page
+    from edge.store.reads import Json, Page, Sick
+
+    Answer = TypeVar("Answer")
 
 log = logging.getLogger("tocsin.store")
 
 _DAY_S = 86_400.0
 _STEP = 500  # events removed in one transaction: others wait for it no longer than a moment
 _STEPS = 40  # such transactions in one upkeep
+_STEPS_BY_AGE = 4  # fewer, as the clock may turn out to be wrong
 _SHRINK_PAGES = 1024  # given back in one upkeep, 4 MiB
+_ROUNDS = 5  # that a question is asked anew, after what was damaged in the answer was put right
 
 
 class Store:
     """History, outbox, clips and states in one folder.
 
-    Every method blocks, is thread-safe and may raise `StorageError`. After that, such as for a full disk, nothing of
-    the call has happened, and the next one may succeed.
+    Every method blocks, is thread-safe and may raise `StorageError`, after which nothing of the call has happened, and
+    the next one may succeed. `record` and `state_set` do not: what the disk does not take, for it is full or the
+    database is damaged, is kept in memory, and `catch_up` writes it later.
     """
 
     def __init__(
-        self, folder: Path, *, retention_days: float, max_events: int, outbox_max: int, clips_max_mb: int
+        self,
+        folder: Path,
+        *,
+        retention_days: float,
+        max_events: int,
+        outbox_max: int,
+        clips_max_mb: int,
+        min_free_mb: int = 0,
     ) -> None:
-        """Open the folder, which is created, for this process alone; raises `StorageError` when that cannot be."""
+        """Open the folder, which is created, for this process alone; raises `StorageError` when that cannot be.
+
+        Where the disk may allow it later, it begins in memory; `problem` says why.
+        """
         self._retention_s, self._max_events = retention_days * _DAY_S, max_events
         self._listeners: list[Callable[[Json], None]] = []
-        self._lock = FolderLock(folder)
-        try:
-            self._clips = Clips(folder / "clips", max_mb=clips_max_mb)
-            self._db = Database(folder / "tocsin.db")
-            self._outbox = Outbox(self._db, max_rows=outbox_max)
-            self._sequence = self._last_sequence()
-        except BaseException:
-            self._lock.release()
-            raise
+        self._clips = Clips(folder / "clips", max_mb=clips_max_mb, min_free_mb=min_free_mb)
+        self._db = Database(folder / "tocsin.db")
+        self._outbox = Outbox(self._db, max_rows=outbox_max)
+        self._journal = Journal(folder, self._db, self._outbox, self._clips)
         self._closing = threading.Lock()
         self._closed = False
+        self._removed = 0
 
     def close(self) -> None:
         """Close the files and let another process have the folder. A second call does nothing."""
         with self._closing:
             if not self._closed:
                 self._closed = True
-                self._db.close()
-                self._lock.release()
+                self._journal.close()
 
-    def _last_sequence(self) -> int:
-        # Not of the last row: retention may have removed it.
-        with self._db.reading() as connection:
-            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-        return int(row[0]) if row else 0
+    @property
+    def problem(self) -> str:
+        """Why nothing can be written at the moment, in one line; empty when all is well."""
+        if not self._journal.problem and self._db.was_taken_away:
+            return f"{self._db.path} was removed while it is in use; restart the service to begin a new history"
+        return self._journal.problem
+
+    @property
+    def unwritten(self) -> int:
+        """Messages that wait for the disk."""
+        return len(self._journal.backlog)
+
+    @property
+    def lost(self) -> int:
+        """Messages that the history will never have, since the start."""
+        return self._journal.lost
+
+    @property
+    def removed(self) -> int:
+        """Messages that were damaged and are removed from the history or the outbox, since the start."""
+        return self._removed + self._outbox.removed
 
     # Writing
 
@@ -80,20 +108,9 @@ class Store:
         """Write the CloudEvent that `make` returns for the next sequence, and queue it for `topic` if there is one.
 
         What is queued is the CloudEvent itself, or what `body` makes of it. When this returns, the message is on the
-        disk and the listeners have been told.
+        disk, or in memory where `problem` says why, and the listeners have been told.
         """
-        with self._db.lock:
-            sequence = self._sequence + 1
-            message = make(sequence)
-            text = dumps(message, separators=(",", ":"), ensure_ascii=False)
-            with self._db.transaction() as connection:
-                _insert(connection, sequence, message, text)
-                payload = text.encode() if body is None else body(message)
-                row = None if topic is None else OutboxRow(sequence, topic, payload)
-                dropped = 0 if row is None else self._outbox.insert(connection, row)
-            self._sequence = sequence
-            if topic is not None:
-                self._outbox.inserted(dropped)
+        message = self._journal.record(make, topic, body)
         for listener in list(self._listeners):
             try:
                 listener(message)
@@ -101,8 +118,18 @@ class Store:
                 log.exception("a listener failed")
         return message
 
+    def catch_up(self) -> bool:
+        """Write what waits for the disk, if it may be taken now; to be called every second or so. Raises nothing.
+
+        Return whether that brought something about, such as that the outbox can be read again.
+        """
+        if not (self._journal.problem or self._db.suspect or self.unwritten):
+            return False
+        self._journal.catch_up()
+        return not self._journal.problem
+
     def subscribe(self, callback: Callable[[Json], None]) -> Callable[[], None]:
-        """Have `callback` called with every CloudEvent after its commit, by the writer; return how to end that."""
+        """Have `callback` called with every CloudEvent once it is recorded, by the writer; return how to end that."""
         self._listeners.append(callback)
 
         def unsubscribe() -> None:
@@ -114,16 +141,19 @@ class Store:
     # The outbox
 
     def outbox_peek(self, after_sequence: int, limit: int) -> list[OutboxRow]:
-        """Return the first `limit` waiting messages behind a sequence, in order."""
-        return self._outbox.peek(after_sequence, limit)
+        """Return the first `limit` waiting messages behind a place in the queue, in order."""
+        return self._journal.waiting(after_sequence, limit)
 
     def outbox_done(self, sequence: int) -> None:
         """Cross off a message that the broker has acknowledged; after a power cut it may be there once more."""
-        self._outbox.done(sequence)
+        self._journal.done(sequence)
 
     def outbox_stats(self) -> tuple[int, float]:
         """Return how many messages wait, and for how many seconds the oldest has."""
-        return self._outbox.stats()
+        stored, stored_since_s = self._outbox.stats()
+        here, here_since_s = self._journal.backlog.waiting()
+        since_s = min(stored_since_s if stored else here_since_s, here_since_s if here else stored_since_s)
+        return stored + here, max(0.0, time.time() - since_s) if stored + here else 0.0
 
     @property
     def outbox_dropped(self) -> int:
@@ -147,7 +177,8 @@ class Store:
 
         Raises `UsageError` for a cursor that is none.
         """
-        with self._db.reading() as connection:
+
+        def question(connection: sqlite3.Connection) -> tuple[Page, Sick]:
             return reads.page_of_events(
                 connection,
                 label=label,
@@ -159,24 +190,66 @@ class Store:
                 cursor=cursor,
             )
 
+        return self._ask(question)
+
     def event(self, event_id: str) -> Json | None:
         """Return one event as `events` does, with all its CloudEvents as `messages`."""
-        with self._db.reading() as connection:
-            return reads.one_event(connection, event_id)
+        return self._ask(lambda connection: reads.one_event(connection, event_id))
 
     def messages_after(self, sequence: int, limit: int) -> list[Json]:
-        """Return CloudEvents with a higher sequence, in order."""
-        with self._db.reading() as connection:
-            return reads.messages_after(connection, sequence, limit)
+        """Return CloudEvents with a higher sequence, in order; also those that are not on the disk yet."""
+        here = {entry.sequence: entry.message for entry in self._journal.backlog.after(sequence)}
+        if self._db.is_open:
+            stored = self._ask(lambda connection: reads.messages_after(connection, sequence, limit))
+            here.update((int(message["sequence"]), message) for message in stored)
+        return [here[each] for each in sorted(here)[:limit]]
 
     def latest_sequence(self) -> int:
         """Return the sequence of the newest message; 0 before the first."""
-        return self._sequence
+        return self._journal.sequence
 
     def unfinished(self) -> list[Json]:
-        """Return the last CloudEvent of every event without an end, in order; at first, what a killed process left."""
+        """Return the last CloudEvent of every event that a process before has left without an end, in order."""
+        inherited = self._journal.inherited
+        return self._ask(lambda connection: reads.unfinished(connection, inherited))
+
+    def forget_open(self, event_id: str) -> None:
+        """Count an event as ended though there is no message that says so."""
+        with self._db.transaction() as connection:
+            history.forget_open(connection, event_id)
+
+    def newest_onset_s(self) -> float | None:
+        """Return the latest time at which an event began, in Unix seconds; None where there is none."""
         with self._db.reading() as connection:
-            return reads.unfinished(connection)
+            return history.newest_onset_s(connection)
+
+    def _ask(self, question: Callable[[sqlite3.Connection], tuple[Answer, Sick]]) -> Answer:
+        """Return the answer to a question, after what was found damaged on the way was put right."""
+        for rounds_left in reversed(range(_ROUNDS)):
+            try:
+                with self._db.reading() as connection:
+                    answer, sick = question(connection)
+            except Damaged:
+                self.catch_up()
+                if not rounds_left:
+                    raise
+                continue
+            if not sick or not self._put_right(sick):
+                break
+        return answer
+
+    def _put_right(self, sick: Sick) -> bool:
+        try:
+            with self._db.transaction() as connection:
+                gone = history.mend(connection, sick)
+        except (StorageError, sqlite3.IntegrityError) as exc:
+            log.debug("damaged messages stay for now: %s", exc)
+            return False
+        self._removed += gone
+        log.error(
+            "%d damaged messages are removed from the history, such as %s", gone, [*sick.messages, *sick.sounds][:5]
+        )
+        return True
 
     # Clips
 
@@ -191,75 +264,58 @@ class Store:
     # Small states
 
     def state_get(self, key: str) -> str | None:
-        """Return what `state_set` kept."""
-        with self._db.reading() as connection:
-            row = connection.execute("SELECT value FROM state WHERE key = ?", [key]).fetchone()
-        return None if row is None else str(row[0])
+        """Return what `state_set` kept; nothing where it cannot be read."""
+        waiting = self._journal.state(key)
+        if waiting is not None:
+            return waiting
+        try:
+            return read_state(self._db, key)
+        except (StorageError, UnicodeDecodeError, AttributeError) as exc:
+            log.warning("what was kept of %s cannot be read and does not count: %s", key, exc)
+            return None
 
     def state_set(self, key: str, value: str) -> None:
         """Keep a short text for the next start."""
-        with self._db.transaction() as connection:
-            connection.execute(
-                "INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                [key, value],
-            )
+        self._journal.set_state(key, value)
 
     # Upkeep
 
-    def maintain(self, now: float) -> None:
+    def maintain(self, now: float, *, by_age: bool = True) -> None:
         """Remove what is too old at `now` (Unix seconds) or too much, in small steps; the next call does the rest.
 
-        Clips and events go independently of each other: a `StorageError` of one does not keep the other.
+        Without `by_age` the clock is not asked. Clips and events go independently of each other: a `StorageError` of
+        one does not keep the other.
         """
-        oldest_s = now - self._retention_s
+        oldest_s = now - self._retention_s if by_age else None
         try:
-            self._clips.prune(oldest_s)  # first: on a full disk this makes the room that removing events needs
+            self._prune_clips(oldest_s)  # first: on a full disk this makes the room that removing events needs
         finally:
             self._forget(oldest_s)
 
-    def _forget(self, oldest_s: float) -> None:
-        bound = max(self._excess_bound(), (round(oldest_s * 1000.0), 0))
-        for _ in range(_STEPS):
-            if self._remove_some(bound) < _STEP:
-                break
+    def _prune_clips(self, oldest_s: float | None) -> None:
+        self._clips.prune(self._sequences)
+        if oldest_s is not None and (old := self._clips.too_old(oldest_s)):
+            # A clip goes with its event; only one without an event goes by its own age.
+            events = self._sequences(old)
+            self._clips.remove(event_id for event_id in old if event_id not in events)
+
+    def _sequences(self, event_ids: list[str]) -> dict[str, int]:
+        with self._db.reading() as connection:
+            return history.known(connection, event_ids)
+
+    def _forget(self, oldest_s: float | None) -> None:
+        with self._db.reading() as connection:
+            too_many = history.newest_of_too_many(connection, self._max_events)
+            too_old = 0 if oldest_s is None else history.newest_too_old(connection, oldest_s)
+        for bound, steps in ((too_many, _STEPS), (too_old, _STEPS_BY_AGE)):
+            for _ in range(steps):
+                if not bound or self._remove_some(bound) < _STEP:
+                    break
         self._db.shrink(_SHRINK_PAGES)
 
-    def _excess_bound(self) -> tuple[int, int]:
-        query = "SELECT onset_ms, sequence FROM sounds ORDER BY onset_ms DESC, sequence DESC LIMIT 1 OFFSET ?"
-        with self._db.reading() as connection:
-            row = connection.execute(query, [self._max_events]).fetchone()
-        return row or (0, 0)
-
-    def _remove_some(self, bound: tuple[int, int]) -> int:
-        """Remove a step of events, oldest first, up to `bound`, a pair of onset and sequence; return how many."""
-        query = "SELECT event_id FROM sounds WHERE (onset_ms, sequence) <= (?, ?) ORDER BY onset_ms, sequence LIMIT ?"
+    def _remove_some(self, bound: int) -> int:
+        """Remove a step of events, oldest first, up to the sequence `bound`; return how many."""
         with self._db.transaction(durable=False) as connection:
-            event_ids = [event_id for (event_id,) in connection.execute(query, [*bound, _STEP])]
-            marks = ",".join("?" * len(event_ids))
-            connection.execute(f"DELETE FROM events WHERE event_id IN ({marks})", event_ids)  # noqa: S608 - marks alone
-            connection.execute(f"DELETE FROM sounds WHERE event_id IN ({marks})", event_ids)  # noqa: S608
+            event_ids = history.remove_up_to(connection, bound, _STEP)
         self._clips.remove(event_ids)
         return len(event_ids)
-
-
-def _insert(connection: sqlite3.Connection, sequence: int, message: Json, text: str) -> None:
-    data = message["data"]
-    connection.execute(
-        "INSERT INTO events (sequence, event_id, message) VALUES (?, ?, ?)", [sequence, data["event_id"], text]
-    )
-    connection.execute(
-        """INSERT INTO sounds (sequence, event_id, last_sequence, label, source_name, onset_ms, peak_score, ended)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (event_id) DO UPDATE SET last_sequence = excluded.last_sequence,
-        peak_score = max(peak_score, excluded.peak_score), ended = excluded.ended""",
-        [
-            sequence,
-            data["event_id"],
-            sequence,
-            data["label"],
-            data["source_name"],
-            round(parse_rfc3339(data["onset_time"]).timestamp() * 1000.0),
-            data["peak_score"],
-            data["phase"] == "end",
-        ],
-    )

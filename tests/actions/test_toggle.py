@@ -28,6 +28,7 @@ def follower(**values: Any) -> Follower:
         ({"state_key": "state"}, [b'{"state": "ON", "brightness": 3}'], False),
         ({"state_key": "state"}, [b'{"state": "on"}', b'{"linkquality": 80}'], False),
         ({"state_key": "state"}, [b'{"state": "ON"}', b'{"state": null}', b"ON?", b"[1]", b"\xff"], False),
+        ({"state_key": "state"}, [b'{"state": "ON"}', b"[" * 9000, b'{"state": ' + b"[" * 9000, b"1" * 9000], False),
         ({"state_key": "POWER"}, [b'{"Time": "2026-01-31T12:00:00", "POWER": "OFF"}'], True),
         ({"state_key": "on", "on": "true"}, [b'{"on": true}'], False),
         ({"state_key": "relay", "on": "1"}, [b'{"relay": 1}'], False),

@@ -35,9 +35,9 @@ def serve(node: FakeNode, tmp_path: Path) -> Serve:
     """Return a context manager that serves the node with the given settings, and gives a client."""
 
     @contextmanager
-    def serving(**settings: Any) -> Iterator[httpx.Client]:
+    def serving(*, min_free_mb: int = 0, **settings: Any) -> Iterator[httpx.Client]:
         api = Api(port=0, **settings)
-        server = ApiServer(create_app(node, api, upload_dir=tmp_path), api)
+        server = ApiServer(create_app(node, api, upload_dir=tmp_path, min_free_mb=min_free_mb), api)
         server.start()
         try:
             with httpx.Client(base_url=server.url.replace("0.0.0.0", "127.0.0.1"), timeout=20) as client:

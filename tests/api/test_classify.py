@@ -255,3 +255,21 @@ def test_missing_folder_for_uploads_is_said(client: httpx.Client, tmp_path: Path
     """A node that cannot keep an upload says 503, not 500."""
     tmp_path.rmdir()
     assert_problem(client.post("/classify", content=b"sound"), 503)
+
+
+def test_uploads_leave_room_for_the_history(serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What would take it is refused on the way, leaves nothing behind, and is taken when there is room again."""
+    free = 10 * MIB
+
+    def left(folder: Path) -> int:
+        assert folder == tmp_path
+        return free
+
+    monkeypatch.setattr("edge.api.upload.free_bytes", left)
+    with serve(min_free_mb=10) as client:
+        answer = client.post("/classify", content=chunks(MIB))
+        assert_problem(answer, 503)
+        assert "almost full" in answer.json()["detail"]
+        free = 12 * MIB
+        assert client.post("/classify", content=chunks(MIB)).status_code == 200
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,21 +13,23 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from edge.audio import microphone
 from edge.audio.devices import list_microphones
 from edge.audio.microphone import MicrophoneSource
+from edge.errors import SourceUnavailable
 from edge.types import SourceState
 from tests.audio.listener import RATE, Listener
 from tests.support.pulse import HAVE_PULSE
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from tests.support.pulse import Pulse
 
     Listen: TypeAlias = Callable[..., Listener]
 
+ROOT = Path(__file__).parents[2]
 needs_pulse = pytest.mark.skipif(not HAVE_PULSE, reason="PulseAudio and its tools are not installed")
 
 
@@ -79,6 +82,39 @@ def test_a_capture_process_that_hangs_is_replaced(pulse: Pulse, listen: Listen) 
     assert listener.until_state(SourceState.OFFLINE) < 3
     assert "sends nothing any more" in listener.runner.stats().detail
     listener.until_state(SourceState.ONLINE)
+
+
+SLOW_CHILD = """
+import mmap, os, sys, time
+from edge.audio.ring import Ring
+ring = Ring(mmap.mmap(int(sys.argv[2]), 0), 2)
+os.write(1, b'{"rate_hz": 16000, "channels": 1, "device": "slow"}\\n')
+time.sleep(0.8)
+ring.write(bytes(3200))
+os.write(1, b".")
+time.sleep(60)
+"""
+
+
+def test_a_sound_system_that_wakes_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a pause after the first sound is a loss."""
+    monkeypatch.setattr(microphone, "_STALL_S", 0.3)
+    monkeypatch.setattr(microphone, "start_child", start_slow_child)
+    source = MicrophoneSource()
+    source.open()
+    sound = next(chunk for chunk in iter(source.read, None) if chunk.samples.size)
+    assert sound.samples.size == 1600
+    with pytest.raises(SourceUnavailable, match="sends nothing any more"):
+        list(iter(source.read, None))
+    source.close()
+
+
+def start_slow_child(*arguments: str, descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Start a capture process that is open at once and delivers late."""
+    command = [sys.executable, "-c", SLOW_CHILD, *arguments]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=descriptors, bufsize=0, cwd=ROOT
+    )
 
 
 @needs_pulse

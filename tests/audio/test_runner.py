@@ -344,6 +344,24 @@ def test_the_end_of_a_recording_is_told(listen: Listen) -> None:
     assert (stats.state, stats.detail, script.opened) == (SourceState.OFFLINE, "end of file", 1)
 
 
+@pytest.mark.parametrize("clocked", [True, False])
+@pytest.mark.parametrize("step_s", [86_400.0 * 9000, -3600.0])
+def test_a_source_follows_a_clock_that_is_set(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, clocked: bool, step_s: float
+) -> None:
+    """What is heard after that has the new time, also of a recording, which was opened at the old one."""
+    script, right_s, offset_s = Script(clocked=clocked), time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: right_s() + offset_s)
+    listener = started(listen, script)
+    script.play()
+    listener.until_heard(0.1)
+    offset_s = step_s
+    for _ in range(30):  # a live source believes a late read only after two seconds
+        script.play()
+    listener.until(lambda: listener.runner.stats().samples_total >= 3 * RATE)
+    assert abs(listener.runner.timeline.utc(0).timestamp() - time.time()) < 20
+
+
 def test_a_recording_damaged_on_the_way_is_not_played_again(listen: Listen, script: Script) -> None:
     """Its beginning was heard; hearing that for ever would make events of nothing."""
     script.play()

@@ -28,6 +28,7 @@ from edge.errors import UsageError
         ("udp://[::1]:5005", UdpSpec("udp://[::1]:5005", "::1", 5005)),
         ("http://radio/live", UrlSpec("http://radio/live", "http://radio/live")),
         ("rtsp://me:pw@cam/1", UrlSpec("rtsp://***@cam/1", "rtsp://me:pw@cam/1")),
+        ("rtsp://me:%23p@w@cam/1", UrlSpec("rtsp://***@cam/1", "rtsp://me:%23p@w@cam/1")),
     ],
 )
 def test_every_kind_is_read(text: str, spec: object) -> None:
@@ -58,6 +59,16 @@ def test_every_kind_is_read(text: str, spec: object) -> None:
         ("rtsp://", "must look like"),
         ("rtsp://[::1/x", "must look like"),
         ("http://host/a b", "must look like"),
+        ("http://host/a\x07", "must look like"),
+        ("http://me:a#b@host/", "write %2F, %3F or %23"),
+        ("https://me:a/b@host/", "write %2F, %3F or %23"),
+        ("rtsps://me:a?b@host/", "write %2F, %3F or %23"),
+        ("rtsp://m#e@host/", "# has no meaning"),
+        ("http://host/path#part", "# has no meaning"),
+        ("rtsp://me:100%@host/", "write %25"),
+        ("rtsp://host:0/", "port must be"),
+        ("http://host:65536/", "port must be"),
+        ("http://host:x/", "port must be"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, complaint: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edge.away.switch import AwaySwitch, _joined, status
@@ -133,11 +134,69 @@ def test_a_delay_in_the_hour_that_comes_twice() -> None:
     assert away.armed(at("02:00:20", 25, 10, fold=1))
 
 
-def test_a_span_in_the_hour_that_is_left_out() -> None:
-    """It neither fails nor switches anything on."""
-    away = switch(schedule=[{"from": "02:30", "to": "03:15"}])
-    assert not away.is_on(at("03:05", 29, 3))
-    assert away.is_on(at("03:05", 30, 3))
+@pytest.mark.parametrize(
+    ("span", "minutes"),
+    [(("02:30", "03:15"), 15), (("02:30", "05:00"), 120), (("01:30", "02:30"), 30), (("02:10", "02:50"), 0)],
+)
+def test_a_span_at_the_hour_that_is_left_out(span: tuple[str, str], minutes: int) -> None:
+    """What begins or ends in it does so when the clocks pass it."""
+    away = switch(schedule=[dict(zip(("from", "to"), span, strict=True))])
+    midnight = at("00:00", 29, 3).astimezone(dt.timezone.utc)
+    on = [away.is_on((midnight + dt.timedelta(minutes=m)).astimezone(BERLIN)) for m in range(600)]
+    assert sum(on) == minutes
+    if minutes:
+        assert on.index(True) == (90 if span[0] == "01:30" else 120)
+
+
+ZONES = ["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca", "Asia/Tehran",
+         "America/Sao_Paulo", "UTC"]  # fmt: skip
+
+
+def expected(begin: dt.time, end: dt.time, utc: dt.datetime, zone: ZoneInfo) -> bool:
+    """Return whether the clocks on the wall have reached a span's begin, and not its end, on a day before `utc`."""
+    today = utc.astimezone(zone).date()
+    return any(
+        first_reach(dt.datetime.combine(day, begin), zone)
+        <= utc
+        < first_reach(dt.datetime.combine(day + dt.timedelta(days=int(end <= begin)), end), zone)
+        for day in (today - dt.timedelta(days=back) for back in range(-1, 4))
+    )
+
+
+@functools.cache
+def first_reach(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    """Return the first quarter of an hour, in UTC, at which the clocks show at least `wall`."""
+    utc = wall.replace(tzinfo=dt.timezone.utc) - dt.timedelta(hours=16)
+    while utc.astimezone(zone).replace(tzinfo=None) < wall:
+        utc += dt.timedelta(minutes=15)
+    return utc
+
+
+@given(
+    zone=st.sampled_from(ZONES),
+    year=st.integers(2000, 2035),
+    day=st.integers(0, 364),
+    near=st.booleans(),
+    begin=st.integers(0, 95),
+    end=st.integers(0, 95),
+)
+def test_a_span_goes_by_the_clocks_on_the_wall(
+    zone: str, year: int, day: int, near: bool, begin: int, end: int
+) -> None:
+    """In every zone and year: it begins and ends once, when the clocks first reach or pass its times."""
+    assume(begin != end)
+    info = ZoneInfo(zone)
+    utc = dt.datetime(year, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(days=day)
+    if near:  # go to the next change of the offset
+        for _ in range(400):
+            if utc.astimezone(info).utcoffset() != (utc + dt.timedelta(days=1)).astimezone(info).utcoffset():
+                break
+            utc += dt.timedelta(days=1)
+    times = [dt.time(quarter // 4, quarter % 4 * 15) for quarter in (begin, end)]
+    away = switch(schedule=[{"from": f"{times[0]:%H:%M}", "to": f"{times[1]:%H:%M}"}])
+    for quarter in range(0, 4 * 48, 1):
+        moment = utc + dt.timedelta(minutes=15 * quarter)
+        assert away.is_on(moment.astimezone(info)) is expected(*times, moment, info), moment
 
 
 def test_it_survives_a_restart() -> None:
@@ -153,16 +212,60 @@ def test_it_survives_a_restart() -> None:
     assert switch().restore("") == ""
 
 
-def test_a_clock_that_was_set_back_leaves_it_armed() -> None:
-    """A box without a clock starts in the past; what was set in its future does not arm for years."""
-    away = switch(arming_s=30)
-    away.set(True, at("12:00", 5, 6))
-    assert away.armed(at("12:00", 5, 1))
+def test_a_clock_that_is_behind_arms_after_the_delay() -> None:
+    """A box without a battery starts in the past; what was set in its future does not arm for years."""
+    settings = {"arming_s": 30, "schedule": OFFICE}
+    away, before = switch(**settings), switch(**settings)
+    before.set(False, at("09:00", 7))
+    assert away.restore(before.to_state()) == ""
+    assert not away.is_on(at("09:30", 5))
+    assert away.is_on(at("08:00", 6))
+    assert not away.is_on(at("09:01", 7))  # the clock was set right: what was set then still holds
+    assert away.is_on(at("08:00", 8))
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_clock_that_was_ahead_does_not_hold_up_the_schedule(restart: bool) -> None:
+    """What was set in the future counts from when that is found out, also after more restarts; so does the delay."""
+    settings = {"arming_s": 30, "schedule": OFFICE}
+    away = switch(**settings)
+    away.set(True, at("20:00").replace(year=2030))
+    if restart:
+        state, away = away.to_state(), switch(**settings)
+        assert away.restore(state) == ""
+    assert away.arming_until(at("20:00:00")) == at("20:00:30")
+    assert away.armed(at("20:00:31"))
+    assert not away.is_on(at("17:30", 6))
+    state, away = away.to_state(), switch(**settings)
+    assert away.restore(state) == ""
+    assert not away.is_on(at("20:00", 6))
+
+
+@pytest.mark.parametrize("years", [4, -56])
+def test_a_clock_that_is_set_takes_what_was_set_along(years: int) -> None:
+    """The delay goes on where it was, and the next edge of the schedule counts."""
+    away = switch(arming_s=30, schedule=OFFICE)
+    step = dt.timedelta(days=365 * years)
+    away.set(True, at("20:00:00") + step)
+    away.clock_was_set(-step.total_seconds())
+    assert away.arming_until(at("20:00:10")) == at("20:00:30")
+    assert away.armed(at("07:59", 6))
+    assert not away.is_on(at("17:30", 6))
+
+
+def test_a_clock_that_is_set_leaves_what_another_run_set() -> None:
+    """Its time was right, or not, whatever this run's clock was."""
+    away, before = switch(arming_s=30), switch()
+    before.set(True, at("12:00"))
+    away.restore(before.to_state())
+    away.clock_was_set(1e12)
+    assert away.to_state() == before.to_state()
 
 
 @pytest.mark.parametrize(
     "text", ["{", "[]", "null", '{"on": 1, "at": "2026-01-05T12:00:00Z"}', '{"on": true}', '{"on": true, "at": 3}',
-             '{"on": true, "at": "soon"}', '{"on": true, "at": "2026-01-05T12:00:00"}']
+             '{"on": true, "at": "soon"}', '{"on": true, "at": "9999-12-31T23:59:59-14:00"}', "[" * 100_000,
+             '{"on": true, "at": "2026-01-05T12:00:00Z", "seen": 7}', '{"on": true, "at": "2026-01-05T12:00:00"}']
 )  # fmt: skip
 def test_a_damaged_state_is_off_and_said(text: str) -> None:
     """In one line that says what to do."""

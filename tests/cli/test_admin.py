@@ -46,6 +46,11 @@ def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
             "model bundle {folder}/broken: model.onnx is not the file",
         ),
         ("[model]\nbundle = 'ctiy'", "ctiy: there is no such folder"),
+        ("[api]\ntoken = ' '", "api.token: must be of ASCII"),
+        ("[api]\ntoken = 'schlüssel'", "api.token: must be of ASCII"),
+        ("[api]\ntoken_file = '{folder}/wide'", "api.token_file: must be of ASCII"),
+        ("[api]\ntoken_file = '{folder}'", "api.token_file: {folder}: cannot be read (Is a directory)"),
+        ("[storage]\npath = '{folder}/empty/state'", "storage.path: {folder}/empty is no folder"),
     ],
 )
 def test_config_check_finds_what_run_refuses(
@@ -54,6 +59,7 @@ def test_config_check_finds_what_run_refuses(
     """One line with the key and exit code 78, whatever it takes to see it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "empty").touch()
+    (tmp_path / "wide").write_text("schlüssel")
     (write_bundle(tmp_path / "broken") / "model.onnx").write_bytes(b"short")
     path = tmp_path / "tocsin.toml"
     path.write_text(text.format(folder=tmp_path))
@@ -69,6 +75,34 @@ def test_config_check_passes_over_what_is_switched_off(tocsin: Tocsin, tmp_path:
     path = tmp_path / "tocsin.toml"
     path.write_text("[mqtt]\nenabled = false\npassword_file = '/absent'\n[api]\nenabled = false\nhost = '0.0.0.0'\n")
     assert tocsin("config", "check", "--config", path).returncode == 0
+
+
+def test_config_check_says_all_that_is_wrong(tocsin: Tocsin, tmp_path: Path) -> None:
+    """A line each: of the values together, and, once these are valid, of what they lead to."""
+    path = tmp_path / "tocsin.toml"
+    path.write_text("[mqtt]\nport = 0\nhots = 'a'\n[api]\nport = -1\n")
+    answer = tocsin("config", "check", "--config", path)
+    assert answer.returncode == 78
+    assert [line.split(": ")[1] for line in answer.stderr.splitlines()] == [f"{path}:{n}" for n in (3, 2, 5)]
+    path.write_text("[model]\nbundle = '/absent'\n[mqtt]\npassword_file = '/absent'\n[api]\nhost = '0.0.0.0'\n")
+    answer = tocsin("config", "check", "--config", path)
+    assert answer.returncode == 78
+    assert [line.split()[1].rstrip(":") for line in answer.stderr.splitlines()] == [
+        "model.bundle",
+        "mqtt.password_file",
+        "api.host",
+    ]
+
+
+def test_config_check_says_where_values_come_from(tocsin: Tocsin, tmp_path: Path) -> None:
+    """The file, and the variables that go before it."""
+    path = tmp_path / "tocsin.toml"
+    path.write_text("")
+    env = {"TOCSIN_MQTT__HOST": "broker.example"}
+    said = tocsin("config", "check", "--config", path, env=env).stdout
+    assert said == f"{path}: fine, with TOCSIN_MQTT__HOST from the environment\n"
+    said = tocsin("config", "check", env=env).stdout
+    assert said.endswith("every value is its default, but for TOCSIN_MQTT__HOST from the environment\n")
 
 
 def test_config_show_masks_secrets(tocsin: Tocsin, tmp_path: Path) -> None:

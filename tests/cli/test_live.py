@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.cli.conftest import Tocsin
-
 
 @pytest.fixture
 def _own_node(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -101,18 +99,6 @@ def test_run_until_told_to_stop(home: dict[str, str], horn: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert all(line["level"] == "info" for line in lines)
         assert process.wait(10) == 0
-
-
-def test_run_where_the_port_is_taken_is_69(tocsin: Tocsin, horn: Path) -> None:
-    """One line says which port, and what to do."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        env = {"TOCSIN_API__PORT": str(taken.getsockname()[1]), "TOCSIN_MQTT__ENABLED": "false"}
-        answer = tocsin("run", "--source", f"file:{horn}", env=env)
-    assert answer.returncode == 69
-    assert answer.stderr.splitlines()[-1].startswith("tocsin: ")
-    assert "api.port" in answer.stderr
 
 
 def test_names_of_sources() -> None:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from edge import configfile
 from edge.configfile import load_settings, masked, secret, state_dir
 from edge.configtext import json_schema, to_toml
-from edge.errors import ConfigError, Forbidden
+from edge.errors import ConfigError
 from edge.settings import Settings
 from tests.support.configs import assert_said_with_its_line
 
@@ -153,22 +153,42 @@ def test_a_byte_order_mark_is_no_part_of_the_text(file: Path) -> None:
     assert load_settings(file, environ={}).node.id == "street-12"
 
 
-def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing file, a folder, bytes that are no text, and a forbidden file each have their word."""
-    with pytest.raises(ConfigError, match="no such file"):
-        load_settings(tmp_path / "nowhere.toml", environ={})
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load_settings(tmp_path, environ={})
-    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="not UTF-8"):
-        load_settings(tmp_path / "binary.toml", environ={})
+def test_every_problem_is_kept(file: Path) -> None:
+    """The message is the first, and how many more there are; a misspelt key comes before what it may have caused."""
+    file.write_text("[mqtt]\nport = 0\nhots = 'a'\n[api]\nport = -1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ={"TOCSIN_NODE__IDD": "x"})
+    places = [problem.partition(": ")[0] for problem in caught.value.problems]
+    assert places == ["TOCSIN_NODE__IDD", f"{file}:3", f"{file}:2", f"{file}:5"]
+    assert str(caught.value) == f"{caught.value.problems[0]} (and 3 more: see 'tocsin config check')"
 
-    def refuse(*_: object, **__: object) -> str:
-        raise PermissionError
 
-    monkeypatch.setattr("pathlib.Path.read_text", refuse)
-    with pytest.raises(Forbidden, match="not allowed"):
-        load_settings(tmp_path / "binary.toml", environ={})
+def test_every_wrong_source_is_kept(file: Path) -> None:
+    """Those that clash as well as those that cannot be read."""
+    specs = ["tape:1", "pcm:-", "pcm:-", "disc:2"]
+    file.write_text("".join(f"[[sources]]\nname = 's{n}'\nspec = '{spec}'\n" for n, spec in enumerate(specs)))
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ={})
+    assert [problem.split(": ")[1] for problem in caught.value.problems] == [f"sources.{n}.spec" for n in (0, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TOCSIN_NODE__LOCATION", "\udcff"), ("TOCSIN_NODE__\udcff", "a"), ("TOCSIN_SOURCES", "[" * 5000)],
+)
+def test_a_variable_of_bytes_or_brackets_without_end(name: str, value: str) -> None:
+    """It is named in a line that can be printed."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(None, environ={name: value})
+    assert str(caught.value).isprintable()
+    assert str(caught.value).startswith("TOCSIN_")
+
+
+def test_line_ends_of_every_kind_keep_the_lines(file: Path) -> None:
+    """Windows' own, and letters that only look like an end of a line."""
+    file.write_bytes("[node]\r\nlocation = 'a\u2028b'\r\n[mqtt]\r\nport = 0\r\n".encode())
+    with pytest.raises(ConfigError, match=rf"^{file}:4: mqtt.port"):
+        load_settings(file, environ={})
 
 
 def test_a_secret_comes_from_value_file_or_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

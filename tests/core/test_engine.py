@@ -345,13 +345,14 @@ def test_history_gives_back_what_it_still_has() -> None:
 def test_source_figures_are_read_at_the_moment_of_the_scrape() -> None:
     """Prometheus sees a source's counters and state, the outbox and the broker."""
     registry, runner = CollectorRegistry(), FakeRunner("mic")
-    outbox = SimpleNamespace(outbox_stats=lambda: (3, 7.5), outbox_dropped=2)
-    registry.register(NodeCollector(lambda: [runner.stats()], outbox, lambda: True, lambda: 5))
+    outbox = SimpleNamespace(outbox_stats=lambda: (3, 7.5), outbox_dropped=2, removed=1)
+    registry.register(NodeCollector(lambda: [runner.stats()], outbox, lambda: True, faulty_scores=lambda: 5))
     assert registry.get_sample_value("tocsin_source_up", {"source": "mic"}) == 1.0
     runner.state = SourceState.OFFLINE
     assert registry.get_sample_value("tocsin_source_up", {"source": "mic"}) == 0.0
     assert registry.get_sample_value("tocsin_outbox_oldest_seconds") == 7.5
     assert registry.get_sample_value("tocsin_outbox_dropped_total") == 2.0
+    assert registry.get_sample_value("tocsin_storage_damaged_total") == 1.0
     assert registry.get_sample_value("tocsin_faulty_scores_total") == 5.0
     assert registry.get_sample_value("tocsin_audio_bad_samples_total", {"source": "mic"}) == 0.0
     assert registry.get_sample_value("tocsin_mqtt_connected") == 1.0

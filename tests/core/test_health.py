@@ -46,6 +46,7 @@ def test_a_node_that_hears_is_ready() -> None:
         ([source()], {"outbox": (7, 900.0)}, "outbox stuck: 7 messages"),
         ([source()], {"recorder_problem": "the disk is full"}, "the disk is full"),
         ([source()], {"free_mb": 3}, "disk low: 3 MiB"),
+        ([source()], {"refused": [("t/n/b/event", "Not authorized")]}, "events on t/n/b/event: Not authorized"),
     ],
 )
 def test_each_fault_has_its_reason(sources: list[SourceStats], changes: dict[str, Any], says: str) -> None:
@@ -58,3 +59,10 @@ def test_a_source_that_is_switched_off_or_over_is_no_fault() -> None:
     """Nothing is missing that was wanted."""
     assert reasons(source(state=SourceState.DISABLED)) == []
     assert reasons(source(state=SourceState.OFFLINE, finished=True)) == []
+
+
+def test_live_sound_that_ended_is_missed() -> None:
+    """A pipe whose writer died is no recording that is over; beside another source it is one of those away."""
+    ended = source("pipe", state=SourceState.OFFLINE, detail="standard input has ended", finished=True, lost=True)
+    assert reasons(ended) == ["no audio: pipe: standard input has ended"]
+    assert reasons(ended, source()) == []

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from edge.errors import StorageError, UsageError
+from edge.errors import UsageError
 from edge.publish.payload import EventContext, ModelInfo, Stamp
 from edge.reactions import Reactions
 from edge.settings import Settings
 from edge.telemetry import Metrics
+from edge.timestamps import parse_rfc3339
 from edge.types import Pattern
 
 if TYPE_CHECKING:
@@ -37,7 +39,6 @@ class Around:
     kept: dict[str, str] = field(default_factory=dict)
     armed: int = 0
     hold: Callable[[], None] = lambda: None
-    full: bool = False
 
     def set_state(self, topic: str, payload: str) -> None:
         assert topic == STATE
@@ -60,9 +61,6 @@ class Around:
         return self.kept.get(key)
 
     def state_set(self, key: str, value: str) -> None:
-        if self.full:
-            msg = "the disk is full"
-            raise StorageError(msg)
         self.kept[key] = value
 
     def on_armed(self) -> None:
@@ -117,6 +115,7 @@ def test_a_sound_is_reported_while_it_listens_and_through_the_outbox() -> None:
     ((topic, _, message),) = around.recorded
     assert topic == CLAP
     assert json.loads(message)["event_type"] == "sound"
+    assert json.loads(message)["clock_synced"] is CONTEXT.clock_synced
     assert around.soon == []
     reactions.set_away(False)
     hear(reactions, HEARD)
@@ -132,18 +131,31 @@ def test_it_is_as_it_was_after_a_restart() -> None:
     assert around.states == ["ON"]
 
 
-def test_a_full_disk_does_not_keep_it_from_being_switched(caplog: pytest.LogCaptureFixture) -> None:
-    """It holds until the next start, and that is said."""
-    around = Around(full=True)
-    assert started(around).set_away(True)["state"] == "ON"
-    assert "the away mode is on until the next start only: the disk is full" in caplog.text
+@pytest.mark.parametrize("step_s", [4 * 365 * 86_400.0, -3600.0])
+def test_a_clock_that_is_set_neither_ends_a_delay_nor_makes_it_longer(
+    monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """What was switched on before is armed when its delay is over, and is kept with the new time."""
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    monkeypatch.setattr("edge.reactions.datetime", SimpleNamespace(now=lambda _: now))
+    around = Around()
+    reactions = started(around, arming_s=60)
+    wall = reactions._clock._wall
+    reactions.set_away(True)
+    now += timedelta(seconds=step_s)
+    monkeypatch.setattr(reactions._clock, "_wall", lambda: wall() + step_s)
+    reactions.tick()
+    told, kept = reactions.away()["arming_until"], json.loads(around.kept["away"])["at"]
+    near = timedelta(milliseconds=50)
+    assert abs(parse_rfc3339(told) - now - timedelta(seconds=60)) < near
+    assert abs(parse_rfc3339(kept) - now) < near
 
 
-def test_a_node_without_the_mode_says_off_and_refuses_the_switch() -> None:
-    """The broker may still hold an ON of the days when it had one."""
+def test_a_node_without_the_mode_says_nothing_of_it_and_refuses_the_switch() -> None:
+    """What the broker may still hold of the days when it had one is cleared with all else that is not wanted."""
     around = Around()
     reactions = started(around, enabled=False)
-    assert around.states == ["OFF"]
+    assert around.states == []
     with pytest.raises(UsageError, match=r"away\.enabled = true"):
         reactions.set_away(True)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import threading
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +15,20 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from edge.errors import StorageError
-from edge.publish.payload import EventContext, ModelInfo
+from edge.publish.payload import EventContext, ModelInfo, ending_of
 from edge.recorder import Recorder
 from edge.store import Store
+from edge.store.database import Database
+from edge.store.faults import DiskRefusal
 from edge.telemetry import Metrics
 from edge.types import Event, Phase
+from tests.support.listener import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from edge.publish.payload import Stamp
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
@@ -33,9 +42,13 @@ def event(number: int, phase: Phase = Phase.START) -> Event:
     return Event(f"e{number}", phase, "siren", 0.9, 0.9, 16_000, end, 40_000, laeq_db=-20.0, lafmax_db=-10.0)
 
 
+def open_(folder: Path) -> Store:
+    return Store(folder, retention_days=1, max_events=1000, outbox_max=1000, clips_max_mb=1)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path, retention_days=1, max_events=1000, outbox_max=1000, clips_max_mb=1)
+    opened = open_(tmp_path)
     yield opened
     opened.close()
 
@@ -50,15 +63,20 @@ def closed() -> list[tuple[str, str]]:
     return []
 
 
+Build = Callable[..., Recorder]
+
+
 @pytest.fixture
-def build(store: Store, recorded: list[tuple[str, Event]], closed: list[tuple[str, str]]) -> Callable[[], Recorder]:
+def build(store: Store, recorded: list[tuple[str, Event]], closed: list[tuple[str, str]]) -> Build:
+    """Return what makes a recorder, of this store or of another."""
+
     def context(source: str, _event: Event) -> EventContext:
         model = ModelInfo("tiny", "1", "0" * 64, "cpu")
         return EventContext("n", source, "", model, calibrated=False, clock_synced=True, severity="info")
 
-    def make() -> Recorder:
+    def make(into: Store = store) -> Recorder:
         return Recorder(
-            store,
+            into,
             Metrics(CollectorRegistry()),
             rate_hz=16_000,
             context=context,
@@ -75,7 +93,7 @@ def messages(store: Store) -> list[dict[str, Any]]:
 
 
 def test_messages_are_written_in_order_before_anybody_is_told(
-    build: Callable[[], Recorder], store: Store, recorded: list[tuple[str, Event]]
+    build: Build, store: Store, recorded: list[tuple[str, Event]]
 ) -> None:
     """Stopping writes what still waits."""
     recorder = build()
@@ -89,50 +107,65 @@ def test_messages_are_written_in_order_before_anybody_is_told(
     assert store.outbox_stats()[0] == 20
 
 
-def test_a_full_disk_delays_and_loses_nothing(
-    build: Callable[[], Recorder], store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The same messages are tried until there is room, in order; the reason is there to be shown, and said once."""
-    failing, tried = threading.Event(), threading.Semaphore(0)
-    failing.set()
-    write = store.record
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Let the disk refuse every change while this is set."""
+    failing, transaction = threading.Event(), Database.transaction
 
-    def sometimes(*args: Any, **options: Any) -> dict[str, Any]:
-        tried.release()
+    @contextlib.contextmanager
+    def sometimes(self: Database, **options: Any) -> Iterator[Any]:
         if failing.is_set():
             msg = "the disk is full"
-            raise StorageError(msg)
-        return write(*args, **options)
+            raise DiskRefusal(msg)
+        with transaction(self, **options) as connection:
+            yield connection
 
-    monkeypatch.setattr(store, "record", sometimes)
-    monkeypatch.setattr("edge.recorder._RETRY_S", 0.01)
+    monkeypatch.setattr(Database, "transaction", sometimes)
+    monkeypatch.setattr("edge.store.journal._RETRY_S", 0.01)
+    monkeypatch.setattr("edge.recorder._TURN_S", 0.01)
+    yield failing
+    failing.clear()
+
+
+def test_a_full_disk_holds_up_nothing_and_loses_nothing(
+    build: Build,
+    store: Store,
+    recorded: list[tuple[str, Event]],
+    full: threading.Event,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Everybody is told at once, and once; the messages may be sent, and are written when there is room, in order."""
     recorder = build()
     recorder.start()
+    full.set()
     for number in range(3):
         recorder.put("mic", event(number), utc)
-    for _ in range(5):
-        assert tried.acquire(timeout=5)
+    until(lambda: len(recorded) == 3)
     assert recorder.problem == "the disk is full"
-    failing.clear()
+    sent = store.outbox_peek(0, 100)
+    assert [json.loads(row.payload)["data"]["event_id"] for row in sent] == ["e0", "e1", "e2"]
+    assert [int(message["sequence"]) for message in messages(store)] == [1, 2, 3]
+    store.outbox_done(1)
+    full.clear()
+    until(lambda: recorder.problem == "")
     recorder.stop()
     assert [message["data"]["event_id"] for message in messages(store)] == ["e0", "e1", "e2"]
-    assert recorder.problem == ""
+    assert store.outbox_peek(0, 100) == sent[1:]
+    assert (store.unwritten, len(recorded)) == (0, 3)
     assert sum("disk is full" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_more_than_fits_in_memory_is_counted_as_lost(
-    build: Callable[[], Recorder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bounded, and never silent; the first place is taken by what a kill may have left open."""
+def test_more_than_fits_in_memory_is_counted_as_lost(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounded, and never silent."""
     monkeypatch.setattr("edge.recorder.QUEUE_MAX", 5)
     recorder = build()
     for number in range(8):
         recorder.put("mic", event(number), utc)
-    assert recorder._metrics.registry.get_sample_value("tocsin_events_lost_total") == 4
+    assert recorder._metrics.registry.get_sample_value("tocsin_events_lost_total") == 3
 
 
 def test_an_event_left_open_by_a_kill_is_ended_at_the_next_start(
-    build: Callable[[], Recorder], store: Store, closed: list[tuple[str, str]]
+    build: Build, store: Store, closed: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     """Once, with a gap, and its state goes off; one that had its end is left alone."""
     recorder = build()
@@ -140,18 +173,54 @@ def test_an_event_left_open_by_a_kill_is_ended_at_the_next_start(
     for record in (event(1), event(2), event(2, Phase.END)):
         recorder.put("mic", record, utc)
     recorder.stop()
+    store.close()
     for _ in range(2):
-        again = build()
-        again.start()
-        again.stop()
-    ends = [m for m in messages(store) if m["type"] == "io.tocsin.sound.end.v1" and m["data"]["event_id"] == "e1"]
+        with contextlib.closing(open_(tmp_path)) as reopened:
+            again = build(reopened)
+            again.start()
+            again.stop()
+            written = messages(reopened)
+    ends = [m for m in written if m["type"] == "io.tocsin.sound.end.v1" and m["data"]["event_id"] == "e1"]
     assert len(ends) == 1
     assert ends[0]["data"]["gap"]
-    assert len(messages(store)) == 4
+    assert len(written) == 4
     assert closed == [("mic", "siren")]
 
 
-def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Callable[[], Recorder], store: Store) -> None:
+def test_an_event_that_cannot_be_ended_keeps_no_other(
+    build: Build, store: Store, closed: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said and counts as ended; the others are ended, and what is new is recorded."""
+    recorder = build()
+    recorder.start()
+    for number in range(3):
+        recorder.put("mic", event(number), utc)
+    recorder.stop()
+    store.close()
+    ending = ending_of
+
+    def fail(last: dict[str, Any], stamp: Stamp) -> dict[str, Any]:
+        if last["data"]["event_id"] == "e1":
+            raise ValueError
+        return ending(last, stamp)
+
+    monkeypatch.setattr("edge.recorder.ending_of", fail)
+    with contextlib.closing(open_(tmp_path)) as reopened:
+        again = build(reopened)
+        again.put("mic", event(7), utc)
+        again.start()
+        again.stop()
+        written = messages(reopened)
+    assert [(m["data"]["event_id"], m["data"]["phase"]) for m in written[3:]] == [
+        ("e0", "end"),
+        ("e2", "end"),
+        ("e7", "start"),
+    ]
+    with contextlib.closing(open_(tmp_path)) as reopened:
+        assert [last["data"]["event_id"] for last in reopened.unfinished()] == ["e7"]
+
+
+def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Build, store: Store) -> None:
     """The message names the clip, and the store has it."""
     recorder = build()
     recorder.start()
@@ -167,11 +236,11 @@ def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Callable[[], Reco
 
 
 def test_upkeep_that_fails_holds_up_no_event(
-    build: Callable[[], Recorder], store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    build: Build, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The next upkeep comes in a minute anyway."""
 
-    def fail(_now: float) -> None:
+    def fail(_now: float, *, by_age: bool) -> None:
         msg = "a clip cannot be removed"
         raise StorageError(msg)
 
@@ -186,30 +255,61 @@ def test_upkeep_that_fails_holds_up_no_event(
     assert recorder.problem == ""
 
 
-def test_stopping_never_hangs_and_counts_what_the_disk_did_not_take(
-    build: Callable[[], Recorder], store: Store, monkeypatch: pytest.MonkeyPatch
+def test_stopping_on_a_full_disk_is_quick_and_tells_what_is_lost(
+    build: Build,
+    store: Store,
+    recorded: list[tuple[str, Event]],
+    full: threading.Event,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not even with a full queue on a full disk."""
-
-    def full(*_args: Any, **_options: Any) -> dict[str, Any]:
-        msg = "the disk is full"
-        raise StorageError(msg)
-
-    monkeypatch.setattr(store, "record", full)
-    monkeypatch.setattr("edge.recorder.QUEUE_MAX", 4)
-    monkeypatch.setattr("edge.recorder._RETRY_S", 0.01)
+    """Also which of it the broker does not have either."""
     recorder = build()
+    recorder.start()
+    full.set()
     for number in range(3):
         recorder.put("mic", event(number), utc)
+    until(lambda: len(recorded) == 3)
+    store.outbox_done(2)
+    begin_s = time.monotonic()
+    recorder.stop()
+    store.close()
+    assert time.monotonic() - begin_s < 1.0
+    assert "3 messages are not in the history" in caplog.text
+    assert "the broker lacks 2 of them" in caplog.text
+
+
+def test_a_job_that_fails_keeps_no_other(build: Build, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, counted, and not tried for ever."""
+
+    def fail(_stamp: Stamp) -> dict[str, Any]:
+        raise RuntimeError
+
+    recorder = build()
+    recorder.put_pattern(fail, topic=None, body=lambda _: b"", on_recorded=lambda: None)
+    recorder.put("mic", event(1), utc)
     recorder.start()
-    recorder.stop(0.1)
-    assert not recorder._thread.is_alive()
-    assert recorder._metrics.registry.get_sample_value("tocsin_events_lost_total") == 3
+    recorder.stop()
+    assert [message["data"]["event_id"] for message in messages(store)] == ["e1"]
+    assert "could not be recorded" in caplog.text
+    assert recorder._metrics.registry.get_sample_value("tocsin_events_lost_total") == 1
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_upkeep_asks_the_clock(build: Build, store: Store, monkeypatch: pytest.MonkeyPatch, synced: bool) -> None:
+    """What is old goes where the clock is synchronised; else by number alone."""
+    asked: list[bool] = []
+    monkeypatch.setattr("edge.systemd.clock_synced", lambda: synced)
+    monkeypatch.setattr(store, "maintain", lambda _now, *, by_age: asked.append(by_age))
+    recorder = build()
+    recorder.maintain()
+    recorder.start()
+    recorder.stop()
+    assert asked == [synced]
 
 
 @pytest.mark.parametrize("step", [timedelta(days=20_000), timedelta(seconds=100), timedelta(days=-9_000)])
 def test_a_clock_that_is_set_meanwhile_moves_no_onset_and_no_length(
-    build: Callable[[], Recorder], store: Store, step: timedelta
+    build: Build, store: Store, step: timedelta
 ) -> None:
     """A box without a battery learns the time late, and another's is set back."""
     recorder = build()

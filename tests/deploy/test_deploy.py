@@ -14,6 +14,7 @@ import pytest
 
 from edge.configfile import load_settings
 from edge.configtext import example
+from edge.node import STOP_S
 from edge.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,27 @@ def test_unit_speaks_the_protocol_of_the_service(unit: configparser.RawConfigPar
     assert service["ExecStart"].split()[1:] == ["run", "--config", "/etc/tocsin/tocsin.toml"]
 
 
+def test_unit_waits_longer_for_a_stop_than_one_takes(unit: configparser.RawConfigParser) -> None:
+    """Else it would kill the node before the history is written."""
+    assert float(unit["Service"]["TimeoutStopSec"].removesuffix("s")) >= 2 * STOP_S
+
+
+def test_unit_waits_for_the_clock(unit: configparser.RawConfigParser) -> None:
+    """A target that is only ordered after is not waited for unless something wants it."""
+    assert set(unit["Unit"]["Wants"].split()) <= set(unit["Unit"]["After"].split())
+    assert "time-sync.target" in unit["Unit"]["Wants"].split()
+
+
+@pytest.mark.parametrize(("file", "streams"), [("tocsin.service", 30), ("cameras.conf", 250)])
+def test_limits_have_room_for_as_many_streams_as_they_say(file: str, streams: int) -> None:
+    """By the figures that were measured for a node and for each ffmpeg beside it."""
+    text = (DEPLOY / file).read_text(encoding="utf-8")
+    assert f"for {streams}" in text
+    memory, unit, tasks = re.findall(r"^MemoryMax=(\d+)([MG])\nTasksMax=(\d+)$", text, flags=re.MULTILINE)[0]
+    assert int(memory) * {"M": 1, "G": 1024}[unit] >= 75 + 13 * streams
+    assert int(tasks) >= 16 + 12 * streams
+
+
 def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> None:
     """Callbacks are made at run time and devices lie in /dev/snd, so two hardenings must stay out."""
     assert "MemoryDenyWriteExecute" not in unit["Service"]
@@ -89,7 +111,7 @@ def test_unit_is_hardened() -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (apt install systemd)")
 def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
-    """Every line is known to systemd, of the drop-in for Jetson too."""
+    """Every line is known to systemd, of the drop-ins too."""
     program = tmp_path / "tocsin"
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)
@@ -98,7 +120,10 @@ def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
     unit.write_text(text, encoding="utf-8")
     folder = tmp_path / "tocsin.service.d"
     folder.mkdir()
-    shutil.copy(DEPLOY / "jetson.conf", folder)
+    drop_ins = list(DEPLOY.glob("*.conf"))
+    drop_ins.remove(DEPLOY / "mosquitto.conf")
+    for drop_in in drop_ins:
+        shutil.copy(drop_in, folder)
     answer = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert "tocsin" not in answer.stderr
 

@@ -22,7 +22,10 @@ CONTEXT = EventContext(
 )
 
 
-def record(store: Store, number: int) -> dict[str, Any]:
+TOPIC = topics.event("tocsin", "lamp", "mic")
+
+
+def record(store: Store, number: int, *, topic: str = TOPIC) -> dict[str, Any]:
     """Store one event message; its score tells its number."""
     event = Event(
         str(uuid.uuid4()),
@@ -41,7 +44,7 @@ def record(store: Store, number: int) -> dict[str, Any]:
         lambda sequence: cloud_event(
             event, CONTEXT, Stamp(str(uuid.uuid4()), sequence, now), onset=now, rate_hz=16_000
         ),
-        topic=topics.event("tocsin", "lamp", "mic"),
+        topic=topic,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import ConfigError
-from edge.publish.broker import tls_context
+from edge.publish.broker import check_names, tls_context
 from edge.settings import Mqtt
 
 if TYPE_CHECKING:
@@ -67,3 +67,15 @@ def test_the_file_at_fault_is_named(folder: Path, names: dict[str, str], key: st
     assert message.startswith(f"mqtt.{key}: {folder / names[key]}: ")
     assert words in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "values", [{"client_id": "x" * 70_000}, {"username": "ü" * 40_000}, {"client_id": "a\nb"}, {"username": "\x00"}]
+)
+def test_what_does_not_fit_into_the_protocol_is_a_configuration_error(values: dict[str, str]) -> None:
+    """And no attempt that fails for ever, at a broker that hangs up."""
+    with pytest.raises(ConfigError, match=f"mqtt.{next(iter(values))}: it (is longer|holds a control character)"):
+        check_names(values.get("client_id", ""), values.get("username", ""), None)
+    with pytest.raises(ConfigError, match=r"mqtt\.password: it is longer"):
+        check_names("", "", "x" * 70_000)
+    check_names("tocsin-lamp", "zürich", "any\x00 thing")

@@ -224,7 +224,6 @@ def test_no_broker_is_said_once_and_checked_with_a_clear_word(
     assert len(caplog.records) == 1
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl:pytest.PytestUnraisableExceptionWarning")  # paho's
 def test_tls_delivers_and_a_stranger_is_not_trusted(
     tmp_path: Path, store: Store, publish: Callable[..., MqttPublisher]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import StorageError
-from edge.publish import sender
+from edge.publish import refusals
+from edge.publish.client import Client
 from edge.publish.mqtt import MqttPublisher
 from edge.settings import Mqtt
-from tests.publish.conftest import record
+from tests.publish.conftest import open_store, record
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from edge.store import Store
 
@@ -105,7 +108,7 @@ def test_events_that_the_access_rules_refuse_wait_and_arrive_in_order_once_allow
     store: Store, listener: Listener, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """MQTT 5 says so in its acknowledgement: that is a refusal, and no delivery."""
-    monkeypatch.setattr(sender, "PAUSE_S", 0.2)
+    monkeypatch.setattr(refusals, "PAUSE_S", 0.2)
     broker.allow("topic read #\ntopic write tocsin/lamp/status\n")
     publisher = MqttPublisher(Mqtt(port=broker.port, version="5"), "lamp", store)
     publisher.start()
@@ -118,6 +121,29 @@ def test_events_that_the_access_rules_refuse_wait_and_arrive_in_order_once_allow
     until(lambda: store.outbox_stats()[0] == 0)
     listener.wait(lambda heard: len(sequences(heard)) == 5)
     assert sequences(listener) == [1, 2, 3, 4, 5]
+    publisher.stop()
+
+
+def test_a_source_that_the_access_rules_refuse_does_not_hold_up_another(
+    store: Store, listener: Listener, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its events are named as refused at once, wait, and follow in order once they may; the other's come meanwhile."""
+    monkeypatch.setattr(refusals, "PAUSE_S", 0.5)
+    broker.allow("topic read #\ntopic write tocsin/lamp/status\ntopic write tocsin/lamp/a/event\n")
+    publisher = MqttPublisher(Mqtt(port=broker.port, version="5"), "lamp", store)
+    publisher.start()
+    for number in range(120):
+        record(store, number, topic=f"tocsin/lamp/{'ab'[number % 2]}/event")
+        publisher.wake()
+    listener.wait(lambda heard: len(sequences(heard)) == 60)
+    assert sequences(listener) == list(range(1, 121, 2))
+    until(lambda: list(publisher.refused) == ["tocsin/lamp/b/event"])
+    until(lambda: store.outbox_stats()[0] == 60)
+    broker.allow("topic readwrite #\n")
+    until(lambda: store.outbox_stats()[0] == 0)
+    listener.wait(lambda heard: len(sequences(heard)) == 120)
+    assert sequences(listener)[60:] == list(range(2, 121, 2))
+    assert publisher.refused == {}
     publisher.stop()
 
 
@@ -145,3 +171,82 @@ def test_a_port_that_does_not_speak_mqtt_is_named_with_the_mend(store: Store) ->
         assert "ended the connection without an answer; check mqtt.port, mqtt.tls" in publisher.last_error
         assert not publisher.connected
         publisher.stop(0.1)
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_two_nodes_of_one_name_are_told_of_each_other_and_lose_nothing(
+    version: str, tmp_path: Path, store: Store, broker: Broker, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The broker lets the newer one in and the older one go, and says nothing; the log does not fill with it."""
+    other = open_store(tmp_path / "other")
+    both = [
+        MqttPublisher(Mqtt.model_validate({"port": broker.port, "version": version}), "lamp", each)
+        for each in (store, other)
+    ]
+    for publisher in both:
+        publisher._backoff._draw = lambda _low, _high: 0.05
+        publisher.start()
+    hint = "perhaps another client is called 'tocsin-lamp'; set node.id or mqtt.client_id"
+    until(lambda: caplog.text.count(hint) == 2)
+    for each in (store, other):
+        for number in range(10):
+            record(each, number)
+    listener.wait(lambda heard: len({event["id"] for event in heard.events()}) == 20)
+    for publisher in both:
+        publisher.stop(0.5)
+    other.close()
+    assert len(caplog.records) <= 4, "each says the first loss, and the suspicion"
+
+
+def test_a_fault_that_comes_at_every_attempt_is_logged_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its traceback, for it is ours; the reason stays visible."""
+    attempts: list[int] = []
+
+    def fail(_client: Client) -> None:
+        attempts.append(1)
+        struct.pack("!H", 70_000)
+
+    monkeypatch.setattr(Client, "open", fail)
+    publisher = MqttPublisher(Mqtt(), "lamp", store)
+    publisher._backoff._draw = lambda _low, _high: 0.0
+    publisher.start()
+    until(lambda: len(attempts) > 20)
+    publisher.stop(0.1)
+    assert len([line for line in caplog.records if line.exc_info]) == 1
+    assert len(caplog.records) == 2
+    assert "failed (error: " in publisher.last_error
+
+
+@pytest.mark.parametrize("prefix", ["ha/#", "h" * 70_000, "ha\n"])
+def test_a_topic_that_nobody_can_publish_or_follow_costs_that_topic_alone(
+    prefix: str, store: Store, listener: Listener, publisher: MqttPublisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a wrong setting: it is said once, and events and other states go on."""
+    publisher.set_state(f"{prefix}/device/x/config", "{}")
+    publisher.follow(f"{prefix}/status", lambda _: None)
+    publisher.set_state("tocsin/lamp/info", "{}")
+    record(store, 1)
+    publisher.wake()
+    listener.wait(lambda heard: heard.last("tocsin/lamp/info") == "{}" and len(heard.events()) == 1)
+    assert "cannot be published" in caplog.text
+    assert "cannot be followed" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert publisher.connected
+
+
+def test_a_stop_does_not_wait_for_a_broker_that_says_nothing(store: Store) -> None:
+    """There is nothing it could be told; whoever waits for a message is."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        publisher = MqttPublisher(Mqtt(port=mute.getsockname()[1], tls=True), "lamp", store)
+        publisher.start()
+        connection, _ = mute.accept()
+        answers: list[str] = []
+        publisher.publish_soon("a", b"", qos=1, retain=False, expire_s=60.0, on_done=answers.append)
+        begin_s = time.monotonic()
+        publisher.stop(3.0)
+        assert time.monotonic() - begin_s < 2.0
+        assert answers == ["the service stopped before there was a broker"]
+        connection.close()
+        publisher._thread.join(5.0)

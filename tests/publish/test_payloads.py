@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from edge.publish import topics
-from edge.publish.homeassistant import discovery
 from edge.publish.payload import (
     EventContext,
     ModelInfo,
@@ -25,8 +24,6 @@ from edge.publish.payload import (
     pattern_event,
     pattern_message,
 )
-from edge.settings import HomeAssistant, Settings
-from edge.settings_reactions import Away, Claps
 from edge.timestamps import parse_rfc3339
 from edge.types import Event, Pattern, Phase
 
@@ -231,54 +228,14 @@ def test_a_name_of_nothing_but_signs_is_refused() -> None:
         topics.slug("+/#")
 
 
-def test_home_assistant_is_told_of_every_alert_of_every_source() -> None:
-    """State topics are the ones that are published, ids are unique, availability follows node and source."""
-    settings = Settings(homeassistant=HomeAssistant(enabled=True), away=Away(enabled=False))
-    announced = discovery(settings, "lamp-7", ["mic", "roof"], ["siren", "gunshot"], "1.0")
-    assert [topic for topic, _ in announced] == [
-        "homeassistant/device/tocsin_lamp-7_mic/config",
-        "homeassistant/device/tocsin_lamp-7_roof/config",
-    ]
-    payload = announced[0][1]
-    siren = payload["components"]["siren"]
-    assert siren["state_topic"] == "tocsin/lamp-7/mic/sound/siren"
-    assert siren["device_class"] == "sound"
-    assert payload["components"]["level"]["state_topic"] == "tocsin/lamp-7/mic/level"
-    assert [entry["topic"] for entry in payload["availability"]] == ["tocsin/lamp-7/status", "tocsin/lamp-7/mic/status"]
-    ids = [part["unique_id"] for _, device in announced for part in device["components"].values()]
-    assert len(ids) == len(set(ids))
-
-
-def test_home_assistant_gets_an_event_entity_for_the_patterns_of_a_source() -> None:
-    """With those that are enabled where they take part, and the away mode's."""
-    settings = Settings.model_validate(
-        {
-            "claps": {"enabled": True, "sources": ["mic"], "patterns": {"triple": {"enabled": False}}},
-            "away": {"enabled": True},
-            "sources": [{"name": "mic"}, {"name": "roof"}],
-        }
-    )
-    announced = dict(discovery(settings, "lamp-7", ["mic", "roof"], ["siren"], "1.0"))
-    mic = announced["homeassistant/device/tocsin_lamp-7_mic/config"]["components"]["_pattern"]
-    assert (mic["platform"], mic["state_topic"]) == ("event", "tocsin/lamp-7/mic/clap")
-    assert mic["event_types"] == ["double", "sound"]
-    roof = announced["homeassistant/device/tocsin_lamp-7_roof/config"]["components"]["_pattern"]
-    assert roof["event_types"] == ["sound"]
-    deaf = Settings(claps=Claps(enabled=False), away=Away(enabled=False))
-    plain = discovery(deaf, "lamp-7", ["mic"], ["siren"], "1.0")
-    assert "_pattern" not in plain[0][1]["components"]
-
-
-def test_home_assistant_can_switch_a_source_and_the_away_mode() -> None:
-    """A source's switch stays when the source is switched off; the node is a device where it has an away mode."""
-    settings = Settings.model_validate({"away": {"enabled": True}})
-    source, node = discovery(settings, "lamp-7", ["mic"], ["siren"], "1.0")
-    detect = source[1]["components"]["_detect"]
-    assert (detect["platform"], detect["command_topic"]) == ("switch", "tocsin/lamp-7/mic/detect/set")
-    assert detect["state_topic"] == "tocsin/lamp-7/mic/detect/state"
-    assert [entry["topic"] for entry in detect["availability"]] == ["tocsin/lamp-7/status"]
-    assert node[0] == "homeassistant/device/tocsin_lamp-7/config"
-    away = node[1]["components"]["_away"]
-    assert (away["platform"], away["command_topic"]) == ("switch", "tocsin/lamp-7/away/set")
-    assert away["state_topic"] == "tocsin/lamp-7/away/state"
-    assert not detect["retain"] | away["retain"]
+@pytest.mark.parametrize(
+    ("topic", "why"),
+    [
+        ("tocsin/n/mic/event", ""), ("", "empty"), ("a/+", "+"), ("a#", "#"), ("a/\x00", "control"), ("a\n", "control"),
+        ("a\x85", "control"), ("a/\ud800", "control"), ("ü" * 40_000, "longer"), ("zürich/🎤", ""),
+    ],
+)  # fmt: skip
+def test_a_topic_that_no_broker_takes_is_known_before_it_is_sent(topic: str, why: str) -> None:
+    """Some of them hang up at it, and would at every attempt."""
+    flaw = topics.flaw(topic)
+    assert (why in flaw) if why else not flaw

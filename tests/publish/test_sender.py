@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edge.errors import StorageError
-from edge.publish.mailbox import VOLATILE_MAX, Mailbox
-from edge.publish.sender import PAUSE_S, WINDOW, Sender
-from tests.publish.conftest import record
+from edge.publish.mailbox import VOLATILE_MAX
+from edge.publish.refusals import PAUSE_S
+from edge.publish.sender import WINDOW
+from edge.publish.soon import Soon
+from tests.publish.conftest import TOPIC, record
+from tests.publish.desk import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge.store import Store
-
-
-@dataclass
-class Notes:
-    """A line that carries everything until it is jammed or its numbers run out."""
-
-    sent: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
-    jammed: bool = False
-    exhausted: bool = False
-
-    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
-        if self.exhausted:
-            return None
-        self.sent.append((topic, payload, qos, retain))
-        return len(self.sent)
-
-    def topics(self) -> list[str]:
-        return [topic for topic, *_ in self.sent]
-
-
-@dataclass
-class Desk:
-    """A sender with all it works with, and a clock that is turned by hand."""
-
-    store: Store
-    mail: Mailbox = field(default_factory=Mailbox)
-    line: Notes = field(default_factory=Notes)
-    said: list[str] = field(default_factory=list)
-    now_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.sender = Sender(self.store, self.mail, say=self.said.append, clock=lambda: self.now_s)
-
-    def begin(self, quota: int | None = None) -> None:
-        self.line.sent.clear()
-        self.sender.begin(quota)
-        self.mail.begin("status", b"online")
-
-    def send(self) -> None:
-        self.sender.send(self.line)
-
-    def events(self) -> list[int]:
-        return [i + 1 for i, (*_, retain) in enumerate(self.line.sent) if not retain]
 
 
 @pytest.fixture
@@ -151,8 +110,8 @@ def test_a_disk_that_cannot_cross_off_stops_the_sending_and_nothing_else(
     assert desk.sender.delivered_all
 
 
-def test_a_refused_event_is_offered_again_after_a_pause_before_all_others(desk: Desk) -> None:
-    """It is said why; nothing later overtakes it for good, and the window does not shrink."""
+def test_a_refused_event_is_offered_again_after_a_pause_before_all_others_of_its_topic(desk: Desk) -> None:
+    """It is said why; when it arrives the others follow in order, and the window does not shrink."""
     for number in range(3):
         record(desk.store, number)
     desk.begin()
@@ -167,11 +126,18 @@ def test_a_refused_event_is_offered_again_after_a_pause_before_all_others(desk: 
     assert len(desk.events()) == 3, "the third is still on its way"
     desk.sender.answered(third)
     desk.send()
-    assert [desk.line.sent[number - 1][1] for number in desk.events()[3:]] == [
-        row.payload for row in desk.store.outbox_peek(0, 10)
-    ]
+    waiting = [row.payload for row in desk.store.outbox_peek(0, 10)]
+    assert [desk.line.sent[number - 1][1] for number in desk.events()[3:]] == waiting[:1]
+    assert desk.sender.refused == {
+        TOPIC: "Not authorized; check the broker's access rules, mqtt.username and mqtt.password_file"
+    }
+    desk.sender.answered(desk.events()[3])
+    desk.send()
+    assert [desk.line.sent[number - 1][1] for number in desk.events()[3:]] == waiting
+    assert desk.sender.refused == {}
     (line,) = desk.said
     assert line.startswith("the broker refused an event, which waits: Not authorized; check the broker's access rules")
+    assert TOPIC in line
 
 
 def test_within_the_pause_nothing_is_offered(desk: Desk) -> None:
@@ -211,3 +177,91 @@ def test_a_jammed_line_gets_the_newest_of_what_is_of_use_only_now(desk: Desk) ->
     desk.send()
     levels = [payload for topic, payload, _, _ in desk.line.sent if topic == "level"]
     assert levels == [b"%d" % i for i in range(10, VOLATILE_MAX + 10)]
+
+
+@pytest.mark.parametrize(
+    "bad", ["tocsin/lamp/mi#/event", "tocsin/l+mp/mic/event", "", "tocsin/\x01/event", "t" * 70_000]
+)
+def test_what_no_broker_would_take_is_taken_out_of_the_way(
+    bad: str, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a damaged disk: it is said and counted, by store or sender, and all that is behind it goes."""
+    for number, topic in enumerate([TOPIC, bad, TOPIC]):
+        record(desk.store, number, topic=topic)
+    lost: list[str] = []
+    desk.begin()
+    desk.mail.leave_state(bad, b"ON")
+    desk.mail.leave_soon(Soon(bad, b"", 1, False, 9.0, lost.append))
+    desk.send()
+    for number in desk.events():
+        desk.sender.answered(number)
+    desk.send()
+    assert desk.store.outbox_stats()[0] == 0
+    assert desk.line.topics().count(TOPIC) == 2
+    assert desk.sender.unsendable + desk.store.removed == 1
+    said = "\n".join([*desk.said, caplog.text])
+    assert "event 2 for" in said or "message 2 that waited for the broker is removed" in said
+    assert any("a state on" in line for line in desk.said)
+    assert [why.partition(":")[0] for why in lost] == ["it cannot be sent"]
+    assert all(len(line) < 250 for line in desk.said)
+
+
+def test_a_refused_topic_does_not_hold_up_another(desk: Desk) -> None:
+    """However many wait behind it."""
+    for number in range(300):
+        record(desk.store, number, topic="tocsin/lamp/b/event" if number % 3 else TOPIC)
+    desk.begin()
+    answered = 0
+    for _ in range(100):
+        desk.send()
+        for number in desk.events()[answered:]:
+            topic = desk.line.sent[number - 1][0]
+            desk.sender.answered(number, "Not authorized" if topic != TOPIC else "")
+        answered = len(desk.events())
+    assert desk.line.topics().count(TOPIC) == 100
+    assert desk.store.outbox_stats()[0] == 200
+    assert list(desk.sender.refused) == ["tocsin/lamp/b/event"]
+    assert desk.line.topics().count("tocsin/lamp/b/event") <= WINDOW, "it is not offered again within the pause"
+    assert desk.sender.delivered_all, "a stop does not wait for it"
+
+
+def test_a_refusal_is_forgotten_when_nothing_of_its_topic_waits_any_more(desk: Desk) -> None:
+    """The outbox may have dropped it meanwhile; the node is not unready for ever."""
+    record(desk.store, 1)
+    desk.begin()
+    desk.send()
+    desk.sender.answered(desk.events()[0], "Quota exceeded")
+    desk.store.outbox_done(1)
+    desk.now_s = PAUSE_S + 1
+    desk.send()
+    assert desk.sender.refused == {}
+
+
+def test_an_event_at_which_the_broker_hangs_up_does_not_hold_up_another(desk: Desk) -> None:
+    """Though nothing was answered: events go one by one for a while, and the one at fault waits."""
+    bad = "tocsin/lamp/b/event"
+    for number, topic in enumerate([bad, bad, TOPIC, TOPIC]):
+        record(desk.store, number, topic=topic)
+    for _ in range(4):
+        desk.begin()
+        desk.send()
+    assert list(desk.sender.refused) == [bad]
+    assert "ends the connection" in desk.sender.refused[bad]
+    assert desk.line.topics().count(bad) == 0
+    for number in desk.events():
+        desk.sender.answered(number)
+    desk.send()
+    assert desk.store.outbox_stats()[0] == 2
+    assert not [row for row in desk.store.outbox_peek(0, 9) if row.topic == TOPIC]
+
+
+def test_a_line_that_is_lost_now_and_then_blames_no_event(desk: Desk) -> None:
+    """Something was answered on it."""
+    for number in range(50):
+        record(desk.store, number)
+    for _ in range(10):
+        desk.begin()
+        desk.send()
+        desk.sender.answered(desk.events()[0])
+    assert desk.sender.refused == {}
+    assert desk.said == []

@@ -11,6 +11,7 @@ import pytest
 
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
+from edge.publish.retained import Retained
 from edge.publish.sender import WINDOW, Sender
 from edge.publish.soon import SOON_MAX, Soon, SoonQueue
 from edge.publish.subscriptions import Subscriptions
@@ -115,7 +116,7 @@ def test_it_goes_before_states_and_within_the_brokers_limits(store: Store) -> No
             sent.append(topic)
             return len(sent)
 
-    sender = Sender(store, mail, say=lambda _line: None)
+    sender = Sender(store, mail, retained=Retained(store, mail), say=lambda *_: None)
     for number in range(1000):
         mail.leave_state(f"state/{number}", b"OFF")
     mail.leave_soon(post.message("lamp", deadline_s=float("inf")))

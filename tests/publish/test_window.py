@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 SIZE = 3
+TOPIC = "mic/event"
 
 
 class Delivery:
@@ -33,9 +34,10 @@ class Delivery:
     def send(self) -> None:
         if self.window.delivered:
             return
-        for sequence in [each for each in self.outbox if each > self.window.sent][: self.window.room]:
+        for sequence in [each for each in self.outbox if each > self.window.passed][: self.window.room]:
             self.packets += 1
-            self.window.send(self.packets, sequence)
+            self.window.send(self.packets, sequence, TOPIC)
+            self.window.passed = sequence
             self.wire[self.packets] = sequence
 
     def answer(self, choose: Callable[[Iterable[int]], int] = min) -> None:
@@ -77,12 +79,12 @@ def test_first_deliveries_are_in_order_and_nothing_is_lost(steps: list[str]) -> 
 def test_a_refused_message_is_the_first_after_a_restart() -> None:
     """It never leaves the outbox for want of an acknowledgement."""
     window = Window(SIZE)
-    window.send(1, 10)
+    window.send(1, 10, TOPIC)
     assert window.refuse(1)
     assert not window.refuse(1)
-    assert (window.room, window.sent, window.delivered) == (SIZE, 10, [])
+    assert (window.room, window.delivered) == (SIZE, [])
     window.restart()
-    window.send(2, 10)
+    window.send(2, 10, TOPIC)
     window.acknowledge(2)
     assert window.delivered == [10]
 
@@ -91,27 +93,27 @@ def test_a_refused_message_is_the_first_after_a_restart() -> None:
 def test_nothing_is_sent_twice_or_backwards_on_one_connection(sequence: int) -> None:
     """That would be a fault of ours, and is found at once."""
     window = Window(SIZE)
-    window.send(1, 5)
+    window.send(1, 5, TOPIC)
     with pytest.raises(ValueError, match="cannot follow"):
-        window.send(2, sequence)
+        window.send(2, sequence, TOPIC)
 
 
 def test_a_full_window_takes_no_more() -> None:
     """Also when all of it was delivered, but none crossed off: a full disk must not fill the memory."""
     window = Window(1)
-    window.send(1, 1)
+    window.send(1, 1, TOPIC)
     window.acknowledge(1)
     assert window.room == 0
     with pytest.raises(ValueError, match="room for 0"):
-        window.send(2, 2)
+        window.send(2, 2, TOPIC)
     window.crossed_off()
-    window.send(2, 2)
+    window.send(2, 2, TOPIC)
 
 
 def test_an_answer_to_something_else_changes_nothing() -> None:
     """States have answers too."""
     window = Window(SIZE)
-    window.send(1, 1)
+    window.send(1, 1, TOPIC)
     window.acknowledge(99)
     assert (window.in_flight, window.delivered) == (1, [])
 

@@ -55,3 +55,23 @@ def test_a_sound_while_away_reaches_broker_history_and_action(
         node.stop()
         node.start()
         assert node.get("/away")["state"] == "ON"
+
+
+def test_a_flood_of_commands_costs_a_few_writes_and_the_last_one_holds(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    """Whoever may command a node can neither wear its disk nor fill its log; a restart knows the last word."""
+    config = "[away]\narming_s = 1000"
+    with RunningNode(tmp_path, "mic:none", mqtt_port=broker.port, config=config) as node:
+        listener.wait(lambda heard: heard.last("tocsin/bench/status") == "online")
+        for number in range(300):
+            listener.publish("tocsin/bench/away/set", "ON" if number % 2 else "OFF")
+            listener.publish("tocsin/bench/s0/detect/set", "ON" if number % 2 else "OFF")
+        listener.wait(lambda heard: heard.last(STATE) == "ON")
+        until(lambda: node.get("/away")["state"] == "ON")
+        log = node.log_path.read_text()
+        assert 0 < log.count("away mode: switched") < 60
+        assert 0 < log.count("detection switched") < 60
+        node.stop()
+        node.start()
+        assert node.get("/away")["state"] == "ON"

@@ -158,6 +158,13 @@ def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path)
         assert "sha256 differs" in log
         assert "using model city" in log
         assert "no drill: what is set for them rests" in log
+        assert node.process is not None
+        file = tmp_path / "tocsin.toml"
+        file.write_text(f"{file.read_text()}\n[detection.classes.siren]\non = 0.99\n")
+        node.process.send_signal(signal.SIGHUP)
+        until(lambda: "configuration re-read" in node.log_path.read_text())
+        assert "needs a restart" not in node.log_path.read_text()
+        assert [*node.get("/config")["detection"]["classes"]] == ["siren"]
 
 
 def test_the_sound_of_a_long_event_is_kept_from_before_its_onset(tmp_path: Path) -> None:

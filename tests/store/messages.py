@@ -26,12 +26,13 @@ def sound(
     source: str = "mic",
     score: float = 0.9,
     peak_score: float | None = None,
+    synced: bool = True,
 ) -> Callable[[int], dict[str, Any]]:
     """Return what makes the message of an event that began `onset_s` after noon and lasts a second."""
     peak_score = score if peak_score is None else peak_score
     end = RATE_HZ if phase == "end" else None
     event = Event(event_id, Phase(phase), label, score, peak_score, 0, end, RATE_HZ, -31.5, -25.0)
-    context = EventContext("node", source, "", ModelInfo("city", "0.1.0", "0" * 64, "cpu"), False, True, "info")
+    context = EventContext("node", source, "", ModelInfo("city", "0.1.0", "0" * 64, "cpu"), False, synced, "info")
     onset = NOON + timedelta(seconds=onset_s)
     heard = onset + timedelta(seconds=1)
 

@@ -94,7 +94,10 @@ def test_a_fault_of_ours_destroys_nothing(
 def test_a_damaged_history_is_moved_aside(
     store: Store, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
-    """The node starts with a new history, keeps the damaged file, says so once, and never gives a sequence twice."""
+    """The node starts with a new history, keeps the damaged file, says so once, and never gives a sequence twice.
+
+    What waits for the broker is taken over as far as it can be read.
+    """
     for i in range(50):
         store.record(sound(f"e{i}"), topic=TOPIC)
     store.close()
@@ -108,7 +111,10 @@ def test_a_damaged_history_is_moved_aside(
         content[3 * 4096 : 4 * 4096] = b"\xa5" * 4096
     path.write_bytes(content)
     store = open_store()
-    assert (store.events().items, store.outbox_stats()) == ([], (0, 0.0))
+    assert store.events().items == []
+    taken_over = [row.sequence for row in store.outbox_peek(0, 100)]
+    assert set(taken_over) <= set(range(1, 51))
+    assert bool(taken_over) is (damage == "page")
     assert int(store.record(sound("new"), topic=None)["sequence"]) > 50
     (aside,) = path.parent.glob("tocsin.db.corrupt-*")
     assert aside.read_bytes() == content
@@ -178,7 +184,7 @@ def test_sqlite_readers_from_outside_find_the_messages(store: Store, tmp_path: P
 
 
 def test_a_file_that_may_not_grow(tmp_path: Path, open_store: OpenStore) -> None:
-    """Where the system refuses a write, record says so in one line, nothing is half there, and it goes on later."""
+    """Where the system refuses a write, the store says so in one line, and what was recorded is there later."""
     with start("limited", tmp_path / "state") as process:
         output, _ = process.communicate(timeout=30)
     check_refusal(output)
@@ -188,7 +194,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, open_store: OpenStore) -> None
 
 @pytest.mark.skipif(not CAN_MOUNT, reason="needs root and mount namespaces for a disk of its own")
 def test_a_full_disk(tmp_path: Path) -> None:
-    """On a disk that is full record says so in one line; with room again it goes on, without a gap."""
+    """On a disk that is full the store says so in one line; with room again all of it is there, without a gap."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = f'mount -t tmpfs -o size=1m none "{disk}" && exec "$@"'
@@ -203,11 +209,11 @@ def sequences(output: str) -> list[int]:
 
 
 def check_refusal(output: str) -> str:
-    """Check that the writer was refused, went on, and left no gap; return what it was told."""
+    """Check that the writer was refused, went on, and left no gap; return why."""
     refused = [line for line in output.splitlines() if line.startswith("refused ")]
     done = sequences(output)
     assert len(refused) == 3, output
     assert "tocsin.db cannot be written" in refused[0]
     assert done == list(range(1, len(done) + 1))
-    assert output.splitlines().index(refused[-1]) < len(output.splitlines()) - 3
+    assert output.splitlines().index(refused[-1]) < len(output.splitlines()) - 2
     return refused[0]

@@ -1,6 +1,6 @@
 """A process that records until it is killed (`endless`), the disk is full (`full`) or a file may not grow (`limited`).
 
-It prints each sequence once it is recorded, and what it is refused with.
+It prints each sequence once it is recorded, and why it is not on the disk where that is so.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import itertools
 import resource
 import sys
+import time
 from pathlib import Path
 
-from edge.errors import StorageError
 from edge.store import Store
 from tests.store.messages import TOPIC, sound
 
@@ -24,7 +24,7 @@ def say(line: str) -> None:
 
 
 def main(mode: str, folder: Path) -> None:
-    """Record; when refused, try twice more, make room, and record five more."""
+    """Record; when the disk refuses, record twice more, make room, and record two more."""
     ballast = folder / "ballast"
     if mode == "full":
         ballast.write_bytes(bytes(300_000))
@@ -34,18 +34,19 @@ def main(mode: str, folder: Path) -> None:
     refusals = 0
     left = 5
     for i in itertools.count():
-        try:
-            made = store.record(sound(f"e{i}"), topic=TOPIC)
-        except StorageError as exc:
-            say(f"refused {exc}")
+        made = store.record(sound(f"e{i}"), topic=TOPIC)
+        say(f"{int(made['sequence'])}")
+        if store.problem:
+            say(f"refused {store.problem}")
             refusals += 1
-            if refusals == 3:
-                ballast.unlink(missing_ok=True)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        else:
-            say(f"{int(made['sequence'])}")
-            if refusals and not (left := left - 1):
-                break
+        if refusals == 3:
+            ballast.unlink(missing_ok=True)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            while store.problem:
+                time.sleep(0.05)
+                store.catch_up()
+        if refusals and not (left := left - 1):
+            break
     store.close()
 
 

@@ -65,6 +65,11 @@ class RunningNode:
 
     def start(self, *, prefix: tuple[str, ...] = ()) -> None:
         """Start the process (through `prefix`, such as taskset) and wait until it is alive."""
+        self.launch(prefix=prefix)
+        self.wait_for("/livez")
+
+    def launch(self, *, prefix: tuple[str, ...] = ()) -> None:
+        """Start the process and wait for nothing."""
         self.started_s = time.monotonic()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -74,7 +79,6 @@ class RunningNode:
                 stdout=log,
                 stderr=log,
             )
-        self.wait_for("/livez")
 
     def stop(self) -> int:
         """Send SIGTERM and return the exit code."""

@@ -1,0 +1,65 @@
+"""The environment as part of the configuration: ``TOCSIN_MQTT__PORT=1884``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from edge.configkeys import child_of, choices_of, nearest
+from edge.errors import ConfigError
+from edge.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from edge.configkeys import Key
+
+_PREFIX, _DELIMITER = "TOCSIN_", "__"
+_NOT_OURS = frozenset({"TOCSIN_DATA"})  # recordings for training and tests
+
+
+def variables_of(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of the variables that set something."""
+    yield from ((n, value) for n, value in environ.items() if n.startswith(_PREFIX) and n not in _NOT_OURS)
+
+
+def set_from_environment(values: dict[str, Any], name: str, text: str) -> Key:
+    """Put the value of a variable where it belongs; return its key. Raises `ConfigError`."""
+    try:
+        f"{name}{text}".encode()
+    except UnicodeEncodeError as exc:  # bytes of another encoding
+        msg = f"{ascii(name)[1:-1]}: not UTF-8 text"
+        raise ConfigError(msg) from exc
+    key = tuple(name[len(_PREFIX) :].lower().split(_DELIMITER))
+    kind: Any = Settings
+    for n, part in enumerate(key):
+        choices = choices_of(kind)
+        if choices is not None and part not in choices:
+            known = [_PREFIX + _DELIMITER.join((*key[:n], choice)).upper() for choice in choices]
+            msg = f"{name}: no such setting{nearest(name, known)}"
+            raise ConfigError(msg)
+        kind = child_of(kind, part)
+    if choices := choices_of(kind):
+        msg = f"{name}: is a section; set a value in it, such as {name}{_DELIMITER}{choices[0].upper()}"
+        raise ConfigError(msg)
+    target = values
+    for part in key[:-1]:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            msg = f"{name}: the file has a plain value where a section is expected"
+            raise ConfigError(msg)
+    target[key[-1]] = _value(kind, name, text)
+    return key
+
+
+def _value(kind: Any, name: str, text: str) -> Any:  # noqa: ANN401 - pydantic checks it
+    if get_origin(kind) is Literal:  # of which one is meant by its text, be it a number
+        return next((choice for choice in get_args(kind) if str(choice) == text), text)
+    if get_origin(kind) not in (tuple, list, dict):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        examples = {tuple: '["lamp"] or [{"name": "mic", "spec": "mic"}]', dict: '{"name": "value"}'}
+        msg = f"{name}: must be JSON, such as '{examples[get_origin(kind)]}' ({exc})"
+        raise ConfigError(msg) from exc

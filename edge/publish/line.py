@@ -1,0 +1,20 @@
+"""A connection to the broker, as those see it who have something to send."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class UnsendableError(ValueError):
+    """A message that no broker would take."""
+
+
+class Line(Protocol):
+    """A connection to the broker."""
+
+    @property
+    def jammed(self) -> bool:
+        """Whether it cannot carry more at the moment."""
+
+    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
+        """Send a message and return its number; None where it was not taken. Raises `UnsendableError`."""

@@ -1,0 +1,118 @@
+"""What is done about a damaged database: it is moved aside, and what can still be read of it is taken over."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sqlite3
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from edge.store.sequence import SEQUENCE_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_KEPT = 2  # a failing disk must not fill itself with what it has spoilt
+_SUFFIXES = ("", "-wal", "-shm")
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # SQLite quotes what is damaged
+_CHUNK = 500  # rows in one transaction
+_HIGHEST = (
+    "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
+    "SELECT max(sequence) FROM events",
+    "SELECT max(last_sequence) FROM sounds",
+    "SELECT max(sequence) FROM outbox",
+)
+
+
+def move_aside(path: Path) -> Path | None:
+    """Rename a database and what belongs to it, and return its new name; None where there is nothing.
+
+    Of those that were moved aside earlier only the newest stay.
+    """
+    aside = path.with_name(f"{path.name}.corrupt-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}")
+    found = False
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+            found = True
+    known = sorted({_bare(each) for each in path.parent.glob(f"{path.name}.corrupt-*")})
+    for old in known[:-_KEPT]:
+        for suffix in _SUFFIXES:
+            path.with_name(old + suffix).unlink(missing_ok=True)
+    return aside if found else None
+
+
+def _bare(path: Path) -> str:
+    return path.name.removesuffix("-wal").removesuffix("-shm")
+
+
+def highest_sequence(connection: sqlite3.Connection) -> int:
+    """Return the highest sequence that a database knows of; what cannot be read does not count."""
+    highest = 0
+    for query in _HIGHEST:
+        with contextlib.suppress(*_UNREADABLE):
+            for (number,) in connection.execute(query):
+                if isinstance(number, int) and number < SEQUENCE_MAX:
+                    highest = max(highest, number)
+    return highest
+
+
+def take_over(aside: Path, connection: sqlite3.Connection) -> tuple[int, int]:
+    """Copy what waits for the broker, and the states, from a damaged database to a new one, as far as it can be read.
+
+    Return how many messages those are, and the highest sequence that the damaged one knew. What was copied before is
+    left alone. Raises `sqlite3.Error` where the new one cannot be written.
+    """
+    with contextlib.closing(_open_damaged(aside)) as damaged:
+        highest = highest_sequence(damaged)
+        _copy(connection, "INSERT OR IGNORE INTO state (key, value) VALUES (?, ?)", _states(damaged))
+        statement = "INSERT OR IGNORE INTO outbox (sequence, topic, payload, queued_s) VALUES (?, ?, ?, ?)"
+        return _copy(connection, statement, _waiting(damaged)), highest
+
+
+def _open_damaged(aside: Path) -> sqlite3.Connection:
+    # Without a log beside it, it is read as it is: nothing is to be added to it.
+    mode = "mode=ro" if aside.with_name(aside.name + "-wal").exists() else "immutable=1"
+    connection = sqlite3.connect(f"{aside.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+    connection.text_factory = bytes
+    return connection
+
+
+def _states(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
+    for key, value in _readable(damaged, "SELECT key, value FROM state ORDER BY key"):
+        if isinstance(key, bytes) and isinstance(value, bytes):
+            with contextlib.suppress(UnicodeDecodeError):
+                yield key.decode(), value.decode()
+
+
+def _waiting(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
+    for sequence, topic, payload, queued_s in _readable(
+        damaged, "SELECT sequence, topic, payload, queued_s FROM outbox ORDER BY sequence"
+    ):
+        if 0 < sequence < SEQUENCE_MAX and isinstance(topic, bytes) and isinstance(payload, bytes):
+            with contextlib.suppress(UnicodeDecodeError):
+                yield sequence, topic.decode(), payload, queued_s if isinstance(queued_s, float) else 0.0
+
+
+def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows before the first bad page, and then those behind the last, from the end."""
+    seen = set()
+    for order in ("", " DESC"):
+        with contextlib.suppress(*_UNREADABLE):
+            for row in damaged.execute(query + order):
+                if row[0] in seen:
+                    return
+                seen.add(row[0])
+                yield row
+            return
+
+
+def _copy(connection: sqlite3.Connection, statement: str, rows: Iterator[tuple[object, ...]]) -> int:
+    before = connection.total_changes
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(statement, chunk)
+    return connection.total_changes - before

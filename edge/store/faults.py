@@ -1,0 +1,98 @@
+"""What the errors of SQLite and of the system mean: the disk does not allow it now, or the database is bad."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+
+from edge.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FULL_BYTES = 1 << 20  # with less than this, SQLite cannot make its files, and calls that an I/O error
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK = (*_FULL, errno.EROFS, errno.EIO)
+_ROOM = "make room on the disk"
+_LOCKED = "another program has it open and locks it; end that program"
+_MESSAGES = {
+    "locked": _LOCKED,
+    "busy": _LOCKED,
+    "full": _ROOM,
+    "readonly": "check whether the disk is mounted read-only, and the folder's permissions",
+    "I/O error": "check the disk",
+    "unable to open": "check the disk and the folder's permissions",
+}
+"""Words of SQLite's errors that come from outside of the database, with the remedy."""
+
+
+class DiskRefusal(StorageError):  # noqa: N818 - as the tree of edge.errors
+    """The disk, or whoever else uses the database, does not allow it at the moment; later it may."""
+
+
+class Damaged(StorageError):  # noqa: N818 - as the tree of edge.errors
+    """The database itself is bad."""
+
+
+@contextlib.contextmanager
+def translated(path: Path, doing: str) -> Iterator[None]:
+    """Turn SQLite's and the system's errors into a `StorageError` of one line; our own mistakes go through."""
+    try:
+        yield
+    except OSError as exc:
+        raise system_error(exc, path, doing) from exc
+    except UnicodeDecodeError as exc:  # SQLite quotes what is damaged
+        msg = f"{path} cannot be {doing}: it is damaged"
+        raise Damaged(msg) from exc
+    except sqlite3.Error as exc:
+        if _is_mistake(exc):
+            raise
+        why = " ".join(str(exc).split())
+        remedy = _remedy(why, path)
+        if remedy is None:
+            msg = f"{path} cannot be {doing}: {why}; it is checked, and moved aside if it is damaged"
+            raise Damaged(msg) from exc
+        msg = f"{path} cannot be {doing}: {why}; {remedy}"
+        raise DiskRefusal(msg) from exc
+
+
+def system_error(exc: OSError, path: Path, doing: str) -> StorageError:
+    """Return what a system's error means for `path`."""
+    remedy = _ROOM if exc.errno in _FULL else "check the disk and the folder's permissions"
+    kind = DiskRefusal if exc.errno in _DISK else StorageError
+    return kind(f"{path} cannot be {doing}: {exc.strerror or exc}; {remedy}")
+
+
+def is_damage(exc: sqlite3.Error) -> bool:
+    """Return whether an error of a statement that is right in itself says that the database is bad."""
+    return _remedy(str(exc)) is None
+
+
+def free_bytes(path: Path) -> int:
+    """Return how much room the disk has under `path`, or under what is left of the way there."""
+    while True:
+        try:
+            room = os.statvfs(path)
+        except OSError:
+            if path == path.parent:
+                raise
+            path = path.parent
+        else:
+            return room.f_bavail * room.f_frsize
+
+
+def _is_mistake(exc: sqlite3.Error) -> bool:
+    """Return whether it is about the values or the use of a statement."""
+    return isinstance(exc, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError))
+
+
+def _remedy(why: str, path: Path | None = None) -> str | None:
+    """Return what to do about an error from outside of the database; None for damage."""
+    remedy = next((remedy for words, remedy in _MESSAGES.items() if words in why), None)
+    if remedy and path and remedy != _LOCKED and free_bytes(path.parent.absolute()) < _FULL_BYTES:
+        return _ROOM if remedy == _ROOM else f"the disk is full; {_ROOM}"
+    return remedy

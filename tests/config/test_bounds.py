@@ -1,0 +1,153 @@
+"""Every value of the configuration has bounds, so that none of them can surprise the service later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge import configfile
+from edge.configfile import load_settings
+from edge.configtext import json_schema, to_toml
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BOUNDED = {
+    "number": ({"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}),
+    "integer": ({"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}),
+    "string": ({"maxLength", "pattern", "format", "enum", "const"},),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_system_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configfile, "DEFAULT_PATH", tmp_path / "absent.toml")
+
+
+def unbounded(schema: Any, where: str = "") -> Iterator[str]:
+    """Yield the places of the values that have no bounds."""
+    if isinstance(schema, list):
+        for n, item in enumerate(schema):
+            yield from unbounded(item, f"{where}/{n}")
+    elif isinstance(schema, dict):
+        kind = schema.get("type")
+        wanted = () if schema.keys() & {"enum", "const"} or not isinstance(kind, str) else BOUNDED.get(kind, ())
+        if not all(schema.keys() & either for either in wanted):
+            yield where
+        for name, item in schema.items():
+            yield from unbounded(item, f"{where}/{name}")
+
+
+def test_every_number_and_every_text_has_bounds() -> None:
+    """A setting that is added without any is found here."""
+    assert list(unbounded(json_schema())) == []
+    assert list(unbounded({"a": [{"type": "number", "minimum": 0}, {"type": "string"}]})) == ["/a/0", "/a/1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("detection.update_s", float("inf")),
+        ("detection.hold_s", 1e308),
+        ("detection.min_windows", 10**30),
+        ("detection.classes.siren.smoothing_s", float("nan")),
+        ("level.calibration_offset_db", float("nan")),
+        ("level.calibration_offset_db", float("-inf")),
+        ("storage.retention_days", 1e308),
+        ("storage.max_events", 10**30),
+        ("storage.path", "a\0b"),
+        ("storage.path", "x" * 300),
+        ("model.bundle", "a\0b"),
+        ("homeassistant.prefix", "ha/#"),
+        ("homeassistant.prefix", "ha/"),
+        ("mqtt.base", "a\x1bb"),
+        ("mqtt.base", "a\uffffb"),
+        ("mqtt.client_id", "c" * 70_000),
+        ("mqtt.username", "ü" * 40_000),
+        ("mqtt.username", "a\0b"),
+        ("mqtt.password", "p" * 70_000),
+        ("mqtt.password_file", "\0"),
+        ("mqtt.host", '"broker"'),
+        ("mqtt.host", "mqtt://broker"),
+        ("mqtt.host", "broker:1883"),
+        ("mqtt.host", "two words"),
+        ("mqtt.host", "a..b"),
+        ("mqtt.host", "a" * 64),
+        ("api.host", "[::1]"),
+        ("api.host", "::1::"),
+        ("node.location", "95,24.94"),
+        ("node.location", "60.17, -181"),
+        ("away.ignore", ["a\nb"]),
+        ("actions.a", {"type": "webhook", "url": "http://h/", "headers": {"X Y": "1"}}),
+        ("actions.a", {"type": "webhook", "url": "http://h/", "headers": {"X": "snowman ☃"}}),
+        ("actions.a", {"type": "webhook", "url": "http://h/", "headers": {"X": "a\r\nb"}}),
+        ("actions.a", {"type": "mqtt", "topic": "a\tb"}),
+        ("actions.a", {"type": "command", "command": ["true"], "working_dir": "/\0"}),
+        ("sources", [{"spec": "file:~nosuchuser/a.wav"}]),
+        ("sources", [{"name": f"s{n}"} for n in range(600)]),
+    ],
+)
+def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: str, value: object) -> None:
+    """In one line that can be read, though the value cannot."""
+    first, *rest = key.split(".")
+    values: dict[str, Any] = {first: value}
+    if rest:
+        values = {rest[-1]: value}
+        for name in (*reversed(rest[:-1]), first):
+            values = {name: values}
+    file = tmp_path / "tocsin.toml"
+    file.write_text(to_toml(values).replace("Infinity", "inf").replace("NaN", "nan"))
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ={})
+    for problem in caught.value.problems:
+        assert problem.isprintable()
+        assert len(problem) < 600
+        assert first in problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("mqtt.host", "::1"),
+        ("mqtt.host", "fe80::1%eth0"),
+        ("mqtt.host", "bücher.example"),
+        ("api.host", "0.0.0.0"),
+        ("node.location", "60.17, 24.94"),
+        ("node.location", "Mannerheimintie 95, 24 and 94 🚦"),
+        ("node.location", "95,24.94 behind the station"),
+        ("homeassistant.prefix", "ha/discovery"),
+        ("level.calibration_offset_db", 120),
+        ("detection.max_duration_s", 86_400.0),
+    ],
+)
+def test_what_is_odd_and_right_is_taken(tmp_path: Path, key: str, value: object) -> None:
+    """Addresses of either kind, names of any script, and places without numbers."""
+    section, name = key.split(".")
+    file = tmp_path / "tocsin.toml"
+    file.write_text(to_toml({section: {name: value}}), encoding="utf-8")
+    assert getattr(getattr(load_settings(file, environ={}), section), name) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[mqtt]\nport = 1" + "0" * 5000,
+        "[mqtt]\nport = 0x1" + "0" * 5000,
+        "x = " + "[" * 5000 + "]" * 5000,
+        "a" + ".a" * 3000 + " = 1",
+        "[node]\nid = 1979-05-27T07:32:00Z",
+        '[node]\n"a\\nb\\u001b" = 1',
+        "[node]\nlocation = '" + "x" * 10_000 + "'",
+    ],
+)
+def test_what_the_parser_itself_cannot_hold_is_a_line_too(tmp_path: Path, text: str) -> None:
+    """Numbers of thousands of digits, brackets without an end, keys that would break the line."""
+    file = tmp_path / "tocsin.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ={})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600

@@ -1,0 +1,66 @@
+"""A sender, a line that takes notes, and a clock that is turned by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge.publish import topics
+from edge.publish.line import UnsendableError
+from edge.publish.mailbox import Mailbox
+from edge.publish.retained import Retained
+from edge.publish.sender import Sender
+
+if TYPE_CHECKING:
+    from edge.store import Store
+
+
+@dataclass
+class Notes:
+    """A line that carries everything until it is jammed or its numbers run out."""
+
+    sent: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
+    jammed: bool = False
+    exhausted: bool = False
+
+    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
+        if why := topics.flaw(topic):
+            raise UnsendableError(why)
+        if self.exhausted:
+            return None
+        self.sent.append((topic, payload, qos, retain))
+        return len(self.sent)
+
+    def topics(self) -> list[str]:
+        return [topic for topic, *_ in self.sent]
+
+
+@dataclass
+class Desk:
+    """A sender with all it works with, and a clock that is turned by hand."""
+
+    store: Store
+    mail: Mailbox = field(default_factory=Mailbox)
+    line: Notes = field(default_factory=Notes)
+    said: list[str] = field(default_factory=list)
+    now_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.sender = Sender(
+            self.store,
+            self.mail,
+            say=lambda text, *args: self.said.append(text % args),
+            retained=Retained(self.store, self.mail),
+            clock=lambda: self.now_s,
+        )
+
+    def begin(self, quota: int | None = None) -> None:
+        self.line.sent.clear()
+        self.sender.begin(quota)
+        self.mail.begin("status", b"online")
+
+    def send(self) -> None:
+        self.sender.send(self.line)
+
+    def events(self) -> list[int]:
+        return [i + 1 for i, (*_, retain) in enumerate(self.line.sent) if not retain]

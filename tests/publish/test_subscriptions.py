@@ -1,0 +1,151 @@
+"""What strangers send on the topics that a node listens to."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.errors import UsageError
+from edge.publish import brake, loglimit, oversize
+from edge.publish.brake import Brake
+from edge.publish.loglimit import LimitedLog
+from edge.publish.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MANY = 10_000
+
+
+class Ear:
+    """Subscriptions of the node `n` with a clock that is turned by hand, and what was commanded."""
+
+    def __init__(self, obey: Callable[[str, str], None] | None = None) -> None:
+        self.now_s = 0.0
+        self.commands: list[tuple[str, str]] = []
+        self.subscriptions = Subscriptions("t", "n", obey or self._obey, lambda: self.now_s)
+
+    def _obey(self, suffix: str, payload: str) -> None:
+        self.commands.append((suffix, payload))
+
+    def hears(self, topic: str, payload: bytes = b"ON", *, retained: bool = False) -> None:
+        self.subscriptions.heard(topic, payload, retained=retained)
+
+
+def refuse(suffix: str, payload: str) -> None:
+    msg = "say ON or OFF"
+    raise UsageError(msg)
+
+
+def test_a_topic_that_was_asked_for_is_obeyed() -> None:
+    """With the part of it that is behind the node."""
+    ear = Ear()
+    ear.hears("t/n/away/set")
+    ear.hears("t/n/mic/detect/set", b" OFF\n")
+    assert ear.commands == [("away/set", "ON"), ("mic/detect/set", "OFF")]
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "away/set", "mic/detect/set", "t/n2/away/set", "t/n/away/set/", "x/t/n/away/set", "t/n/a/b/detect/set",
+        "t/n//detect/set", "t/n/detect/set", "t/n/", "", "detect/set", "t/n/mic/away/set",
+    ],
+)  # fmt: skip
+def test_a_topic_that_nobody_asked_for_is_not_obeyed(topic: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A hostile broker sends what it likes; what looks like a command is none elsewhere."""
+    ear = Ear()
+    ear.hears(topic)
+    assert ear.commands == []
+    assert "which nobody asked for" in caplog.text
+
+
+@pytest.mark.parametrize("retained", [True, False])
+@pytest.mark.parametrize(
+    "name", ["a\n2026-01-01T00:00:00 ERROR tocsin.service: forged", "\x1b[2J\x1b[31m", "\u202eevil", "x" * 60_000]
+)
+def test_no_topic_forges_a_line_or_fills_the_log(name: str, retained: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever is in it is escaped and shortened, and so is the payload."""
+    ear = Ear(refuse)
+    ear.hears(f"t/n/{name}/detect/set", name.encode() * 9, retained=retained)
+    ear.hears(name)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2
+    assert all(line.isprintable() and len(line) < 300 for line in lines)
+
+
+def test_a_flood_of_nonsense_is_a_handful_of_lines_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
+    """Of each kind, and the next is said again once a while has passed."""
+    ear = Ear(refuse)
+    for number in range(MANY):
+        ear.now_s = number / MANY
+        ear.hears(f"t/n/{number}/detect/set", b"nonsense")
+        ear.hears("t/n/mic/detect/set", b"ON", retained=True)
+        ear.hears("elsewhere")
+    assert len(caplog.records) == 3 * loglimit.LINES
+    caplog.clear()
+    ear.now_s = loglimit.PERIOD_S + 1
+    ear.hears("elsewhere")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == f"{MANY - loglimit.LINES} more lines like the next were left out"
+    assert len(lines) == 2
+
+
+def test_a_log_within_its_limit_says_everything(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing was left out, so nothing is said of that."""
+    now = [0.0]
+    log = LimitedLog(logging.getLogger("tocsin.mqtt"), lambda: now[0])
+    for _ in range(3 * loglimit.LINES):
+        log.warning("a %s", "line")
+        now[0] += loglimit.PERIOD_S / loglimit.LINES
+    assert {record.getMessage() for record in caplog.records} == {"a line"}
+    assert len(caplog.records) == 3 * loglimit.LINES
+
+
+def test_ten_thousand_commands_cost_a_few_and_the_last_one_holds() -> None:
+    """Each might be a write to the disk; a person's few are obeyed at once."""
+    ear = Ear()
+    for number in range(MANY):
+        ear.now_s = 5.0 * number / MANY
+        ear.hears("t/n/away/set", b"ON" if number % 2 else b"OFF")
+        ear.hears("t/n/mic/detect/set", b"OFF")
+        ear.subscriptions.catch_up()
+    assert len(ear.commands) <= 2 * (brake.BURST + 6)
+    ear.hears("t/n/away/set", b"OFF")
+    ear.now_s += 2.0
+    ear.subscriptions.catch_up()
+    assert [payload for suffix, payload in ear.commands if suffix == "away/set"][-1] == "OFF"
+    count = len(ear.commands)
+    ear.now_s += 60.0
+    ear.subscriptions.catch_up()
+    assert len(ear.commands) == count, "each is obeyed once"
+
+
+def test_commands_for_ever_new_sources_do_not_fill_the_memory() -> None:
+    """The oldest are forgotten."""
+    slow = Brake()
+    for number in range(MANY):
+        for _ in range(brake.BURST + 1):
+            slow.passes(str(number), b"ON", 0.0)
+    assert len(slow.due(1e9)) < MANY / 10
+
+
+def test_what_is_too_large_is_not_asked_for_again_for_a_while() -> None:
+    """The other topics are; a new connection changes nothing of it."""
+    ear = Ear()
+    ear.subscriptions.follow("lamp", lambda _: None)
+
+    def asked() -> list[str]:
+        wanted: list[str] = []
+        ear.subscriptions.begin()
+        ear.subscriptions.ask(lambda topic: wanted.append(topic))  # noqa: PLW0108 - it returns None
+        return wanted
+
+    everything = asked()
+    for _ in range(2):
+        assert "was not read" in ear.subscriptions.too_large("t/n/x/detect/set", 10**8)
+    assert asked() == [topic for topic in everything if topic != "t/n/+/detect/set"]
+    ear.now_s = oversize.REST_S
+    assert asked() == everything

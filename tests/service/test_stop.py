@@ -1,0 +1,216 @@
+"""How a node stops: at any moment, whatever hangs, and in time."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import random
+import re
+import signal
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import numpy as np
+import soundfile as sf
+
+from edge import service
+from edge.errors import Unavailable
+from edge.node import STOP_S
+from edge.settings import Settings
+from edge.signals import Signals
+from edge.stopping import Deadline, end_process
+from tests.support.listener import until
+from tests.support.node import RunningNode, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pytest
+
+HOURS = {"TOCSIN_API__MAX_CLIP_S": "50000"}
+QUIET = "[away]\nenabled = false\n[claps]\nenabled = false\n"
+
+
+@contextlib.contextmanager
+def busy_threads(count: int) -> Iterator[None]:
+    """Keep threads that want the interpreter all the time, as sources and the engine do."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            sum(range(1000))
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_signal_is_noticed_whenever_it_comes() -> None:
+    """Right before the wait, as it begins and during it, beside threads that take the interpreter away."""
+    draw = random.Random(5)
+    sent = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    with Signals() as signals, busy_threads(2):
+        for n in range(60):
+            number = sent[n % 3]
+            timer = threading.Timer(draw.uniform(0.0, 0.002), os.kill, (os.getpid(), number))
+            timer.start()
+            assert signals.wait(10.0) == number
+            timer.join()
+        assert signals.wait(0.0) is None
+
+
+def test_a_signal_that_another_thread_is_given_ends_the_wait() -> None:
+    """The kernel may hand it to any thread; the main one then sleeps on in whatever it waits for."""
+
+    def raise_here() -> None:
+        time.sleep(0.05)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    with Signals() as signals:
+        thread = threading.Thread(target=raise_here)
+        thread.start()
+        assert signals.wait(10.0) == signal.SIGTERM
+        thread.join()
+
+
+def test_signals_are_as_they_were_afterwards() -> None:
+    """Whoever runs a service in its own process gets its handlers back."""
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
+    pipe = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(pipe)
+    with Signals():
+        assert signal.getsignal(signal.SIGTERM) != before[0]
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)] == before
+    assert signal.set_wakeup_fd(pipe) == pipe
+
+
+def test_a_node_that_is_halted_still_hears_of_its_end(tmp_path: Path) -> None:
+    """SIGTERM comes while it is stopped, as from a shell's job control or a frozen container."""
+    with RunningNode(tmp_path, f"udp://127.0.0.1:{free_port()}", config=QUIET) as node:
+        assert node.process is not None
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
+            node.process.send_signal(number)
+            time.sleep(0.1)  # for the kernel to halt it, and to have the signal pending
+        assert node.process.wait(STOP_S) == 0
+    assert "without waiting" not in node.log_path.read_text()
+
+
+def upload_hours(node: RunningNode) -> None:
+    """Send a small recording that takes long to classify, and come back when that is under way."""
+    body = io.BytesIO()
+    with sf.SoundFile(body, "w", 8000, 1, format="FLAC") as file:
+        for _ in range(8 * 60):
+            file.write(np.zeros(60 * 8000, np.int16))
+
+    def send() -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.post(f"http://127.0.0.1:{node.port}/classify", content=body.getvalue(), timeout=30.0)
+
+    threading.Thread(target=send, daemon=True).start()
+    until(lambda: node.metric("tocsin_classify_uploads") == 1)
+    before_s = node.cpu_s()
+    until(lambda: node.cpu_s() > before_s + 0.5)
+
+
+def test_a_node_stops_in_time_whatever_hangs(tmp_path: Path) -> None:
+    """Recordings that cannot be opened, a broker that never answers, and an upload at work: all at once."""
+    os.mkfifo(tmp_path / "pipe.wav")
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections and never says a word
+        sources = [f"file:{tmp_path}/pipe.wav"] * 6
+        with RunningNode(tmp_path, *sources, mqtt_port=mute.getsockname()[1], config=QUIET, env=HOURS) as node:
+            upload_hours(node)
+            begin_s = time.monotonic()
+            assert node.stop() == 0
+            assert time.monotonic() - begin_s < STOP_S
+    log = node.log_path.read_text()
+    assert re.search(r"ended without waiting for .*source-s5.*tocsin-classify", log)
+    assert "Traceback" not in log
+
+
+def test_parts_that_hang_do_not_add_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Each is named, one that fails is logged, and the others end."""
+    ended = threading.Event()
+    hangs = threading.Event()
+
+    def fail() -> None:
+        raise OSError
+
+    begin_s = time.monotonic()
+    parts = {"one": hangs.wait, "two": hangs.wait, "three": fail, "four": ended.set}
+    Deadline(0.3).stop_together(parts, 5.0)
+    assert 0.3 <= time.monotonic() - begin_s < 0.9
+    hangs.set()
+    assert ended.is_set()
+    said = sorted(record.getMessage() for record in caplog.records)
+    assert said == [
+        "the service stops without waiting for its one any longer",
+        "the service stops without waiting for its two any longer",
+        "three could not be stopped",
+    ]
+
+
+def test_the_process_ends_although_a_thread_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that end in time do not count, nor what ran before the service; the exit code stays."""
+    hangs, left = threading.Event(), []
+    monkeypatch.setattr("os._exit", left.append)
+    older = threading.Thread(target=hangs.wait)
+    older.start()
+    before = set(threading.enumerate())
+    brief = threading.Thread(target=time.sleep, args=(0.05,))
+    brief.start()
+    assert end_process(0, before) == 0
+    assert left == []
+    stuck = threading.Thread(target=hangs.wait, daemon=True)
+    stuck.start()
+    end_process(3, before)
+    assert left == [3]
+    hangs.set()
+    for thread in (older, brief, stuck):
+        thread.join()
+
+
+def test_a_node_hears_although_its_port_is_taken_and_serves_once_it_is_free(tmp_path: Path) -> None:
+    """The other program may only be late to end; nothing absent stops a node."""
+    node = RunningNode(tmp_path, f"udp://127.0.0.1:{free_port()}", config=QUIET)
+    with socket.create_server(("127.0.0.1", node.port)):
+        node.launch()
+        until(lambda: "the node runs without dashboard and API" in node.log_path.read_text())
+    try:
+        node.wait_for("/livez")
+        assert node.log_path.read_text().count("is in use") == 1
+    finally:
+        assert node.stop() == 0
+
+
+def test_a_node_without_its_web_side_tries_again_and_says_each_reason_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A name that does not resolve yet, then a port that is taken, then neither."""
+    reasons = ["no address", "no address", "port taken", "port taken"]
+
+    def serve(*_: object, **__: object) -> None:
+        if reasons:
+            raise Unavailable(reasons.pop(0))
+
+    class Stub:
+        settings = Settings()
+
+    monkeypatch.setattr(service, "_serve", serve)
+    monkeypatch.setattr(service, "_WEB_FIRST_S", 0.01)
+    web = service._Web(Stub(), any_port=False)  # type: ignore[arg-type]
+    web.serve()
+    while web.wait_s is not None:
+        time.sleep(web.wait_s)
+        web.serve()
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == ["no address", "port taken"]

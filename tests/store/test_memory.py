@@ -1,0 +1,184 @@
+"""What the disk does not take is kept in memory: sent from there, and written later."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.store.messages import TOPIC, sound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from edge.store import Store
+    from tests.store.conftest import OpenStore
+
+    Lock = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the store wait for nobody, and try again at once."""
+    monkeypatch.setattr("edge.store.database._BUSY_S", 0.0)
+    monkeypatch.setattr("edge.store.journal._RETRY_S", 0.0)
+    monkeypatch.setattr("edge.store.journal._PAUSE", 0)
+
+
+@contextlib.contextmanager
+def other_program(folder: Path, *statements: str) -> Iterator[None]:
+    """Let another program hold the database."""
+    with contextlib.closing(sqlite3.connect(folder / "state" / "tocsin.db", isolation_level=None)) as other:
+        for statement in statements:
+            other.execute(statement)
+        yield
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Lock:
+    """Return what lets another program keep everybody from the database for a while."""
+    return lambda: other_program(tmp_path, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE")
+
+
+@pytest.fixture
+def writing(tmp_path: Path) -> Lock:
+    """Return what lets another program write in the database for a while."""
+    return lambda: other_program(tmp_path, "BEGIN IMMEDIATE")
+
+
+def record(store: Store, name: str, *, topic: str | None = TOPIC) -> str:
+    return str(store.record(sound(name), topic=topic)["id"])
+
+
+def waiting(store: Store) -> list[str]:
+    """Return the events that wait for the broker, in the order in which they would be sent."""
+    found: list[str] = []
+    after = 0
+    while rows := store.outbox_peek(after, 2):
+        found += [row.payload.decode().partition('"event_id":"')[2].partition('"')[0] for row in rows]
+        after = rows[-1].sequence
+    return found
+
+
+def test_a_message_is_told_and_sent_while_it_waits_for_the_disk(writing: Lock, open_store: OpenStore) -> None:
+    """Listeners, the broker's queue and the stream's replay have it at once; acknowledged, it is not sent again."""
+    store = open_store()
+    told: list[str] = []
+    store.subscribe(lambda message: told.append(message["id"]))
+    record(store, "a")
+    with writing():
+        ids = [record(store, name) for name in "bcd"]
+        assert "another program" in store.problem
+        assert told[1:] == ids
+        assert [message["id"] for message in store.messages_after(1, 2)] == ids[:2]
+        assert (waiting(store), store.outbox_stats()[0], store.unwritten) == (["a", "b", "c", "d"], 4, 3)
+        for sequence in (1, 2):
+            store.outbox_done(sequence)
+        assert (waiting(store), store.outbox_stats()[0]) == (["c", "d"], 2)
+    store.catch_up()
+    assert (store.problem, store.unwritten) == ("", 0)
+    assert (waiting(store), store.outbox_stats()[0]) == (["c", "d"], 2)
+    assert [item["event_id"] for item in store.events().items] == ["d", "c", "b", "a"]
+    store.close()
+    store = open_store()
+    assert (waiting(store), store.outbox_stats()[0]) == (["c", "d"], 2)
+
+
+def test_what_arrived_while_the_disk_refused_is_crossed_off_later(writing: Lock, store: Store) -> None:
+    """It neither stops what comes behind it nor is it sent again."""
+    for name in "abcd":
+        record(store, name)
+    with writing():
+        for sequence in (1, 1, 3):
+            store.outbox_done(sequence)
+        assert (waiting(store), store.outbox_stats()[0]) == (["b", "d"], 2)
+    record(store, "e")
+    store.outbox_done(4)
+    assert (waiting(store), store.outbox_stats()[0]) == (["b", "e"], 2)
+
+
+def test_a_start_without_the_database_sends_what_is_old_behind_what_is_new(lock: Lock, open_store: OpenStore) -> None:
+    """What is heard goes out at once, under numbers that nobody had; what waits in the file follows, once it opens."""
+    store = open_store()
+    old = [record(store, name) for name in "abc"]
+    store.state_set("away", "kept")
+    store.close()
+    with lock():
+        store = open_store()
+        assert "another program" in store.problem
+        record(store, "new")
+        (row,) = store.outbox_peek(0, 5)
+        assert row.sequence > 3
+        store.outbox_done(row.sequence)
+        record(store, "next")
+        assert [row.sequence for row in store.outbox_peek(row.sequence, 5)] == [row.sequence + 1]
+        store.state_set("away", "changed")
+        assert store.state_get("away") == "changed"
+    store.catch_up()
+    assert store.problem == ""
+    rows = store.outbox_peek(row.sequence + 1, 9)
+    assert [id_.encode() in row.payload for id_, row in zip(old, rows, strict=True)] == [True] * 3
+    assert waiting(store) == ["next", "a", "b", "c"]
+    assert {item["event_id"] for item in store.events().items} == {"new", "next", "a", "b", "c"}
+    assert int(store.record(sound("last"), topic=TOPIC)["sequence"]) > rows[-1].sequence
+    store.close()
+    assert open_store().state_get("away") == "changed"
+
+
+def test_a_start_without_the_database_knows_what_was_kept(lock: Lock, open_store: OpenStore) -> None:
+    """The away mode is what it was, though the file cannot be opened to be written."""
+    store = open_store()
+    store.state_set("away", "kept")
+    store.close()
+    with lock():
+        assert open_store().state_get("away") == "kept"
+
+
+def test_numbers_that_turn_out_to_be_taken_are_changed(
+    lock: Lock, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where neither clock nor note knew better; a message's id stays."""
+    monkeypatch.setattr("edge.store.journal._SLACK", 3)
+    store = open_store()
+    for name in "abcdefg":
+        record(store, name, topic=None)
+    store.close()
+    (tmp_path / "state" / "tocsin.sequence").unlink()
+    monkeypatch.setattr("time.time", lambda: 1.0)
+    with lock():
+        store = open_store()
+        id_ = record(store, "new")
+    store.catch_up()
+    (message,) = (message for message in store.messages_after(7, 10))
+    assert (message["data"]["event_id"], store.lost) == ("new", 0)
+    assert int(message["sequence"]) == store.latest_sequence() == 8
+    assert id_.startswith("m")
+
+
+def test_memory_is_bounded(writing: Lock, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest go, and are counted."""
+    monkeypatch.setattr("edge.store.backlog.BACKLOG_MAX", 3)
+    with writing():
+        for name in "abcde":
+            record(store, name)
+        assert (waiting(store), store.lost) == (["c", "d", "e"], 2)
+    store.catch_up()
+    assert [item["event_id"] for item in store.events().items] == ["e", "d", "c"]
+
+
+def test_a_message_that_no_table_takes_keeps_no_other(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """It is a mistake of ours: said, counted, and over."""
+
+    def broken(sequence: int) -> dict[str, object]:
+        message = sound("broken")(sequence)
+        message["data"]["label"] = None
+        return message
+
+    store.record(broken, topic=TOPIC)
+    record(store, "a")
+    assert [item["event_id"] for item in store.events().items] == ["a"]
+    assert (store.problem, store.lost, waiting(store)) == ("", 1, ["a"])
+    assert "cannot be recorded and is lost" in caplog.text
