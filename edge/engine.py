@@ -13,17 +13,16 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edge.inference.batcher import score_ready
 from edge.pipeline import scores_of
+from edge.stream import live_frame
 from edge.telemetry import is_up
-from edge.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edge.inference.onnx import OnnxClassifier
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.engine")
 
 _TURN_S = 0.25  # longest wait for audio: how soon a source that went away is noticed
-_MEL_TOP = 255
 
 
 class Engine:
@@ -255,16 +253,6 @@ class Engine:
                 self._on_level(stream, level)
 
     def _show(self, stream: Stream, window: MelWindow, row: NDArray[np.float32]) -> None:
-        params = stream.pipeline.params
-        newest = window.features[-params.decision_frames :].max(axis=0)
-        low, high = params.silence, params.offset * params.scale  # from silence to a band at full scale
-        mel = np.clip((newest - low) / (high - low) * _MEL_TOP, 0, _MEL_TOP).astype(np.uint8)
-        frame = {
-            "source": stream.name,
-            "time": rfc3339(stream.runner.timeline.utc(window.end)),
-            "scores": {label: round(float(p), 4) for label, p in zip(self._classifier.bundle.labels, row, strict=True)},
-            "laeq": round(stream.pipeline.meter.now_db(), 1),
-            "mel": mel.tolist(),
-        }
+        frame = live_frame(stream, window, row, self._classifier.bundle.labels)
         for listener in tuple(self.live_listeners):
             listener(frame)

@@ -1,21 +1,25 @@
-"""A source and its pipeline, and what is remembered of its sound."""
+"""A source and its pipeline, what is remembered of its sound, and what whoever looks is shown of it."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.timestamps import rfc3339
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from edge.audio.runner import SourceRunner
     from edge.pipeline import Pipeline
-    from edge.types import AudioBlock
+    from edge.types import AudioBlock, MelWindow
+
+_MEL_TOP = 255
 
 
 class History:
@@ -63,3 +67,18 @@ class Stream:
     def name(self) -> str:
         """The source's name."""
         return self.runner.name
+
+
+def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labels: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of a window, shape (labels,), with the level and a column of mel bands, as JSON values."""
+    params = stream.pipeline.params
+    newest = window.features[-params.decision_frames :].max(axis=0)
+    low, high = params.silence, params.offset * params.scale  # from silence to a band at full scale
+    mel = np.clip((newest - low) / (high - low) * _MEL_TOP, 0, _MEL_TOP).astype(np.uint8)
+    return {
+        "source": stream.name,
+        "time": rfc3339(stream.runner.timeline.utc(window.end)),
+        "scores": {label: round(float(p), 4) for label, p in zip(labels, row, strict=True)},
+        "laeq": round(stream.pipeline.meter.now_db(), 1),
+        "mel": mel.tolist(),
+    }

@@ -162,6 +162,7 @@ class SourceRunner:
         while self._wanted:
             if self._fault:
                 self._pause(source)
+                opened_s, steady = time.monotonic(), False
             chunk = source.read()
             now_s = time.monotonic()
             if chunk is None:

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 _SEGMENT = 512  # frames: 11 ms at 48 kHz
 _FAST_DECAY = 1.0 - 1.0 / 16  # a sixth of a second at 48 kHz: how soon a channel is taken
+_WEIGHTS = _FAST_DECAY ** np.arange(511, -1, -1.0)  # of the last segments
 _SLOW_DECAY = 1.0 - 1.0 / 480  # five seconds: a pause between two sounds is no reason to leave it
-_CANCELLED = 1 / 16  # of the loudest channel's power in the mean: -12 dB; two that have nothing in common leave half
-_RESTORED = 1 / 4
+_CANCELLED = 0.07  # of the loudest channel's power in the mean: one live channel of four; of two it would be a quarter
+_RESTORED = 0.3
 _LOUDER = 4.0  # times the power of the channel that was taken: another one is to be taken
 _CERTAIN = 8  # segments after which the choice is no chance
 
@@ -60,18 +61,32 @@ class Downmix:
         if samples.shape[1] != self._channels:
             self._begin(samples.shape[1])
         before = len(self._rest)
-        # Row by row is some ten times faster than over rows of two.
-        channels = np.ascontiguousarray(np.concatenate((self._rest, samples)).T)
+        joined = np.concatenate((self._rest, samples)) if before else samples
+        whole = len(joined) // _SEGMENT * _SEGMENT
+        self._rest = joined[whole:].copy()
+        channels = np.ascontiguousarray(joined.T)  # row by row is several times faster than over rows of two
         mean = _mean(channels)
-        whole = channels.shape[1] // _SEGMENT * _SEGMENT
-        self._rest = np.ascontiguousarray(channels[:, whole:].T)
+        powers = _powers(mean[:whole], channels[:, :whole])
+        if self._stays_mean(powers):
+            return mean[before:]
         plans = [self._plan]
-        for power in _powers(mean[:whole], channels[:, :whole]):
+        for power in powers.T.tolist():
             self._plan = self._next(power)
             plans.append(self._plan)
         return _mixed(mean, channels, plans)[before:]
 
-    def _next(self, power: list[float]) -> _Plan:
+    def _stays_mean(self, powers: NDArray[np.float64]) -> bool:
+        """Return whether nothing cancels in any of these segments; what `_next` would remember is remembered then."""
+        # What holds in each segment holds in every average of them.
+        if self._plan != (_MEAN, _MEAN) or (powers[0] < powers[1:].max(axis=0) * _CANCELLED).any():
+            return False
+        count = min(powers.shape[1], _WEIGHTS.size)
+        recent = powers[:, powers.shape[1] - count :] @ _WEIGHTS[_WEIGHTS.size - count :]
+        kept = _FAST_DECAY ** powers.shape[1]
+        self._fast = [old * kept + new for old, new in zip(self._fast, recent.tolist(), strict=True)]
+        return True
+
+    def _next(self, power: Sequence[float]) -> _Plan:
         """Return the plan of the segment after one of this power."""
         self._fast = fast = [old * _FAST_DECAY + new for old, new in zip(self._fast, power, strict=True)]
         taken = self._plan[1]
@@ -102,22 +117,24 @@ def _mean(channels: NDArray[np.float32]) -> NDArray[np.float32]:
     return mixed
 
 
-def _powers(mean: NDArray[np.float32], channels: NDArray[np.float32]) -> Iterator[list[float]]:
-    """Yield the power of the mean and of each channel in each segment, less what does not move."""
-    rows = []
-    for signal in (mean, *channels):
-        segments = signal.reshape(-1, _SEGMENT)
-        moving = segments - segments.mean(axis=1, keepdims=True)  # two converters' offsets are no sound
-        rows.append(np.einsum("ij,ij->i", moving, moving).tolist())
-    return map(list, zip(*rows, strict=True))
+def _powers(mean: NDArray[np.float32], channels: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the power in each segment of the mean, then of each channel, less what does not move.
+
+    The shape is (1 + channels, segments).
+    """
+    signals = [signal.reshape(-1, _SEGMENT) for signal in (mean, *channels)]
+    offsets = [segments.sum(axis=1, dtype=np.float32) for segments in signals[1:]]  # two converters' are no sound
+    offsets.insert(0, sum(offsets[1:], offsets[0]) / np.float32(len(offsets)))
+    powers = [np.einsum("ij,ij->i", segments, segments) for segments in signals]
+    return np.subtract(powers, np.square(offsets) / _SEGMENT, dtype=np.float64)
 
 
 def _mixed(mean: NDArray[np.float32], channels: NDArray[np.float32], plans: list[_Plan]) -> NDArray[np.float32]:
     """Return the samples that the segments' plans make; the last segment may not be whole."""
     parts, end = [], 0
     for plan, alike in groupby(plans):
-        steady = plan[0] == plan[1]
-        for count in [len(list(alike))] if steady else [1] * len(list(alike)):
+        steady, segments = plan[0] == plan[1], len(list(alike))
+        for count in [segments] if steady else [1] * segments:
             part = slice(end, end + count * _SEGMENT)
             end = part.stop
             first, last = ((mean if of == _MEAN else channels[of])[part] for of in plan)

@@ -61,6 +61,33 @@ def test_classify_as_table(tocsin: Tocsin, horn: Path) -> None:
     assert HONKS_S[0] <= onset_s <= HONKS_S[1]
 
 
+def test_a_recording_in_opposite_phase_is_heard_and_that_is_said(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
+    """In a line on standard error and in the answer; the labels and events are those of one channel."""
+    samples, rate_hz = sf.read(horn, dtype="float32")
+    sf.write(tmp_path / "opposite.wav", np.column_stack((samples, -samples)), rate_hz, "FLOAT")
+    answer = tocsin("classify", "--json", horn, tmp_path / "opposite.wav")
+    alone, opposite = map(json.loads, answer.stdout.splitlines())
+    said = "its channels cancel each other; channel 1 of 2 alone is heard"
+    assert (answer.returncode, opposite["remark"]) == (0, said)
+    assert answer.stderr == f"tocsin: {tmp_path}/opposite.wav: {said}\n"
+    assert "remark" not in alone
+    assert [event["label"] for event in opposite["events"]] == [event["label"] for event in alone["events"]]
+    replayed = tocsin("replay", tmp_path / "opposite.wav")
+    assert replayed.stderr == answer.stderr
+
+
+def test_one_sample_that_is_no_sound_makes_a_recording_damaged(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
+    """A line and 65, no event and no JSON that is none."""
+    samples, rate_hz = sf.read(horn, dtype="float32")
+    samples[2 * rate_hz] = 1e30
+    sf.write(tmp_path / "huge.wav", samples, rate_hz, "FLOAT")
+    for command in (["classify", "--json"], ["replay"]):
+        answer = tocsin(*command, tmp_path / "huge.wav")
+        assert (answer.returncode, answer.stdout) == (65, "")
+        assert answer.stderr.startswith(f"tocsin: {tmp_path}/huge.wav is damaged: its sample at 2.0 s is 1e+30")
+        assert answer.stderr.count("\n") == 1
+
+
 def test_bad_files_do_not_stop_the_others(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
     """Each is said in one line, the good ones are answered, and the exit code tells of the trouble."""
     (tmp_path / "notes.wav").write_text("no sound")
