@@ -11,11 +11,13 @@ from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
 import edge
-from edge.api import away, classify, events, health, live, pages, problems, security
+from edge.api import away, classify, events, health, live, login, pages, problems, security
 from edge.api import node as about
+from edge.api.deadline import Deadline
 from edge.api.encode import NodeJson
 from edge.api.head import Head
 from edge.api.linger import Linger
+from edge.api.lock import Lock
 from edge.api.meters import CountRequests, UploadMeters
 from edge.api.streams import Streams
 from edge.api.worker import UploadWorker
@@ -49,6 +51,7 @@ def create_app(
     wait without a name in `upload_dir`. Raises ConfigError when there must be a token and is none.
     """
     token = security.require_token(settings, token)
+    lock = Lock(token) if token else None
     worker = UploadWorker(settings.classify_queue)
     meters = UploadMeters(worker)
 
@@ -71,7 +74,8 @@ def create_app(
             Middleware(CountRequests, meters=meters),
             Middleware(Linger),
             Middleware(Head),
-            Middleware(security.Guard, host=settings.host, token=token),
+            Middleware(security.Guard, host=settings.host, lock=lock),
+            Middleware(Deadline),
         ],
     )
     app.state.streams = Streams()
@@ -85,6 +89,6 @@ def create_app(
     app.include_router(away.router(node), **locked)
     app.include_router(health.router(node, metrics=metrics))
     app.include_router(pages.router())
-    if token:
-        app.include_router(security.login_router(token))
+    if lock:
+        app.include_router(login.router(lock))
     return app

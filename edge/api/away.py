@@ -42,6 +42,8 @@ _BODY = {"required": True, "content": {"application/json": {"schema": WantedStat
 
 
 async def _wanted(request: Request) -> WantedState:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, 'Send {"state": "ON"} with Content-Type: application/json.')
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -65,7 +67,7 @@ def router(node: NodeApi) -> APIRouter:
     @routes.put(
         "/away",
         response_model=AwayState,
-        responses=documented(409, 413, 422, 503),
+        responses=documented(408, 409, 413, 415, 422, 503),
         openapi_extra={"requestBody": _BODY},
     )
     def set_away(wanted: Annotated[WantedState, Depends(_wanted)]) -> Response:

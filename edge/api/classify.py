@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from edge.api.encode import NodeJson
 from edge.api.meters import CLASSIFY_PATH
-from edge.api.problems import documented
-from edge.api.upload import MIB, ClientGone, no_room, receive_upload
+from edge.api.problems import CLIENT_CLOSED_REQUEST, documented
+from edge.api.upload import MIB, no_room, receive_upload
 from edge.errors import TocsinError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from edge.api.worker import UploadWorker
     from edge.settings import Api
 
-_CLIENT_CLOSED_REQUEST = 499
 _HOP = "seconds between two decisions; a streaming model rounds it up to a multiple of its own step"
 _BODY = {
     "required": True,
@@ -97,9 +96,6 @@ def router(
             path = Path(f"/proc/self/fd/{file.fileno()}")
             try:
                 await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB)
-            except ClientGone:
-                file.close()
-                return Response(status_code=_CLIENT_CLOSED_REQUEST)
             except BaseException:
                 file.close()
                 raise
@@ -139,7 +135,7 @@ async def _unless_gone(request: Request, answer: asyncio.Future[Json]) -> Respon
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         return NodeJson(answer.result())
     except asyncio.CancelledError:
         raise HTTPException(503, "The node is shutting down; try again.", {"Retry-After": "10"}) from None

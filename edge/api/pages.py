@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
+from http import HTTPStatus
 from importlib.resources import files
 
 from fastapi import APIRouter, Request
@@ -25,16 +27,17 @@ _LOGIN_POLICY = (
 )
 _LOGIN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Tocsin: sign in</title>
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<style>{style}</style><main><h1>Tocsin</h1><p role="alert">{word}</p><form method="post" action="/login">
+<style>{style}</style><main><h1>Tocsin</h1><p role="alert">{word}</p><form method="post" action="login">
 <label for="token">The node's token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Sign in</button></form></main></html>"""
 
 
-def login(status: int, word: str = "") -> Response:
+def login(status: int, word: str = "", headers: Mapping[str, str] | None = None) -> Response:
     """Return the page that asks for the token."""
-    headers = {"Content-Security-Policy": _LOGIN_POLICY, "WWW-Authenticate": 'Bearer realm="tocsin"'}
-    return HTMLResponse(_LOGIN.format(style=_STYLE, word=word), status, headers)
+    more = {"WWW-Authenticate": 'Bearer realm="tocsin"'} if status == HTTPStatus.UNAUTHORIZED else {}
+    policy = {"Content-Security-Policy": _LOGIN_POLICY}
+    return HTMLResponse(_LOGIN.format(style=_STYLE, word=word), status, policy | more | dict(headers or {}))
 
 
 def router() -> APIRouter:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 
 from edge import errors
 
@@ -33,6 +34,9 @@ _STATUS: tuple[tuple[type[errors.TocsinError], int], ...] = (
     (errors.ConfigError, 503),
 )
 """The first class that fits decides; anything else is a fault of Tocsin's own."""
+
+CLIENT_CLOSED_REQUEST = 499
+"""The status that nobody reads, for the count: the client left before its answer."""
 
 _COME_AGAIN = {429, 503}
 
@@ -110,8 +114,13 @@ def _fault(fault: Mapping[str, Any]) -> str:
     return f"{where} parameter {'.'.join(names)}: {fault['msg']}, not {value!r}"
 
 
+def _gone(_: Request, __: ClientDisconnect) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
 def install(app: FastAPI) -> None:
     """Make `app` answer every error as a problem."""
     app.exception_handler(errors.TocsinError)(_tocsin)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(RequestValidationError)(_validation)
+    app.exception_handler(ClientDisconnect)(_gone)

@@ -10,8 +10,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from edge.api.connection import Connection
 from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 _BACKLOG = 128
 _DEAD_PEER_MS = 30_000
 _TICK_S = 1.0
-_FIRST_REQUEST_S = 10.0
-MAX_CONNECTIONS = 256
-"""Well under the 1024 open files a process has by default: the database and the microphones need some."""
 _log = logging.getLogger("tocsin.api")
 
 
@@ -40,7 +37,7 @@ class ApiServer:
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http=_Connection,
+            http=Connection,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -81,20 +78,6 @@ class ApiServer:
             self._server.run(sockets=[self._socket] if self._socket else None)
         finally:
             self._server.up.set()
-
-
-class _Connection(H11Protocol):
-    """A connection that may neither wait for ever before it asks, nor be one of too many."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-        self.loop.call_later(_FIRST_REQUEST_S, self._close_if_mute)
-
-    def _close_if_mute(self) -> None:
-        if not self.cycle:
-            self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
-from edge.api.security import COOKIE, is_loopback, require_token
+from edge.api.brake import FREE, Brake
+from edge.api.security import MIN_TOKEN, is_loopback, require_token
+from edge.api.session import COOKIE, LIFETIME_S, Sessions
 from edge.errors import ConfigError
 from edge.settings import Api
 
@@ -50,16 +53,116 @@ def test_browser_signs_in_once(serve: Serve) -> None:
     with serve(host="0.0.0.0", token=TOKEN) as client:
         page = client.get("/", headers={"Accept": "text/html"})
         assert page.status_code == 401
-        assert '<form method="post" action="/login">' in page.text
+        assert '<form method="post" action="login">' in page.text
         assert client.post("/login", data={"token": "wrong"}).status_code == 401
         assert client.post("/login", content=b"token=" + b"x" * 9999).status_code == 413
         assert client.get("/sources").status_code == 401
         answer = client.post("/login", data={"token": TOKEN})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert (answer.status_code, answer.headers["location"]) == (303, "./")
         cookie = answer.headers["set-cookie"]
         assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
         assert TOKEN not in cookie
         assert client.get("/sources").status_code == 200
+
+
+def test_signing_out_ends_the_session(serve: Serve) -> None:
+    """The cookie is taken back, and a copy of it opens nothing; the session of another browser goes on."""
+    with serve(token=TOKEN) as client:
+        other = client.post("/login", data={"token": TOKEN}).cookies[COOKIE]
+        copy = client.post("/login", data={"token": TOKEN}).cookies[COOKIE]
+        assert copy != other
+        assert client.post("/logout").status_code == 303
+        assert client.get("/sources").status_code == 401
+        client.cookies.set(COOKIE, copy)
+        assert client.get("/sources").status_code == 401
+        client.cookies.set(COOKIE, other)
+        assert client.get("/sources").status_code == 200
+
+
+def test_session_has_an_end() -> None:
+    """It is over after a while, is of one token alone, and cannot be made longer; a restart does not end it."""
+    now = 1e9
+    sessions = Sessions(TOKEN, lambda: now)
+    cookie = sessions.begin()
+    content = cookie.rpartition(".")[0]
+    assert Sessions(TOKEN, lambda: now + LIFETIME_S - 1).valid(cookie)
+    for at, token in ((now + LIFETIME_S, TOKEN), (now, "another token"), (now - 3600, TOKEN)):
+        assert not Sessions(token, lambda at=at: at).valid(cookie)
+    for forged in ("", ".", content, f"{content}.", f"9{cookie}", f"{cookie}0", cookie.replace(".", "..", 1), "é.é.é"):
+        assert not sessions.valid(forged)
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_brake_holds_longer_with_every_guess() -> None:
+    """A few mistakes are free, then each costs more; another address is not held, a day later all is forgotten."""
+    clock = Clock()
+    brake = Brake(clock)
+    waits = []
+    for i in range(FREE + 8):
+        brake.wrong("192.0.2.1", f"guess {i}")
+        waits.append(brake.wait_s("192.0.2.1"))
+        clock.now += waits[-1]
+        assert brake.wait_s("192.0.2.1") == 0
+    assert waits == [0] * (FREE - 1) + [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    brake.wrong("192.0.2.1", "one more")
+    assert brake.wait_s("192.0.2.2") == 0
+    clock.now += 86400
+    brake.wrong("192.0.2.1", "one more day")
+    assert brake.wait_s("192.0.2.1") == 0
+
+
+def test_brake_takes_a_network_of_ipv6_for_one_client_and_remembers_a_bounded_number() -> None:
+    """Who has 2**64 addresses has one brake, and a million guessers cost no memory."""
+    brake = Brake(Clock())
+    for i in range(FREE):
+        brake.wrong(f"2001:db8::{i + 1:x}", f"guess {i}")
+    assert brake.wait_s("2001:db8::ffff:1")
+    assert not brake.wait_s("2001:db8:0:1::1")
+    for i in range(5000):
+        brake.wrong(f"10.0.{i // 250}.{i % 250}", "guess")
+    assert len(brake._guessers) < 2000
+
+
+@pytest.mark.parametrize("way", ["form", "bearer"])
+def test_guessing_is_slowed_down(serve: Serve, way: str, caplog: pytest.LogCaptureFixture) -> None:
+    """After a few wrong tokens not even the right one is looked at for a while, logged once; sessions go on."""
+
+    def send(token: str) -> int:
+        if way == "form":
+            answer = guesser.post("/login", data={"token": token})
+        else:
+            answer = guesser.get("/sources", headers={"Authorization": f"Bearer {token}"})
+        assert ("retry-after" in answer.headers) == (answer.status_code == 429)
+        return answer.status_code
+
+    with serve(token=TOKEN) as client, serve_again(client) as guesser:
+        client.post("/login", data={"token": TOKEN})
+        assert [send(f"wrong {i}") for i in range(FREE)] == [401] * FREE
+        assert [send(token) for token in ("wrong again", TOKEN, TOKEN)] == [429] * 3
+        assert client.get("/sources").status_code == 200
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
+    assert "wrong 1" not in caplog.text
+
+
+def serve_again(client: httpx.Client) -> httpx.Client:
+    """Return another client of the same node."""
+    return httpx.Client(base_url=client.base_url)
+
+
+def test_old_token_that_is_sent_for_ever_holds_nobody_up(serve: Serve) -> None:
+    """A program that was not told of the new token is no guesser: the right one is still taken from its address."""
+    with serve(token=TOKEN) as client:
+        for _ in range(3 * FREE):
+            assert client.get("/sources", headers={"Authorization": "Bearer the-old-one"}).status_code == 401
+        assert client.get("/sources", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
 def test_sign_in_does_not_exist_without_a_token(serve: Serve) -> None:
@@ -73,8 +176,18 @@ def test_reachable_from_outside_needs_a_token(host: str) -> None:
     """An open door to the street is refused at start, with what to do."""
     with pytest.raises(ConfigError, match=r"api\.token_file"):
         require_token(Api(host=host))
-    assert require_token(Api(host=host), "given") == "given"
-    assert require_token(Api(host=host, token="set")) == "set"
+    assert require_token(Api(host=host), "given one") == "given one"
+    assert require_token(Api(host=host, token="set here")) == "set here"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+@pytest.mark.parametrize("token", ["x", "1234567"])
+def test_token_that_is_easy_to_guess_is_refused(host: str, token: str) -> None:
+    """It is told at start how long a token has to be, wherever the token is from, and not what it is."""
+    for given, settings in ((token, Api(host=host)), (None, Api(host=host, token=token))):
+        with pytest.raises(ConfigError, match=rf"api\.token.*{MIN_TOKEN} characters or more") as refused:
+            require_token(settings, given)
+        assert token not in str(refused.value).replace("hex 16", "")
 
 
 def test_token_file_that_gave_nothing_is_no_open_door(tmp_path: Path) -> None:
@@ -96,7 +209,7 @@ def test_loopback_is_known(host: str, is_local: bool) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [("localhost", 200), ("localhost:8080", 200), ("[::1]:8080", 200), ("rebound.example", 421), ("10.0.0.1", 421),
-     ("[", 421)],
+     ("[", 421), ("", 421)],
 )  # fmt: skip
 def test_name_that_was_made_to_point_here_is_refused(serve: Serve, host: str, status: int) -> None:
     """A foreign name that resolves to loopback gets nothing."""
@@ -114,6 +227,35 @@ def test_foreign_page_cannot_post(serve: Serve, origin: str, status: int) -> Non
     with serve() as client:
         answer = client.post("/classify", content=b"sound", headers={"Host": "localhost", "Origin": origin})
         assert answer.status_code == status
+
+
+PAGE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+FRAME = PAGE | {"Sec-Fetch-Dest": "iframe"}
+SCRIPT = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}
+OWN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/live/stream", SCRIPT, 403), ("GET", "/events/stream", SCRIPT, 403),
+        ("GET", "/live/stream", PAGE, 403),
+        ("GET", "/sources", SCRIPT, 403), ("GET", "/", FRAME, 403), ("GET", "/static/icon.svg", SCRIPT, 403),
+        ("GET", "/metrics", SCRIPT, 403), ("HEAD", "/sources", SCRIPT, 403), ("POST", "/classify", SCRIPT, 403),
+        ("POST", "/classify", PAGE, 403), ("PUT", "/away", SCRIPT, 403), ("GET", "/livez", SCRIPT, 200),
+        ("GET", "/", PAGE, 200), ("GET", "/docs", PAGE, 200), ("GET", "/sources", OWN, 200), ("GET", "/", TYPED, 200),
+        ("POST", "/classify", OWN | {"Origin": "https://street.example"}, 200),
+        ("POST", "/classify", {"Origin": "https://street.example", "X-Forwarded-Host": "street.example"}, 200),
+        ("POST", "/classify", {"Origin": "https://evil.example", "X-Forwarded-Host": "street.example"}, 403),
+    ],
+)  # fmt: skip
+def test_page_of_another_site_embeds_nothing(
+    client: httpx.Client, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    """It can take no stream's place and send nothing; a link to a page works, and so does the page behind a proxy."""
+    answer = client.request(method, path, headers=headers, content=b"sound" if method == "POST" else None)
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/sources", "/nothing", "/static/app.js"])
