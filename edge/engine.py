@@ -232,12 +232,14 @@ class Engine:
         newest = window.features[-params.decision_frames :].max(axis=0)
         low, high = params.silence, params.offset * params.scale  # from silence to a band at full scale
         mel = np.clip((newest - low) / (high - low) * _MEL_TOP, 0, _MEL_TOP).astype(np.uint8)
-        frame = {
+        frame: dict[str, Any] = {
             "source": stream.name,
             "time": rfc3339(stream.runner.timeline.utc(window.end)),
             "scores": {label: round(float(p), 4) for label, p in zip(self._classifier.bundle.labels, row, strict=True)},
             "laeq": round(stream.pipeline.meter.now_db(), 1),
             "mel": mel.tolist(),
         }
+        if away := stream.pipeline.away_levels():
+            frame["away"] = away
         for listener in tuple(self.live_listeners):
             listener(frame)

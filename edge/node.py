@@ -396,6 +396,18 @@ class Node:
             min_free_mb=self.settings.storage.min_free_mb,
         )
 
+    def mqtt(self) -> dict[str, Any]:
+        """Return the connection to the broker as JSON values."""
+        mqtt = self.settings.mqtt
+        waiting, oldest_s = self.store.outbox_stats() if self._publisher else (0, 0.0)
+        return {
+            "enabled": mqtt.enabled,
+            "connected": self._states.connected,
+            "broker": f"{mqtt.host}:{mqtt.port}",
+            "waiting": waiting,
+            "oldest_s": round(oldest_s, 1),
+        }
+
     def away(self) -> dict[str, Any]:
         """Return the away mode as JSON values."""
         return self._reactions.away()

@@ -88,7 +88,7 @@ def create_app(
     app.include_router(about.router(node), **locked)
     app.include_router(away.router(node), **locked)
     app.include_router(health.router(node, metrics=metrics))
-    app.include_router(pages.router())
+    app.include_router(pages.router(signs_in=lock is not None))
     if lock:
         app.include_router(login.router(lock))
     return app

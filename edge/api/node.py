@@ -1,4 +1,4 @@
-"""What the node is and has: `/sources`, `/models`, `/config` and the schema of its messages."""
+"""What the node is and has: `/sources`, `/models`, `/mqtt`, `/config` and the schema of its messages."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ class Models(BaseModel):
     items: list[dict[str, Any]]
 
 
+class Mqtt(BaseModel):
+    """The connection to the broker, and what waits for it."""
+
+    enabled: bool
+    connected: bool
+    broker: str
+    waiting: int
+    oldest_s: float
+
+
 def router(node: NodeApi) -> APIRouter:
     """Return the routes that describe `node`."""
     routes = APIRouter(tags=["node"])
@@ -41,6 +51,11 @@ def router(node: NodeApi) -> APIRouter:
     def models() -> Response:
         """The model at work and the bundles installed."""
         return NodeJson({"active": node.model(), "items": node.models()})
+
+    @routes.get("/mqtt", response_model=Mqtt)
+    def mqtt() -> Response:
+        """Whether the broker has accepted the node, and how many messages wait for it."""
+        return NodeJson(node.mqtt())
 
     @routes.get("/config", response_model=dict[str, Any])
     def config() -> Response:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 LABELS = ["siren", "gunshot", "traffic", "horn", "clap", "background"]
+BROKER = {"enabled": True, "connected": True, "broker": "127.0.0.1:1883", "waiting": 0, "oldest_s": 0.0}
 REFUSALS = {
     b"noaudio": NotAudio,
     b"broken": BrokenAudio,
@@ -114,6 +115,7 @@ class FakeNode:
     on_event: list[Callable[[Json], None]] = field(default_factory=list)
     on_live: list[Callable[[Json], None]] = field(default_factory=list)
     states: list[Json] = field(default_factory=list)
+    broker: Json = field(default_factory=lambda: dict(BROKER))
     away_enabled: bool = True
     away_on: bool = False
 
@@ -132,6 +134,9 @@ class FakeNode:
 
     def config(self) -> Json:
         return {"node": {"id": "node"}, "level": {"calibration_offset_db": None}, "mqtt": {"password": "********"}}
+
+    def mqtt(self) -> Json:
+        return self.broker
 
     def away(self) -> Json:
         state = "ON" if self.away_on else "OFF"

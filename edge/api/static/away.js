@@ -28,9 +28,16 @@ export class Away {
 
   async follow() {
     const turn = this.#turn;
-    const answer = await ask("/away");
+    const answer = await ask("away");
     // What was asked before or while the switch was moved is no longer so.
     if (turn === this.#turn && !this.#moving) this.#show(answer);
+  }
+
+  lose() {
+    $("away-state").dataset.state = "unknown";
+    $("away-state").textContent = "unknown";
+    $("away-note").textContent = "";
+    this.#until = null;
   }
 
   async #set(on) {
@@ -38,7 +45,7 @@ export class Away {
     this.#moving += 1;
     $("away-problem").hidden = true;
     try {
-      const answer = await ask("/away", { method: "PUT", json: { state: on ? "ON" : "OFF" } });
+      const answer = await ask("away", { method: "PUT", json: { state: on ? "ON" : "OFF" } });
       if (turn === this.#turn) this.#show(answer);
     } catch (problem) {
       if (turn !== this.#turn) return;
