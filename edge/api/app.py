@@ -84,7 +84,7 @@ def create_app(
     locked: dict[str, Any] = {"dependencies": [Depends(HTTPBearer(auto_error=False))]} if token else {}
     app.include_router(classify.router(node, settings, worker, meters, upload_dir), **locked)
     app.include_router(live.router(node, app.state.streams), **locked)
-    app.include_router(events.router(node.store), **locked)
+    app.include_router(events.router(node), **locked)
     app.include_router(about.router(node), **locked)
     app.include_router(away.router(node), **locked)
     app.include_router(health.router(node, metrics=metrics))

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from edge.api.encode import NodeJson
 from edge.api.problems import documented
+from edge.api.query import only_known
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ async def _wanted(request: Request) -> WantedState:
 
 def router(node: NodeApi) -> APIRouter:
     """Return the routes that tell and switch the away mode of `node`."""
-    routes = APIRouter(tags=["away"])
+    routes = APIRouter(tags=["away"], dependencies=[Depends(only_known)])
 
     @routes.get("/away", response_model=AwayState)
     def away() -> Response:

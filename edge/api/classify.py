@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from edge.api.encode import NodeJson
 from edge.api.meters import CLASSIFY_PATH
 from edge.api.problems import CLIENT_CLOSED_REQUEST, documented
+from edge.api.query import only_known
 from edge.api.upload import MIB, no_room, receive_upload
 from edge.errors import TocsinError
 
@@ -74,7 +75,7 @@ def router(
     node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMeters, upload_dir: Path | None
 ) -> APIRouter:
     """Return the route; uploads wait in `upload_dir`, or where temporary files go."""
-    routes = APIRouter(tags=["classify"])
+    routes = APIRouter(tags=["classify"], dependencies=[Depends(only_known)])
 
     @routes.post(
         CLASSIFY_PATH,

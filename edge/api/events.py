@@ -6,20 +6,23 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from edge.api.encode import NodeJson
 from edge.api.problems import documented
+from edge.api.query import any_of, only_known
 from edge.errors import UsageError
+from edge.settings_reactions import SOUND
 
 if TYPE_CHECKING:
-    from edge.api.ports import EventHistory
+    from edge.api.ports import EventHistory, Json, NodeApi, Page
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _TIME = "RFC 3339 time, such as 2026-05-01T12:00:00Z"
+_ANY = "several, with commas or repeated, mean any of them"
 EventId = Annotated[str, Path(description="`event_id` of the event", max_length=128)]
 
 
@@ -45,14 +48,32 @@ def unix_time_s(text: str, name: str) -> float:
     return whole + float(fraction or 0.0)
 
 
-def router(store: EventHistory) -> APIRouter:
-    """Return the routes over the history in `store`."""
-    routes = APIRouter(tags=["events"])
+def _found(event_id: str, store: EventHistory) -> Json:
+    found = store.event(event_id)
+    if found is None:
+        raise HTTPException(404, f"There is no event {event_id!r} in the history.")
+    return found
+
+
+def _any(page: Page) -> bool:
+    return bool(page.items)
+
+
+def _known_labels(node: NodeApi) -> list[str]:
+    """Return what events may be called: the model's labels, clap patterns, and the sound of the away mode."""
+    patterns = node.config().get("claps", {}).get("patterns", {})
+    return [*node.model()["labels"], *patterns, SOUND]
+
+
+def router(node: NodeApi) -> APIRouter:
+    """Return the routes over the history of `node`."""
+    routes = APIRouter(tags=["events"], dependencies=[Depends(only_known)])
+    store = node.store
 
     @routes.get("/events", response_model=EventPage, responses=documented(422, 503))
     def events(
-        label: Annotated[str | None, Query(description="only this label")] = None,
-        source: Annotated[str | None, Query(description="only this source, by name")] = None,
+        label: Annotated[list[str], Query(default_factory=list, description=f"only this label; {_ANY}")],
+        source: Annotated[list[str], Query(default_factory=list, description=f"only this source; {_ANY}")],
         after: Annotated[str | None, Query(description=f"begun at or after this {_TIME}")] = None,
         before: Annotated[str | None, Query(description=f"begun before this {_TIME}")] = None,
         min_score: Annotated[float | None, Query(ge=0.0, le=1.0, description="lowest peak score")] = None,
@@ -60,9 +81,11 @@ def router(store: EventHistory) -> APIRouter:
         cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=256)] = None,
     ) -> Response:
         """Look back: one item per event, newest first."""
+        sources = [item["name"] for item in node.sources()] if source else ()
         page = store.events(
-            label=label,
-            source=source,
+            # What is not known today may be of another model, or of a source that was removed.
+            label=any_of("label", label, _known_labels(node), lambda each: _any(store.events(label=[each], limit=1))),
+            source=any_of("source", source, sources, lambda each: _any(store.events(source=[each], limit=1))),
             # A plus sign that was not escaped arrives as a space.
             after=None if after is None else unix_time_s(after.replace(" ", "+"), "after"),
             before=None if before is None else unix_time_s(before.replace(" ", "+"), "before"),
@@ -75,10 +98,7 @@ def router(store: EventHistory) -> APIRouter:
     @routes.get("/events/{event_id}", response_model=dict[str, Any], responses=documented(404, 503))
     def event(event_id: EventId) -> Response:
         """One event with all its messages."""
-        found = store.event(event_id)
-        if found is None:
-            raise HTTPException(404, f"There is no event {event_id!r} in the history.")
-        return NodeJson(found)
+        return NodeJson(_found(event_id, store))
 
     @routes.get(
         "/events/{event_id}/clip",
@@ -87,6 +107,7 @@ def router(store: EventHistory) -> APIRouter:
     )
     def clip(event_id: EventId) -> Response:
         """The sound that was kept of an event."""
+        _found(event_id, store)
         path = store.clip_path(event_id)
         if path is None or not path.is_file():
             raise HTTPException(404, f"No sound is kept of event {event_id!r}; privacy.keep_clips allows it.")

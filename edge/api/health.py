@@ -25,7 +25,7 @@ class Health(BaseModel):
 
 def router(node: NodeApi, *, metrics: bool) -> APIRouter:
     """Return the routes that tell how `node` is; `/metrics` only when asked for."""
-    routes = APIRouter(tags=["health"])
+    routes = APIRouter(tags=["health"])  # monitors may add to the query what they like
 
     @routes.get(LIVE_PATH, response_model=Health)
     async def livez() -> Response:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response, StreamingResponse
 
 from edge.api.problems import documented
+from edge.api.query import only_known
 from edge.api.streams import EventStreamResponse, event_chunks, live_chunks
+from edge.configkeys import nearest
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _sequence(text: str | None) -> int | None:
 
 def router(node: NodeApi, streams: Streams) -> APIRouter:
     """Return the two streams."""
-    routes = APIRouter(tags=["streams"])
+    routes = APIRouter(tags=["streams"], dependencies=[Depends(only_known)])
 
     @routes.get("/events/stream", response_class=StreamingResponse, responses=_STREAM | documented(422, 429))
     async def event_stream(
@@ -46,11 +48,14 @@ def router(node: NodeApi, streams: Streams) -> APIRouter:
         bell = streams.open()
         return EventStreamResponse(event_chunks(node, bell, last), streams, bell)
 
-    @routes.get("/live/stream", response_class=StreamingResponse, responses=_STREAM | documented(429))
+    @routes.get("/live/stream", response_class=StreamingResponse, responses=_STREAM | documented(422, 429))
     async def live_stream(
         source: Annotated[str | None, Query(description="only this source, by name")] = None,
     ) -> Response:
         """Scores, level and a column of the mel spectrogram, about eight times a second."""
+        if source is not None and source not in (known := [item["name"] for item in node.sources()]):
+            msg = f"query parameter source: there is no source '{source[:80]}'{nearest(source, known)}"
+            raise UsageError(msg)
         bell = streams.open()
         return EventStreamResponse(live_chunks(node, bell, source), streams, bell)
 

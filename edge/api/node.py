@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from edge.api.encode import NodeJson
+from edge.api.query import only_known
 from edge.publish.payload import event_schema
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Mqtt(BaseModel):
 
 def router(node: NodeApi) -> APIRouter:
     """Return the routes that describe `node`."""
-    routes = APIRouter(tags=["node"])
+    routes = APIRouter(tags=["node"], dependencies=[Depends(only_known)])
 
     @routes.get("/sources", response_model=Sources)
     def sources() -> Response:

@@ -32,15 +32,18 @@ class EventHistory(Protocol):
     def events(
         self,
         *,
-        label: str | None = None,
-        source: str | None = None,
+        label: Sequence[str] = (),
+        source: Sequence[str] = (),
         after: float | None = None,
         before: float | None = None,
         min_score: float | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page:
-        """Return events that began in [after, before) (Unix seconds); a cursor that is none raises UsageError."""
+        """Return events that began in [after, before) (Unix seconds).
+
+        With `label` or `source` those of any of them; a cursor that is none raises UsageError.
+        """
 
     def event(self, event_id: str) -> Json | None:
         """Return one event with all its messages."""

@@ -17,7 +17,7 @@ from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -135,8 +135,8 @@ class Store:
     def events(
         self,
         *,
-        label: str | None = None,
-        source: str | None = None,
+        label: str | Sequence[str] | None = None,
+        source: str | Sequence[str] | None = None,
         after: float | None = None,
         before: float | None = None,
         min_score: float | None = None,

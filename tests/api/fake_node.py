@@ -76,12 +76,17 @@ class FakeStore:
 
     def events(self, **asked: Any) -> FakePage:
         self.asked = asked
-        cursor, limit = asked["cursor"], asked["limit"]
+        cursor, limit, labels = asked.get("cursor"), asked["limit"], asked.get("label")
         if cursor is not None and not cursor.isdigit():
             msg = f"cursor {cursor!r} is none of this node's"
             raise UsageError(msg)
         latest = {item["data"]["event_id"]: item for item in self.messages}
-        items = [item["data"] for item in reversed(latest.values()) if asked["label"] in {None, item["subject"]}]
+        items = [
+            item["data"]
+            for item in reversed(latest.values())
+            if (not labels or item["subject"] in labels)
+            and item["data"]["source_name"] in (asked.get("source") or ["mic"])
+        ]
         begin = int(cursor or 0)
         more = begin + limit < len(items)
         return FakePage(items[begin : begin + limit], str(begin + limit) if more else None)
