@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
-from edge.api.problems import documented
-from edge.api.query import only_known
+from edge.api.description import EVENT_LINES, FRAME_LINES, stream_of
 from edge.api.streams import EventStreamResponse, event_chunks, live_chunks
 from edge.configkeys import nearest
 from edge.errors import UsageError
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from edge.api.ports import NodeApi
     from edge.api.streams import Streams
 
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "server-sent events"}
-}
 _MAX_DIGITS = 20
 
 
@@ -34,9 +30,13 @@ def _sequence(text: str | None) -> int | None:
 
 def router(node: NodeApi, streams: Streams) -> APIRouter:
     """Return the two streams."""
-    routes = APIRouter(tags=["streams"], dependencies=[Depends(only_known)])
+    routes = APIRouter(tags=["streams"])
 
-    @routes.get("/events/stream", response_class=StreamingResponse, responses=_STREAM | documented(422, 429))
+    @routes.get(
+        "/events/stream",
+        response_class=StreamingResponse,
+        responses=stream_of("CloudEvent", EVENT_LINES),
+    )
     async def event_stream(
         last_event_id: Annotated[str | None, Header(description="replay what came after this `id:`")] = None,
         after: Annotated[
@@ -48,7 +48,11 @@ def router(node: NodeApi, streams: Streams) -> APIRouter:
         bell = streams.open()
         return EventStreamResponse(event_chunks(node, bell, last), streams, bell)
 
-    @routes.get("/live/stream", response_class=StreamingResponse, responses=_STREAM | documented(422, 429))
+    @routes.get(
+        "/live/stream",
+        response_class=StreamingResponse,
+        responses=stream_of("LiveFrame", FRAME_LINES),
+    )
     async def live_stream(
         source: Annotated[str | None, Query(description="only this source, by name")] = None,
     ) -> Response:

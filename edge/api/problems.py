@@ -40,8 +40,9 @@ CLIENT_CLOSED_REQUEST = 499
 
 _COME_AGAIN = {429, 503}
 
-SCHEMA: dict[str, Any] = {
+PROBLEM: dict[str, Any] = {
     "type": "object",
+    "description": "Why there is no answer, as RFC 9457 has it.",
     "required": ["type", "title", "status", "detail", "instance"],
     "properties": {
         "type": {"type": "string", "description": "what went wrong, as a URI"},
@@ -50,13 +51,39 @@ SCHEMA: dict[str, Any] = {
         "detail": {"type": "string", "description": "one sentence: what, and what to do"},
         "instance": {"type": "string", "description": "the path that was asked for"},
     },
+    "examples": [
+        {
+            "type": "urn:tocsin:problem:usage-error",
+            "title": "Usage error",
+            "status": 422,
+            "detail": "Query parameter label: there is no label 'sirn'; did you mean 'siren'?",
+            "instance": "/events",
+        }
+    ],
+}
+"""The schema of every error; in the description a component of that name."""
+
+_WHEN = {
+    400: "the upload is empty or cannot be read",
+    401: "the token is missing or wrong",
+    403: "a page of another site may not do this",
+    404: "there is no such thing",
+    408: "the body came too slowly",
+    409: "the configuration of the node is against it",
+    413: "too many bytes, or too long a recording",
+    415: "not the right kind of body",
+    421: "the node does not answer by this name",
+    422: "a value, a parameter or a recording cannot be used",
+    429: "too many at a time, or too many wrong tokens; `Retry-After` says when to come again",
+    500: "Tocsin itself failed; its log says why",
+    503: "not at the moment; `Retry-After` says when to come again",
 }
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entries of the errors a route answers with."""
-    content = {MEDIA_TYPE: {"schema": SCHEMA}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _WHEN[status], "content": content} for status in statuses}
 
 
 def problem(
