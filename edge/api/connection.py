@@ -11,13 +11,8 @@ whose request is incomplete makes room for the next: who sent little before who 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 HEAD_S = 10.0
 _LITTLE = 4096  # bytes: no more is needed to sign in, or to switch something
@@ -41,7 +36,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._wait()
         if len(self.connections) > MAX_CONNECTIONS:
-            others = _incomplete(self.connections - {self})
+            others = [each for each in self.connections - {self} if isinstance(each, Connection) and each.incomplete]
             leaver = min(others, key=lambda each: (each.received // _LITTLE, each.since_s), default=self)
             self.connections.discard(leaver)
             leaver.transport.abort()
@@ -53,19 +48,29 @@ class Connection(H11Protocol):
             if timer is not None:
                 timer.cancel()
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether a request, or the rest of one, is still to come."""
+        return self._stage in {"IDLE", "SEND_BODY"}
+
+    @property
+    def _stage(self) -> str:
+        """What of the request h11 waits for: `IDLE`: its head, `SEND_BODY`: its body; anything else: nothing."""
+        return str(self.conn.their_state.__name__)
+
     def data_received(self, data: bytes) -> None:
         """Take the next bytes."""
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
+        if self._stage != "IDLE":
             self.received += len(data)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, where the client has sent all of the last."""
-        unread = self.conn.their_state is h11.SEND_BODY
+        unread = self._stage == "SEND_BODY"
         super().on_response_complete()
         if unread:
             self.transport.close()
-        elif self.conn.their_state is h11.IDLE:
+        elif self._stage == "IDLE":
             self._wait()
 
     def pause_writing(self) -> None:
@@ -86,13 +91,6 @@ class Connection(H11Protocol):
         self._timer = self.loop.call_later(HEAD_S, self._close_if_headless)
 
     def _close_if_headless(self) -> None:
-        if self.conn.their_state is h11.IDLE:
+        if self._stage == "IDLE":
             self.transport.close()
             self._stalled = self.loop.call_later(STALL_S, self.transport.abort)  # some of the last answer may be left
-
-
-def _incomplete(connections: Iterable[object]) -> Iterator[Connection]:
-    """Yield those whose request, or the rest of it, is still to come."""
-    for each in connections:
-        if isinstance(each, Connection) and each.conn.their_state in {h11.IDLE, h11.SEND_BODY}:
-            yield each

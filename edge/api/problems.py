@@ -125,8 +125,11 @@ def _http(request: Request, error: HTTPException) -> JSONResponse:
     if detail == plain and error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {path}; /docs lists what there is."
     elif detail == plain and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "another method")
+        # Each route allows its own method alone; the description has them all.
+        methods = request.app.openapi()["paths"].get(path) or (error.headers or {}).get("Allow", "").split(", ")
+        allowed = ", ".join(method.upper() for method in methods)
         detail = f"{path} does not answer {request.method}; use {allowed}."
+        return problem(error.status_code, detail, path, headers={"Allow": allowed})
     return problem(error.status_code, detail, path, headers=error.headers)
 
 

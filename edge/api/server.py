@@ -41,7 +41,7 @@ class ApiServer:
             ws="none",
             lifespan="on",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # it warns of every request that is none, and anybody can send those
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=2,

@@ -28,9 +28,9 @@ PROMISED = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every deadline be near."""
-    monkeypatch.setattr(connection, "HEAD_S", 0.4)
-    monkeypatch.setattr(deadline, "GRACE_S", 0.4)
-    monkeypatch.setattr(linger, "TOTAL_S", 0.4)
+    monkeypatch.setattr(connection, "HEAD_S", 0.25)
+    monkeypatch.setattr(deadline, "GRACE_S", 0.25)
+    monkeypatch.setattr(linger, "TOTAL_S", 0.25)
 
 
 @contextmanager
@@ -177,3 +177,25 @@ def test_client_that_leaves_before_its_body_is_no_fault(
                 client.get("/livez")
         client.get("/livez")
     assert [record.message for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"hello\r\n\r\n",
+        b"GET / HTTP/9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01",
+        LIVEZ.replace(b"Host", b"Upgrade: websocket\r\nConnection: upgrade\r\nHost"),
+    ],
+    ids=["words", "version", "tls", "websocket"],
+)
+def test_what_is_no_request_is_answered_and_not_logged(
+    client: httpx.Client, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody can fill the log with what is no HTTP, or another protocol's."""
+    with connected(client) as raw:
+        raw.sendall(sent)
+        raw.shutdown(socket.SHUT_WR)
+        until_closed(raw)
+    client.get("/livez")
+    assert caplog.records == []

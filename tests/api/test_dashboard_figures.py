@@ -151,21 +151,36 @@ def test_broker_that_is_away_is_said(client: httpx.Client, node: FakeNode, page:
     assert not page.find_element(By.ID, "broker").is_displayed()
 
 
-def test_away_mode_shows_what_it_takes_for_background(client: httpx.Client, node: FakeNode, page: WebDriver) -> None:
-    """Background and threshold are lines on the level, with words; a restless place is why little is reported."""
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ({"armed": True}, "than it would in a calm place."),
+        ({"arming_until": "2030-05-01T12:00:00Z"}, "still arming."),
+        ({"quiet": True}, "quiet hours."),
+    ],
+)
+def test_away_mode_shows_what_it_takes_for_background(
+    client: httpx.Client, node: FakeNode, page: WebDriver, monkeypatch: pytest.MonkeyPatch, mode: Any, words: str
+) -> None:
+    """Background and threshold are lines on the level, with words, and why nothing is reported if it is not."""
+    away = {"enabled": True, "state": "ON", "armed": False, "arming_until": None, "quiet": False, **mode}
+    monkeypatch.setattr(node, "away", lambda: away)
     page.get(str(client.base_url))
-    until(page, lambda: node.on_live)
+    until(page, lambda: node.on_live and text(page, "#away-state") != "")
     node.play(frame("mic"))
     until(page, lambda: text(page, "#level-text") != NONE)
     assert not page.find_element(By.ID, "level-note").is_displayed()
-    page.find_element(By.CSS_SELECTOR, "#sources input").send_keys(" ")
-    for i in range(9):
-        node.play({**frame("mic"), "away": {"background": -60.0, "threshold": -45.0, "restless": i > 0}})
+    for _ in range(9):
+        node.play({**frame("mic"), "away": {"background": -60.0, "threshold": -45.0, "restless": True}})
     note = "Away mode: background -60 dBFS(A), a sound counts from -45 dBFS(A). It is restless here"
-    until(page, lambda: text(page, "#level-note").startswith(note))
+    until(page, lambda: text(page, "#level-note").startswith(note) and text(page, "#level-note").endswith(words))
     level, *marks = (page.find_element(By.ID, each).rect for each in ("level", "background", "threshold"))
     places = [(mark["x"] + 1 - level["x"]) / level["width"] for mark in marks]
     assert places == pytest.approx([1 / 3, 1 / 2], abs=0.01)
+    away.update(state="OFF", armed=False)
+    until(page, lambda: text(page, "#away-state") == "off")
+    node.play({**frame("mic"), "away": {"background": -60.0, "threshold": -45.0, "restless": True}})
+    until(page, lambda: not page.find_element(By.ID, "threshold").is_displayed())
 
 
 NONE = "\N{EN DASH}"

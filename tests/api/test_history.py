@@ -213,14 +213,20 @@ def test_metrics_are_the_nodes(client: httpx.Client, node: FakeNode) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/events/", 404), ("PUT", "/sources", 405)]
-)
-def test_wrong_door_is_a_problem(client: httpx.Client, method: str, path: str, status: int) -> None:
+    ("method", "path", "status", "allowed"),
+    [
+        ("GET", "/nothing", 404, None), ("GET", "/events/", 404, None), ("PUT", "/sources", 405, "GET"),
+        ("OPTIONS", "/away", 405, "GET, PUT"), ("GET", "/classify", 405, "POST"), ("POST", "/", 405, "GET"),
+    ],
+)  # fmt: skip
+def test_wrong_door_is_a_problem(
+    client: httpx.Client, method: str, path: str, status: int, allowed: str | None
+) -> None:
     """What is not there, or not so, is said in the same form."""
     answer = client.request(method, path)
     assert answer.status_code == status
     assert answer.json()["instance"] == path
-    assert (answer.headers.get("allow") == "GET") == (status == 405)
+    assert answer.headers.get("allow") == allowed
 
 
 @pytest.mark.parametrize("path", ["/", "/sources", "/livez", "/static/app.css"])

@@ -84,6 +84,7 @@ async function poll() {
     sources.show(items);
     live.explain(items.find((item) => item.name === sources.chosen)?.detail ?? "");
     await away.follow();
+    live.mode = away.state;
     await Promise.all([readiness(), broker()]);
     events.found();
     trouble = "";

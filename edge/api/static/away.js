@@ -16,6 +16,7 @@ function stateOf(mode) {
 }
 
 export class Away {
+  state = "off";
   #until = null;
   #readyAt = 0;
   #turn = 0;
@@ -58,7 +59,7 @@ export class Away {
   }
 
   #show({ body: mode, at }) {
-    const state = stateOf(mode);
+    const state = (this.state = mode.enabled ? stateOf(mode) : "off");
     $("away").hidden = !mode.enabled;
     $("away-switch").checked = mode.state === "ON";
     $("away-state").dataset.state = state;

@@ -9,6 +9,7 @@ const SHOWN_LABELS = 8;
 const FRAMES_PER_LOOK = 4;
 const STILL_AFTER_MS = 3000;
 const SCALES = { full: { min: -90, max: 0 }, spl: { min: 20, max: 110 } };
+const NOT_NOW = { arming: " Not yet: the mode is still arming.", "quiet hours": " Not now: these are quiet hours." };
 const STOPS = [[5, 7, 13], [22, 32, 92], [110, 35, 120], [214, 72, 77], [250, 160, 60], [252, 250, 200]];
 
 const PALETTE = Array.from({ length: 256 }, (_, value) => {
@@ -27,6 +28,7 @@ export class Live {
   #lastFrame = 0;
   #why = "";
   calibrated = false;
+  mode = "off";
 
   constructor() {
     this.clear("");
@@ -55,7 +57,7 @@ export class Live {
     $("still").hidden = true;
     if (frame.mel) this.#draw(frame.mel);
     this.#level(frame.laeq ?? null);
-    this.#away(frame.away ?? null);
+    this.#away(this.mode === "off" ? null : (frame.away ?? null));
     this.#scores(frame.scores ?? {});
   }
 
@@ -106,7 +108,7 @@ export class Live {
     if (!levels || this.#frames % COLUMNS_PER_S !== 1) return;
     const [background, threshold] = [levels.background, levels.threshold].map((each) => decibels(each, this.calibrated));
     const why = levels.restless ? " It is restless here, so a sound has to be louder than it would in a calm place." : "";
-    $("level-note").textContent = `Away mode: background ${background}, a sound counts from ${threshold}.${why}`;
+    $("level-note").textContent = `Away mode: background ${background}, a sound counts from ${threshold}.${why}${NOT_NOW[this.mode] ?? ""}`;
   }
 
   // Order and figures change twice a second only, together, or nobody could read them.
