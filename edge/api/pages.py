@@ -31,7 +31,7 @@ _LOGIN_POLICY = (
 _LOGIN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Tocsin: sign in</title>
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <style>{style}</style><main><h1>Tocsin</h1><p role="alert">{word}</p><form method="post" action="login">
-<label for="token">The node's token</label>
+<input name="username" autocomplete="username" value="tocsin" hidden><label for="token">The node's token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Sign in</button></form></main></html>"""
 

@@ -136,12 +136,13 @@ def _foreign_page(method: str, path: str, headers: Headers) -> str:
     A link from elsewhere may lead to a page, but an embedded picture, a script or a stream may not be asked for.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    harmless = method in _SAFE_METHODS and not path.endswith("/stream")
     if site == "cross-site":
         followed = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-        if not (followed and method in _SAFE_METHODS and not path.endswith("/stream")):
+        if not (followed and harmless):
             return f"A page of another site ({(origin or 'unnamed')[:80]})"
     # A browser that says "same-origin" knows better than a comparison with what a proxy made of the Host.
-    if site != "same-origin" and origin and method not in _SAFE_METHODS and not _is_own(origin, headers):
+    if site != "same-origin" and origin and not harmless and not _is_own(origin, headers):
         return f"A page of another origin ({origin[:80]})"
     return ""
 

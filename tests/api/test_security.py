@@ -117,7 +117,8 @@ TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest
     ("method", "path", "headers", "status"),
     [
         ("GET", "/live/stream", SCRIPT, 403), ("GET", "/events/stream", SCRIPT, 403),
-        ("GET", "/live/stream", PAGE, 403),
+        ("GET", "/live/stream", PAGE, 403), ("GET", "/live/stream", {"Origin": "http://evil.example"}, 403),
+        ("GET", "/sources", {"Origin": "http://evil.example"}, 200),
         ("GET", "/sources", SCRIPT, 403), ("GET", "/", FRAME, 403), ("GET", "/static/icon.svg", SCRIPT, 403),
         ("GET", "/metrics", SCRIPT, 403), ("HEAD", "/sources", SCRIPT, 403), ("POST", "/classify", SCRIPT, 403),
         ("POST", "/classify", PAGE, 403), ("PUT", "/away", SCRIPT, 403), ("GET", "/livez", SCRIPT, 200),
