@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from edge import __version__, systemd
 from edge.audio.runner import SourceRunner
@@ -24,6 +24,7 @@ from edge.detection.rules import rules_for
 from edge.engine import Engine
 from edge.errors import TocsinError, UsageError
 from edge.eventlog import log_event
+from edge.gauges import MachineGauges, NodeGauges
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
@@ -33,6 +34,7 @@ from edge.publish.mqtt import MqttPublisher
 from edge.publish.payload import EventContext, ModelInfo
 from edge.reactions import Reactions
 from edge.recorder import Recorder
+from edge.settings_reactions import SOUND
 from edge.states import States
 from edge.stopping import Deadline
 from edge.store import Store, free_bytes
@@ -123,9 +125,14 @@ class Node:
             on_pattern=self._pattern,
             on_turn=self._turned,
         )
-        self.registry.register(
-            NodeCollector(self.stats, self.store, *self._states.figures, faulty_scores=self._faulty_scores)
-        )
+        self._declare()
+        for collector in (
+            NodeCollector(self.stats, self.store, *self._states.figures, faulty_scores=self._faulty_scores),
+            NodeGauges(self.stats, self._levels_db, self.ready),
+            MachineGauges(state_dir),
+        ):
+            self.registry.register(collector)
+        ProcessCollector(registry=self.registry)
         self._clips = ClipClassifier(self.classifier, self.settings.detection)
         self._watchdog_s, self._fed = systemd.watchdog_interval_s(), 0.0
         self._api: ApiServer | None = None
@@ -164,6 +171,16 @@ class Node:
     def _rules_of(self, settings: Settings) -> dict[str, Rule]:
         bundle = self.classifier.bundle
         return {rule.label: rule for rule in rules_for(bundle.labels, bundle.thresholds, settings.detection)}
+
+    def _declare(self) -> None:
+        """Have the counters of all that may happen be there before it does."""
+        settings = self.settings
+        patterns = [
+            name for name, pattern in settings.claps.patterns.items() if settings.claps.enabled and pattern.enabled
+        ]
+        patterns += [SOUND] if settings.away.enabled else []
+        names = [stream.name for stream in self.streams]
+        self._metrics.declare(names, list(self._rules), patterns, list(settings.actions))
 
     def _stream(self, name: str, spec: str, wake: threading.Event) -> Stream:
         def renew() -> Pipeline:
@@ -259,6 +276,7 @@ class Node:
                 for event in stream.pipeline.set_rules(tuple(rules.values()), settings.detection.update_s):
                     self._heard(stream, event)
             self._rules = rules
+            self._declare()
             self._states.relabel(rules, [stream.name for stream in self.streams], self._info())
 
         self.engine.submit(swap)
@@ -378,6 +396,9 @@ class Node:
         """Return every source's state."""
         return [stream.runner.stats() for stream in self.streams]
 
+    def _levels_db(self) -> dict[str, float]:
+        return {stream.name: stream.pipeline.meter.now_db() for stream in self.streams}
+
     def sources(self) -> list[dict[str, Any]]:
         """Return every source's state as JSON values."""
         return [source_json(stream, self.classifier.bundle.labels) for stream in self.streams]
@@ -413,6 +434,18 @@ class Node:
             min_free_mb=self.settings.storage.min_free_mb,
             refused=tuple(self._publisher.refused.items()) if self._publisher else (),
         )
+
+    def mqtt(self) -> dict[str, Any]:
+        """Return the connection to the broker as JSON values."""
+        mqtt = self.settings.mqtt
+        waiting, oldest_s = self.store.outbox_stats() if self._publisher else (0, 0.0)
+        return {
+            "enabled": mqtt.enabled,
+            "connected": self._states.connected,
+            "broker": f"{mqtt.host}:{mqtt.port}",
+            "waiting": waiting,
+            "oldest_s": round(oldest_s, 1),
+        }
 
     def away(self) -> dict[str, Any]:
         """Return the away mode as JSON values."""

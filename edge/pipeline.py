@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -201,6 +201,10 @@ class Pipeline:
     def take_levels(self) -> list[Level]:
         """Return the levels of the seconds completed since the last call."""
         return self.meter.take_levels()
+
+    def away_levels(self) -> dict[str, Any] | None:
+        """Return the away mode's background and threshold, with the calibration offset; None where there are none."""
+        return None if self.away is None else self.away.levels(self._offset_db)
 
     def push(self, block: AudioBlock, classifier: Classifier) -> list[Event]:
         """Take the next samples; return every message they make."""

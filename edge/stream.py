@@ -70,15 +70,18 @@ class Stream:
 
 
 def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the scores of a window, shape (labels,), with the level and a column of mel bands, as JSON values."""
+    """Return the scores of a window, shape (labels,), with its levels and mel bands, as JSON values."""
     params = stream.pipeline.params
     newest = window.features[-params.decision_frames :].max(axis=0)
     low, high = params.silence, params.offset * params.scale  # from silence to a band at full scale
     mel = np.clip((newest - low) / (high - low) * _MEL_TOP, 0, _MEL_TOP).astype(np.uint8)
-    return {
+    frame: dict[str, Any] = {
         "source": stream.name,
         "time": rfc3339(stream.runner.timeline.utc(window.end)),
         "scores": {label: round(float(p), 4) for label, p in zip(labels, row, strict=True)},
         "laeq": round(stream.pipeline.meter.now_db(), 1),
         "mel": mel.tolist(),
     }
+    if away := stream.pipeline.away_levels():
+        frame["away"] = away
+    return frame

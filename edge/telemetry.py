@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -26,6 +26,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register every metric."""
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a gauge beside every counter
         self.registry = registry
         self.inference_seconds = Histogram(
             "tocsin_inference_seconds", "Time of one inference", buckets=_INFERENCE_S, registry=registry
@@ -81,6 +82,21 @@ class Metrics:
         self.first_window = Gauge(
             "tocsin_first_window_seconds", "From the start of the process to the first scored window", registry=registry
         )
+
+    def declare(
+        self, sources: Sequence[str], alerts: Sequence[str], patterns: Sequence[str], actions: Sequence[str]
+    ) -> None:
+        """Set every counter whose labels are known to 0: the first gunshot is an increase, too."""
+        for source in sources:
+            for counter in (self.windows, self.windows_dropped, self.clap_onsets):
+                counter.labels(source)
+            for label in alerts:
+                self.events.labels(source, label)
+            for pattern in patterns:
+                self.patterns.labels(source, pattern)
+        for action in actions:
+            for counter in (self.actions, self.action_failures, self.actions_dropped):
+                counter.labels(action)
 
     def inference(self, windows: int, seconds: float) -> None:
         """Count one inference."""

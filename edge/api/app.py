@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI
-from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
 import edge
-from edge.api import away, classify, events, health, live, pages, problems, security
+from edge.api import away, classify, description, events, health, live, login, pages, problems, security
 from edge.api import node as about
+from edge.api.deadline import Deadline
 from edge.api.encode import NodeJson
 from edge.api.head import Head
 from edge.api.linger import Linger
+from edge.api.lock import Lock
 from edge.api.meters import CountRequests, UploadMeters
+from edge.api.problems import documented
+from edge.api.query import only_known
 from edge.api.streams import Streams
 from edge.api.upload import Uploads
 from edge.api.worker import UploadWorker
@@ -52,6 +55,7 @@ def create_app(
     a token and is none.
     """
     token = security.require_token(settings, token)
+    lock = Lock(token) if token else None
     worker = UploadWorker(settings.classify_queue)
     meters = UploadMeters(worker)
 
@@ -67,27 +71,34 @@ def create_app(
         description=_ABOUT,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         default_response_class=NodeJson,
         lifespan=lifespan,
         middleware=[
             Middleware(CountRequests, meters=meters),
             Middleware(Linger),
             Middleware(Head),
-            Middleware(security.Guard, host=settings.host, token=token),
+            Middleware(security.Guard, host=settings.host, lock=lock),
+            Middleware(Deadline),
         ],
     )
     app.state.streams = Streams()
     app.state.worker = worker
     problems.install(app)
-    locked: dict[str, Any] = {"dependencies": [Depends(HTTPBearer(auto_error=False))]} if token else {}
-    app.include_router(classify.router(node, settings, worker, meters, Uploads(upload_dir, min_free_mb)), **locked)
-    app.include_router(live.router(node, app.state.streams), **locked)
-    app.include_router(events.router(node.store), **locked)
-    app.include_router(about.router(node), **locked)
-    app.include_router(away.router(node), **locked)
+    for routes in (
+        classify.router(node, settings, worker, meters, Uploads(upload_dir, min_free_mb)),
+        live.router(node, app.state.streams),
+        events.router(node),
+        about.router(node),
+        away.router(node),
+    ):
+        errors = documented(401, 403, 421, 422, 429, 500, 503)
+        app.include_router(routes, dependencies=[Depends(only_known)], responses=errors)
     app.include_router(health.router(node, metrics=metrics))
-    app.include_router(pages.router())
-    if token:
-        app.include_router(security.login_router(token))
+    app.include_router(pages.router(signs_in=lock is not None))
+    app.include_router(description.router(app, needs_token=lock is not None))
+    if lock:
+        app.include_router(login.router(lock))
     return app

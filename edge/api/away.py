@@ -23,6 +23,14 @@ _MAX_BYTES = 1024
 class AwayState(BaseModel):
     """The away mode."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"enabled": True, "state": "ON", "armed": False, "arming_until": "2026-05-01T12:00:30Z", "quiet": False}
+            ]
+        }
+    )
+
     enabled: bool
     state: Literal["ON", "OFF"]
     armed: bool
@@ -38,10 +46,15 @@ class WantedState(BaseModel):
     state: Literal["ON", "OFF"]
 
 
-_BODY = {"required": True, "content": {"application/json": {"schema": WantedState.model_json_schema()}}}
+_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": WantedState.model_json_schema(), "example": {"state": "ON"}}},
+}
 
 
 async def _wanted(request: Request) -> WantedState:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, 'Send {"state": "ON"} with Content-Type: application/json.')
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -65,7 +78,7 @@ def router(node: NodeApi) -> APIRouter:
     @routes.put(
         "/away",
         response_model=AwayState,
-        responses=documented(409, 413, 422, 503),
+        responses=documented(408, 409, 413, 415),
         openapi_extra={"requestBody": _BODY},
     )
     def set_away(wanted: Annotated[WantedState, Depends(_wanted)]) -> Response:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from edge.api.encode import NodeJson
 from edge.api.meters import CLASSIFY_PATH
-from edge.api.problems import documented
-from edge.api.upload import MIB, ClientGone, receive_upload
+from edge.api.problems import CLIENT_CLOSED_REQUEST, documented
+from edge.api.upload import MIB, receive_upload
 from edge.errors import TocsinError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from edge.api.worker import UploadWorker
     from edge.settings import Api
 
-_CLIENT_CLOSED_REQUEST = 499
 _HOP = "seconds between two decisions; a streaming model rounds it up to a multiple of its own step"
 _BODY = {
     "required": True,
@@ -39,6 +38,16 @@ _BODY = {
         },
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     },
+}
+
+
+_EXAMPLE: dict[str, Any] = {
+    "model": {"id": "city", "version": "0.2.0", "sha256": "0" * 64, "provider": "cpu"},
+    "duration_s": 3.2,
+    "sample_rate": 48000,
+    "labels": [{"label": "siren", "score": 0.96}, {"label": "traffic", "score": 0.41}],
+    "events": [{"label": "siren", "onset_s": 0.48, "offset_s": 2.9, "score": 0.96}],
+    "timing_ms": {"total": 21.5},
 }
 
 
@@ -61,6 +70,8 @@ class ClipEvent(BaseModel):
 class ClipAnswer(BaseModel):
     """What is in the clip."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
     model: dict[str, Any]
     duration_s: float
     sample_rate: int
@@ -77,7 +88,7 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
     @routes.post(
         CLASSIFY_PATH,
         response_model=ClipAnswer,
-        responses=documented(400, 408, 413, 415, 422, 429, 503),
+        responses=documented(400, 408, 413, 415),
         openapi_extra={"requestBody": _BODY},
     )
     async def classify(
@@ -94,9 +105,6 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
             path = Path(f"/proc/self/fd/{file.fileno()}")
             try:
                 await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB, reserve=uploads.check)
-            except ClientGone:
-                file.close()
-                return Response(status_code=_CLIENT_CLOSED_REQUEST)
             except BaseException:
                 file.close()
                 raise
@@ -128,7 +136,7 @@ async def _unless_gone(request: Request, answer: asyncio.Future[Json]) -> Respon
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
         return NodeJson(answer.result())
     except asyncio.CancelledError:
         raise HTTPException(503, "The node is shutting down; try again.", {"Retry-After": "10"}) from None

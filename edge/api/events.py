@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
+from edge.api.description import answer
 from edge.api.encode import NodeJson
 from edge.api.problems import documented
+from edge.api.query import any_of
 from edge.errors import UsageError
+from edge.settings_reactions import SOUND
 
 if TYPE_CHECKING:
-    from edge.api.ports import EventHistory
+    from edge.api.ports import EventHistory, Json, NodeApi, Page
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-_TIME = "RFC 3339 time, such as 2026-05-01T12:00:00Z"
-EventId = Annotated[str, Path(description="`event_id` of the event", max_length=128)]
+_NOON = "2026-05-01T12:00:00Z"
+_TIME = f"RFC 3339 time, such as {_NOON}"
+_ANY = "several, with commas or repeated, mean any of them"
+EventId = Annotated[
+    str, Path(description="`event_id` of the event", max_length=128, examples=["5f0f4bde-3a70-4b3c-8f7e-1c9a3c2f7a11"])
+]
 
 
-class EventPage(BaseModel):
-    """A stretch of the history, newest first; one item per event."""
-
-    items: list[dict[str, Any]]
-    next_cursor: str | None
+_SOUND = {"content": {"audio/flac": {"schema": {"type": "string", "format": "binary"}}}, "description": "the sound"}
 
 
 def unix_time_s(text: str, name: str) -> float:
@@ -45,24 +47,48 @@ def unix_time_s(text: str, name: str) -> float:
     return whole + float(fraction or 0.0)
 
 
-def router(store: EventHistory) -> APIRouter:
-    """Return the routes over the history in `store`."""
-    routes = APIRouter(tags=["events"])
+def _found(event_id: str, store: EventHistory) -> Json:
+    found = store.event(event_id)
+    if found is None:
+        raise HTTPException(404, f"There is no event {event_id!r} in the history.")
+    return found
 
-    @routes.get("/events", response_model=EventPage, responses=documented(422, 503))
+
+def _any(page: Page) -> bool:
+    return bool(page.items)
+
+
+def _known_labels(node: NodeApi) -> list[str]:
+    """Return what events may be called: the model's labels, clap patterns, and the sound of the away mode."""
+    patterns = node.config().get("claps", {}).get("patterns", {})
+    return [*node.model()["labels"], *patterns, SOUND]
+
+
+def router(node: NodeApi) -> APIRouter:
+    """Return the routes over the history of `node`."""
+    routes = APIRouter(tags=["events"])
+    store = node.store
+
+    @routes.get("/events", responses=answer("EventPage"))
     def events(
-        label: Annotated[str | None, Query(description="only this label")] = None,
-        source: Annotated[str | None, Query(description="only this source, by name")] = None,
-        after: Annotated[str | None, Query(description=f"begun at or after this {_TIME}")] = None,
-        before: Annotated[str | None, Query(description=f"begun before this {_TIME}")] = None,
+        label: Annotated[
+            list[str], Query(default_factory=list, description=f"only this label; {_ANY}", examples=[["siren"]])
+        ],
+        source: Annotated[
+            list[str], Query(default_factory=list, description=f"only this source; {_ANY}", examples=[["mic"]])
+        ],
+        after: Annotated[str | None, Query(description=f"begun at or after this {_TIME}", examples=[_NOON])] = None,
+        before: Annotated[str | None, Query(description=f"begun before this {_TIME}", examples=[_NOON])] = None,
         min_score: Annotated[float | None, Query(ge=0.0, le=1.0, description="lowest peak score")] = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="items on a page")] = 100,
         cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=256)] = None,
     ) -> Response:
         """Look back: one item per event, newest first."""
+        sources = [item["name"] for item in node.sources()] if source else ()
         page = store.events(
-            label=label,
-            source=source,
+            # What is not known today may be of another model, or of a source that was removed.
+            label=any_of("label", label, _known_labels(node), lambda each: _any(store.events(label=[each], limit=1))),
+            source=any_of("source", source, sources, lambda each: _any(store.events(source=[each], limit=1))),
             # A plus sign that was not escaped arrives as a space.
             after=None if after is None else unix_time_s(after.replace(" ", "+"), "after"),
             before=None if before is None else unix_time_s(before.replace(" ", "+"), "before"),
@@ -72,21 +98,19 @@ def router(store: EventHistory) -> APIRouter:
         )
         return NodeJson({"items": list(page.items), "next_cursor": page.next_cursor})
 
-    @routes.get("/events/{event_id}", response_model=dict[str, Any], responses=documented(404, 503))
+    @routes.get("/events/{event_id}", responses=answer("EventDetail") | documented(404))
     def event(event_id: EventId) -> Response:
         """One event with all its messages."""
-        found = store.event(event_id)
-        if found is None:
-            raise HTTPException(404, f"There is no event {event_id!r} in the history.")
-        return NodeJson(found)
+        return NodeJson(_found(event_id, store))
 
     @routes.get(
         "/events/{event_id}/clip",
         response_class=FileResponse,
-        responses={200: {"content": {"audio/flac": {}}, "description": "the sound"}, **documented(404, 503)},
+        responses={200: _SOUND, 206: {**_SOUND, "description": "a part of it"}, **documented(404)},
     )
     def clip(event_id: EventId) -> Response:
         """The sound that was kept of an event."""
+        _found(event_id, store)
         path = store.clip_path(event_id)
         if path is None or not path.is_file():
             raise HTTPException(404, f"No sound is kept of event {event_id!r}; privacy.keep_clips allows it.")

@@ -25,14 +25,14 @@ class Health(BaseModel):
 
 def router(node: NodeApi, *, metrics: bool) -> APIRouter:
     """Return the routes that tell how `node` is; `/metrics` only when asked for."""
-    routes = APIRouter(tags=["health"])
+    routes = APIRouter(tags=["health"])  # monitors may add to the query what they like
 
-    @routes.get(LIVE_PATH, response_model=Health)
+    @routes.get(LIVE_PATH, response_model=Health, responses=documented(421, 500))
     async def livez() -> Response:
         """The process answers."""
         return JSONResponse({"status": "ok"})
 
-    @routes.get("/readyz", response_model=Health, responses=documented(503))
+    @routes.get("/readyz", response_model=Health, responses=documented(401, 403, 421, 429, 500, 503))
     def readyz(request: Request) -> Response:
         """Sound is heard, analysed, kept and handed on; if not, why."""
         if reasons := node.ready():
@@ -42,7 +42,7 @@ def router(node: NodeApi, *, metrics: bool) -> APIRouter:
 
     if metrics:
 
-        @routes.get("/metrics", response_class=PlainTextResponse)
+        @routes.get("/metrics", response_class=PlainTextResponse, responses=documented(401, 403, 421, 429, 500))
         def prometheus() -> Response:
             """Figures for Prometheus."""
             return Response(generate_latest(node.registry), media_type=CONTENT_TYPE_LATEST)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _IDLE_S = 2.0
-_TOTAL_S = 10.0
+TOTAL_S = 10.0
 
 
 class Linger:
@@ -43,7 +43,7 @@ class Linger:
                 await send(message)
                 return
             await send({**message, "more_body": True})
-            deadline = time.monotonic() + _TOTAL_S
+            deadline = time.monotonic() + TOTAL_S
             while not complete and time.monotonic() < deadline:
                 try:
                     await asyncio.wait_for(tracked(), _IDLE_S)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
-from edge.api.problems import documented
+from edge.api.description import EVENT_LINES, FRAME_LINES, stream_of
 from edge.api.streams import EventStreamResponse, event_chunks, live_chunks
+from edge.configkeys import nearest
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
     from edge.api.ports import NodeApi
     from edge.api.streams import Streams
 
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "server-sent events"}
-}
 _MAX_DIGITS = 20
 
 
@@ -34,7 +32,11 @@ def router(node: NodeApi, streams: Streams) -> APIRouter:
     """Return the two streams."""
     routes = APIRouter(tags=["streams"])
 
-    @routes.get("/events/stream", response_class=StreamingResponse, responses=_STREAM | documented(422, 429))
+    @routes.get(
+        "/events/stream",
+        response_class=StreamingResponse,
+        responses=stream_of("CloudEvent", EVENT_LINES),
+    )
     async def event_stream(
         last_event_id: Annotated[str | None, Header(description="replay what came after this `id:`")] = None,
         after: Annotated[
@@ -46,11 +48,18 @@ def router(node: NodeApi, streams: Streams) -> APIRouter:
         bell = streams.open()
         return EventStreamResponse(event_chunks(node, bell, last), streams, bell)
 
-    @routes.get("/live/stream", response_class=StreamingResponse, responses=_STREAM | documented(429))
+    @routes.get(
+        "/live/stream",
+        response_class=StreamingResponse,
+        responses=stream_of("LiveFrame", FRAME_LINES),
+    )
     async def live_stream(
         source: Annotated[str | None, Query(description="only this source, by name")] = None,
     ) -> Response:
         """Scores, level and a column of the mel spectrogram, about eight times a second."""
+        if source is not None and source not in (known := [item["name"] for item in node.sources()]):
+            msg = f"query parameter source: there is no source '{source[:80]}'{nearest(source, known)}"
+            raise UsageError(msg)
         bell = streams.open()
         return EventStreamResponse(live_chunks(node, bell, source), streams, bell)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from edge.api.worker import UploadWorker
 
 CLASSIFY_PATH = "/classify"
+_CODES = ("200", "400", "413", "415", "422", "429", "500", "503")
+"""Those that are counted from the start, so that the first of them is an increase."""
 _SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -27,6 +29,8 @@ class UploadMeters:
         self.requests = Counter(
             "tocsin_classify_requests", "Uploads answered, by HTTP status.", ["code"], registry=None
         )
+        for code in _CODES:
+            self.requests.labels(code=code)
         self.seconds = Histogram(
             "tocsin_classify_seconds",
             "Seconds from the last byte of an upload to its answer.",

@@ -32,15 +32,18 @@ class EventHistory(Protocol):
     def events(
         self,
         *,
-        label: str | None = None,
-        source: str | None = None,
+        label: Sequence[str] = (),
+        source: Sequence[str] = (),
         after: float | None = None,
         before: float | None = None,
         min_score: float | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page:
-        """Return events that began in [after, before) (Unix seconds); a cursor that is none raises UsageError."""
+        """Return events that began in [after, before) (Unix seconds).
+
+        With `label` or `source` those of any of them; a cursor that is none raises UsageError.
+        """
 
     def event(self, event_id: str) -> Json | None:
         """Return one event with all its messages."""
@@ -78,6 +81,9 @@ class NodeApi(Protocol):
     def config(self) -> Json:
         """Return the effective settings, secrets masked."""
 
+    def mqtt(self) -> Json:
+        """Return `enabled`, `connected`, `broker` as host:port, and how many messages are `waiting`, `oldest_s` old."""
+
     def away(self) -> Json:
         """Return the away mode: `enabled`, `state` ON or OFF, `armed`, `arming_until` (RFC 3339 or None), `quiet`."""
 
@@ -93,7 +99,8 @@ class NodeApi(Protocol):
     def subscribe_live(self, callback: Callable[[Json], None]) -> Callable[[], None]:
         """Call back with each live frame, from another thread; returns how to stop.
 
-        A frame has `source`, `time`, `scores` {label: probability}, `laeq` in dB and `mel`: 64 values of 0 to 255.
+        A frame has `source`, `time`, `scores` {label: probability}, `laeq` in dB, `mel`: 64 values of 0 to 255. Where
+        the away mode watches the source it has `away`: `background` and `threshold` in dB, and `restless` or not.
         """
 
     def classify(

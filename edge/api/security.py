@@ -2,37 +2,36 @@
 
 On loopback without a token the danger is the user's own browser: a foreign page may post to 127.0.0.1, and a foreign
 name may be made to resolve to it (DNS rebinding). So a POST from another origin is refused, and the Host must be a
-name of this machine. Where a token is needed, a rebound name has neither the token nor the cookie.
+name of this machine. Where a token is needed, a rebound name has neither the token nor the cookie. What a page of
+another site embeds is refused as well, for its streams would take the places of the dashboard's.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import logging
 import re
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import RedirectResponse, Response
 
 from edge.api import pages
 from edge.api.health import LIVE_PATH
+from edge.api.lock import TooManyGuesses
+from edge.api.login import LOGIN_PATH
 from edge.api.problems import problem
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from edge.api.lock import Lock
     from edge.settings import Api
 
-COOKIE = "tocsin_session"
-LOGIN_PATH = "/login"
-_MAX_FORM_BYTES = 4096
+MIN_TOKEN = 8
+_OPEN = {LIVE_PATH, LOGIN_PATH}
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -60,12 +59,15 @@ def is_loopback(host: str) -> bool:
 def require_token(settings: Api, token: str | None = None) -> str | None:
     """Return the token to ask for: `token`, else the one in `settings`; raises ConfigError when there must be one."""
     token = token or (settings.token.get_secret_value() if settings.token else None)
-    if token and _SENDABLE.fullmatch(token):
-        return token
     if token:
-        where = "token" if settings.token else "token_file"
-        msg = f"api.{where}: must be of ASCII's letters, digits and signs, for a header carries no others"
-        raise ConfigError(msg)
+        place = f"api.token_file: the token in {settings.token_file}" if settings.token_file else "api.token"
+        if not _SENDABLE.fullmatch(token):
+            msg = f"{place} must be of ASCII's letters, digits and signs, for a header carries no others"
+            raise ConfigError(msg)
+        if len(token) < MIN_TOKEN:
+            msg = f"{place} is too easy to guess: give it {MIN_TOKEN} characters or more; try 'openssl rand -hex 16'"
+            raise ConfigError(msg)
+        return token
     if settings.token_file:
         msg = f"api.token_file: no token in {settings.token_file}; write one in its first line"
         raise ConfigError(msg)
@@ -75,45 +77,12 @@ def require_token(settings: Api, token: str | None = None) -> str | None:
     return None
 
 
-def session(token: str) -> str:
-    """Return what the browser's cookie holds: proof of having known the token, not the token."""
-    return hmac.new(token.encode(), b"tocsin dashboard", hashlib.sha256).hexdigest()
-
-
-def same(one: str, other: str) -> bool:
-    """Compare secrets in constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())
-
-
-def login_router(token: str) -> APIRouter:
-    """Return the route of the sign-in form: the right token buys a session cookie."""
-    routes = APIRouter(include_in_schema=False)
-
-    @routes.post(LOGIN_PATH)
-    async def sign_in(request: Request) -> Response:
-        form = bytearray()
-        async for chunk in request.stream():
-            form += chunk
-            if len(form) > _MAX_FORM_BYTES:
-                return pages.login(413, "That is too long for a token.")
-        given = parse_qs(form.decode("latin-1")).get("token", [""])[0]
-        if not same(given.strip(), token):
-            return pages.login(401, "That is not this node's token.")
-        answer = RedirectResponse("/", 303)
-        secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, session(token), httponly=True, samesite="strict", secure=secure)
-        return answer
-
-    return routes
-
-
 class Guard:
     """ASGI middleware before everything: refuses who may not, adds the security headers, hides tracebacks."""
 
-    def __init__(self, app: ASGIApp, host: str, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, host: str, lock: Lock | None) -> None:
         self._app = app
-        self._token = token
-        self._session = session(token) if token else ""
+        self._lock = lock
         self._local = is_loopback(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,29 +112,49 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), scope["path"]
-        host = headers.get("host", "")
-        if self._local and not self._token and host and not is_loopback(_host_name(host)):
+        host = headers.get("host")
+        if self._local and not self._lock and host is not None and not is_loopback(_host_name(host)):
             detail = f"This node answers as localhost alone, not as {host[:80]!r}; behind a proxy, set api.token_file."
             return problem(421, detail, path)
-        origin = headers.get("origin")
-        if scope["method"] not in _SAFE_METHODS and origin and urlsplit(origin).netloc != host:
-            return problem(403, f"A page of another origin ({origin[:80]}) may not do this.", path)
-        if not self._token or path in {LIVE_PATH, LOGIN_PATH} or self._knows(headers, self._token):
+        if path != LIVE_PATH and (page := _foreign_page(scope["method"], path, headers)):
+            return problem(403, f"{page} may not do this.", path)
+        if self._lock is None or path in _OPEN:
             return None
-        if path == "/" and "text/html" in headers.get("accept", ""):
-            return pages.login(401)
-        detail = "This needs the node's token: send 'Authorization: Bearer TOKEN'."
-        return problem(401, detail, path, headers={"WWW-Authenticate": 'Bearer realm="tocsin"'})
+        return _locked_out(self._lock, headers, path, scope["client"][0] if scope.get("client") else "")
 
-    def _knows(self, headers: Headers, token: str) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return same(given.strip(), token)
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and same(cookie.value, self._session)
+
+def _locked_out(lock: Lock, headers: Headers, path: str, address: str) -> Response | None:
+    try:
+        if lock.opens(headers, address):
+            return None
+    except TooManyGuesses as exc:
+        return problem(429, str(exc), path, headers=exc.headers)
+    if path == "/" and "text/html" in headers.get("accept", ""):
+        return pages.login(401)
+    detail = "This needs the node's token: send 'Authorization: Bearer TOKEN'."
+    return problem(401, detail, path, headers={"WWW-Authenticate": 'Bearer realm="tocsin"'})
+
+
+def _foreign_page(method: str, path: str, headers: Headers) -> str:
+    """Return the page of another site that makes the browser send this; empty where none does.
+
+    A link from elsewhere may lead to a page, but an embedded picture, a script or a stream may not be asked for.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    harmless = method in _SAFE_METHODS and not path.endswith("/stream")
+    if site == "cross-site":
+        followed = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        if not (followed and harmless):
+            return f"A page of another site ({(origin or 'unnamed')[:80]})"
+    # A browser that says "same-origin" knows better than a comparison with what a proxy made of the Host.
+    if site != "same-origin" and origin and not harmless and not _is_own(origin, headers):
+        return f"A page of another origin ({origin[:80]})"
+    return ""
+
+
+def _is_own(origin: str, headers: Headers) -> bool:
+    # A page cannot make a browser send X-Forwarded-Host to another origin: a proxy has set it.
+    return urlsplit(origin).netloc in {headers.get("host", ""), headers.get("x-forwarded-host", "")} - {""}
 
 
 def _host_name(host: str) -> str:

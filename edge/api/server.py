@@ -10,8 +10,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from edge.api.connection import Connection
 from edge.errors import Forbidden, TocsinError, Unavailable
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 _BACKLOG = 128
 _DEAD_PEER_MS = 30_000
 _TICK_S = 1.0
-_FIRST_REQUEST_S = 10.0
 _START_S, _RESOLVE_S = 10.0, 3.0
-MAX_CONNECTIONS = 256
-"""Well under the 1024 open files a process has by default: the database and the microphones need some."""
 _log = logging.getLogger("tocsin.api")
 
 
@@ -41,11 +38,11 @@ class ApiServer:
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http=_Connection,
+            http=Connection,
             ws="none",
             lifespan="on",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # it warns of every request that is none, and anybody can send those
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=2,
@@ -82,20 +79,6 @@ class ApiServer:
             self._server.run(sockets=[self._socket] if self._socket else None)
         finally:
             self._server.up.set()
-
-
-class _Connection(H11Protocol):
-    """A connection that may neither wait for ever before it asks, nor be one of too many."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-        self.loop.call_later(_FIRST_REQUEST_S, self._close_if_mute)
-
-    def _close_if_mute(self) -> None:
-        if not self.cycle:
-            self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,19 +15,14 @@ from edge.errors import EmptyInput, StorageError, TooLarge
 from edge.store import free_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from io import FileIO
 
     from starlette.requests import Request
 
 MIB = 1024 * 1024
-_STALL_S = 30.0
 _MULTIPART_OVERHEAD = 64 * 1024
 _FIELD = b"file"
-
-
-class ClientGone(Exception):  # noqa: N818 - an outcome, nobody's fault
-    """The client left before its request was answered."""
 
 
 class Uploads:
@@ -59,14 +53,14 @@ async def receive_upload(
 
     `reserve` is asked whether there is room for so many bytes more, and raises StorageError where there is none.
     Raises EmptyInput and TooLarge; HTTPException for a request that cannot be read; StorageError when the disk is
-    full; ClientGone.
+    full; ClientDisconnect.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     multipart = kind == b"multipart/form-data"
     _check_headers(request, max_bytes + (_MULTIPART_OVERHEAD if multipart else 0), max_bytes)
     write = _limited(file, max_bytes, reserve)
     part = _FilePart(options.get(b"boundary", b""), write) if multipart else None
-    async for chunk in _body(request):
+    async for chunk in request.stream():
         (part.feed if part else write)(chunk)
     if part:
         part.finish()
@@ -107,20 +101,6 @@ def _limited(file: FileIO, max_bytes: int, reserve: Callable[[int], None]) -> Ca
 def no_room(error: OSError) -> StorageError:
     """Return what to say when an upload cannot be written."""
     return StorageError(f"The upload could not be kept ({error.strerror}); free space on the node and try again.")
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        try:
-            message = await asyncio.wait_for(request.receive(), _STALL_S)
-        except asyncio.TimeoutError:
-            raise HTTPException(408, f"Nothing more of the upload came for {_STALL_S:.0f} s; send it again.") from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        more = message.get("more_body", False)
-        if chunk := message.get("body", b""):
-            yield chunk
 
 
 class _FilePart:

@@ -38,3 +38,10 @@ class Background:
         levels = self._levels[: self._count]
         quiet = levels[levels <= np.median(levels) + self._margin_db]
         return max(_FLOOR_DB, float(quiet.max()))
+
+    def is_restless(self) -> bool:
+        """Return whether the background lies far above the median, so that a sound has to be louder to stand out."""
+        level_db = self.level_db()
+        if level_db is None:
+            return False
+        return level_db - float(np.median(self._levels[: self._count])) > self._margin_db / 2

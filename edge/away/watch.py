@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,6 +97,17 @@ class AwayWatch:
         """Return what was decided since the last call."""
         patterns, self._patterns = self._patterns, []
         return patterns
+
+    def levels(self, offset_db: float) -> dict[str, Any] | None:
+        """Return what counts as background and from where on a sound is reported, in dB; None until that is known."""
+        background_db = self._background.level_db()
+        if background_db is None:
+            return None
+        return {
+            "background": round(background_db + offset_db, 1),
+            "threshold": round(background_db + self._margin_db + offset_db, 1),
+            "restless": self._background.is_restless(),
+        }
 
     def _observe(self, levels_db: list[float]) -> None:
         """Count how long the frames of one decision stand out of the background before them."""

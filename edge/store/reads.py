@@ -16,6 +16,7 @@ from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 Json = dict[str, Any]
 
@@ -68,24 +69,29 @@ def readable(sequence: int, raw: object) -> Json | None:
 def page_of_events(
     connection: sqlite3.Connection,
     *,
-    label: str | None,
-    source: str | None,
+    label: str | Sequence[str] | None,
+    source: str | Sequence[str] | None,
     after: float | None,
     before: float | None,
     min_score: float | None,
     limit: int,
     cursor: str | None,
 ) -> tuple[Page, Sick]:
-    """Return the events that began in [after, before), in Unix seconds, by the moment they began."""
+    """Return the events that began in [after, before), in Unix seconds, by the moment they began.
+
+    `label` and `source` may be several, of which any is meant; none means all.
+    """
     filters: list[tuple[str, object]] = [
-        ("s.label = ?", label),
-        ("s.source_name = ?", source),
         ("s.onset_ms >= ?", _milliseconds(after)),
         ("s.onset_ms < ?", _milliseconds(before)),
         ("s.peak_score >= ?", min_score),
     ]
     chosen = [(text, value) for text, value in filters if value is not None]
     texts, values = [text for text, _ in chosen], [value for _, value in chosen]
+    for column, names in (("s.label", label), ("s.source_name", source)):
+        if chosen_names := [names] if isinstance(names, str) else names:
+            texts.append(f"{column} IN ({', '.join('?' * len(chosen_names))})")
+            values += chosen_names
     if cursor is not None:
         texts.append("(s.onset_ms, s.sequence) < (?, ?)")
         values += _from_cursor(cursor)

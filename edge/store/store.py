@@ -19,7 +19,7 @@ from edge.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import TypeVar
 
@@ -159,8 +159,8 @@ class Store:
     def events(
         self,
         *,
-        label: str | None = None,
-        source: str | None = None,
+        label: str | Sequence[str] | None = None,
+        source: str | Sequence[str] | None = None,
         after: float | None = None,
         before: float | None = None,
         min_score: float | None = None,

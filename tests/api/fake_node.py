@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 LABELS = ["siren", "gunshot", "traffic", "horn", "clap", "background"]
+BROKER = {"enabled": True, "connected": True, "broker": "127.0.0.1:1883", "waiting": 0, "oldest_s": 0.0}
 REFUSALS = {
     b"noaudio": NotAudio,
     b"broken": BrokenAudio,
@@ -75,12 +76,17 @@ class FakeStore:
 
     def events(self, **asked: Any) -> FakePage:
         self.asked = asked
-        cursor, limit = asked["cursor"], asked["limit"]
+        cursor, limit, labels = asked.get("cursor"), asked["limit"], asked.get("label")
         if cursor is not None and not cursor.isdigit():
             msg = f"cursor {cursor!r} is none of this node's"
             raise UsageError(msg)
         latest = {item["data"]["event_id"]: item for item in self.messages}
-        items = [item["data"] for item in reversed(latest.values()) if asked["label"] in {None, item["subject"]}]
+        items = [
+            item["data"]
+            for item in reversed(latest.values())
+            if (not labels or item["subject"] in labels)
+            and item["data"]["source_name"] in (asked.get("source") or ["mic"])
+        ]
         begin = int(cursor or 0)
         more = begin + limit < len(items)
         return FakePage(items[begin : begin + limit], str(begin + limit) if more else None)
@@ -114,6 +120,7 @@ class FakeNode:
     on_event: list[Callable[[Json], None]] = field(default_factory=list)
     on_live: list[Callable[[Json], None]] = field(default_factory=list)
     states: list[Json] = field(default_factory=list)
+    broker: Json = field(default_factory=lambda: dict(BROKER))
     away_enabled: bool = True
     away_on: bool = False
 
@@ -132,6 +139,9 @@ class FakeNode:
 
     def config(self) -> Json:
         return {"node": {"id": "node"}, "level": {"calibration_offset_db": None}, "mqtt": {"password": "********"}}
+
+    def mqtt(self) -> Json:
+        return self.broker
 
     def away(self) -> Json:
         state = "ON" if self.away_on else "OFF"

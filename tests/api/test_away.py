@@ -47,10 +47,20 @@ def test_another_body_is_refused_and_changes_nothing(
     client: httpx.Client, node: FakeNode, body: bytes, status: int
 ) -> None:
     """The problem shows what to send."""
-    answer = client.put("/away", content=body)
+    answer = client.put("/away", content=body, headers={"Content-Type": "application/json; charset=utf-8"})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert '{"state": "ON"}' in answer.json()["detail"]
+    assert not node.away_on
+
+
+@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_form_cannot_switch_it(client: httpx.Client, node: FakeNode, kind: str | None) -> None:
+    """A body is taken as JSON where it says so: what a page can send without asking first is refused."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = client.put("/away", content=b'{"state": "ON"}', headers=headers)
+    assert answer.status_code == 415
+    assert "application/json" in answer.json()["detail"]
     assert not node.away_on
 
 

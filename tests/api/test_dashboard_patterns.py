@@ -223,7 +223,7 @@ def test_an_older_answer_does_not_move_the_switch(client: httpx.Client, mode: di
 HELD_BACK = """
 const real = window.fetch, old = new Response(arguments[0], { headers: { "Content-Type": "application/json" } });
 window.fetch = (path, options) => {
-  if (path !== "/away" || options.method !== "GET" || window.held) return real(path, options);
+  if (path !== "away" || options.method !== "GET" || window.held) return real(path, options);
   return new Promise((done) => { window.held = () => done(old); });
 };
 """

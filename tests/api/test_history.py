@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge.api.events import unix_time_s
 from edge.api.problems import problem
 from edge.errors import UsageError
-from tests.api.fake_node import source
+from tests.api.fake_node import LABELS, source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def test_filters_reach_the_store(client: httpx.Client, node: FakeNode) -> None:
     }  # fmt: skip
     assert client.get("/events", params=query).json() == {"items": [], "next_cursor": None}
     assert node.store.asked == {
-        "label": "siren", "source": "mic", "after": NOON, "before": NOON + 0.5, "min_score": 0.5, "limit": 7,
+        "label": ["siren"], "source": ["mic"], "after": NOON, "before": NOON + 0.5, "min_score": 0.5, "limit": 7,
         "cursor": None,
     }  # fmt: skip
 
@@ -79,6 +79,80 @@ def test_bad_query_is_refused(client: httpx.Client, query: str) -> None:
     assert query.partition("=")[0] in answer.json()["detail"].lower()
 
 
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        ("label=siren,horn", ("siren", "horn")), ("label=siren&label=horn", ("siren", "horn")),
+        ("label=siren,,siren,&label=siren", ("siren",)), ("label=", ()), ("label=double,sound", ("double", "sound")),
+        ("label=Fire%20engine,%20truck", ("Fire engine, truck",)), ("label=whistle,siren", ("whistle", "siren")),
+        ("label=Car,%20idling", ("Car, idling",)),
+    ],
+)  # fmt: skip
+def test_any_of_several_labels_may_be_asked_for(
+    client: httpx.Client, node: FakeNode, monkeypatch: pytest.MonkeyPatch, query: str, labels: tuple[str, ...]
+) -> None:
+    """With commas or repeated, of the model, of a pattern, or of a model that the node had before."""
+    model = {**node.model(), "labels": [*LABELS, "Fire engine, truck"]}
+    monkeypatch.setattr(node, "model", lambda: model)
+    monkeypatch.setattr(node, "config", lambda: {"claps": {"patterns": {"double": {}}}})
+    node.record("e1", "whistle")
+    node.record("e2", "Car, idling")
+    assert client.get(f"/events?{query}").status_code == 200
+    assert tuple(node.store.asked["label"]) == labels
+
+
+def test_several_sources_may_be_asked_for(client: httpx.Client, node: FakeNode) -> None:
+    """As with labels."""
+    node.states.append(source("yard"))
+    assert client.get("/events?source=mic,yard").status_code == 200
+    assert node.store.asked["source"] == ["mic", "yard"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        ("GET", "/events?labels=siren", "'labels' is unknown; did you mean 'label'?"),
+        ("GET", "/events?foo=1", "'foo' is unknown; known are label, source, after"),
+        ("GET", "/events?limit=1&limit=2", "'limit' is given more than once"),
+        ("GET", "/events?label=sirn", "there is no label 'sirn'; did you mean 'siren'?"),
+        ("GET", "/events?label=siren,gunshto", "there is no label 'gunshto'; did you mean 'gunshot'?"),
+        ("GET", "/events?source=nope", "there is no source 'nope'; known are mic"),
+        ("GET", "/live/stream?source=mik", "there is no source 'mik'; did you mean 'mic'?"),
+        ("GET", "/live/stream?source=mic&source=mic", "'source' is given more than once"),
+        ("GET", "/live/stream?sources=mic", "did you mean 'source'?"),
+        ("GET", "/events/stream?last_event=1", "did you mean 'last_event_id'?"),
+        ("POST", "/classify?topk=3", "did you mean 'top_k'?"),
+        ("PUT", "/away?state=ON", "'state' is unknown; this route has none"),
+        ("GET", "/sources?name=mic", "this route has none"),
+        ("GET", "/events/e1?full=1", "this route has none"),
+    ],
+)
+def test_query_that_nothing_heeds_is_refused(
+    client: httpx.Client, node: FakeNode, method: str, path: str, words: str
+) -> None:
+    """A misspelt filter is told with what was meant, instead of an answer to another question."""
+    node.record("e1")
+    answer = client.request(method, path)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/?from=mail", "/docs?x=1", "/static/app.js?v=2", "/metrics?name[]=up", "/readyz?verbose"]
+)
+def test_page_and_probe_take_any_query(client: httpx.Client, path: str) -> None:
+    """What others hang on a link to a page, or on a probe, is harmless."""
+    assert client.get(path).status_code == 200
+
+
+def test_missing_recording_is_told_from_a_missing_event(client: httpx.Client, node: FakeNode) -> None:
+    """The privacy setting is blamed only where there is an event."""
+    node.record("e1")
+    assert "no event 'nope'" in client.get("/events/nope/clip").json()["detail"]
+    assert "keep_clips" in client.get("/events/e1/clip").json()["detail"]
+
+
 def test_one_event_has_all_its_messages(client: httpx.Client, node: FakeNode) -> None:
     """An event is found by its id; another is a problem."""
     node.record("e1")
@@ -93,6 +167,7 @@ def test_clip_is_flac_in_parts_too(client: httpx.Client, node: FakeNode, tmp_pat
     """The sound of an event can be heard from anywhere in it; one that is gone is a problem."""
     clip = tmp_path / "e1.flac"
     clip.write_bytes(b"fLaC" + bytes(100))
+    node.record("e1")
     node.store.clips["e1"] = clip
     whole = client.get("/events/e1/clip")
     assert whole.headers["content-type"] == "audio/flac"
@@ -149,14 +224,20 @@ def test_metrics_are_the_nodes(client: httpx.Client, node: FakeNode) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/events/", 404), ("PUT", "/sources", 405)]
-)
-def test_wrong_door_is_a_problem(client: httpx.Client, method: str, path: str, status: int) -> None:
+    ("method", "path", "status", "allowed"),
+    [
+        ("GET", "/nothing", 404, None), ("GET", "/events/", 404, None), ("PUT", "/sources", 405, "GET"),
+        ("OPTIONS", "/away", 405, "GET, PUT"), ("GET", "/classify", 405, "POST"), ("POST", "/", 405, "GET"),
+    ],
+)  # fmt: skip
+def test_wrong_door_is_a_problem(
+    client: httpx.Client, method: str, path: str, status: int, allowed: str | None
+) -> None:
     """What is not there, or not so, is said in the same form."""
     answer = client.request(method, path)
     assert answer.status_code == status
     assert answer.json()["instance"] == path
-    assert (answer.headers.get("allow") == "GET") == (status == 405)
+    assert answer.headers.get("allow") == allowed
 
 
 @pytest.mark.parametrize("path", ["/", "/sources", "/livez", "/static/app.css"])

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.api.security import COOKIE, is_loopback, require_token
+from edge.api.security import MIN_TOKEN, is_loopback, require_token
+from edge.api.session import COOKIE
 from edge.errors import ConfigError
 from edge.settings import Api
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import httpx
 
     from tests.api.conftest import Serve
 
@@ -45,36 +48,23 @@ def test_token_opens_everything(serve: Serve) -> None:
         assert client.post("/classify", content=b"sound").status_code == 200
 
 
-def test_browser_signs_in_once(serve: Serve) -> None:
-    """The page asks for the token, and a cookie that is not the token opens the rest."""
-    with serve(host="0.0.0.0", token=TOKEN) as client:
-        page = client.get("/", headers={"Accept": "text/html"})
-        assert page.status_code == 401
-        assert '<form method="post" action="/login">' in page.text
-        assert client.post("/login", data={"token": "wrong"}).status_code == 401
-        assert client.post("/login", content=b"token=" + b"x" * 9999).status_code == 413
-        assert client.get("/sources").status_code == 401
-        answer = client.post("/login", data={"token": TOKEN})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/")
-        cookie = answer.headers["set-cookie"]
-        assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
-        assert TOKEN not in cookie
-        assert client.get("/sources").status_code == 200
-
-
-def test_sign_in_does_not_exist_without_a_token(serve: Serve) -> None:
-    """A node that asks for nothing has no form for it."""
-    with serve() as client:
-        assert client.post("/login", data={"token": ""}).status_code == 404
-
-
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "tocsin.local"])
 def test_reachable_from_outside_needs_a_token(host: str) -> None:
     """An open door to the street is refused at start, with what to do."""
     with pytest.raises(ConfigError, match=r"api\.token_file"):
         require_token(Api(host=host))
-    assert require_token(Api(host=host), "given") == "given"
-    assert require_token(Api(host=host, token="set")) == "set"
+    assert require_token(Api(host=host), "given one") == "given one"
+    assert require_token(Api(host=host, token="set here")) == "set here"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+@pytest.mark.parametrize("token", ["x", "1234567"])
+def test_token_that_is_easy_to_guess_is_refused(host: str, token: str) -> None:
+    """It is told at start how long a token has to be, wherever the token is from, and not what it is."""
+    for given, settings in ((token, Api(host=host)), (None, Api(host=host, token=token))):
+        with pytest.raises(ConfigError, match=rf"api\.token.*{MIN_TOKEN} characters or more") as refused:
+            require_token(settings, given)
+        assert token not in str(refused.value).replace("hex 16", "")
 
 
 def test_token_file_that_gave_nothing_is_no_open_door(tmp_path: Path) -> None:
@@ -96,7 +86,7 @@ def test_loopback_is_known(host: str, is_local: bool) -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [("localhost", 200), ("localhost:8080", 200), ("[::1]:8080", 200), ("rebound.example", 421), ("10.0.0.1", 421),
-     ("[", 421)],
+     ("[", 421), ("", 421)],
 )  # fmt: skip
 def test_name_that_was_made_to_point_here_is_refused(serve: Serve, host: str, status: int) -> None:
     """A foreign name that resolves to loopback gets nothing."""
@@ -114,6 +104,36 @@ def test_foreign_page_cannot_post(serve: Serve, origin: str, status: int) -> Non
     with serve() as client:
         answer = client.post("/classify", content=b"sound", headers={"Host": "localhost", "Origin": origin})
         assert answer.status_code == status
+
+
+PAGE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+FRAME = PAGE | {"Sec-Fetch-Dest": "iframe"}
+SCRIPT = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}
+OWN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/live/stream", SCRIPT, 403), ("GET", "/events/stream", SCRIPT, 403),
+        ("GET", "/live/stream", PAGE, 403), ("GET", "/live/stream", {"Origin": "http://evil.example"}, 403),
+        ("GET", "/sources", {"Origin": "http://evil.example"}, 200),
+        ("GET", "/sources", SCRIPT, 403), ("GET", "/", FRAME, 403), ("GET", "/static/icon.svg", SCRIPT, 403),
+        ("GET", "/metrics", SCRIPT, 403), ("HEAD", "/sources", SCRIPT, 403), ("POST", "/classify", SCRIPT, 403),
+        ("POST", "/classify", PAGE, 403), ("PUT", "/away", SCRIPT, 403), ("GET", "/livez", SCRIPT, 200),
+        ("GET", "/", PAGE, 200), ("GET", "/docs", PAGE, 200), ("GET", "/sources", OWN, 200), ("GET", "/", TYPED, 200),
+        ("POST", "/classify", OWN | {"Origin": "https://street.example"}, 200),
+        ("POST", "/classify", {"Origin": "https://street.example", "X-Forwarded-Host": "street.example"}, 200),
+        ("POST", "/classify", {"Origin": "https://evil.example", "X-Forwarded-Host": "street.example"}, 403),
+    ],
+)  # fmt: skip
+def test_page_of_another_site_embeds_nothing(
+    client: httpx.Client, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    """It can take no stream's place and send nothing; a link to a page works, and so does the page behind a proxy."""
+    answer = client.request(method, path, headers=headers, content=b"sound" if method == "POST" else None)
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/sources", "/nothing", "/static/app.js"])

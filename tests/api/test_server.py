@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from edge.api import server as server_module
 from edge.api.app import create_app
 from edge.api.server import ApiServer
 from edge.errors import Unavailable
@@ -53,13 +52,13 @@ def test_busy_port_is_one_clear_error(node: FakeNode) -> None:
 def test_host_that_is_no_address_is_told_apart_from_a_port_in_use(node: FakeNode) -> None:
     """It may become one when the network is there, so it is no wrong configuration."""
     with pytest.raises(Unavailable, match=r"api\.host"):
-        made(node, host="no.such.host.invalid", token="t").start()
+        made(node, host="no.such.host.invalid", token="t" * 8).start()
 
 
 def test_address_of_another_machine_is_refused(node: FakeNode) -> None:
     """An address that this machine does not have cannot be listened on."""
     with pytest.raises(Unavailable, match=r"api\.host"):
-        made(node, host="192.0.2.1", token="t").start()
+        made(node, host="192.0.2.1", token="t" * 8).start()
 
 
 def test_stop_without_start_is_harmless(node: FakeNode) -> None:
@@ -100,21 +99,6 @@ def test_uploads_that_wait_at_the_end_are_answered(node: FakeNode) -> None:
         node.gate.set()
         uploads.remove(waiting)
         assert uploads[0].result().status_code == 200
-    server.stop()
-
-
-def test_connections_that_ask_nothing_are_dropped(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever opens the door and says nothing is sent away, and a crowd of them keeps nobody out for long."""
-    monkeypatch.setattr(server_module, "_FIRST_REQUEST_S", 0.5)
-    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 10)
-    server = made(node)
-    server.start()
-    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
-    mute = [socket.create_connection(address, timeout=10) for _ in range(12)]
-    assert [connection.recv(1) for connection in mute[:10]] == [b""] * 10
-    for connection in mute:
-        connection.close()
-    assert httpx.get(f"{server.url}/livez").status_code == 200
     server.stop()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge.api.streams import MAX_STREAMS, Bell, Streams, event_chunks, live_chunks
-from tests.api.fake_node import frame
+from tests.api.fake_node import frame, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +106,7 @@ def test_id_that_is_none_is_refused(client: httpx.Client, given: str) -> None:
 
 def test_live_frames_come_for_the_source_that_was_asked_for(client: httpx.Client, node: FakeNode) -> None:
     """A listener of one source hears that one; a listener of all hears both."""
+    node.states[:] = [source("a"), source("b")]
     with listening(client, "/live/stream?source=b") as one, listening(client, "/live/stream") as both:
         node.play(frame("a"))
         node.play(frame("b"))
@@ -127,6 +128,7 @@ def test_nothing_is_asked_of_the_node_when_nobody_listens(client: httpx.Client, 
 def test_slow_listener_misses_frames_and_holds_up_nobody(client: httpx.Client, node: FakeNode) -> None:
     """A client that does not read costs no memory and no time, and hears the newest when it reads again."""
     address = (client.base_url.host, client.base_url.port)
+    node.states.append(source("other"))
     with socket.socket() as slow, listening(client, "/live/stream?source=other") as quick:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(address)

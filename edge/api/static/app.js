@@ -24,7 +24,7 @@ function listen() {
   closeLive();
   closeLive = () => {};
   if (document.hidden || !sources.chosen) return;
-  closeLive = stream(`/live/stream?source=${encodeURIComponent(sources.chosen)}`, "live", (frame) => live.show(frame));
+  closeLive = stream(`live/stream?source=${encodeURIComponent(sources.chosen)}`, "live", (frame) => live.show(frame));
 }
 
 function link() {
@@ -34,7 +34,7 @@ function link() {
 }
 
 async function describe() {
-  const [config, models] = await Promise.all([fetchJson("/config"), fetchJson("/models")]);
+  const [config, models] = await Promise.all([fetchJson("config"), fetchJson("models")]);
   $("node").textContent = config.node?.id ?? location.hostname;
   $("model").textContent = `Model ${models.active.id} ${models.active.version} on ${models.active.provider}`;
   live.calibrated = (config.level?.calibration_offset_db ?? null) !== null;
@@ -51,7 +51,7 @@ function patternsOf({ claps, away: mode }) {
 
 async function readiness() {
   try {
-    await fetchJson("/readyz");
+    await fetchJson("readyz");
     $("ready").hidden = true;
   } catch (problem) {
     if (problem.status !== 503) throw problem;
@@ -61,18 +61,36 @@ async function readiness() {
   }
 }
 
+async function broker() {
+  const mqtt = await fetchJson("mqtt");
+  const waiting = mqtt.waiting ? `, ${mqtt.waiting} messages wait` : "";
+  $("broker").hidden = !mqtt.enabled || mqtt.connected;
+  $("broker").textContent = `No MQTT broker at ${mqtt.broker}${waiting}`;
+}
+
+// What was true before the connection was lost may not be so now.
+function lose() {
+  sources.lose();
+  away.lose();
+  events.lose();
+  $("ready").hidden = $("broker").hidden = true;
+}
+
 async function poll() {
   if (document.hidden) return;
   try {
     if (!described) await describe();
-    const { items } = await fetchJson("/sources");
+    const { items } = await fetchJson("sources");
     sources.show(items);
     live.explain(items.find((item) => item.name === sources.chosen)?.detail ?? "");
     await away.follow();
-    await readiness();
+    live.mode = away.state;
+    await Promise.all([readiness(), broker()]);
+    events.found();
     trouble = "";
   } catch (problem) {
     trouble = problem.status === 401 ? "Signed out: load the page again" : "No connection, trying again";
+    lose();
   }
   link();
 }
@@ -85,7 +103,7 @@ function connected(yes) {
   void events.load();
 }
 
-stream("/events/stream", "event", (message) => {
+stream("events/stream", "event", (message) => {
   events.take(message);
   const begins = message.data.phase === "start" || isPattern(message.data);
   if (begins && message.data.source_name === sources.chosen) live.mark(message.data.onset_time);

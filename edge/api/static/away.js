@@ -16,6 +16,7 @@ function stateOf(mode) {
 }
 
 export class Away {
+  state = "off";
   #until = null;
   #readyAt = 0;
   #turn = 0;
@@ -28,9 +29,16 @@ export class Away {
 
   async follow() {
     const turn = this.#turn;
-    const answer = await ask("/away");
+    const answer = await ask("away");
     // What was asked before or while the switch was moved is no longer so.
     if (turn === this.#turn && !this.#moving) this.#show(answer);
+  }
+
+  lose() {
+    $("away-state").dataset.state = "unknown";
+    $("away-state").textContent = "unknown";
+    $("away-note").textContent = "";
+    this.#until = null;
   }
 
   async #set(on) {
@@ -38,7 +46,7 @@ export class Away {
     this.#moving += 1;
     $("away-problem").hidden = true;
     try {
-      const answer = await ask("/away", { method: "PUT", json: { state: on ? "ON" : "OFF" } });
+      const answer = await ask("away", { method: "PUT", json: { state: on ? "ON" : "OFF" } });
       if (turn === this.#turn) this.#show(answer);
     } catch (problem) {
       if (turn !== this.#turn) return;
@@ -51,7 +59,7 @@ export class Away {
   }
 
   #show({ body: mode, at }) {
-    const state = stateOf(mode);
+    const state = (this.state = mode.enabled ? stateOf(mode) : "off");
     $("away").hidden = !mode.enabled;
     $("away-switch").checked = mode.state === "ON";
     $("away-state").dataset.state = state;

@@ -1,12 +1,13 @@
-// The documentation of the API, drawn from /openapi.json.
+// The documentation of the API, drawn from openapi.json.
 
-import { $, fetchJson, h } from "./dom.js";
+import { $, fetchJson, h, prose } from "./dom.js";
 
-const kind = (schema = {}) => schema.type ?? (schema.anyOf ?? []).map(kind).filter((each) => each !== "null").join(" or ");
+const only = (kinds) => [...new Set(kinds)].filter((each) => each && each !== "null").join(" or ");
+const kind = (schema = {}) => (schema.type ? only([schema.type].flat()) : only((schema.anyOf ?? []).map(kind)));
 
 function parameter({ name, in: where, schema, description = "" }) {
   const words = [kind(schema), where, description].filter(Boolean).join(", ");
-  return h("li", {}, h("code", {}, name), ` ${words}`);
+  return h("li", {}, h("code", {}, name), " ", ...prose(words));
 }
 
 function list(title, items) {
@@ -17,15 +18,15 @@ function operation(method, path, { description = "", parameters = [], requestBod
   const bodies = Object.keys(requestBody?.content ?? {}).map((type) => h("li", {}, h("code", {}, type)));
   const answers = Object.entries(responses).map(([status, answer]) => {
     const types = Object.keys(answer.content ?? {}).join(", ");
-    return h("li", {}, h("code", {}, status), ` ${answer.description} ${types}`);
+    return h("li", {}, h("code", {}, status), " ", ...prose(answer.description), ` ${types}`);
   });
-  const head = h("summary", {}, h("b", {}, method.toUpperCase()), h("code", {}, path), ` ${description.split("\n")[0]}`);
+  const head = h("summary", {}, h("b", {}, method.toUpperCase()), h("code", {}, path), ` ${description.split("\n")[0].replaceAll("`", "")}`);
   return h("details", {}, head, list("Parameters", parameters.map(parameter)), list("Body", bodies), list("Answers", answers));
 }
 
-const schema = await fetchJson("/openapi.json");
+const schema = await fetchJson("openapi.json");
 $("version").textContent = schema.info.version;
-$("about").textContent = schema.info.description.replaceAll("`", "");
+$("about").append(...prose(schema.info.description));
 const groups = new Map();
 for (const [path, methods] of Object.entries(schema.paths)) {
   for (const [method, details] of Object.entries(methods)) {

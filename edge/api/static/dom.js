@@ -11,6 +11,9 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Text with `code` in it.
+export const prose = (text) => text.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
+
 // A header's time is up to two seconds old; only when it differs by more does one of the clocks go wrong.
 const SKEW_MS = 3000;
 

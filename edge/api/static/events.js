@@ -1,6 +1,7 @@
 // The events: what goes on now, and the history with a row an event, whichever way its messages came.
 
 import { $, fetchJson, h } from "./dom.js";
+import { decibels, seconds } from "./figures.js";
 import { isPattern, nameOf, rhythmOf } from "./patterns.js";
 
 const PAGE = 30;
@@ -41,6 +42,16 @@ export class Events {
     $("ongoing").replaceChildren();
   }
 
+  // Without a connection nobody knows what goes on.
+  lose() {
+    this.forget();
+    $("calm").textContent = "Not known without a connection.";
+  }
+
+  found() {
+    $("calm").textContent = "No event at this moment.";
+  }
+
   async load() {
     this.#rows.clear();
     this.#cursor = null;
@@ -53,13 +64,13 @@ export class Events {
     if (this.#label) query.set("label", this.#label);
     if (this.#cursor) query.set("cursor", this.#cursor);
     const turn = (this.#loading += 1);
-    const page = await fetchJson(`/events?${query}`);
+    const page = await fetchJson(`events?${query}`);
     if (turn !== this.#loading) return;
     this.#cursor = page.next_cursor;
     for (const item of page.items) {
       const event = details(item);
       this.offer([event.label]);
-      if (!this.#rows.has(event.event_id)) $("history").append(this.#row(event));
+      if (!this.#rows.has(event.event_id)) this.#place(this.#row(event), { isNew: false });
       if (!event.ended) this.#now(event);
     }
     $("older").hidden = !this.#cursor;
@@ -77,10 +88,19 @@ export class Events {
       known.replaceWith(row);
     } else {
       row.classList.add("fresh");
-      $("history").prepend(row);
+      this.#place(row, { isNew: true });
       $("news").textContent = `${what(event).filter(Boolean).join(", ")} at ${event.source_name}`;
     }
     this.#count();
+  }
+
+  // By the time that it began: a long sound that is reported late may have begun before a short one. Of two that
+  // began together the later message goes first, as in the history, which comes newest first.
+  #place(row, { isNew }) {
+    const lead = Number(row.dataset.onset) + (isNew ? 0.5 : -0.5);
+    const next = [...$("history").rows].find((each) => Number(each.dataset.onset) < lead);
+    if (next) next.before(row);
+    else $("history").append(row);
   }
 
   #now(event) {
@@ -95,19 +115,19 @@ export class Events {
   #row(event) {
     // A pattern has no length: it is over with its last clap, and a sound is reported as it begins.
     const lasted = event.ended && !isPattern(event) && Number.isFinite(event.duration_s);
-    const length = lasted ? `${event.duration_s.toFixed(1)} s` : "–";
+    const length = lasted ? seconds(event.duration_s) : "–";
     const [name, rhythm] = what(event);
     const score = event.peak_score ?? event.score;
     const row = h(
       "tr",
-      { "data-ongoing": !event.ended },
+      { "data-ongoing": !event.ended, "data-onset": Date.parse(event.onset) },
       h("td", {}, moment(event.onset)),
-      h("td", {}, name, rhythm && h("span", { class: "quiet rhythm" }, ` ${rhythm}`)),
-      h("td", {}, event.source_name),
+      h("td", {}, h("span", { class: "what" }, name), rhythm && h("span", { class: "quiet rhythm" }, ` ${rhythm}`), h("span", { class: "quiet narrow" }, event.source_name)),
+      h("td", { class: "wide" }, event.source_name),
       h("td", {}, Number.isFinite(score) ? `${Math.round(100 * score)} %` : "–"),
-      h("td", { class: "wide" }, Number.isFinite(event.lafmax) ? `${event.lafmax.toFixed(0)} dB` : "–"),
-      h("td", {}, length),
-      h("td", { class: "wide" }, event.clip && event.ended ? player(event) : null),
+      h("td", { class: "wide" }, Number.isFinite(event.lafmax) ? decibels(event.lafmax, event.calibrated) : "–"),
+      h("td", { class: "roomy" }, length),
+      h("td", { class: "play" }, event.clip && event.ended ? player(event) : null),
     );
     this.#rows.set(event.event_id, row);
     return row;
@@ -115,6 +135,7 @@ export class Events {
 
   #count() {
     $("empty").hidden = this.#rows.size > 0;
+    $("empty").textContent = this.#label ? `No ${nameOf(this.#label)} in the history.` : "Nothing in the history yet.";
   }
 }
 
@@ -129,11 +150,16 @@ function moment(onset) {
   return h("time", { datetime: onset }, h("span", { class: "clock" }, TIME.format(at)), day);
 }
 
+// The sound gets a row of its own below the event's, as wide as the table: on a phone there is room nowhere else.
 function player(event) {
-  const button = h("button", { type: "button", "aria-label": `Play the recording of ${event.label}` }, "Play");
+  const name = `Play the recording of ${nameOf(event.label)}`;
+  const button = h("button", { type: "button", "aria-label": name }, "▶\uFE0E", h("span", { class: "wide" }, " Play"));
   button.addEventListener("click", () => {
-    const audio = h("audio", { controls: true, autoplay: true, src: `/events/${encodeURIComponent(event.event_id)}/clip` });
-    button.replaceWith(audio);
+    const row = button.closest("tr");
+    const audio = h("audio", { controls: true, autoplay: true, src: `events/${encodeURIComponent(event.event_id)}/clip` });
+    row.after(h("tr", { class: "sound", "data-onset": row.dataset.onset }, h("td", { colspan: row.cells.length }, audio)));
+    audio.focus();
+    button.remove();
   });
   return button;
 }

@@ -1,13 +1,15 @@
 // The live view of one source: a minute of spectrogram, the level, and what it sounds like.
 
 import { $, h } from "./dom.js";
+import { decibels } from "./figures.js";
 
 const BANDS = 64;
 const COLUMNS_PER_S = 8;
 const SHOWN_LABELS = 8;
-const DECAY = 0.9;
+const FRAMES_PER_LOOK = 4;
 const STILL_AFTER_MS = 3000;
-const SCALES = { full: { min: -90, max: 0, unit: "dBFS (A)" }, spl: { min: 20, max: 110, unit: "dB(A)" } };
+const SCALES = { full: { min: -90, max: 0 }, spl: { min: 20, max: 110 } };
+const NOT_NOW = { arming: " Not yet: the mode is still arming.", "quiet hours": " Not now: these are quiet hours." };
 const STOPS = [[5, 7, 13], [22, 32, 92], [110, 35, 120], [214, 72, 77], [250, 160, 60], [252, 250, 200]];
 
 const PALETTE = Array.from({ length: 256 }, (_, value) => {
@@ -26,6 +28,7 @@ export class Live {
   #lastFrame = 0;
   #why = "";
   calibrated = false;
+  mode = "off";
 
   constructor() {
     this.clear("");
@@ -40,6 +43,7 @@ export class Live {
     this.#frames = 0;
     this.#lastFrame = 0;
     this.#level(null);
+    this.#away(null);
     this.#checkStill();
   }
 
@@ -53,6 +57,7 @@ export class Live {
     $("still").hidden = true;
     if (frame.mel) this.#draw(frame.mel);
     this.#level(frame.laeq ?? null);
+    this.#away(this.mode === "off" ? null : (frame.away ?? null));
     this.#scores(frame.scores ?? {});
   }
 
@@ -71,39 +76,59 @@ export class Live {
     this.#context.putImageData(this.#column, this.#canvas.width - 1, 0);
   }
 
+  #part(value) {
+    const { min, max } = this.#scale;
+    return Math.min(1, Math.max(0, (value - min) / (max - min)));
+  }
+
+  get #scale() {
+    return this.calibrated ? SCALES.spl : SCALES.full;
+  }
+
   #level(value) {
-    const { min, max, unit } = this.calibrated ? SCALES.spl : SCALES.full;
+    const { min, max } = this.#scale;
     const meter = $("level");
-    const part = value === null ? 0 : Math.min(1, Math.max(0, (value - min) / (max - min)));
-    meter.firstElementChild.style.clipPath = `inset(0 ${100 * (1 - part)}% 0 0)`;
+    meter.firstElementChild.style.clipPath = `inset(0 ${100 * (1 - (value === null ? 0 : this.#part(value)))}% 0 0)`;
     if (value !== null && this.#frames % COLUMNS_PER_S !== 1) return;
-    $("level-text").textContent = value === null ? "–" : `${value.toFixed(0)} ${unit}`;
+    const words = value === null ? "" : decibels(value, this.calibrated);
+    $("level-text").textContent = words || "–";
     meter.setAttribute("aria-valuemin", min);
     meter.setAttribute("aria-valuemax", max);
     meter.setAttribute("aria-valuenow", Math.round(value ?? min));
-    meter.setAttribute("aria-valuetext", value === null ? "nothing heard" : `${value.toFixed(0)} ${unit}`);
+    meter.setAttribute("aria-valuetext", words || "nothing heard");
   }
 
+  // What the away mode takes for background, and from where on it reports a sound.
+  #away(levels) {
+    for (const name of ["background", "threshold"]) {
+      $(name).hidden = !levels;
+      if (levels) $(name).style.left = `${100 * this.#part(levels[name])}%`;
+    }
+    $("level-note").hidden = !levels;
+    if (!levels || this.#frames % COLUMNS_PER_S !== 1) return;
+    const [background, threshold] = [levels.background, levels.threshold].map((each) => decibels(each, this.calibrated));
+    const why = levels.restless ? " It is restless here, so a sound has to be louder than it would in a calm place." : "";
+    $("level-note").textContent = `Away mode: background ${background}, a sound counts from ${threshold}.${why}${NOT_NOW[this.mode] ?? ""}`;
+  }
+
+  // Order and figures change twice a second only, together, or nobody could read them.
   #scores(scores) {
     for (const [label, score] of Object.entries(scores)) {
-      this.#heard.set(label, Math.max(score, (this.#heard.get(label) ?? 0) * DECAY));
+      this.#heard.set(label, Math.max(score, this.#heard.get(label) ?? 0));
     }
-    // The order changes once a second only, or nobody could read it.
-    if (this.#frames % COLUMNS_PER_S === 1 || !this.#rows.length) this.#order();
-    for (const row of this.#rows) {
-      const score = scores[row.label] ?? 0;
-      row.bar.style.transform = `scaleX(${score})`;
-      row.figure.textContent = `${Math.round(100 * score)} %`;
-    }
+    if (this.#frames % FRAMES_PER_LOOK === 1 || !this.#rows.length) this.#order();
   }
 
   #order() {
     const best = [...this.#heard].sort((a, b) => b[1] - a[1]).slice(0, SHOWN_LABELS);
+    this.#heard.clear();
     while (this.#rows.length < best.length) this.#rows.push(row());
     this.#rows.length = best.length;
-    best.forEach(([label], i) => {
-      this.#rows[i].label = label;
-      this.#rows[i].name.textContent = label;
+    best.forEach(([label, score], i) => {
+      const { name, bar, figure } = this.#rows[i];
+      name.textContent = label;
+      bar.style.transform = `scaleX(${score})`;
+      figure.textContent = `${Math.round(100 * score)} %`;
     });
     $("scores").replaceChildren(...this.#rows.map((each) => each.item));
   }
@@ -112,7 +137,9 @@ export class Live {
     const still = Date.now() - this.#lastFrame > STILL_AFTER_MS;
     $("still").hidden = !still;
     $("still").textContent = this.#why || "No sound is arriving.";
-    if (still && this.#lastFrame) this.#level(null);
+    if (!still || !this.#lastFrame) return;
+    this.#level(null);
+    this.#away(null);
   }
 }
 
@@ -120,5 +147,5 @@ function row() {
   const bar = h("div");
   const name = h("span");
   const figure = h("span");
-  return { label: "", bar, name, figure, item: h("li", {}, name, h("div", { class: "bar", "aria-hidden": "true" }, bar), figure) };
+  return { bar, name, figure, item: h("li", {}, name, h("div", { class: "bar", "aria-hidden": "true" }, bar), figure) };
 }

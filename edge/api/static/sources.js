@@ -33,6 +33,13 @@ export class Sources {
     if (items.length) this.#choose(this.#cards.has(this.chosen) ? this.chosen : items[0].name);
   }
 
+  lose() {
+    for (const { badge } of this.#cards.values()) {
+      badge.dataset.state = "unknown";
+      badge.textContent = "unknown";
+    }
+  }
+
   #choose(name) {
     this.chosen = this.#shown = name;
     history.replaceState(null, "", `#${encodeURIComponent(name)}`);

@@ -1,0 +1,116 @@
+"""Figures for Prometheus: there before anything happens, and none that nobody can read."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from edge.gauges import MachineGauges, NodeGauges
+from edge.node import Node
+from edge.settings import Settings
+from edge.telemetry import Metrics
+from edge.types import SourceState, SourceStats
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STATS = SourceStats("mic", "mic", SourceState.ONLINE, "", 0, 0, 0.0, 0.0, 0.0, 2.0, 0.0)
+
+
+def figures(registry: CollectorRegistry) -> dict[str, float]:
+    """Return every sample by its name and labels, as they are written on the page."""
+    lines = [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_what_may_happen_is_counted_from_nought() -> None:
+    """Every counter of a known source, label, pattern or action is there before the first one, and only once."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.declare(["mic", "yard"], ["gunshot", "siren"], ["double"], ["lamp"])
+    first = figures(registry)
+    for source in ("mic", "yard"):
+        for name in ("windows", "windows_dropped", "clap_onsets"):
+            assert first[f'tocsin_{name}_total{{source="{source}"}}'] == 0
+        assert first[f'tocsin_events_total{{label="gunshot",source="{source}"}}'] == 0
+        assert first[f'tocsin_patterns_total{{label="double",source="{source}"}}'] == 0
+    for name in ("actions", "action_failures", "actions_dropped"):
+        assert first[f'tocsin_{name}_total{{label="lamp"}}'] == 0
+    metrics.events.labels("mic", "gunshot").inc()
+    metrics.declare(["mic", "yard"], ["gunshot", "siren", "horn"], [], [])
+    assert figures(registry)['tocsin_events_total{label="gunshot",source="mic"}'] == 1
+    assert not [name for name in first if name.partition("{")[0].endswith("_created")]
+
+
+def test_a_node_has_its_figures_before_anything_was_heard(tmp_path: Path) -> None:
+    """Alerts, patterns and actions of its configuration are counted, and the process and the disk are measured."""
+    settings = Settings.model_validate(
+        {
+            "node": {"id": "n"},
+            "sources": [{"name": "yard", "spec": "file:/dev/null"}],
+            "mqtt": {"enabled": False},
+            "actions": {"lamp": {"type": "command", "command": ["true"]}},
+            "away": {"enabled": True},
+        }
+    )
+    node = Node(settings, state_dir=tmp_path)
+    seen = figures(node.registry)
+    broker = {"enabled": False, "connected": False, "broker": "127.0.0.1:1883", "waiting": 0, "oldest_s": 0.0}
+    assert node.mqtt() == broker
+    node.store.close()
+    for label in ("siren", "gunshot", "traffic", "horn", "clap"):
+        assert seen[f'tocsin_events_total{{label="{label}",source="yard"}}'] == 0
+    for label in ("double", "triple", "sound"):
+        assert seen[f'tocsin_patterns_total{{label="{label}",source="yard"}}'] == 0
+    assert seen['tocsin_actions_total{label="lamp"}'] == 0
+    assert seen["tocsin_ready"] == 0
+    assert seen["tocsin_disk_free_bytes"] > 0
+    assert seen["tocsin_clock_synced"] in {0, 1}
+    assert 0 < time.time() - seen["process_start_time_seconds"] < 3600
+    assert seen["process_resident_memory_bytes"] > 1e6
+
+
+@pytest.mark.parametrize(
+    ("state", "age_s", "shown"),
+    [(SourceState.ONLINE, 2.0, True), (SourceState.OFFLINE, 60.0, False), (SourceState.OFFLINE, float("inf"), False)],
+)
+def test_sources_have_a_level_while_they_deliver(state: SourceState, age_s: float, shown: bool) -> None:
+    """A level that is no longer heard is not shown, and neither is a time that never was."""
+    registry = CollectorRegistry()
+    stats = replace(STATS, state=state, last_block_age_s=age_s)
+    registry.register(NodeGauges(lambda: [stats], lambda: {"mic": -37.5}, list))
+    seen = figures(registry)
+    assert (seen.get('tocsin_level_db{source="mic"}') == -37.5) is shown
+    last = seen.get('tocsin_source_last_audio_timestamp_seconds{source="mic"}')
+    assert last == (pytest.approx(time.time() - age_s, abs=1) if age_s < float("inf") else None)
+    assert seen["tocsin_ready"] == 1
+
+
+def test_temperature_and_throttling_are_as_the_kernel_tells(tmp_path: Path) -> None:
+    """Zones are told by kind, the hottest of a kind; what is missing or cannot be read is left out."""
+    for i, (kind, temperature) in enumerate(
+        [("cpu-thermal", "61234"), ("cpu-thermal", "59000"), ("gpu", "oh"), ("", "1")]
+    ):
+        zone = tmp_path / f"class/thermal/thermal_zone{i}"
+        zone.mkdir(parents=True)
+        (zone / "type").write_text(f"{kind}\n")
+        (zone / "temp").write_text(f"{temperature}\n")
+    registry = CollectorRegistry()
+    registry.register(MachineGauges(tmp_path, tmp_path))
+    bare = figures(registry)
+    assert {name: value for name, value in bare.items() if "temperature" in name} == {
+        'tocsin_temperature_celsius{label="cpu-thermal"}': 61.234
+    }
+    assert not [name for name in bare if "throttled" in name]
+    flags = tmp_path / "devices/platform/soc/soc:firmware/get_throttled"
+    flags.parent.mkdir(parents=True)
+    flags.write_text("50005\n")
+    seen = figures(registry)
+    assert [name for name, value in seen.items() if "tocsin_throttled" in name and value] == [
+        'tocsin_throttled{label="under_voltage"}',
+        'tocsin_throttled{label="throttled"}',
+    ]
