@@ -109,9 +109,9 @@ def record(node: FakeNode) -> None:
         sequence = node.store.latest_sequence() + 1
         stamp = Stamp(f"m{sequence}", sequence, NOON)
         node.store.messages.append(cloud_event(event, CONTEXT, stamp, onset=NOON, rate_hz=RATE_HZ))
-    pattern = Pattern("double", (0,), 0, 0.93)
+    pattern = Pattern("double", (0, 5120), 5120, 0.93)
     stamp = Stamp("p1", 3, NOON)
-    made = pattern_event(pattern, CONTEXT, stamp, first=NOON, decided=NOON, intervals_ms=[320])
+    made = pattern_event(pattern, CONTEXT, stamp, first=NOON, rate_hz=RATE_HZ)
     node.store.messages.append(made)
 
 
