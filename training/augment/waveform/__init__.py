@@ -1,4 +1,0 @@
-"""Augmentations of waveforms: pure functions of float32 mono samples of shape (n,), their rate and their own dice.
-
-All but `time.time_stretch` keep the length. Silence stays finite, and full scale is 1.
-"""
