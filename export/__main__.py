@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command in ("bundle", "claps", "int8") and options.data is None:
         parser.error("give the folder with manifest.csv by --data or TOCSIN_DATA")
     # torch takes seconds to load: --help does without
-    from export import comparisons, jobs  # noqa: PLC0415
+    from export.commands import comparisons, jobs  # noqa: PLC0415
 
     try:
         getattr(jobs if options.command in ("bundle", "claps", "onnx") else comparisons, options.command)(options)

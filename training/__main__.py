@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from training import importing
+from training.commands import importing
 from training.config import load_config
-from training.interrupts import Interrupted
+from training.learn.interrupts import Interrupted
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tocsin"
 _INTERRUPTED = 130  # as a shell reports SIGINT
@@ -108,7 +108,7 @@ def _run(options: argparse.Namespace) -> None:
         importing.run(options)
         return
     # torch takes seconds to load: --help does without
-    from training import jobs  # noqa: PLC0415
+    from training.commands import jobs  # noqa: PLC0415
 
     data, cache = options.data, options.cache
     if options.command == "evaluate":
@@ -124,7 +124,8 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _run_recipe(options: argparse.Namespace) -> None:
-    from training import folds, jobs  # noqa: PLC0415
+    from training.commands import jobs  # noqa: PLC0415
+    from training.data import folds  # noqa: PLC0415
 
     device = getattr(options, "device", None)
     config = load_config(options.config, [*options.set, *([f"train.device={device}"] if device else [])])

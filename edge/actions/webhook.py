@@ -19,12 +19,12 @@ from edge import __version__
 from edge.actions.occasion import Attempt, Occasion, fill, values
 from edge.errors import ActionFailed
 from edge.jsontext import dumps
-from edge.section import plain_host
+from edge.settings.section import plain_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge.settings_reactions import WebhookAction
+    from edge.settings.reactions import WebhookAction
 
 _BODY_BYTES = 64 * 1024
 _HOPS = 5

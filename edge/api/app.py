@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge.api.ports import NodeApi
-    from edge.settings import Api
+    from edge.settings.tree import Api
 
 _THREADS = 4
 """For reading the history and the node's state: enough for a page, few enough for a small box."""

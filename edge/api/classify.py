@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge.api.ports import Json, NodeApi
     from edge.api.upload import Uploads
     from edge.api.worker import UploadWorker
-    from edge.settings import Api
+    from edge.settings.tree import Api
 
 _HOP = "seconds between two decisions; a streaming model rounds it up to a multiple of its own step"
 _BODY = {

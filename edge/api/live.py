@@ -9,8 +9,8 @@ from starlette.responses import Response, StreamingResponse
 
 from edge.api.description import EVENT_LINES, FRAME_LINES, stream_of
 from edge.api.streams import EventStreamResponse, event_chunks, live_chunks
-from edge.configkeys import nearest
 from edge.errors import UsageError
+from edge.settings.keys import nearest
 
 if TYPE_CHECKING:
     from edge.api.ports import NodeApi

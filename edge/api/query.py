@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, get_origin
 
 from fastapi import Request
 
-from edge.configkeys import nearest
 from edge.errors import UsageError
+from edge.settings.keys import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

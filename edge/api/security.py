@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from edge.api.lock import Lock
-    from edge.settings import Api
+    from edge.settings.tree import Api
 
 MIN_TOKEN = 8
 _OPEN = {LIVE_PATH, LOGIN_PATH}

@@ -17,7 +17,7 @@ from edge.errors import Forbidden, TocsinError, Unavailable
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from edge.settings import Api
+    from edge.settings.tree import Api
 
 _BACKLOG = 128
 _DEAD_PEER_MS = 30_000

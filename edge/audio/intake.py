@@ -10,7 +10,7 @@ from edge.frontend.downmix import Downmix
 from edge.frontend.samples import silenced
 
 if TYPE_CHECKING:
-    from edge.audio.source import Chunk
+    from edge.audio.sources.source import Chunk
 
 _LOG = logging.getLogger("tocsin.audio")
 

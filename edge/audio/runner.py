@@ -13,20 +13,20 @@ from edge.audio.announce import Announcer
 from edge.audio.blockqueue import BlockQueue
 from edge.audio.intake import Intake
 from edge.audio.meter import SignalMeter
-from edge.audio.ready import WAIT_S
-from edge.audio.source import StreamEnded, make_source
-from edge.audio.spec import MicSpec, SourceSpec, parse_source
+from edge.audio.sources.ready import WAIT_S
+from edge.audio.sources.source import StreamEnded, make_source
 from edge.audio.splice import Splicer
 from edge.audio.timeline import Timeline
 from edge.backoff import STEADY_S, Backoff
 from edge.clock import ClockSteps
 from edge.errors import DataError, SourceUnavailable, TocsinError
+from edge.settings.source_spec import MicSpec, SourceSpec, parse_source
 from edge.types import SourceState, SourceStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from edge.audio.source import AudioSource, Chunk
+    from edge.audio.sources.source import AudioSource, Chunk
     from edge.types import AudioBlock
 
 _LOG = logging.getLogger("tocsin.audio")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge.audio.source import Chunk
+    from edge.audio.sources.source import Chunk
 
 _NOTHING = np.empty(0, np.float32)
 

@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.configtext import to_toml
 from edge.errors import DataError
+from edge.settings.text import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

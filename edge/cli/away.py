@@ -16,7 +16,7 @@ from edge.timestamps import parse_rfc3339
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge.settings import Api
+    from edge.settings.tree import Api
 
 _TIMEOUT_S = 10.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a node that listens everywhere is reached

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from edge.frontend.params import FrontEndParams
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
 
 _BATCHES = (1, 8, 32, 64)
 _CLIP = 32  # windows of one stream that are scored together where nobody waits: four seconds of a recording
@@ -67,7 +67,7 @@ def bench(config: Path | None, *, as_json: bool) -> int:
 
 def measure(classifier: OnnxClassifier, settings: Settings) -> dict[str, Any]:
     """Return the figures of the parts and of the whole line on the street scene."""
-    from edge.replay import replay
+    from edge.pipeline.replay import replay
 
     bundle = classifier.bundle
     params = bundle.params

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edge.audio.intake import Intake
-from edge.audio.source import make_source
-from edge.audio.spec import parse_source
+from edge.audio.sources.source import make_source
 from edge.audio.splice import Splicer
-from edge.build import build_pipeline
 from edge.claps.learn import Takes
 from edge.claps.learn import learn as learn_from
 from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, say_json, settings_of
 from edge.cli.terminal import one_line
 from edge.errors import UsageError
-from edge.settings_reactions import Claps
+from edge.pipeline.build import build_pipeline
+from edge.settings.reactions import Claps
+from edge.settings.source_spec import parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from edge.claps.listener import HeardOnset
-    from edge.pipeline import Classifier, Pipeline
-    from edge.settings import Settings, Source
+    from edge.pipeline.pipeline import Classifier, Pipeline
+    from edge.settings.tree import Settings, Source
     from edge.types import AudioBlock, Clap, Pattern
 
 _PAUSE_S = 1.5  # between two takes

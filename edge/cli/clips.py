@@ -40,7 +40,7 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
     if hop_s is not None and not 0 < hop_s < math.inf:
         msg = f"--hop {hop_s:g}: must be a number of seconds above 0"
         raise UsageError(msg)
-    from edge.inference.clip import ClipClassifier
+    from edge.pipeline.clip import ClipClassifier
 
     settings = settings_of(config)
     clips = ClipClassifier(classifier_of(settings), settings.detection)
@@ -109,7 +109,7 @@ def _files(paths: Iterable[Path]) -> tuple[list[Path], int]:
 def replay(file: Path, config: Path | None, *, speed: str, source_name: str, away: bool) -> int:
     """Print the events of a recording as they come."""
     log_plainly()
-    from edge.replay import replay as events_of
+    from edge.pipeline.replay import replay as events_of
 
     times = _speed(speed)
     if not _NAME.fullmatch(source_name):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge.cli.installed import credential_file, service_environ
 from edge.cli.terminal import one_line, to_json, write_line
-from edge.configfile import load_settings, secret, state_dir
 from edge.errors import UsageError
+from edge.settings.load import load_settings, secret, state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings import Logging, Settings, Source
+    from edge.settings.tree import Logging, Settings, Source
 
 _NAMED = re.compile(r"([a-z0-9_-]+)=(.+)", re.DOTALL)
 
@@ -65,8 +65,8 @@ def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
     """Return sources from ``[NAME=]SPEC``; what has no name is called by its kind. Raises `UsageError`."""
-    from edge.audio.spec import clash, parse_source
-    from edge.settings import Source
+    from edge.settings.source_spec import clash, parse_source
+    from edge.settings.tree import Source
 
     sources: dict[str, Source] = {}
     for text in texts:
@@ -111,7 +111,7 @@ def may_read(folder: Path) -> bool:
 
 
 def secret_of(value: SecretStr | None, file: Path | None, credential: str) -> str | None:
-    """Return a secret as `edge.configfile.secret` does, and as the service has it where one is installed."""
+    """Return a secret as `edge.settings.load.secret` does, and as the service has it where one is installed."""
     if file is None and "CREDENTIALS_DIRECTORY" not in os.environ:
         file = credential_file(credential)
     return secret(value, file, credential)
@@ -140,8 +140,8 @@ def classifier_of(settings: Settings) -> OnnxClassifier:
 
 def clap_network_of(settings: Settings) -> OnnxClassifier | None:
     """Return the clap network, ready to run, where the settings listen for claps."""
-    from edge.build import load_clap_network
     from edge.inference.library import Library
+    from edge.pipeline.build import load_clap_network
 
     return load_clap_network(settings, Library(models_folder_of(settings)))
 
@@ -166,7 +166,7 @@ def log_plainly() -> None:
 
 def log_as(settings: Logging, handler: logging.Handler | None = None, *, events: bool = True) -> None:
     """Set up the log of a service, on standard error; without `events` where they are shown in another way."""
-    from edge.eventlog import LOGGER
+    from edge.node.eventlog import LOGGER
 
     journal = "JOURNAL_STREAM" in os.environ  # the journal adds the time itself
     text = "%(levelname)s %(name)s: %(message)s" if journal else "%(asctime)s %(levelname)s %(name)s: %(message)s"

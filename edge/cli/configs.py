@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from edge.cli.common import models_folder_of, say, say_json, say_table, settings_of, warn
 from edge.cli.preflight import preflight
-from edge.configenv import variables_of
-from edge.configfile import DEFAULT_PATH, masked
-from edge.configtext import example as example_text
-from edge.configtext import json_schema, to_toml
 from edge.errors import ConfigError
-from edge.textfile import is_there
+from edge.settings.environment import variables_of
+from edge.settings.load import DEFAULT_PATH, masked
+from edge.settings.text import example as example_text
+from edge.settings.text import json_schema, to_toml
+from edge.settings.textfile import is_there
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from edge.audio.devices import list_microphones
+from edge.audio.sources.devices import list_microphones
 from edge.cli.common import say, say_json, say_table
 
 

@@ -26,8 +26,8 @@ from edge.cli.common import (
 )
 from edge.cli.terminal import one_line
 from edge.errors import TocsinError, Unavailable
-from edge.settings import Settings
-from edge.settings_reactions import CommandAction
+from edge.settings.reactions import CommandAction
+from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,10 +155,10 @@ def _unusable(action: CommandAction) -> str:
 
 def microphones(settings: Settings) -> Check:
     """Check PortAudio and the microphones that are configured."""
-    from edge.audio.devices import list_microphones
-    from edge.audio.identity import exact_ids, matching
-    from edge.audio.microphone import alike
-    from edge.audio.spec import MicSpec
+    from edge.audio.sources.devices import list_microphones
+    from edge.audio.sources.identity import exact_ids, matching
+    from edge.audio.sources.microphone import alike
+    from edge.settings.source_spec import MicSpec
 
     specs = _specs(settings, MicSpec)
     bad: Literal["fail", "note"] = "fail" if specs else "note"
@@ -183,7 +183,7 @@ def microphones(settings: Settings) -> Check:
 
 def ffmpeg(settings: Settings) -> Check:
     """Check ffmpeg, which opens network streams."""
-    from edge.audio.spec import UrlSpec
+    from edge.settings.source_spec import UrlSpec
 
     path = shutil.which("ffmpeg")
     if path:
@@ -194,7 +194,7 @@ def ffmpeg(settings: Settings) -> Check:
 
 def files(settings: Settings) -> Check:
     """Check that the configured recordings are there."""
-    from edge.audio.spec import FileSpec
+    from edge.settings.source_spec import FileSpec
 
     specs = _specs(settings, FileSpec)
     if missing := [str(spec.path) for spec in specs if not os.path.isfile(spec.path)]:  # noqa: PTH113 - no error either
@@ -267,7 +267,7 @@ def clock(settings: Settings) -> Check:  # noqa: ARG001 - every check takes the 
 
 
 def _specs(settings: Settings, kind: type[Spec]) -> list[Spec]:
-    from edge.audio.spec import parse_source
+    from edge.settings.source_spec import parse_source
 
     parsed = (parse_source(source.spec) for source in settings.sources if source.enabled)
     return [spec for spec in parsed if isinstance(spec, kind)]

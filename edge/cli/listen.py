@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from edge import service
 from edge.cli.common import log_as, models_folder_of, own_folder_of, settings_of, without_actions
 from edge.cli.view import ConsoleHandler, View
 from edge.inference.library import Library
+from edge.node import service
 
 if TYPE_CHECKING:
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
 
 
 def listen(config: Path | None, sources: list[str]) -> int:

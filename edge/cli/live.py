@@ -12,20 +12,20 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from edge import service
-from edge.audio.spec import parse_source
 from edge.cli.common import log_as, own_folder_of, say, settings_of, without_actions
-from edge.configfile import secret
 from edge.data import street_path
 from edge.errors import UsageError
-from edge.settings import Source
-from edge.stopping import end_process
+from edge.node import service
+from edge.node.stopping import end_process
+from edge.settings.load import secret
+from edge.settings.source_spec import parse_source
+from edge.settings.tree import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge.node import Node
-    from edge.settings import Api, Settings
+    from edge.node.node import Node
+    from edge.settings.tree import Api, Settings
 
 _PHASES = {"start": "begins", "end": "ends"}
 

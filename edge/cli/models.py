@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge.inference.bundle import Bundle
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
 
 _INSTALLED = {
     "new": "installed {}",

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from edge.cli.common import folder_of, models_folder_of, node_name, secret_of
 from edge.errors import BundleError, ConfigError, Forbidden, TocsinError
-from edge.textfile import is_there
+from edge.settings.textfile import is_there
 
 if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
 
 
 def preflight(settings: Settings) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from edge.node import Node
+    from edge.node.node import Node
 
 _REFRESH_HZ = 8
 _LABELS = 6

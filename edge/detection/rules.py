@@ -11,7 +11,7 @@ from edge.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge.settings import Detection
+    from edge.settings.tree import Detection
 
 Origin = Literal["built-in", "bundle", "configuration"]
 

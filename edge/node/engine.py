@@ -14,8 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from edge.inference.batcher import score_ready
-from edge.pipeline import scores_of
-from edge.stream import live_frame
+from edge.node.stream import live_frame
+from edge.pipeline.pipeline import scores_of
 from edge.telemetry import is_up
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.inference.onnx import OnnxClassifier
-    from edge.stream import Stream
+    from edge.node.stream import Stream
     from edge.telemetry import Metrics
     from edge.types import AudioBlock, Event, Level, MelWindow, Pattern
 

@@ -10,7 +10,7 @@ from edge.types import SourceState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge.stream import Stream
+    from edge.node.stream import Stream
     from edge.types import SourceStats
 
 _LAG_MAX_S = 3.0

@@ -18,27 +18,27 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from edge import __version__, systemd
 from edge.audio.runner import SourceRunner
-from edge.build import build_pipeline, load_clap_network
-from edge.configfile import masked, secret
 from edge.detection.rules import rules_for
-from edge.engine import Engine
 from edge.errors import TocsinError, UsageError
-from edge.eventlog import log_event
-from edge.gauges import MachineGauges, NodeGauges
-from edge.health import not_ready, source_json
-from edge.inference.clip import ClipClassifier, model_info
 from edge.inference.library import Library
 from edge.inference.load import load_classifier
+from edge.node.engine import Engine
+from edge.node.eventlog import log_event
+from edge.node.gauges import MachineGauges, NodeGauges
+from edge.node.health import not_ready, source_json
+from edge.node.reactions import Reactions
+from edge.node.recorder import Recorder
+from edge.node.retained import States
+from edge.node.stopping import Deadline
+from edge.node.stream import History, Stream
+from edge.pipeline.build import build_pipeline, load_clap_network
+from edge.pipeline.clip import ClipClassifier, model_info
 from edge.publish import topics
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.payload import EventContext, ModelInfo
-from edge.reactions import Reactions
-from edge.recorder import Recorder
-from edge.settings_reactions import SOUND
-from edge.states import States
-from edge.stopping import Deadline
+from edge.settings.load import masked, secret
+from edge.settings.reactions import SOUND
 from edge.store import Store, free_bytes
-from edge.stream import History, Stream
 from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
 
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from edge.api.server import ApiServer
     from edge.detection.rules import Rule
     from edge.inference.onnx import OnnxClassifier
-    from edge.pipeline import Pipeline
-    from edge.settings import Settings
+    from edge.pipeline.pipeline import Pipeline
+    from edge.settings.tree import Settings
     from edge.types import Event, Level, Pattern, SourceStats
 
 log = logging.getLogger("tocsin.service")

@@ -19,16 +19,16 @@ from edge.errors import UsageError
 from edge.jsontext import dumps
 from edge.publish import topics
 from edge.publish.payload import pattern_event, pattern_message
-from edge.settings_reactions import SOUND
+from edge.settings.reactions import SOUND
 from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edge.node.recorder import Recorder
     from edge.publish.mqtt import MqttPublisher
     from edge.publish.payload import EventContext, Stamp
-    from edge.recorder import Recorder
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
     from edge.store import Store
     from edge.telemetry import Metrics
     from edge.types import Pattern

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edge.publish.mqtt import MqttPublisher
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
     from edge.types import Event, Level
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from edge import systemd
 from edge.backoff import Backoff
 from edge.errors import Forbidden, TocsinError, Unavailable
-from edge.node import Node
-from edge.signals import Signals
+from edge.node.node import Node
+from edge.node.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
 
 log = logging.getLogger("tocsin.service")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.audio.runner import SourceRunner
-    from edge.pipeline import Pipeline
+    from edge.pipeline.pipeline import Pipeline
     from edge.types import AudioBlock, MelWindow
 
 _MEL_TOP = 255

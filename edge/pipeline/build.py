@@ -10,14 +10,14 @@ from edge.claps.bundle import clap_threshold
 from edge.claps.listener import ClapListener
 from edge.detection.rules import rules_for
 from edge.inference.bundle import CLAPS
-from edge.pipeline import Pipeline
+from edge.pipeline.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
     from edge.inference.library import Library
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings import Settings
-    from edge.settings_reactions import Away, Claps
+    from edge.settings.reactions import Away, Claps
+    from edge.settings.tree import Settings
 
 
 def build_pipeline(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 from edge.detection.rules import rules_for
 from edge.errors import UsageError
-from edge.pipeline import Pipeline, scores_of
+from edge.pipeline.pipeline import Pipeline, scores_of
 from edge.types import AudioBlock, Phase
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edge.frontend.params import FrontEndParams
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings import Detection
+    from edge.settings.tree import Detection
     from edge.types import Event, MelWindow
 
 _SUREST = 1e-7  # no window is surer than this of a label or of its absence
@@ -52,7 +52,7 @@ class ClipClassifier:
         `hop_s` is the time between two windows in seconds (the model's own when None; see `_hop_frames`), `top_k`
         limits the labels, `threshold` leaves out labels below it and replaces the score at which events begin. A
         label's score is the generalised mean, of power 1/2, of its odds in the windows: between the highest window and
-        the average. Raises what `edge.audio.decode` raises, and `UsageError` for parameters that make no sense.
+        the average. Raises what `edge.audio.decode.clip` raises, and `UsageError` for parameters that make no sense.
         """
         begin = time.perf_counter()
         bundle = self._classifier.bundle

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from edge.audio.decode import open_clip
-from edge.build import build_pipeline
+from edge.audio.decode.clip import open_clip
 from edge.detection.rules import rules_for
-from edge.inference.clip import model_info
+from edge.pipeline.build import build_pipeline
+from edge.pipeline.clip import model_info
 from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event, pattern_event
 from edge.types import AudioBlock, Event
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
     from edge.types import Pattern
 
 log = logging.getLogger("tocsin.replay")
@@ -48,7 +48,7 @@ def replay(
     Clap patterns are found where `clap_network` is given, and sounds as in the away mode where that is enabled.
     `speed` is in multiples of real time, None for as fast as it goes; the events are the same at every speed.
     `on_progress` is told the seconds done and, where it is known, the recording's length. Raises what
-    `edge.audio.decode` raises.
+    `edge.audio.decode.clip` raises.
     """
     pipeline = build_pipeline(classifier.bundle, settings, source=source_name, clap_network=clap_network)
     rate = pipeline.params.sample_rate_hz

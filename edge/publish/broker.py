@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edge.settings import Mqtt
+    from edge.settings.tree import Mqtt
 
 _REFUSED = {
     "Bad user name or password": "check mqtt.username and mqtt.password_file",

@@ -18,7 +18,7 @@ from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.topics import flaw
 
 if TYPE_CHECKING:
-    from edge.settings import Mqtt
+    from edge.settings.tree import Mqtt
 
 MAX_PACKET = 65_536
 """Bytes of the largest packet that is read, without its header: far more than any command or state needs."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge.publish.mailbox import Mailbox
     from edge.publish.sender import Sender
     from edge.publish.subscriptions import Subscriptions
-    from edge.settings import Mqtt
+    from edge.settings.tree import Mqtt
 
 TURN_S = 1.0
 """How often the connection's health is looked at."""

@@ -7,12 +7,12 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
 
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
 
 _COORDINATES = re.compile(r"^\s*-?\d+(\.\d+)?\s*[,;]\s*-?\d+(\.\d+)?\s*$")
 _AREA_MAX = 40  # letters of a location that is a place's name rather than a description

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge.publish import hadevice, topics
-from edge.settings_reactions import SOUND
+from edge.settings.reactions import SOUND
 from edge.types import SourceState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge.settings import Settings
+    from edge.settings.tree import Settings
 
 _ICONS = {
     "siren": "mdi:alarm-light",

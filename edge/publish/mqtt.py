@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from paho.mqtt.reasoncodes import ReasonCode
 
-    from edge.settings import Mqtt
+    from edge.settings.tree import Mqtt
     from edge.store import Store
 
 log = logging.getLogger("tocsin.mqtt")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from edge.configkeys import child_of, choices_of, nearest
 from edge.errors import ConfigError
-from edge.settings import Settings
+from edge.settings.keys import child_of, choices_of, nearest
+from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from edge.configkeys import Key
+    from edge.settings.keys import Key
 
 _PREFIX, _DELIMITER = "TOCSIN_", "__"
 _NOT_OURS = frozenset({"TOCSIN_DATA"})  # recordings for training and tests

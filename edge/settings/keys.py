@@ -1,4 +1,4 @@
-"""What each key of the configuration is, by the types of `edge.settings`, and what is wrong with it in words."""
+"""What each key of the configuration is, by the types of `edge.settings.tree`, and what is wrong with it in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from edge.settings import Settings
+from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

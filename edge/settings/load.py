@@ -1,6 +1,6 @@
 """The only reader of the configuration file, the environment and secrets.
 
-A value comes from the environment (``TOCSIN_MQTT__PORT=1884``), else from the file, else from `edge.settings`.
+A value comes from the environment (``TOCSIN_MQTT__PORT=1884``), else from the file, else from `edge.settings.tree`.
 Whatever is wrong is one line that names the place: ``tocsin.toml:7: mqtt.port: …`` or ``TOCSIN_MQTT__PORT: …``.
 """
 
@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
-from edge.audio.spec import clash, parse_source
-from edge.configenv import set_from_environment, variables_of
-from edge.configkeys import explain
 from edge.errors import ConfigError, UsageError
-from edge.settings import Settings
-from edge.textfile import is_there, read_text
+from edge.settings.environment import set_from_environment, variables_of
+from edge.settings.keys import explain
+from edge.settings.source_spec import clash, parse_source
+from edge.settings.textfile import is_there, read_text
+from edge.settings.tree import Settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,8 +31,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge.audio.spec import SourceSpec
-    from edge.configkeys import Key
+    from edge.settings.keys import Key
+    from edge.settings.source_spec import SourceSpec
 
 DEFAULT_PATH = Path("/etc/tocsin/tocsin.toml")
 _DEPTH = 16  # of keys whose line is kept; none that means anything is half as deep

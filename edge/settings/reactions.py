@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, StringConstraints, model_validator
 
-from edge.section import (
+from edge.settings.section import (
     FilePath,
     Line,
     PathText,

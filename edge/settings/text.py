@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from edge.detection.rules import built_in
 from edge.jsontext import dumps
-from edge.settings import DetectionClass, Settings, Source
-from edge.settings_reactions import ClapPattern, CommandAction, MqttAction, Span, Toggle, WebhookAction
+from edge.settings.reactions import ClapPattern, CommandAction, MqttAction, Span, Toggle, WebhookAction
+from edge.settings.tree import DetectionClass, Settings, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
 """What can be set, as small frozen records with the unit in each name; every value has a default.
 
-Reading files and the environment is `edge.configfile`'s; nothing here has a side effect.
+Reading files and the environment is `edge.settings.load`'s; nothing here has a side effect.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from edge.section import (
+from edge.settings.reactions import Action, Away, Claps
+from edge.settings.section import (
     FilePath,
     Host,
     Line,
@@ -25,7 +26,6 @@ from edge.section import (
     Slug,
     Topic,
 )
-from edge.settings_reactions import Action, Away, Claps
 
 _LAT_LON = re.compile(r"\s*([+-]?\d+(?:\.\d*)?)\s*,\s*([+-]?\d+(?:\.\d*)?)\s*")
 _LAT_MAX, _LON_MAX = 90, 180

@@ -11,11 +11,11 @@ import numpy as np
 
 from edge.inference.bundle import EVENTS, FORMAT, GOLDEN, MANIFEST, MODEL, STREAMING, WINDOW
 from edge.jsontext import dumps
-from export.card import model_card
-from export.fold import folded
-from export.golden import golden_features, golden_waveform
-from export.onnx import run_onnx, to_onnx
-from export.parity import Parity, compare
+from export.bundle.card import model_card
+from export.bundle.golden import golden_features, golden_waveform
+from export.graph.fold import folded
+from export.graph.onnx import run_onnx, to_onnx
+from export.graph.parity import Parity, compare
 from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from training.checkpoint import Checkpoint
-    from training.evaluation import Evaluation
+    from training.measure.evaluation import Evaluation
 
     Card = Callable[[Mapping[str, Any], Checkpoint, str], str]
 

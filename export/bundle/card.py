@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.inference.bundle import STREAMING
-from training.evaluation import ALLOWED_LASTING, ALLOWED_SHORT, PRIOR, table
+from training.measure.evaluation import ALLOWED_LASTING, ALLOWED_SHORT, PRIOR, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ _HOUSE = {
 }
 _KEPT = ", and some corpora are kept for this count as a whole"
 _STRANGER = {"recipe": "RECIPE.toml", "said": "--id {name}", "folder": "{name}"}
-_ABOUT = Path(__file__).parent / "about"
+_ABOUT = Path(__file__).parents[1] / "about"
 
 
 def model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:

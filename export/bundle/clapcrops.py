@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.claps.crop import BEFORE_SAMPLES, CLAP_FRONT_END
 from edge.frontend.mel import log_mel
-from training.claps.sound import synthetic_clap
+from training.sound.claps import synthetic_clap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.frontend.mel import log_mel
 from training.data.features import load_audio
-from training.scoring import windows_of
+from training.measure.scoring import windows_of
 
 if TYPE_CHECKING:
     from pathlib import Path

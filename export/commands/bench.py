@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.cost import Cost, cost
-from export.onnx import INPUT, STATE, session, state_size
-from export.timing import side_by_side_ms
-from export.verify import live_features
+from export.commands.timing import side_by_side_ms
+from export.commands.verify import live_features
+from export.graph.cost import Cost, cost
+from export.graph.onnx import INPUT, STATE, session, state_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from export.source import Source
+    from export.commands.source import Source
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from edge.errors import Unavailable
 from edge.inference.onnx import OnnxClassifier
-from export import tensorrt as trt
-from export.bench import bench_table, measure
-from export.fold import folded
-from export.int8 import Verdict, calibration_feeds, quantized
-from export.jobs import say
-from export.labelled import LabelledSet, thinned
-from export.onnx import run_onnx, run_torch, session
-from export.parity import compare
-from export.source import INT8, Source, open_source
-from export.timing import side_by_side_ms
-from export.verify import compare_forms, forms_table, live_features
+from export.commands.bench import bench_table, measure
+from export.commands.jobs import say
+from export.commands.labelled import LabelledSet, thinned
+from export.commands.source import INT8, Source, open_source
+from export.commands.timing import side_by_side_ms
+from export.commands.verify import compare_forms, forms_table, live_features
+from export.graph import tensorrt as trt
+from export.graph.fold import folded
+from export.graph.int8 import Verdict, calibration_feeds, quantized
+from export.graph.onnx import run_onnx, run_torch, session
+from export.graph.parity import compare
 from training.data.features import open_features
 from training.data.manifest import read_manifest
-from training.material import open_recordings
+from training.data.material import open_recordings
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from export.labelled import Network
+    from export.commands.labelled import Network
     from training.checkpoint import Checkpoint
 
 _CALIBRATION_CLIPS = 8

@@ -12,18 +12,18 @@ import numpy as np
 from edge.inference.bundle import CLAPS
 from edge.inference.load import verify_bundle
 from edge.inference.manifest import NAME
-from export.bundle import About, write_bundle
-from export.clapcard import clap_card
-from export.clapcrops import graded_claps
-from export.fold import folded
-from export.onnx import to_onnx
-from export.parity import compare
-from export.proof import read_proof
-from training.calibration import Calibration
+from export.bundle.bundle import About, write_bundle
+from export.bundle.clapcard import clap_card
+from export.bundle.clapcrops import graded_claps
+from export.bundle.proof import read_proof
+from export.graph.fold import folded
+from export.graph.onnx import to_onnx
+from export.graph.parity import compare
 from training.checkpoint import load_checkpoint
-from training.claps.recordings import CLAP
-from training.evaluation import Evaluation
-from training.jobs import measure, measure_claps
+from training.commands.jobs import measure, measure_claps
+from training.data.clap_takes import CLAP
+from training.measure.calibration import Calibration
+from training.measure.evaluation import Evaluation
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from export.golden import network_features
-from training.metrics import average_precision
-from training.scoring import ClipScores
+from export.bundle.golden import network_features
+from training.measure.metrics import average_precision
+from training.measure.scoring import ClipScores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

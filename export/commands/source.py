@@ -6,9 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from edge.inference.bundle import read_bundle
-from export.fold import folded
-from export.golden import golden_features, golden_waveform
-from export.onnx import to_onnx
+from export.bundle.golden import golden_features, golden_waveform
+from export.graph.fold import folded
+from export.graph.onnx import to_onnx
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.models.streamnet import Streaming
 

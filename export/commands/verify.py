@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.parity import change
-from export.timing import side_by_side_ms
+from export.commands.timing import side_by_side_ms
+from export.graph.parity import change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.frontend.params import FrontEndParams
-    from export.labelled import LabelledSet, Network
+    from export.commands.labelled import LabelledSet, Network
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from export.onnx import INPUT, STATE
+from export.graph.onnx import INPUT, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

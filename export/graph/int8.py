@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-from export.onnx import INPUT, OUTPUT, STATE, STATE_OUT, session, state_size
+from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, session, state_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

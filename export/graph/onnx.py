@@ -13,7 +13,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from export.simplify import simplified
+from export.graph.simplify import simplified
 from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.fold import folded
-from export.onnx import run_onnx, run_pieces, run_torch, session, state_size
+from export.graph.fold import folded
+from export.graph.onnx import run_onnx, run_pieces, run_torch, session, state_size
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ import torch
 
 from edge.errors import Unavailable
 from edge.inference.onnx import PAD_SIZES, engine_key
-from export.onnx import INPUT, OUTPUT, STATE, STATE_OUT
+from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,7 +175,7 @@ class Engine:
         self._device = device
 
     def logits(self, features: Floats) -> Floats:
-        """Return the logits, shape (decisions, labels), of what `export.onnx.run_onnx` takes."""
+        """Return the logits, shape (decisions, labels), of what `export.graph.onnx.run_onnx` takes."""
         x = torch.from_numpy(features).to(self._device)
         if not self._streaming:
             return _numpy(torch.cat([self._run({INPUT: part})[OUTPUT] for part in torch.split(x, _STREAMS[-1])]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge.publish.mqtt import MqttPublisher
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 from edge.store import Store
 from tests.actions.conftest import WAIT_S, action, occasion
 from tests.actions.things import home_assistant, tasmota, zigbee2mqtt

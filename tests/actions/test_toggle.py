@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge.actions.toggle import Follower
-from edge.settings_reactions import Toggle
+from edge.settings.reactions import Toggle
 
 
 def follower(**values: Any) -> Follower:

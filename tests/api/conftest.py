@@ -10,7 +10,7 @@ import pytest
 
 from edge.api.app import create_app
 from edge.api.server import ApiServer
-from edge.settings import Api
+from edge.settings.tree import Api
 from tests.api.browser import start_browser
 from tests.api.fake_node import FakeNode
 

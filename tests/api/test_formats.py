@@ -14,9 +14,9 @@ import pytest
 import soundfile as sf
 
 import edge
-from edge.inference.clip import ClipClassifier
 from edge.inference.load import load_classifier
-from edge.settings import Detection
+from edge.pipeline.clip import ClipClassifier
+from edge.settings.tree import Detection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ import pytest
 from edge.api.security import MIN_TOKEN, is_loopback, require_token
 from edge.api.session import COOKIE
 from edge.errors import ConfigError
-from edge.settings import Api
+from edge.settings.tree import Api
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ import pytest
 from edge.api.app import create_app
 from edge.api.server import ApiServer
 from edge.errors import Unavailable
-from edge.settings import Api
+from edge.settings.tree import Api
 
 if TYPE_CHECKING:
     from tests.api.fake_node import FakeNode

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 from edge.audio.intake import Intake
-from edge.audio.source import Chunk
+from edge.audio.sources.source import Chunk
 from edge.errors import BrokenAudio
 from edge.frontend.samples import LIMIT
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.hotplug import RetryGate, sound_system
+from edge.audio.sources.hotplug import RetryGate, sound_system
 from edge.backoff import Backoff
 
 if TYPE_CHECKING:

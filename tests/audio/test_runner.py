@@ -14,7 +14,7 @@ import pytest
 
 from edge.audio import runner as runner_module
 from edge.audio.announce import Announcer
-from edge.audio.source import Chunk, StreamEnded
+from edge.audio.sources.source import Chunk, StreamEnded
 from edge.errors import BrokenAudio, SourceUnavailable, UsageError
 from edge.types import SourceState
 from tests.audio.listener import RATE, Listener

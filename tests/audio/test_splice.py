@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.audio.source import Chunk
+from edge.audio.sources.source import Chunk
 from edge.audio.splice import Splicer
 from edge.frontend.resample import StreamResampler
 

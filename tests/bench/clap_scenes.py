@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.signal import fftconvolve
 
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,10 +27,10 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.build import build_pipeline, load_clap_network
 from edge.inference.library import Library
 from edge.inference.load import load_classifier
-from edge.settings import Settings
+from edge.pipeline.build import build_pipeline, load_clap_network
+from edge.settings.tree import Settings
 from edge.types import AudioBlock
 from tests.bench.clap_scenes import BACKGROUNDS, PEOPLE, RATE_HZ, Material, Sequence, number_of, read, rows_of
 from tests.bench.clap_tables import CLAPS, SNR_DB, Heard, show_false, show_sequences, show_takes

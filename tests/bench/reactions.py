@@ -26,12 +26,12 @@ import numpy as np
 import paho.mqtt.client as mqtt
 import soundfile as sf
 
-from edge.build import build_pipeline, load_clap_network
 from edge.claps.patterns import Matcher
 from edge.data import street_path
 from edge.inference.library import Library
 from edge.inference.load import load_classifier
-from edge.settings import Settings
+from edge.pipeline.build import build_pipeline, load_clap_network
+from edge.settings.tree import Settings
 from edge.types import Scores
 from tests.bench.clap_scenes import PEOPLE, RATE_HZ, Material, read, rows_of, spread
 from tests.bench.latency import Monitor

@@ -8,15 +8,15 @@ import pytest
 
 from edge.claps.learn import Learned, Takes, learn
 from edge.claps.patterns import Matcher
-from edge.configfile import load_settings
 from edge.errors import DataError
+from edge.settings.load import load_settings
 from edge.types import Clap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edge.settings_reactions import Claps
+    from edge.settings.reactions import Claps
 
 RATE_HZ = 16_000
 

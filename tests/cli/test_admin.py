@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 
 from edge import cli
-from edge.audio import devices
-from edge.audio.devices import Microphone
-from edge.audio.identity import identify
+from edge.audio.sources import devices
+from edge.audio.sources.devices import Microphone
+from edge.audio.sources.identity import identify
 from edge.cli import bench, doctor
-from edge.configfile import load_settings
-from edge.settings import Settings
+from edge.settings.load import load_settings
+from edge.settings.tree import Settings
 from tests.support.bundles import write_bundle
 
 if TYPE_CHECKING:

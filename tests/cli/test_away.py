@@ -13,7 +13,7 @@ import pytest
 from edge import cli
 from edge.api.app import create_app
 from edge.api.server import ApiServer
-from edge.settings import Api
+from edge.settings.tree import Api
 from tests.api.fake_node import FakeNode
 from tests.support.node import free_port
 

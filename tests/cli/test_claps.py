@@ -11,15 +11,15 @@ import pytest
 
 from edge import cli
 from edge.cli import claps
-from edge.configfile import load_settings
 from edge.data import street_path
+from edge.settings.load import load_settings
 from edge.types import Clap, Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from edge.settings import Settings, Source
+    from edge.settings.tree import Settings, Source
     from edge.types import AudioBlock
     from tests.cli.conftest import Tocsin
 

@@ -11,7 +11,7 @@ import pytest
 from edge import cli
 from edge.cli import installed
 from edge.cli.common import models_folder_of, own_folder_of
-from edge.settings import Settings
+from edge.settings.tree import Settings
 from tests.support.bundles import change_manifest, write_bundle
 
 

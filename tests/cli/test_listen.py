@@ -18,7 +18,7 @@ from edge.cli.common import log_as
 from edge.cli.listen import _quiet
 from edge.cli.view import ConsoleHandler, View, picture_lines
 from edge.publish.payload import EventContext, ModelInfo, Stamp, pattern_event
-from edge.settings import Settings
+from edge.settings.tree import Settings
 from edge.types import Pattern
 
 if TYPE_CHECKING:

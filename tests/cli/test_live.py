@@ -21,7 +21,7 @@ from edge import cli
 from edge.cli import live
 from edge.cli.common import log_as, sources_of
 from edge.errors import UsageError
-from edge.settings import Logging
+from edge.settings.tree import Logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge import cli
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 from edge.cli import common, terminal
-from edge.inference import clip
+from edge.pipeline import clip
 
 if TYPE_CHECKING:
     from pathlib import Path

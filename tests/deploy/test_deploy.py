@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.configfile import load_settings
-from edge.configtext import example
 from edge.detection.rules import rules_for
 from edge.errors import ConfigError
 from edge.inference.bundle import read_bundle
-from edge.node import STOP_S
-from edge.settings import Settings
+from edge.node.node import STOP_S
+from edge.settings.load import load_settings
+from edge.settings.text import example
+from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge.node.retained import States
 from edge.publish.mqtt import MqttPublisher
-from edge.settings import Settings
-from edge.states import States
+from edge.settings.tree import Settings
 from edge.store import Store
 from tests.support.listener import WAIT_S, until
 

@@ -6,7 +6,7 @@ import pytest
 
 from edge.detection.rules import alert_labels, rules_for
 from edge.errors import ConfigError
-from edge.settings import Detection, DetectionClass
+from edge.settings.tree import Detection, DetectionClass
 
 LABELS = ("background", "clap", "dog", "gunshot", "siren", "traffic")
 

@@ -11,11 +11,11 @@ from torch import nn
 
 from edge.claps.crop import CLAP_FRONT_END
 from export.__main__ import main
-from export.clapcard import clap_card
-from export.fold import folded
-from export.jobs import read_about
-from export.onnx import run_onnx, to_onnx
-from export.parity import compare
+from export.bundle.clapcard import clap_card
+from export.commands.jobs import read_about
+from export.graph.fold import folded
+from export.graph.onnx import run_onnx, to_onnx
+from export.graph.parity import compare
 from training.checkpoint import Checkpoint
 from training.config import load_config
 from training.models import build_model

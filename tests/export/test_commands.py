@@ -10,8 +10,8 @@ import soundfile
 
 from edge.frontend.params import FrontEndParams
 from export.__main__ import main
-from export.golden import golden_features, golden_waveform
-from export.jobs import read_about
+from export.bundle.golden import golden_features, golden_waveform
+from export.commands.jobs import read_about
 from tests.support.networks import small_checkpoint
 from training.checkpoint import save_checkpoint
 

@@ -11,14 +11,14 @@ import pytest
 import soundfile
 
 from export.__main__ import main
-from export.bench import PUBLISHED
-from export.bundle import About, write_bundle
-from export.cost import cost
-from export.fold import folded
-from export.int8 import Verdict
-from export.labelled import LabelledSet, thinned
-from export.onnx import to_onnx
-from export.timing import side_by_side_ms
+from export.bundle.bundle import About, write_bundle
+from export.commands.bench import PUBLISHED
+from export.commands.labelled import LabelledSet, thinned
+from export.commands.timing import side_by_side_ms
+from export.graph.cost import cost
+from export.graph.fold import folded
+from export.graph.int8 import Verdict
+from export.graph.onnx import to_onnx
 from tests.support.networks import EVALUATION, MODELS, PARAMS, looks_trained, small_checkpoint
 from tests.support.recordings import LABELS, made_up
 from training.checkpoint import save_checkpoint
@@ -72,7 +72,7 @@ def test_int8_that_does_not_pay_removes_only_its_own(
 ) -> None:
     """An older 8-bit network beside the checkpoint must not pass for this one's; a file that --out names stays."""
     monkeypatch.setattr(Verdict, "ships", False)
-    monkeypatch.setattr("export.comparisons.quantized", lambda network, _: network)
+    monkeypatch.setattr("export.commands.comparisons.quantized", lambda network, _: network)
     path = tmp_path / "last.pt"
     path.write_bytes((folder / "window" / "last.pt").read_bytes())
     older, named = tmp_path / "model.int8.onnx", tmp_path / "named.onnx"

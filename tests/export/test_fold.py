@@ -16,9 +16,9 @@ from edge.claps.crop import CLAP_FRONT_END
 from edge.data import street_path
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
-from export.fold import fold_pair, folded
-from export.onnx import INPUT, OUTPUT, run_onnx, run_torch, session, to_onnx
-from export.parity import Parity, compare
+from export.graph.fold import fold_pair, folded
+from export.graph.onnx import INPUT, OUTPUT, run_onnx, run_torch, session, to_onnx
+from export.graph.parity import Parity, compare
 from training.config import ModelConfig, Stage
 from training.models import REGISTRY, build_model
 from training.models.blocks import MelNorm, SumNorm

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from export.fold import folded
-from export.int8 import Verdict, calibration_feeds, quantized
-from export.onnx import INPUT, STATE, run_onnx, run_torch, to_onnx
-from export.parity import change
+from export.graph.fold import folded
+from export.graph.int8 import Verdict, calibration_feeds, quantized
+from export.graph.onnx import INPUT, STATE, run_onnx, run_torch, to_onnx
+from export.graph.parity import change
 from tests.support.networks import PARAMS, sequence, small_checkpoint
 
 CLIPS = [sequence(30, seed)[0] for seed in range(3)]

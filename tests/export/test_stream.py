@@ -11,10 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from edge.data import street_path
-from export.fold import folded
-from export.golden import golden_features, golden_waveform
-from export.onnx import INPUT, OUTPUT, STATE, STATE_OUT, run_onnx, run_pieces, run_torch, session, state_size, to_onnx
-from export.parity import compare
+from export.bundle.golden import golden_features, golden_waveform
+from export.graph.fold import folded
+from export.graph.onnx import (
+    INPUT,
+    OUTPUT,
+    STATE,
+    STATE_OUT,
+    run_onnx,
+    run_pieces,
+    run_torch,
+    session,
+    state_size,
+    to_onnx,
+)
+from export.graph.parity import compare
 from tests.support.networks import MODELS, PARAMS, looks_trained, sequence
 from tests.support.recordings import LABELS
 

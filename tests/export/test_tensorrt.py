@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from edge.errors import Unavailable
-from export import tensorrt
 from export.__main__ import main
-from export.fold import folded
-from export.int8 import calibration_feeds, quantized
-from export.onnx import INPUT, OUTPUT, STATE, STATE_OUT, to_onnx
-from export.tensorrt import Engine, Gpu, build, engine_of, profile_of, unsupported
+from export.graph import tensorrt
+from export.graph.fold import folded
+from export.graph.int8 import calibration_feeds, quantized
+from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, to_onnx
+from export.graph.tensorrt import Engine, Gpu, build, engine_of, profile_of, unsupported
 from tests.support.networks import MODELS, PARAMS, looks_trained, sequence
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 import soundfile
 
 from edge.inference.bundle import read_bundle
-from export.bundle import About, write_bundle
-from export.golden import network_features
-from export.onnx import run_onnx, run_torch
-from export.proof import read_proof
+from export.bundle.bundle import About, write_bundle
+from export.bundle.golden import network_features
+from export.bundle.proof import read_proof
+from export.graph.onnx import run_onnx, run_torch
 from tests.support.networks import EVALUATION, PARAMS, small_checkpoint
 from tests.support.recordings import LABELS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edge.configfile import load_settings
+from edge.settings.load import load_settings
 
 README = Path(__file__).parents[2] / "README.md"
 

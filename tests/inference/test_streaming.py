@@ -15,7 +15,7 @@ from edge.errors import BundleError
 from edge.frontend.mel import log_mel
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import MAX_DECISIONS, OnnxClassifier, profile
-from edge.pipeline import Pipeline
+from edge.pipeline.pipeline import Pipeline
 from edge.types import AudioBlock, MelWindow, NetworkState
 from tests.support.bundles import LABELS, PARAMS, change_manifest, rewrite_manifest, write_bundle
 from tests.support.streaming import STATE_SIZE, STEP, write_streaming_bundle

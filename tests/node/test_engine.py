@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from edge.build import build_pipeline
-from edge.engine import Engine
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
-from edge.settings import Settings
-from edge.stream import History, Stream
+from edge.node.engine import Engine
+from edge.node.stream import History, Stream
+from edge.pipeline.build import build_pipeline
+from edge.settings.tree import Settings
 from edge.telemetry import Metrics, NodeCollector
 from edge.types import AudioBlock, Event, Level, MelWindow, Phase, SourceState, SourceStats
 from tests.support.bundles import PARAMS, write_bundle
@@ -25,7 +25,7 @@ from tests.support.streaming import write_streaming_bundle
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edge.pipeline import Pipeline
+    from edge.pipeline.pipeline import Pipeline
 
 RATE = PARAMS.sample_rate_hz
 

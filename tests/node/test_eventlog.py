@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edge.eventlog import log_event
+from edge.node.eventlog import log_event
 from edge.types import Event, Phase
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from edge.gauges import MachineGauges, NodeGauges
-from edge.node import Node
-from edge.settings import Settings
+from edge.node.gauges import MachineGauges, NodeGauges
+from edge.node.node import Node
+from edge.settings.tree import Settings
 from edge.telemetry import Metrics
 from edge.types import SourceState, SourceStats
 

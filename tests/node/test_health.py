@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge.health import not_ready
+from edge.node.health import not_ready
 from edge.types import SourceState, SourceStats
 
 

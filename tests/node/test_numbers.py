@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.away.background import Background
-from edge.build import build_pipeline
 from edge.detection.level import LevelMeter
 from edge.detection.rules import Rule
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
-from edge.pipeline import Pipeline
-from edge.settings import Settings
+from edge.pipeline.build import build_pipeline
+from edge.pipeline.pipeline import Pipeline
+from edge.settings.tree import Settings
 from edge.types import AudioBlock, Event, Level, Pattern, Scores
 from tests.support.bundles import LABELS, PARAMS, write_bundle
 from tests.support.streaming import write_streaming_bundle

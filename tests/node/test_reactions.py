@@ -13,9 +13,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from edge.errors import UsageError
+from edge.node.reactions import Reactions
 from edge.publish.payload import EventContext, ModelInfo, Stamp
-from edge.reactions import Reactions
-from edge.settings import Settings
+from edge.settings.tree import Settings
 from edge.telemetry import Metrics
 from edge.timestamps import parse_rfc3339
 from edge.types import Pattern
@@ -137,7 +137,7 @@ def test_a_clock_that_is_set_neither_ends_a_delay_nor_makes_it_longer(
 ) -> None:
     """What was switched on before is armed when its delay is over, and is kept with the new time."""
     now = datetime(2026, 1, 1, tzinfo=timezone.utc)
-    monkeypatch.setattr("edge.reactions.datetime", SimpleNamespace(now=lambda _: now))
+    monkeypatch.setattr("edge.node.reactions.datetime", SimpleNamespace(now=lambda _: now))
     around = Around()
     reactions = started(around, arming_s=60)
     wall = reactions._clock._wall

@@ -15,8 +15,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from edge.errors import StorageError
+from edge.node.recorder import Recorder
 from edge.publish.payload import EventContext, ModelInfo, ending_of
-from edge.recorder import Recorder
 from edge.store import Store
 from edge.store.database import Database
 from edge.store.faults import DiskRefusal
@@ -122,7 +122,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
     monkeypatch.setattr(Database, "transaction", sometimes)
     monkeypatch.setattr("edge.store.journal._RETRY_S", 0.01)
-    monkeypatch.setattr("edge.recorder._TURN_S", 0.01)
+    monkeypatch.setattr("edge.node.recorder._TURN_S", 0.01)
     yield failing
     failing.clear()
 
@@ -157,7 +157,7 @@ def test_a_full_disk_holds_up_nothing_and_loses_nothing(
 
 def test_more_than_fits_in_memory_is_counted_as_lost(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounded, and never silent."""
-    monkeypatch.setattr("edge.recorder.QUEUE_MAX", 5)
+    monkeypatch.setattr("edge.node.recorder.QUEUE_MAX", 5)
     recorder = build()
     for number in range(8):
         recorder.put("mic", event(number), utc)
@@ -204,7 +204,7 @@ def test_an_event_that_cannot_be_ended_keeps_no_other(
             raise ValueError
         return ending(last, stamp)
 
-    monkeypatch.setattr("edge.recorder.ending_of", fail)
+    monkeypatch.setattr("edge.node.recorder.ending_of", fail)
     with contextlib.closing(open_(tmp_path)) as reopened:
         again = build(reopened)
         again.put("mic", event(7), utc)

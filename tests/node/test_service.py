@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 from edge.data import street_path
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until

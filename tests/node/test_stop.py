@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge import service
 from edge.data import street_path
 from edge.errors import ConfigError, Unavailable
-from edge.settings import Settings
-from edge.signals import Signals
-from edge.stopping import Deadline, end_process
+from edge.node import service
+from edge.node.signals import Signals
+from edge.node.stopping import Deadline, end_process
+from edge.settings.tree import Settings
 from tests.support.listener import until
 from tests.support.node import RunningNode, free_port
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.inference.clip import _Totals
-from training.scoring import ClipScores
+from edge.pipeline.clip import _Totals
+from training.measure.scoring import ClipScores
 
 
 def scores(rows: np.ndarray, heard: list[int] | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge.detection.rules import Rule
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
-from edge.pipeline import Pipeline
+from edge.pipeline.pipeline import Pipeline
 from edge.types import AudioBlock, Event, Phase
 from tests.support.bundles import LABELS, PARAMS, write_bundle
 from tests.support.streaming import write_streaming_bundle

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge import replay as module
-from edge.build import load_clap_network
 from edge.inference.bundle import read_bundle
 from edge.inference.library import Library
 from edge.inference.onnx import OnnxClassifier
-from edge.replay import replay
-from edge.settings import Settings
+from edge.pipeline import replay as module
+from edge.pipeline.build import load_clap_network
+from edge.pipeline.replay import replay
+from edge.settings.tree import Settings
 from tests.support.bundles import PARAMS, write_bundle
 from tests.support.claps import row_of_claps
 

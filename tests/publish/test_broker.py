@@ -9,7 +9,7 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.publish.broker import check_names, tls_context
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.publish import topics
 from edge.publish.hadevice import device_id, former_topics, parts, without
 from edge.publish.homeassistant import discovery
-from edge.settings import Settings
+from edge.settings.tree import Settings
 
 NODE, MIC = "homeassistant/device/tocsin_lamp-7/config", "homeassistant/device/tocsin_lamp-7_mic/config"
 

@@ -13,7 +13,7 @@ import pytest
 
 from edge.errors import ConfigError, Unavailable
 from edge.publish.mqtt import MqttPublisher, check_broker
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 from tests.publish.conftest import open_store, record
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import WAIT_S, Listener, until
@@ -31,7 +31,7 @@ KILLED = """\
 import sys, time
 from pathlib import Path
 from edge.publish.mqtt import MqttPublisher
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 from tests.publish.conftest import open_store, record
 store = open_store(Path(sys.argv[1]))
 publisher = MqttPublisher(Mqtt(port=int(sys.argv[2])), "lamp", store)

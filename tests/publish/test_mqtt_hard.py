@@ -14,7 +14,7 @@ from edge.errors import StorageError
 from edge.publish import refusals
 from edge.publish.client import Client
 from edge.publish.mqtt import MqttPublisher
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 from tests.publish.conftest import open_store, record
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until

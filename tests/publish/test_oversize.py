@@ -14,7 +14,7 @@ from edge.publish import oversize
 from edge.publish.client import MAX_PACKET
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.oversize import REST_S, Oversize
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 from tests.publish.conftest import record
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until

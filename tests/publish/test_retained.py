@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge.errors import StorageError
+from edge.node.retained import States
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.retained import Retained
-from edge.settings import Settings
-from edge.states import States
+from edge.settings.tree import Settings
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 

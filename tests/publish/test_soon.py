@@ -15,7 +15,7 @@ from edge.publish.retained import Retained
 from edge.publish.sender import WINDOW, Sender
 from edge.publish.soon import SOON_MAX, Soon, SoonQueue
 from edge.publish.subscriptions import Subscriptions
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import WAIT_S, until
 

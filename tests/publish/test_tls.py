@@ -14,7 +14,7 @@ import pytest
 from edge.errors import Unavailable
 from edge.publish import broker, client
 from edge.publish.mqtt import MqttPublisher, check_broker
-from edge.settings import Mqtt
+from edge.settings.tree import Mqtt
 from tests.support.certificates import Authority
 from tests.support.listener import until
 

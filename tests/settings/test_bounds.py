@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge import configfile
-from edge.configfile import load_settings, masked
-from edge.configtext import example, json_schema, to_toml
 from edge.errors import ConfigError
+from edge.settings import load as configfile
+from edge.settings.load import load_settings, masked
+from edge.settings.text import example, json_schema, to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from edge import configfile
-from edge.configfile import load_settings, masked, secret, state_dir
-from edge.configtext import json_schema, to_toml
 from edge.errors import ConfigError
-from edge.settings import Settings
+from edge.settings import load as configfile
+from edge.settings.load import load_settings, masked, secret, state_dir
+from edge.settings.text import json_schema, to_toml
+from edge.settings.tree import Settings
 from tests.support.configs import assert_said_with_its_line
 
 if TYPE_CHECKING:

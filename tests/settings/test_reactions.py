@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from edge import configfile
-from edge.configfile import load_settings, masked
-from edge.configtext import example, json_schema, to_toml
 from edge.errors import ConfigError
-from edge.settings import Settings
-from edge.settings_reactions import CommandAction, MqttAction, WebhookAction
+from edge.settings import load as configfile
+from edge.settings.load import load_settings, masked
+from edge.settings.reactions import CommandAction, MqttAction, WebhookAction
+from edge.settings.text import example, json_schema, to_toml
+from edge.settings.tree import Settings
 from tests.support.configs import assert_said_with_its_line
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.audio.spec import FileSpec, MicSpec, PcmSpec, UdpSpec, UrlSpec, mask, parse_source
 from edge.errors import UsageError
+from edge.settings.source_spec import FileSpec, MicSpec, PcmSpec, UdpSpec, UrlSpec, mask, parse_source
 
 
 @pytest.mark.parametrize(

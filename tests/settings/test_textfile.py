@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge import textfile
 from edge.errors import ConfigError, Forbidden
-from edge.textfile import is_there, read_text
+from edge.settings import textfile
+from edge.settings.textfile import is_there, read_text
 
 LIMIT = 4096
 

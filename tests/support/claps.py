@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from tests.support.recordings import COLUMNS
-from training.claps.sound import RATE_HZ, synthetic_clap
+from training.sound.claps import RATE_HZ, synthetic_clap
 
 if TYPE_CHECKING:
     from pathlib import Path

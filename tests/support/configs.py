@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.configfile import load_settings
 from edge.errors import ConfigError
+from edge.settings.load import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,10 @@ from torch import nn
 
 from edge.frontend.params import FrontEndParams
 from tests.support.recordings import LABELS
-from training.calibration import Calibration
 from training.checkpoint import Checkpoint
 from training.config import ModelConfig, Stage, load_config
-from training.evaluation import Evaluation
+from training.measure.calibration import Calibration
+from training.measure.evaluation import Evaluation
 from training.models import build_model
 
 if TYPE_CHECKING:

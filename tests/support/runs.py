@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from edge.frontend.params import FrontEndParams
-from training import engine
 from training.config import Config, ModelConfig, Stage, load_config
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
 from training.data.teacher import LogitTeacher
+from training.learn import engine
 
 if TYPE_CHECKING:
     import signal

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.data.manifest import Clip
-from training.scoring import ClipScores
-from training.trial import Trial
+from training.measure.scoring import ClipScores
+from training.measure.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

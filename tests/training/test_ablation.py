@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from training.ablation import ablate, table, variants
 from training.config import AugmentConfig, Config, DataConfig
+from training.learn.ablation import ablate, table, variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,8 @@ from training.augment.mix import mixup
 from training.augment.power import to_power
 from training.augment.space import at_distance, in_space
 from training.augment.warp import pitch_shift, time_stretch
-from training.augment.waveform.space import air_absorption_db_per_m, street_response
-from training.claps.sound import in_room
+from training.sound.claps import in_room
+from training.sound.rooms import air_absorption_db_per_m, street_response
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

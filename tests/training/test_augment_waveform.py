@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from training.augment.waveform.chain import vary
-from training.augment.waveform.device import CODECS, band_limit, clip_hard, clip_soft, microphone, through_codec
-from training.augment.waveform.noise import (
+from training.sound.chain import vary
+from training.sound.claps import in_room
+from training.sound.device import CODECS, band_limit, clip_hard, clip_soft, microphone, through_codec
+from training.sound.noise import (
     BACKGROUND_SNR_DB,
     NOISE_SNR_DB,
     add_noise,
@@ -19,7 +20,7 @@ from training.augment.waveform.noise import (
     mix_at_snr,
     mixup,
 )
-from training.augment.waveform.space import (
+from training.sound.rooms import (
     SPEED_OF_SOUND_M_S,
     air_absorption_db_per_m,
     at_distance,
@@ -27,9 +28,8 @@ from training.augment.waveform.space import (
     room_response,
     street_response,
 )
-from training.augment.waveform.spectrum import fast_length, shaped
-from training.augment.waveform.time import SEMITONES, SPEEDS, pitch_shift, time_stretch
-from training.claps.sound import in_room
+from training.sound.spectrum import fast_length, shaped
+from training.sound.time import SEMITONES, SPEEDS, pitch_shift, time_stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

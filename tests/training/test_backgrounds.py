@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.trials import clip, trial
-from training.backgrounds import RECALLS, Background, alarm_curve, background_of, highest_of
+from training.measure.backgrounds import RECALLS, Background, alarm_curve, background_of, highest_of
 
 LABELS = ("siren", "wind")
 

@@ -11,7 +11,7 @@ import soundfile
 from edge.frontend.params import FrontEndParams
 from tests.support.trials import clip, trial
 from training.data.onsets import level_db
-from training.scenes import SNRS_DB, Stage, play_scenes
+from training.measure.scenes import SNRS_DB, Stage, play_scenes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.data.manifest import Clip
-    from training.trial import Trial
+    from training.measure.trial import Trial
 
 PARAMS = FrontEndParams()
 RATE = PARAMS.sample_rate_hz

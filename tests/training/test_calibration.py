@@ -7,12 +7,12 @@ import pytest
 
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
-from training.calibration import calibrate, fit_platt, thresholds, window_truth
 from training.config import Config, DataConfig
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
-from training.evaluation import _share_logits
-from training.scoring import ClipScores, windows_of
+from training.measure.calibration import calibrate, fit_platt, thresholds, window_truth
+from training.measure.evaluation import _share_logits
+from training.measure.scoring import ClipScores, windows_of
 
 PARAMS = FrontEndParams()
 

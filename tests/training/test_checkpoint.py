@@ -12,8 +12,8 @@ import torch
 from edge.frontend.params import FrontEndParams
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.config import Config, ModelConfig, Stage, TrainConfig
+from training.learn.resume import load_resume, save_resume
 from training.models import build_model
-from training.resume import load_resume, save_resume
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,15 +16,15 @@ from edge.claps.crop import BEFORE_SAMPLES, CLAP_FRONT_END
 from edge.inference.bundle import CLAPS, read_bundle
 from edge.inference.onnx import OnnxClassifier
 from export.__main__ import main as export_main
-from export.clapcrops import graded_claps
+from export.bundle.clapcrops import graded_claps
 from tests.support.claps import OTHERS, TAKES, clap_recordings, row_of_claps, tone_burst
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint
 from training.claps.augment import augmented
 from training.claps.learn import probabilities
-from training.claps.recordings import take_of
-from training.claps.scenes import crops_of, onsets_of
 from training.config import ClapsConfig
+from training.data.clap_takes import take_of
+from training.sound.scenes import crops_of, onsets_of
 
 if TYPE_CHECKING:
     from edge.claps.onsets import Onset

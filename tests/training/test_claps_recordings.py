@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.support.claps import BEGINS_S, OTHERS, TAKES, clap_recordings, row_of_claps
-from training.claps.recordings import fold_of, gather, number_of, single_claps, take_of, trained_takes, without_claps
-from training.claps.scenes import NEAR_SAMPLES, crops_of
-from training.claps.sound import RATE_HZ
 from training.config import ClapsConfig, Config, DataConfig
+from training.data.clap_takes import fold_of, gather, number_of, single_claps, take_of, trained_takes, without_claps
 from training.data.features import load_audio
 from training.data.manifest import Clip, read_manifest
+from training.sound.claps import RATE_HZ
+from training.sound.scenes import NEAR_SAMPLES, crops_of
 
 DATA = os.environ.get("TOCSIN_DATA")
 CONFIG = Config(claps=ClapsConfig(people={"hands": "even"}, background=("alarm",), finer=("human",)))

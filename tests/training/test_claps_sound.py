@@ -10,8 +10,8 @@ import pytest
 from edge.claps.confirm import physics
 from edge.claps.crop import CLAP_FRONT_END
 from tests.support.claps import row_of_claps, tone_burst
-from training.claps.scenes import NEAR_SAMPLES, Material, clap_scene, crops_of, onsets_of, other_scene
-from training.claps.sound import RATE_HZ, at_speed, coloured, in_room, recorded, room_response, synthetic_clap
+from training.sound.claps import RATE_HZ, at_speed, coloured, in_room, recorded, room_response, synthetic_clap
+from training.sound.scenes import NEAR_SAMPLES, Material, clap_scene, crops_of, onsets_of, other_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable

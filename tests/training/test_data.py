@@ -13,12 +13,12 @@ from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
 from tests.support.recordings import LABELS, made_up
 from training.config import AugmentConfig, Config, DataConfig
-from training.data.crops import CropSampler, draw_weights, pool_of
 from training.data.features import FeatureStore, load_audio, open_features
 from training.data.manifest import Clip, labels_of, read_manifest
 from training.data.onsets import loud_frames, onsets
 from training.data.teacher import LogitTeacher, Teacher, read_logits, read_teacher
 from training.data.varied import Made
+from training.learn.sampler import CropSampler, draw_weights, pool_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from training.config import TrainConfig
-from training.devices import arithmetic, device_of, dice_state, half_of, set_dice_state
-from training.interrupts import interrupts
-from training.processes import Processes
+from training.learn.devices import arithmetic, device_of, dice_state, half_of, set_dice_state
+from training.learn.interrupts import interrupts
+from training.learn.processes import Processes
 
 
 def there(monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:

@@ -13,7 +13,7 @@ import torch
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
 from export.__main__ import main as export_main
-from export.golden import golden_features
+from export.bundle.golden import golden_features
 from tests.support.recordings import LABELS, cut_from, made_up
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint

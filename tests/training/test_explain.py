@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edge.claps.crop import CLAP_FRONT_END
 from edge.frontend.params import FrontEndParams
 from training.config import ModelConfig, Stage
-from training.explain import grad_cam
+from training.measure.explain import grad_cam
 from training.models import REGISTRY, build_model
 
 PARAMS = FrontEndParams()

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.trials import clip
 from training.config import Config, DataConfig, TrainConfig
+from training.data.folds import Fold, corpus_folds, division, group_folds, published_folds
 from training.data.split import usable
-from training.folds import Fold, corpus_folds, division, group_folds, published_folds
 
 if TYPE_CHECKING:
     from training.data.manifest import Clip

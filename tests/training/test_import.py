@@ -10,12 +10,12 @@ import pytest
 import soundfile
 
 from edge.frontend.params import FrontEndParams
+from training.commands.importing import summary
 from training.data.features import load_audio, open_features
 from training.data.imports.collect import collect
 from training.data.imports.cut import RATE_HZ
 from training.data.imports.recording import Recording
 from training.data.manifest import read_manifest
-from training.importing import summary
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ import soundfile
 
 import edge
 from edge.inference.bundle import read_bundle
+from training.commands.importing import add_arguments, run
 from training.data.imports.classes import read_classes
 from training.data.manifest import read_manifest
-from training.importing import add_arguments, run
 
 
 def run_import(*arguments: object) -> None:

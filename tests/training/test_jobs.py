@@ -18,8 +18,8 @@ from training.checkpoint import load_checkpoint
 from training.config import Config, DataConfig, ModelConfig, Stage
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
-from training.distillation import teacher_of
-from training.material import _finely_labelled, clips_of, front_end, open_recordings
+from training.data.material import _finely_labelled, clips_of, front_end, open_recordings
+from training.learn.distillation import teacher_of
 
 RECIPE = Path(__file__).parents[1] / "support" / "small.toml"
 THREE = 'data.classes={background=["background"], clap=["clap", "siren"], gunshot=["gunshot"]}'
@@ -96,7 +96,7 @@ def test_who_ends_a_command_sees_no_traceback(
     def ended(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.jobs.train", ended)
+    monkeypatch.setattr("training.commands.jobs.train", ended)
     assert main(["train", "--config", str(RECIPE), "--out", str(tmp_path), *places]) == 130
 
 

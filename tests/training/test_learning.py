@@ -12,10 +12,10 @@ from edge.claps.crop import CLAP_FRONT_END
 from edge.frontend.params import FrontEndParams
 from training.augment.recipe import Batch
 from training.config import ModelConfig, Stage, TrainConfig
-from training.embedding import embedded, embedding_width
-from training.engine import optimiser, update_average
-from training.learner import Learner
-from training.losses import label_and_teacher_loss, logit_loss
+from training.learn.embedding import embedded, embedding_width
+from training.learn.engine import optimiser, update_average
+from training.learn.learner import Learner
+from training.learn.losses import label_and_teacher_loss, logit_loss
 from training.models import REGISTRY, build_model
 
 PARAMS = FrontEndParams()

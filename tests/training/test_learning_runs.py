@@ -16,13 +16,13 @@ import torch
 
 from tests.support.recordings import made_up
 from tests.support.runs import LABELS, config, material, signal_at_look
-from training import engine
 from training.__main__ import main as training_main
-from training.batches import Batches, preparer
 from training.checkpoint import load_checkpoint, read_values, write_values
-from training.engine import train
-from training.interrupts import Interrupted
-from training.resume import load_resume
+from training.learn import engine
+from training.learn.batches import Batches, preparer
+from training.learn.engine import train
+from training.learn.interrupts import Interrupted
+from training.learn.resume import load_resume
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "tests" / "support" / "small.toml"

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from training.augment.recipe import Batch
 from training.config import _TRAIN_CHOICES, TrainConfig
-from training.contrastive import supervised_contrastive
-from training.losses import label_and_teacher_loss, logit_loss, positive_weights
+from training.learn.contrastive import supervised_contrastive
+from training.learn.losses import label_and_teacher_loss, logit_loss, positive_weights
 
 EVEN = torch.ones(4)
 

@@ -8,12 +8,12 @@ from torch import nn
 
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
-from training.calibration import window_truth
 from training.config import Config, DataConfig
-from training.data.crops import CropSampler, pool_of
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
-from training.evaluation import Judge, evaluate
+from training.learn.sampler import CropSampler, pool_of
+from training.measure.calibration import window_truth
+from training.measure.evaluation import Judge, evaluate
 
 PARAMS = FrontEndParams()
 LABELS = ("clap", "horn", "rain")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.metrics import (
+from training.measure.metrics import (
     accuracy,
     alarms_per_hour,
     average_precision,

@@ -7,7 +7,7 @@ import pytest
 
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
-from training.events import Delay, Event, EventCount, count_events, events_of, loud_events
+from training.measure.events import Delay, Event, EventCount, count_events, events_of, loud_events
 
 PARAMS = FrontEndParams()
 

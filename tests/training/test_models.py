@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, linear, relu
 
-from export.fold import folded
+from export.graph.fold import folded
 from training.config import ModelConfig
 from training.models import build_model
 from training.models.mobilenet import published_table, round_to_8

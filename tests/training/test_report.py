@@ -17,17 +17,17 @@ from torch import Tensor, nn
 from edge.frontend.params import FrontEndParams
 from tests.support.trials import clip, trial
 from training.data.features import FeatureStore
-from training.events import EventCount
-from training.report.measure import held_out, measure
+from training.measure.events import EventCount
+from training.measure.figures import held_out, measure
+from training.measure.scenes import SceneCount
 from training.report.page import report_page, write_report
 from training.report.pictures import FALSE_ALARM, HIT, MISS, Picture, pictures_of
 from training.report.svg import Axis, Series, line_chart
-from training.scenes import SceneCount
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.report.schema import Figures
+    from training.measure.schema import Figures
 
 PARAMS = FrontEndParams()
 LABELS = ("siren", "wind", "<b>&")

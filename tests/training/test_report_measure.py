@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.trials import clip, trial
-from training.events import EventCount
-from training.report.measure import held_out, measure
-from training.report.schema import Figures, load_figures, measured, save_figures
+from training.measure.events import EventCount
+from training.measure.figures import held_out, measure
+from training.measure.scenes import SceneCount
+from training.measure.schema import Figures, load_figures, measured, save_figures
 from training.report.tables import markdown
-from training.scenes import SceneCount
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from training.config import TrainConfig
-from training.schedules import Progress, learning_rate
+from training.learn.schedules import Progress, learning_rate
 
 
 def test_the_rate_rises_and_falls() -> None:

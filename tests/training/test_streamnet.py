@@ -10,9 +10,9 @@ import torch
 
 from edge.frontend.params import FrontEndParams
 from training.config import ModelConfig, Stage
+from training.measure.scoring import decisions_of
 from training.models import build_model
 from training.models.streamnet import Streaming, StreamNet
-from training.scoring import decisions_of
 
 PARAMS = FrontEndParams()
 SMALL = ModelConfig(

@@ -11,10 +11,11 @@ from scipy import signal
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
 from tests.support.recordings import made_up
-from training.claps.scenes import onsets_of
-from training.data import synthesis, varied
+from training.data import varied
 from training.data.features import load_audio, open_features
 from training.data.manifest import read_manifest
+from training.sound import synthesis
+from training.sound.scenes import onsets_of
 
 if TYPE_CHECKING:
     from pathlib import Path

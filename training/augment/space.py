@@ -9,7 +9,7 @@ import torch
 
 from training.augment.colour import band_centres_hz
 from training.augment.power import from_db
-from training.augment.waveform.space import air_absorption_db_per_m
+from training.sound.rooms import air_absorption_db_per_m
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,8 +31,8 @@ def at_distance(power: Tensor, metres: Tensor, params: FrontEndParams) -> Tensor
 def in_space(power: Tensor, response: NDArray[np.float32], params: FrontEndParams) -> Tensor:
     """Return samples, shape (batch, frames, mels), as heard through an impulse response at the front end's rate.
 
-    Echoes add as power, hop by hop: right for a room's and a street's tail (`waveform.space`), blind to the comb that
-    the earliest reflections make.
+    Echoes add as power, hop by hop: right for a room's and a street's tail (`training.sound.rooms`), blind to the comb
+    that the earliest reflections make.
     """
     hop = params.hop_samples
     hops = np.square(np.pad(response, (0, -response.size % hop))).reshape(-1, hop).sum(axis=1)

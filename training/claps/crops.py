@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.claps.crop import CLAP_FRONT_END
-from training.claps.recordings import gather
-from training.claps.scenes import clap_scene, other_scene
+from training.data.clap_takes import gather
+from training.sound.scenes import clap_scene, other_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
-    from training.claps.scenes import Material
     from training.config import Config
     from training.data.manifest import Clip
+    from training.sound.scenes import Material
 
     Scene = Callable[[Material, Generator], list[NDArray[np.float32]]]
 

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from edge.claps.confirm import physics
 from training.claps.learn import probabilities
-from training.claps.recordings import CLAP, fold_of, take_of, trained_takes, without_claps
-from training.claps.scenes import NEAR_SAMPLES, crops_of
-from training.claps.sound import RATE_HZ
+from training.data.clap_takes import CLAP, fold_of, take_of, trained_takes, without_claps
 from training.data.features import load_audio
+from training.sound.claps import RATE_HZ
+from training.sound.scenes import NEAR_SAMPLES, crops_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

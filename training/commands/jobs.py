@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from edge.claps.crop import CLAP_FRONT_END
 from edge.jsontext import dumps
-from training import ablation, engine
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.claps import evaluation as clap_evaluation
 from training.claps import learn
@@ -16,26 +15,27 @@ from training.claps.crops import open_crops
 from training.data.fit import fit_to_labels
 from training.data.heldout import held_out
 from training.data.manifest import read_manifest
-from training.distillation import teacher_of
-from training.evaluation import Evaluation, Judge, evaluate, hear, table
-from training.losses import EXCLUSIVE
-from training.material import clips_of, front_end, material_of, open_recordings
-from training.report.measure import measure as count
+from training.data.material import clips_of, front_end, material_of, open_recordings
+from training.learn import ablation, engine
+from training.learn.distillation import teacher_of
+from training.learn.losses import EXCLUSIVE
+from training.measure.evaluation import Evaluation, Judge, evaluate, hear, table
+from training.measure.figures import measure as count
+from training.measure.scenes import Stage, play_scenes
+from training.measure.schema import save_figures
 from training.report.page import write_report
 from training.report.pictures import pictures_of
-from training.report.schema import save_figures
 from training.report.tables import markdown
-from training.scenes import Stage, play_scenes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from training.config import Config
+    from training.data.folds import Fold
     from training.data.manifest import Clip
-    from training.evaluation import Heard
-    from training.folds import Fold
-    from training.material import Recordings
+    from training.data.material import Recordings
+    from training.measure.evaluation import Heard
     from training.report.pictures import Picture
 
     Divide = Callable[[Sequence[Clip]], Sequence[Fold]]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from training.claps.scenes import Material, onsets_of
-from training.claps.sound import RATE_HZ
 from training.data.features import load_audio
 from training.data.split import families
+from training.sound.claps import RATE_HZ
+from training.sound.scenes import Material, onsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

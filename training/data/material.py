@@ -7,14 +7,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from edge.frontend.params import FrontEndParams
-from training import engine
-from training.claps.recordings import CLAP
+from training.data.clap_takes import CLAP
 from training.data.features import FeatureStore, open_features
 from training.data.fit import fit_to_labels
 from training.data.manifest import Clip, labels_of, map_classes, read_manifest, split_labels
 from training.data.split import require_parts, split
 from training.data.teacher import Teacher, read_logits, read_teacher
 from training.data.varied import SIREN, make_claps, make_sirens, open_copy
+from training.learn import engine
 from training.models import step_frames
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from training.augment.waveform.chain import vary
-from training.claps.recordings import CLAP, single_claps, take_of
-from training.data import synthesis
+from training.data.clap_takes import CLAP, single_claps, take_of
 from training.data.features import features_of, frame_values, load_audio
+from training.sound import synthesis
+from training.sound.chain import vary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 SIREN = "siren"
 _AT_ONCE = 32
+_CHAIN = "training.augment.waveform.chain.vary 1"  # names the copies; another number where `vary` changes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def open_copy(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndPa
 
     Clip i of copy `seed` always goes through the same chain. Raises what `load_audio` does.
     """
-    key = json.dumps([frame_values(params), [clip.file for clip in clips], seed, _source_of(vary)]).encode()
+    key = json.dumps([frame_values(params), [clip.file for clip in clips], seed, _CHAIN]).encode()
     path = cache / f"copy-{hashlib.sha256(key).hexdigest()[:16]}.npy"
     if not path.exists():
         blocks = _each(partial(_changed, data, params, seed), clips, f"copy {seed}")
@@ -100,10 +101,6 @@ def _levelled(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[n
     """Return a sound of peak 1 at -40 to 0 dBFS over a microphone's hiss."""
     hiss = rng.standard_normal(sound.size) * 10.0 ** (rng.uniform(-85.0, -50.0) / 20.0)
     return np.asarray(sound * 10.0 ** (rng.uniform(-40.0, 0.0) / 20.0) + hiss, np.float32)
-
-
-def _source_of(function: Callable[..., object]) -> str:
-    return f"{function.__module__}.{function.__qualname__} 1"
 
 
 def _save(path: Path, frames: Frames) -> None:

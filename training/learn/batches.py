@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from training.augment.recipe import Batch, Recipe
-from training.data.crops import CropSampler, pool_of
 from training.data.fit import fit_to_labels
-from training.losses import CONTRASTIVE
+from training.learn.losses import CONTRASTIVE
+from training.learn.sampler import CropSampler, pool_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.config import Config
-    from training.engine import Material
+    from training.learn.engine import Material
 
 _log = logging.getLogger(__name__)
 

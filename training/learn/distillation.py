@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from training.data.teacher import Teacher
-from training.scoring import logits_of_clip
+from training.measure.scoring import logits_of_clip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

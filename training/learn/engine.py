@@ -17,20 +17,20 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from training.batches import Batches, placed, preparer
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.data.targets import label_matrix
-from training.devices import arithmetic, device_of, dice_state, half_of, set_dice_state
-from training.interrupts import Interrupted, interrupts
-from training.learner import Learner
-from training.losses import positive_weights
-from training.metrics import average_precision
+from training.learn.batches import Batches, placed, preparer
+from training.learn.devices import arithmetic, device_of, dice_state, half_of, set_dice_state
+from training.learn.interrupts import Interrupted, interrupts
+from training.learn.learner import Learner
+from training.learn.losses import positive_weights
+from training.learn.processes import Processes, processes
+from training.learn.resume import RESUME, load_resume, save_resume
+from training.learn.runlog import Look, RunLog
+from training.learn.schedules import Progress, learning_rate
+from training.measure.metrics import average_precision
+from training.measure.scoring import score_clips
 from training.models import build_model
-from training.processes import Processes, processes
-from training.resume import RESUME, load_resume, save_resume
-from training.runlog import Look, RunLog
-from training.schedules import Progress, learning_rate
-from training.scoring import score_clips
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from training.contrastive import PROJECTED, supervised_contrastive
-from training.embedding import embedded, embedding_width
-from training.losses import CONTRASTIVE, label_and_teacher_loss, logit_loss
+from training.learn.contrastive import PROJECTED, supervised_contrastive
+from training.learn.embedding import embedded, embedding_width
+from training.learn.losses import CONTRASTIVE, label_and_teacher_loss, logit_loss
 
 if TYPE_CHECKING:
     from torch import Tensor

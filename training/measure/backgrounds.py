@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.metrics import alarms_per_hour, threshold_at
-from training.trial import holding
+from training.measure.metrics import alarms_per_hour, threshold_at
+from training.measure.trial import holding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
-    from training.trial import Trial
+    from training.measure.trial import Trial
 
     Floats = NDArray[np.float64]
 

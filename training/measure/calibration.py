@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.data.features import FeatureStore
     from training.data.manifest import Clip
     from training.data.teacher import Teacher
-    from training.scoring import ClipScores
+    from training.measure.scoring import ClipScores
 
     Floats = NDArray[np.float64]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.calibration import Calibration, calibrate, thresholds, window_truth
 from training.data.fit import fit_to_labels
-from training.report.measure import held_out
-from training.report.measure import measure as count
-from training.report.schema import measured
-from training.scoring import ClipScores, logits_of_clip, score_clips
-from training.trial import Trial, calibrated
+from training.measure.calibration import Calibration, calibrate, thresholds, window_truth
+from training.measure.figures import held_out
+from training.measure.figures import measure as count
+from training.measure.schema import measured
+from training.measure.scoring import ClipScores, logits_of_clip, score_clips
+from training.measure.trial import Trial, calibrated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from training.data.features import FeatureStore
     from training.data.manifest import Clip
     from training.data.teacher import Teacher
-    from training.report.measure import Held
+    from training.measure.figures import Held
 
     Floats = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.backgrounds import RECALL, alarm_curve, background_of, highest_of
-from training.metrics import (
+from training.measure.backgrounds import RECALL, alarm_curve, background_of, highest_of
+from training.measure.metrics import (
     accuracy,
     alarms_per_hour,
     average_precision,
@@ -22,8 +22,8 @@ from training.metrics import (
     roc_auc,
     threshold_at,
 )
-from training.report.schema import FORMAT, Figures
-from training.trial import holding
+from training.measure.schema import FORMAT, Figures
+from training.measure.trial import holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.data.manifest import Clip
-    from training.report.schema import Alarms, Bin, Confusion, CorpusFigures, FoldFigures, LabelFigures, Summary
-    from training.scenes import SceneCount
-    from training.trial import Trial
+    from training.measure.scenes import SceneCount
+    from training.measure.schema import Alarms, Bin, Confusion, CorpusFigures, FoldFigures, LabelFigures, Summary
+    from training.measure.trial import Trial
 
     Floats = NDArray[np.float64]
 

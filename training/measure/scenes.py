@@ -13,9 +13,9 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.frontend.mel import log_mel
-from training.augment.waveform.noise import loud_power, mix_at_snr
 from training.data.features import load_audio
-from training.events import Delay, EventCount, count_events, events_of, loud_events
+from training.measure.events import Delay, EventCount, count_events, events_of, loud_events
+from training.sound.noise import loud_power, mix_at_snr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edge.frontend.params import FrontEndParams
     from training.data.manifest import Clip
-    from training.trial import Trial
+    from training.measure.trial import Trial
 
     Samples = NDArray[np.float32]
     Decide = Callable[[NDArray[np.float32]], NDArray[np.float64]]

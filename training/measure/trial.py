@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.scoring import ClipScores
+from training.measure.scoring import ClipScores
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from training.calibration import Calibration
     from training.data.manifest import Clip
+    from training.measure.calibration import Calibration
 
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]

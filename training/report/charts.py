@@ -10,7 +10,7 @@ from training.report.svg import COLOURS, Axis, Series, line_chart
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from training.report.schema import Figures, LabelFigures
+    from training.measure.schema import Figures, LabelFigures
 
 _TENTHS = [(at / 5, f"{at / 5:g}") for at in range(6)]
 _RATES = [(0.1, "≤ 0.1"), (1.0, "1"), (10.0, "10"), (100.0, "100")]

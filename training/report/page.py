@@ -15,8 +15,8 @@ from training.report.tables import cell
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from training.measure.schema import Confusion, Figures
     from training.report.pictures import Picture
-    from training.report.schema import Confusion, Figures
     from training.report.tables import Table
 
 _PAGE = """<!doctype html>

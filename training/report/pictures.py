@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.explain import grad_cam
-from training.scoring import logits_of, windows_of
-from training.trial import holding
+from training.measure.explain import grad_cam
+from training.measure.scoring import logits_of, windows_of
+from training.measure.trial import holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from training.data.features import FeatureStore
     from training.data.manifest import Clip
-    from training.trial import Trial
+    from training.measure.trial import Trial
 
 HIT, MISS, FALSE_ALARM = "hit", "miss", "false alarm"
 _HEAT_COLOUR = (255, 122, 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from training.report.schema import Figures, LabelFigures
+    from training.measure.schema import Figures, LabelFigures
 
 COLUMNS: dict[str, str] = {
     "clips": "clips",

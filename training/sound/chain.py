@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.augment.waveform.device import band_limit, clip_hard, clip_soft, microphone, through_codec
-from training.augment.waveform.noise import gain
-from training.augment.waveform.space import at_distance, room_response, street_response
-from training.augment.waveform.time import SEMITONES, pitch_shift
-from training.claps.sound import in_room
+from training.sound.claps import in_room
+from training.sound.device import band_limit, clip_hard, clip_soft, microphone, through_codec
+from training.sound.noise import gain
+from training.sound.rooms import at_distance, room_response, street_response
+from training.sound.time import SEMITONES, pitch_shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from training.augment.waveform.spectrum import from_db, shaped
-from training.augment.waveform.time import fitted
+from training.sound.spectrum import from_db, shaped
+from training.sound.time import fitted
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.augment.waveform.spectrum import shaped
+from training.sound.spectrum import shaped
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from training.augment.waveform.spectrum import from_db, shaped
-from training.claps import sound
+from training.sound import claps as sound
+from training.sound.spectrum import from_db, shaped
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -81,7 +81,7 @@ def at_distance(
 
 
 def room_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    """Return an impulse response of a room, shape (n,), the direct sound first (`training.claps.sound`)."""
+    """Return an impulse response of a room, shape (n,), the direct sound first (`training.sound.claps`)."""
     response = sound.room_response(rng)
     if rate_hz == sound.RATE_HZ:
         return response

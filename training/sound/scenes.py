@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.claps.crop import BEFORE_SAMPLES, CLAP_FRONT_END, crop_features
 from edge.claps.onsets import GROUP_SAMPLES, OnsetDetector
-from training.claps.sound import RATE_HZ, at_speed, coloured, in_room, recorded, room_response, synthetic_clap
+from training.sound.claps import RATE_HZ, at_speed, coloured, in_room, recorded, room_response, synthetic_clap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

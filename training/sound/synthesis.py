@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import signal
 
-from training.claps.sound import RATE_HZ, at_speed, coloured, in_room, room_response, synthetic_clap
+from training.sound.claps import RATE_HZ, at_speed, coloured, in_room, room_response, synthetic_clap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from edge.audio.damage import refuse_damage
-from edge.audio.runs import ENOUGH, Reader, runs_of
+from edge.audio.decode.damage import refuse_damage
+from edge.audio.decode.runs import ENOUGH, Reader, runs_of
 from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
 from edge.frontend.downmix import Downmix
 from edge.frontend.resample import StreamResampler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from edge.audio.view import Window
+from edge.audio.decode.view import Window
 
 FLAC = b"fLaC"
 _HEADS = (FLAC + b"\x00\x00\x00\x22", FLAC + b"\x80\x00\x00\x22")  # the block that comes first, of 34 bytes

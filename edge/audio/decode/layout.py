@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from edge.audio.container import HEAD_BYTES, body_of, is_container
-from edge.audio.flac import FLAC, flac_part
-from edge.audio.mpeg import MpegError, mpeg_runs
-from edge.audio.mpeg_frame import id3_bytes
-from edge.audio.ogg import OGG, OggError, ogg_links
+from edge.audio.decode.container import HEAD_BYTES, body_of, is_container
+from edge.audio.decode.flac import FLAC, flac_part
+from edge.audio.decode.mpeg import MpegError, mpeg_runs
+from edge.audio.decode.mpeg_frame import id3_bytes
+from edge.audio.decode.ogg import OGG, OggError, ogg_links
 
 if TYPE_CHECKING:
-    from edge.audio.view import Piece
+    from edge.audio.decode.view import Piece
 
 _OGG_CODECS = {b"\x7fFLAC": "Ogg FLAC", b"Speex   ": "Speex"}
 

@@ -10,11 +10,20 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
-from edge.audio.mpeg_frame import HEADER_BYTES, ID3_BYTES, KEY_BYTES, Family, family_of, frame_sizes, id3_bytes, is_mono
-from edge.audio.view import Window
+from edge.audio.decode.mpeg_frame import (
+    HEADER_BYTES,
+    ID3_BYTES,
+    KEY_BYTES,
+    Family,
+    family_of,
+    frame_sizes,
+    id3_bytes,
+    is_mono,
+)
+from edge.audio.decode.view import Window
 
 if TYPE_CHECKING:
-    from edge.audio.view import Piece
+    from edge.audio.decode.view import Piece
 
 _SYNC = re.compile(rb"(?=\xff[\xe2-\xff][^\xf0-\xff])", re.DOTALL)
 _ID3V1_BYTES = 128

@@ -10,7 +10,7 @@ import math
 import struct
 from typing import BinaryIO, NamedTuple
 
-from edge.audio.view import Window
+from edge.audio.decode.view import Window
 
 OGG = b"OggS"
 _BEGINNING = OGG + b"\x00\x02"  # of a stream's first page

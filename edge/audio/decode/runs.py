@@ -7,12 +7,12 @@ import math
 import os
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from edge.audio.convert import ConvertedReader, ConvertError, ffmpeg_path
-from edge.audio.flac import flac_part, next_flac
-from edge.audio.header import Foreign, foreign_codec, foreign_format, junk_before, looks_like_audio
-from edge.audio.layout import Layout, LayoutError, layout_of
-from edge.audio.sndfile import CodecError, OpenError, SoundReader
-from edge.audio.view import View
+from edge.audio.decode.convert import ConvertedReader, ConvertError, ffmpeg_path
+from edge.audio.decode.flac import flac_part, next_flac
+from edge.audio.decode.header import Foreign, foreign_codec, foreign_format, junk_before, looks_like_audio
+from edge.audio.decode.layout import Layout, LayoutError, layout_of
+from edge.audio.decode.sndfile import CodecError, OpenError, SoundReader
+from edge.audio.decode.view import View
 from edge.errors import BrokenAudio, DataError, EmptyInput, NotAudio
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge.audio.view import Piece
+    from edge.audio.decode.view import Piece
 
 ENOUGH = 0.9
 """The part of what its header promises that makes a recording."""

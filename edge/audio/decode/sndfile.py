@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile as sf
 
-from edge.audio.quiet import quiet
+from edge.audio.decode.quiet import quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge.audio.view import View
+    from edge.audio.decode.view import View
 
 _READ_VALUES = 1 << 17  # decoded at once: 8 s of mono at 16 kHz, half a megabyte
 _UNKNOWN_FRAMES = 1 << 56  # libsndfile's word for a length it does not know is near 2**63

@@ -19,8 +19,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge.audio.identity import exact_ids, identify, matching
-from edge.audio.ring import Ring
+from edge.audio.sources.identity import exact_ids, identify, matching
+from edge.audio.sources.ring import Ring
 from edge.jsontext import dumps
 
 if TYPE_CHECKING:

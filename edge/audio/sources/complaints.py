@@ -6,7 +6,7 @@ import os
 import re
 from typing import IO
 
-from edge.audio.spec import mask
+from edge.settings.source_spec import mask
 
 _KEPT_BYTES = 4096
 _READ_BYTES = 1 << 16

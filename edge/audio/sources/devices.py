@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.audio.microphone import end_child, reason, start_child
-from edge.audio.ready import readable
+from edge.audio.sources.microphone import end_child, reason, start_child
+from edge.audio.sources.ready import readable
 from edge.errors import Unavailable
 
 if TYPE_CHECKING:

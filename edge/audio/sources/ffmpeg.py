@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.audio.complaints import Complaints
-from edge.audio.ready import readable
-from edge.audio.s16 import floats_from_s16
-from edge.audio.source import Chunk, StreamEnded
+from edge.audio.sources.complaints import Complaints
+from edge.audio.sources.ready import readable
+from edge.audio.sources.s16 import floats_from_s16
+from edge.audio.sources.source import Chunk, StreamEnded
 from edge.errors import SourceUnavailable
 
 if TYPE_CHECKING:
-    from edge.audio.spec import UrlSpec
+    from edge.settings.source_spec import UrlSpec
 
 _STALL_S = 10.0
 _READ_BYTES = 1 << 16

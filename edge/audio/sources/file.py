@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.audio.decode import open_clip
-from edge.audio.ready import WAIT_S
-from edge.audio.source import Chunk
+from edge.audio.decode.clip import open_clip
+from edge.audio.sources.ready import WAIT_S
+from edge.audio.sources.source import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from edge.audio.decode import Clip
-    from edge.audio.spec import FileSpec
+    from edge.audio.decode.clip import Clip
+    from edge.settings.source_spec import FileSpec
 
 _BLOCK_S, _LONGEST_BLOCK_S = 0.1, 0.5
 _NOTHING = np.empty(0, np.float32)

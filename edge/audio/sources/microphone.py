@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.audio.hotplug import RetryGate
-from edge.audio.ready import readable
-from edge.audio.ring import HEADER_BYTES, Ring
-from edge.audio.s16 import floats_from_s16
-from edge.audio.source import Chunk
+from edge.audio.sources.hotplug import RetryGate
+from edge.audio.sources.ready import readable
+from edge.audio.sources.ring import HEADER_BYTES, Ring
+from edge.audio.sources.s16 import floats_from_s16
+from edge.audio.sources.source import Chunk
 from edge.errors import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def start_child(*arguments: str, descriptors: Sequence[int] = ()) -> subprocess.
     """Start the capture process; it lives until its standard input is closed."""
     # Without `site` it starts in a third of the time; it is told where this process finds its packages.
     # The root as working directory keeps what lies in the current one from being imported.
-    paths = [str(Path(path).resolve()) for path in (str(Path(__file__).parents[2]), *sys.path) if path]
+    paths = [str(Path(path).resolve()) for path in (str(Path(__file__).parents[3]), *sys.path) if path]
     return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-s", "-S", "-m", "edge.audio.capture_child", *arguments],
+        [sys.executable, "-s", "-S", "-m", "edge.audio.sources.capture_child", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # ALSA's chatter about every plugin that is not there

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.audio.ready import readable
-from edge.audio.s16 import floats_from_s16
-from edge.audio.source import Chunk
+from edge.audio.sources.ready import readable
+from edge.audio.sources.s16 import floats_from_s16
+from edge.audio.sources.source import Chunk
 from edge.errors import SourceUnavailable
 
 if TYPE_CHECKING:
-    from edge.audio.spec import PcmSpec
+    from edge.settings.source_spec import PcmSpec
 
 _READ_BYTES = 1 << 16
 

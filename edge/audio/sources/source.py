@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from edge.audio.spec import FileSpec, MicSpec, PcmSpec, SourceSpec, UrlSpec
 from edge.errors import SourceUnavailable
+from edge.settings.source_spec import FileSpec, MicSpec, PcmSpec, SourceSpec, UrlSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,21 +64,21 @@ def make_source(spec: SourceSpec, rate_hz: int) -> AudioSource:
     """Return the source that `spec` asks for, not yet open; a recording is read at `rate_hz`."""
     # Each kind is imported when it is used: a node with one microphone carries no decoder.
     if isinstance(spec, MicSpec):
-        from edge.audio.microphone import MicrophoneSource  # noqa: PLC0415
+        from edge.audio.sources.microphone import MicrophoneSource  # noqa: PLC0415
 
         return MicrophoneSource(spec.device)
     if isinstance(spec, FileSpec):
-        from edge.audio.file_source import FileSource  # noqa: PLC0415
+        from edge.audio.sources.file import FileSource  # noqa: PLC0415
 
         return FileSource(spec, rate_hz)
     if isinstance(spec, UrlSpec):
-        from edge.audio.ffmpeg import FfmpegSource  # noqa: PLC0415
+        from edge.audio.sources.ffmpeg import FfmpegSource  # noqa: PLC0415
 
         return FfmpegSource(spec)
     if isinstance(spec, PcmSpec):
-        from edge.audio.pcm import PcmSource  # noqa: PLC0415
+        from edge.audio.sources.pcm import PcmSource  # noqa: PLC0415
 
         return PcmSource(spec)
-    from edge.audio.udp import UdpSource  # noqa: PLC0415
+    from edge.audio.sources.udp import UdpSource  # noqa: PLC0415
 
     return UdpSource(spec)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.audio.ready import readable
-from edge.audio.s16 import floats_from_s16
-from edge.audio.source import Chunk
+from edge.audio.sources.ready import readable
+from edge.audio.sources.s16 import floats_from_s16
+from edge.audio.sources.source import Chunk
 from edge.errors import SourceUnavailable
 
 if TYPE_CHECKING:
-    from edge.audio.spec import UdpSpec
+    from edge.settings.source_spec import UdpSpec
 
 _BUFFER_BYTES = 1 << 20
 _MAX_DATAGRAMS, _MAX_READ_S = 64, 1.0  # in one read: what is too much is then dropped in small parts

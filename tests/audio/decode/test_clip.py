@@ -15,8 +15,8 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.audio.decode import open_clip
-from edge.audio.header import looks_like_audio
+from edge.audio.decode.clip import open_clip
+from edge.audio.decode.header import looks_like_audio
 from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
 from edge.frontend.resample import StreamResampler
 

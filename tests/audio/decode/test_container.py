@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.container import body_of
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
+from edge.audio.decode.container import body_of
 from edge.errors import BrokenAudio, EmptyInput
 
 if TYPE_CHECKING:

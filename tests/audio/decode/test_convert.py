@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 from edge.errors import BrokenAudio, NotAudio, TooLarge
 
 if TYPE_CHECKING:

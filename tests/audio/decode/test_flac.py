@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 from edge.errors import BrokenAudio
 
 RATE = 16_000

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 from edge.errors import DataError
 
 if TYPE_CHECKING:

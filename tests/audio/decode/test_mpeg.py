@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode import open_clip
-from edge.audio.mpeg import MpegError, mpeg_runs
-from edge.audio.mpeg_frame import family_of, frame_sizes
+from edge.audio.decode.clip import open_clip
+from edge.audio.decode.mpeg import MpegError, mpeg_runs
+from edge.audio.decode.mpeg_frame import family_of, frame_sizes
 from edge.errors import BrokenAudio, DataError, NotAudio, TooLarge
 
 if TYPE_CHECKING:
@@ -136,11 +136,11 @@ def test_nothing_but_tocsin_speaks(tmp_path: Path) -> None:
     (tmp_path / "damaged.mp3").write_bytes(damaged)
     program = """
 import contextlib, pathlib, sys, threading
-import edge.audio.sndfile
-from edge.audio.decode import open_clip
+import edge.audio.decode.sndfile
+from edge.audio.decode.clip import open_clip
 from edge.errors import DataError
 if sys.argv[2] == "loud":
-    edge.audio.sndfile.quiet = contextlib.nullcontext
+    edge.audio.decode.sndfile.quiet = contextlib.nullcontext
 def decode():
     for _ in range(5):
         with contextlib.suppress(DataError), open_clip(pathlib.Path(sys.argv[1])) as clip:

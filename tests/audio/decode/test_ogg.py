@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode import open_clip
-from edge.audio.file_source import FileSource
-from edge.audio.ogg import OggError, ogg_links
-from edge.audio.spec import FileSpec
+from edge.audio.decode.clip import open_clip
+from edge.audio.decode.ogg import OggError, ogg_links
+from edge.audio.sources.file import FileSource
 from edge.errors import BrokenAudio
+from edge.settings.source_spec import FileSpec
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge.audio import microphone
-from edge.audio.devices import Microphone, list_microphones
-from edge.audio.microphone import MicrophoneSource
+from edge.audio.sources import microphone
+from edge.audio.sources.devices import Microphone, list_microphones
+from edge.audio.sources.microphone import MicrophoneSource
 from edge.errors import SourceUnavailable, Unavailable
 from edge.types import SourceState
 

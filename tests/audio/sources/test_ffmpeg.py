@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.ffmpeg import FfmpegSource
-from edge.audio.source import StreamEnded
-from edge.audio.spec import UrlSpec
+from edge.audio.sources.ffmpeg import FfmpegSource
+from edge.audio.sources.source import StreamEnded
 from edge.errors import SourceUnavailable
+from edge.settings.source_spec import UrlSpec
 from edge.types import SourceState
 from tests.audio.listener import RATE, Listener
 from tests.support.camera import Camera
@@ -262,8 +262,8 @@ def test_no_program_outlives_a_node_that_was_killed(tmp_path: Path) -> None:
     """Also one that hangs and would never write again."""
     program = fake_ffmpeg(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
     lines = [
-        "from edge.audio.ffmpeg import FfmpegSource",
-        "from edge.audio.spec import UrlSpec",
+        "from edge.audio.sources.ffmpeg import FfmpegSource",
+        "from edge.settings.source_spec import UrlSpec",
         f"source = FfmpegSource(UrlSpec('x', 'http://x'), {program!r})",
         "source.open()",
         "while True: source.read()",

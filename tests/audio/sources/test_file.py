@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode import open_clip
-from edge.audio.file_source import FileSource
-from edge.audio.spec import FileSpec, parse_source
+from edge.audio.decode.clip import open_clip
+from edge.audio.sources.file import FileSource
+from edge.settings.source_spec import FileSpec, parse_source
 from edge.types import SourceState
 from tests.audio.listener import RATE, Listener
 

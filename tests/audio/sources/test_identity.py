@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.identity import Identity, exact_ids, identify, matching
+from edge.audio.sources.identity import Identity, exact_ids, identify, matching
 
 if TYPE_CHECKING:
     from pathlib import Path

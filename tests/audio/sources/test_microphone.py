@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio import microphone
-from edge.audio.devices import list_microphones
-from edge.audio.microphone import MicrophoneSource
+from edge.audio.sources import microphone
+from edge.audio.sources.devices import list_microphones
+from edge.audio.sources.microphone import MicrophoneSource
 from edge.errors import SourceUnavailable
 from edge.types import SourceState
 from tests.audio.listener import RATE, Listener
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Listen: TypeAlias = Callable[..., Listener]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 needs_pulse = pytest.mark.skipif(not HAVE_PULSE, reason="PulseAudio and its tools are not installed")
 
 
@@ -86,7 +86,7 @@ def test_a_capture_process_that_hangs_is_replaced(pulse: Pulse, listen: Listen) 
 
 SLOW_CHILD = """
 import mmap, os, sys, time
-from edge.audio.ring import Ring
+from edge.audio.sources.ring import Ring
 ring = Ring(mmap.mmap(int(sys.argv[2]), 0), 2)
 os.write(1, b'{"rate_hz": 16000, "channels": 1, "device": "slow", "alike": []}\\n')
 time.sleep(0.8)

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.audio.ring import HEADER_BYTES, Ring
+from edge.audio.sources.ring import HEADER_BYTES, Ring
 
 FRAME = 8
 WRITER = """
 import mmap, sys
 from array import array
-from edge.audio.ring import Ring
+from edge.audio.sources.ring import Ring
 memory = mmap.mmap(int(sys.argv[1]), 0)
 ring, total, size = Ring(memory, 8), int(sys.argv[2]), int(sys.argv[3])
 ramp = memoryview(array("Q", range(total)).tobytes())

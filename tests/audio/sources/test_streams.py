@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge.audio.pcm import PcmSource
-from edge.audio.spec import PcmSpec, UdpSpec
-from edge.audio.udp import UdpSource
+from edge.audio.sources.pcm import PcmSource
+from edge.audio.sources.udp import UdpSource
 from edge.errors import SourceUnavailable
+from edge.settings.source_spec import PcmSpec, UdpSpec
 from edge.types import SourceState
 from tests.support.node import free_port
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.audio.decode import open_clip
+from edge.audio.decode.clip import open_clip
 from edge.errors import TocsinError
 
 if TYPE_CHECKING:

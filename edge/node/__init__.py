@@ -1,0 +1,1 @@
+"""One node: construction, life-cycle and service."""

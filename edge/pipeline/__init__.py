@@ -1,0 +1,1 @@
+"""The pure line from samples to events, and its two drivers."""

@@ -1,0 +1,1 @@
+"""Configuration: values, files and texts."""

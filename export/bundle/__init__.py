@@ -1,0 +1,1 @@
+"""Bundles: network, golden recording and model card."""

@@ -1,0 +1,1 @@
+"""ONNX graphs: writing, folding, quantization, engines and cost."""

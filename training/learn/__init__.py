@@ -1,0 +1,1 @@
+"""Learning loop: batches, losses, schedules, devices and the records of a run."""

@@ -1,0 +1,1 @@
+"""Measures of a network: scores, calibration, metrics and figures."""
