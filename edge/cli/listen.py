@@ -14,6 +14,7 @@ from edge.inference.library import Library
 from edge.node import service
 
 if TYPE_CHECKING:
+    from edge.node.node import Node
     from edge.settings.tree import Settings
 
 
@@ -28,8 +29,12 @@ def listen(config: Path | None, sources: list[str]) -> int:
         quiet = read()
         log_as(quiet.logging, ConsoleHandler(console) if console.is_terminal else None, events=False)
         view = View(console)
+
+        def attach(node: Node) -> None:
+            view.attach(node.web)
+
         try:
-            return service.run(quiet, state_dir=Path(folder), reread=read, until_finished=True, on_node=view.attach)
+            return service.run(quiet, state_dir=Path(folder), reread=read, until_finished=True, on_node=attach)
         finally:
             view.close()
 

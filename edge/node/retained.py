@@ -24,11 +24,18 @@ if TYPE_CHECKING:
 class States:
     """Publishes states of one node; without a publisher every call does nothing."""
 
-    def __init__(self, publisher: MqttPublisher | None, settings: Settings, node: str, labels: Iterable[str]) -> None:
-        """Take where to publish, and the labels that make events."""
+    def __init__(
+        self,
+        publisher: MqttPublisher | None,
+        settings: Settings,
+        node: str,
+        labels: Iterable[str],
+        info: Callable[[], dict[str, Any]],
+    ) -> None:
+        """Take where to publish, the labels that make events, and a function that returns what the node is."""
         self._publisher = publisher
         self._settings = settings
-        self._base, self._node = settings.mqtt.base, node
+        self._base, self._node, self._info = settings.mqtt.base, node, info
         self._sources: tuple[str, ...] = ()
         self._announced: list[str] = []  # topics of Home Assistant's
         self.labels = tuple(labels)
@@ -43,12 +50,12 @@ class States:
         """What is measured: whether there is a broker, and how many messages no broker would take."""
         return lambda: self.connected, lambda: self._publisher.unsendable if self._publisher else 0
 
-    def announce(self, info: dict[str, Any], sources: Sequence[str]) -> None:
+    def announce(self, sources: Sequence[str]) -> None:
         """Set what holds at the start: nothing sounds, every source is still to come, and what was before is gone."""
         if self._publisher is None:
             return
         self._introduce(sources)
-        self.info(info)
+        self.info()
         for source in sources:
             self.source(source, SourceState.OFFLINE)
         if self._settings.homeassistant.enabled:
@@ -91,10 +98,10 @@ class States:
         if self._publisher is not None and payload.strip() == b"online":
             self._publisher.repeat(self._announced)
 
-    def info(self, info: dict[str, Any]) -> None:
+    def info(self) -> None:
         """Say what the node is."""
         if self._publisher is not None:
-            self._publisher.set_state(topics.info(self._base, self._node), {"version": __version__, **info})
+            self._publisher.set_state(topics.info(self._base, self._node), {"version": __version__, **self._info()})
 
     def source(self, source: str, state: SourceState, *, up: bool = False) -> None:
         """Say what a source is doing; unless it is `up`, none of its sounds stays on."""
@@ -105,15 +112,15 @@ class States:
             for label in self.labels:
                 self.off(source, label)
 
-    def relabel(self, labels: Iterable[str], sources: Sequence[str], info: dict[str, Any]) -> None:
+    def relabel(self, labels: Iterable[str]) -> None:
         """Take over other labels: of those that came nothing sounds, and those that went are forgotten."""
         new = set(labels) - set(self.labels)
         self.labels = tuple(labels)
-        self._introduce(sources)
-        for source in sources:
+        self._introduce(self._sources)
+        for source in self._sources:
             for label in new:
                 self.off(source, label)
-        self.info(info)
+        self.info()
 
     def wake(self) -> None:
         """Have the outbox looked at: there may be more in it."""

@@ -99,8 +99,8 @@ def test_home_assistant_works_and_nobody_does_what_is_not_theirs(tmp_path: Path,
     publisher = MqttPublisher(
         settings.mqtt, "street-12", store, on_command=lambda *told: commands.append(told), password="street-12"
     )
-    states = States(publisher, settings, "street-12", ["siren"])
-    states.announce({}, ["mic"])
+    states = States(publisher, settings, "street-12", ["siren"], dict)
+    states.announce(["mic"])
     publisher.start()
     assistant = User("homeassistant", port, "homeassistant/#", "tocsin/#")
     device = "homeassistant/device/tocsin_street-12_mic/config"

@@ -1,0 +1,24 @@
+"""The message factory of a node without networks."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from edge.node.active import ActiveSettings
+from edge.node.messages import Messages
+from edge.settings.tree import Settings
+from tests.support.bundles import PARAMS
+
+LABELS = ("siren", "gunshot", "drill")
+
+
+def bundle() -> Any:
+    """Return as much of a bundle as settings and messages need."""
+    return SimpleNamespace(id="tiny", version="1", sha256="0" * 64, labels=LABELS, thresholds={}, params=PARAMS)
+
+
+def messages_of(settings: Settings | None = None) -> Messages:
+    """Return the messages of a node `n` that has these settings."""
+    classifier: Any = SimpleNamespace(bundle=bundle(), provider="cpu")
+    return Messages("n", ActiveSettings(settings or Settings(), classifier.bundle, replaced=False), classifier)
