@@ -27,8 +27,9 @@ from edge.node.stream import History, Stream
 from edge.node.watcher import Watcher
 from edge.node.web import NodeWeb
 from edge.pipeline.build import build_pipeline, load_clap_network
-from edge.publish import topics
 from edge.publish.mqtt import MqttPublisher
+from edge.publish.publisher import NullPublisher
+from edge.publish.topics import slug
 from edge.settings.load import secret
 from edge.store import Store
 from edge.telemetry import Metrics, NodeCollector
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from edge.inference.onnx import OnnxClassifier
     from edge.pipeline.pipeline import Pipeline
+    from edge.publish.publisher import Publisher
     from edge.settings.tree import Settings
 
 
@@ -80,7 +82,7 @@ class _Builder:
         self.settings = self.active.settings
         self.clap_network = load_clap_network(self.settings, self.library)
         self.metrics = Metrics(CollectorRegistry())
-        node = self.settings.node.id or topics.slug(socket.gethostname())
+        node = self.settings.node.id or slug(socket.gethostname())
         self.messages = Messages(node, self.active, self.classifier)
         self.commands = Commands()
         self.engine = self._engine()
@@ -119,8 +121,8 @@ class _Builder:
         return Stream(SourceRunner(name, spec, rate_hz=rate_hz, wake=wake), pipeline, renew, history)
 
     def _outputs(self) -> Outputs:
-        publisher = self._publisher() if self.settings.mqtt.enabled else None
-        states = States(publisher, self.settings, self.messages.node, self.active.rules, self._info)
+        publisher = self._publisher()
+        states = States(publisher, self.settings, self.messages.topics, self.active.rules, self._info)
         recorder = Recorder(
             self.store,
             self.metrics,
@@ -143,10 +145,12 @@ class _Builder:
     def _info(self) -> dict[str, object]:
         return self.messages.info(self.engine.stats())
 
-    def _publisher(self) -> MqttPublisher:
-        mqtt = self.settings.mqtt
+    def _publisher(self) -> Publisher:
+        mqtt, node = self.settings.mqtt, self.messages.topics.node
+        if not mqtt.enabled:
+            return NullPublisher()
         password = secret(mqtt.password, mqtt.password_file, "mqtt_password")
-        return MqttPublisher(mqtt, self.messages.node, self.store, on_command=self.commands.obey, password=password)
+        return MqttPublisher(mqtt, node, self.store, on_command=self.commands.obey, password=password)
 
     def _measure(self, outputs: Outputs, web: NodeWeb) -> None:
         """Register everything that is measured."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge import systemd
 from edge.pipeline.clip import model_info
-from edge.publish import topics
 from edge.publish.payload import EventContext, ModelInfo, Stamp
+from edge.publish.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Messages:
 
     def __init__(self, node: str, active: ActiveSettings, classifier: OnnxClassifier) -> None:
         """Take the node's name, its settings and the classifier behind its events."""
-        self.node = node
+        self.topics = Topics(active.settings.mqtt.base, node)
         self.model = ModelInfo(**model_info(classifier))
         self.rate_hz = classifier.bundle.params.sample_rate_hz
         """Of sample indices."""
@@ -37,7 +37,7 @@ class Messages:
         rule = self._active.rules.get(label) if label is not None else None
         settings = self._active.settings
         return EventContext(
-            node=self.node,
+            node=self.topics.node,
             source_name=source,
             location=self._locations.get(source) or settings.node.location,
             model=self.model,
@@ -48,8 +48,7 @@ class Messages:
 
     def topic(self, source: str) -> str | None:
         """Return the topic of a source's events; None where MQTT is disabled, so that no message waits for a broker."""
-        mqtt = self._active.settings.mqtt
-        return topics.event(mqtt.base, self.node, source) if mqtt.enabled else None
+        return self.topics.event(source) if self._active.settings.mqtt.enabled else None
 
     def stamp(self, sequence: int) -> Stamp:
         """Return the stamp of a message that is recorded now."""

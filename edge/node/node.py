@@ -57,7 +57,7 @@ class Node:
     @property
     def name(self) -> str:
         """The node's name in topics and messages."""
-        return self._messages.node
+        return self._messages.topics.node
 
     @property
     def model(self) -> ModelInfo:
@@ -84,8 +84,7 @@ class Node:
             switch.restore()
             stream.runner.start()
         self._engine.start()
-        if outputs.publisher:
-            outputs.publisher.start()
+        outputs.publisher.start()
         self._watcher.start()
 
     def serve_api(self, *, any_port: bool = False) -> str:
@@ -114,10 +113,9 @@ class Node:
         rest: dict[str, Callable[[], object]] = {"actions": lambda: outputs.reactions.stop(3.0)}
         if self._api:
             rest["web side"] = self._api.stop
-        if outputs.publisher:
-            for stream in self._engine.streams:
-                outputs.states.source(stream.name, SourceState.OFFLINE)
-            rest["broker"] = outputs.publisher.stop
+        for stream in self._engine.streams:
+            outputs.states.source(stream.name, SourceState.OFFLINE)
+        rest["broker"] = outputs.publisher.stop
         deadline.stop_together(rest, _REST_STOP_S)
         deadline.stop_together({"database": outputs.store.close}, 1.0)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from edge.node.reactions import Reactions
     from edge.node.recorder import Recorder
     from edge.node.retained import States
-    from edge.publish.mqtt import MqttPublisher
+    from edge.publish.publisher import Publisher
     from edge.store import Store
     from edge.telemetry import Metrics
 
@@ -20,7 +20,7 @@ class Outputs:
 
     store: Store
     metrics: Metrics
-    publisher: MqttPublisher | None
+    publisher: Publisher
     states: States
     recorder: Recorder
     reactions: Reactions

@@ -17,7 +17,6 @@ from edge.away.zone import LOCAL
 from edge.clock import ClockSteps
 from edge.errors import UsageError
 from edge.jsontext import dumps
-from edge.publish import topics
 from edge.publish.payload import pattern_event, pattern_message
 from edge.settings.reactions import SOUND
 from edge.timestamps import parse_rfc3339
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 
     from edge.node.messages import Messages
     from edge.node.recorder import Recorder
-    from edge.publish.mqtt import MqttPublisher
     from edge.publish.payload import Stamp
+    from edge.publish.publisher import Publisher
     from edge.settings.tree import Settings
     from edge.store import Store
     from edge.telemetry import Metrics
@@ -47,7 +46,7 @@ class Reactions:
         settings: Settings,
         messages: Messages,
         *,
-        publisher: MqttPublisher | None,
+        publisher: Publisher,
         store: Store,
         recorder: Recorder,
         metrics: Metrics,
@@ -57,7 +56,7 @@ class Reactions:
 
         `on_armed` is called, on any thread, when the away mode begins to listen.
         """
-        self._settings, self._messages, self._node = settings, messages, messages.node
+        self._settings, self._messages, self._topics = settings, messages, messages.topics
         self._publisher, self._store, self._recorder, self._metrics = publisher, store, recorder, metrics
         self._on_armed = on_armed
         self._switch = AwaySwitch(settings.away) if settings.away.enabled else None
@@ -65,7 +64,7 @@ class Reactions:
         self._kept = ""
         self._clock = ClockSteps()
         self._lock = threading.Lock()  # over a look at the switch and all that follows from it; never the engine's
-        self._runner = ActionRunner(settings.actions, node=messages.node, broker=publisher, metrics=metrics)
+        self._runner = ActionRunner(settings.actions, node=messages.topics.node, broker=publisher, metrics=metrics)
         self._actions = {name: pattern.actions for name, pattern in settings.claps.patterns.items()}
         self._actions[SOUND] = settings.away.actions
 
@@ -110,8 +109,7 @@ class Reactions:
             self._store.state_set(_STATE, state)
 
     def _publish(self, state: str) -> None:
-        if self._publisher is not None:
-            self._publisher.set_state(topics.away_state(self._settings.mqtt.base, self._node), state)
+        self._publisher.set_state(self._topics.away_state, state)
 
     def away(self) -> dict[str, Any]:
         """Return the away mode as JSON values."""
@@ -148,9 +146,9 @@ class Reactions:
         gaps_ms = pattern.intervals_ms(self._messages.rate_hz)
         occasion = Occasion(pattern.name, source, last.astimezone(timezone.utc), pattern.confidence, gaps_ms)
         self._runner.trigger(self._actions[pattern.name], occasion)
-        if self._publisher is not None and pattern.name != SOUND:
+        if self._settings.mqtt.enabled and pattern.name != SOUND:
             self._publisher.publish_soon(
-                topics.clap(self._settings.mqtt.base, self._node, source),
+                self._topics.clap(source),
                 dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
                 qos=1,
                 retain=False,
@@ -165,13 +163,9 @@ class Reactions:
         def make(stamp: Stamp) -> dict[str, Any]:
             return pattern_event(pattern, context, stamp, first=first, rate_hz=self._messages.rate_hz)
 
-        durable = self._publisher is not None and pattern.name == SOUND
-        topic = topics.clap(self._settings.mqtt.base, self._node, source) if durable else None
-        self._recorder.put_pattern(make, topic=topic, body=_message, on_recorded=self._wake)
-
-    def _wake(self) -> None:
-        if self._publisher is not None:
-            self._publisher.wake()
+        durable = self._settings.mqtt.enabled and pattern.name == SOUND
+        topic = self._topics.clap(source) if durable else None
+        self._recorder.put_pattern(make, topic=topic, body=_message, on_recorded=self._publisher.wake)
 
 
 def _message(event: Mapping[str, Any]) -> bytes:

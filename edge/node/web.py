@@ -74,7 +74,6 @@ class NodeWeb:
 
     def ready(self) -> list[str]:
         """Return why the node is not ready; nothing when it is."""
-        publisher = self.outputs.publisher
         return not_ready(
             self.engine.stats(),
             engine_alive=self.engine.alive,
@@ -82,7 +81,7 @@ class NodeWeb:
             recorder_problem=self.outputs.recorder.problem,
             free_mb=free_bytes(self.state_dir) >> 20,
             min_free_mb=self.active.settings.storage.min_free_mb,
-            refused=tuple(publisher.refused.items()) if publisher else (),
+            refused=tuple(self.outputs.publisher.refused.items()),
         )
 
     def mqtt(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from edge.node.retained import States
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.retained import Retained
+from edge.publish.topics import Topics
 from edge.settings.tree import Settings
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
@@ -40,7 +41,7 @@ class Run:
         mqtt = {"port": port, **values.pop("mqtt", {})}
         settings = Settings.model_validate({**FIRST, "mqtt": mqtt, **values})
         self.publisher = MqttPublisher(settings.mqtt, node, store)
-        self.states = States(self.publisher, settings, node, labels, dict)
+        self.states = States(self.publisher, settings, Topics(settings.mqtt.base, node), labels, dict)
         self.sources = sources
         self.states.announce(sources)
         for source in sources:
