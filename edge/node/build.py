@@ -26,7 +26,7 @@ from edge.node.retained import States
 from edge.node.stream import History, Stream
 from edge.node.watcher import Watcher
 from edge.node.web import NodeWeb
-from edge.pipeline.build import build_pipeline, load_clap_network
+from edge.pipeline.build import build_pipeline, check_bundle, load_clap_network
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.publisher import NullPublisher
 from edge.publish.topics import slug
@@ -176,6 +176,7 @@ def _load(settings: Settings, library: Library, state_dir: Path) -> tuple[OnnxCl
     candidates = library.resolve(model.bundle)
     classifier = load_classifier(
         candidates,
+        check=check_bundle,
         provider=model.provider,
         threads=model.threads,
         cache_dir=model.cache_dir or state_dir / "tensorrt",

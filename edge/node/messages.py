@@ -8,8 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from edge import systemd
-from edge.pipeline.clip import model_info
-from edge.publish.payload import EventContext, ModelInfo, Stamp
+from edge.publish.payload import EventContext, Stamp
 from edge.publish.topics import Topics
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from edge.inference.onnx import OnnxClassifier
     from edge.node.active import ActiveSettings
-    from edge.types import SourceStats
+    from edge.types import ModelInfo, SourceStats
 
 
 class Messages:
@@ -26,11 +25,15 @@ class Messages:
     def __init__(self, node: str, active: ActiveSettings, classifier: OnnxClassifier) -> None:
         """Take the node's name, its settings and the classifier behind its events."""
         self.topics = Topics(active.settings.mqtt.base, node)
-        self.model = ModelInfo(**model_info(classifier))
         self.rate_hz = classifier.bundle.params.sample_rate_hz
         """Of sample indices."""
-        self._active, self._labels = active, classifier.bundle.labels
+        self._active, self._classifier = active, classifier
         self._locations = {source.name: source.location for source in active.settings.sources}
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model behind the events."""
+        return self._classifier.info
 
     def context(self, source: str, label: str | None = None) -> EventContext:
         """Return the context of a source's message now; a `label` without a rule has the severity `info`."""
@@ -58,7 +61,7 @@ class Messages:
         """Return the content of the node's info topic."""
         return {
             "model": asdict(self.model),
-            "labels": list(self._labels),
+            "labels": list(self._classifier.bundle.labels),
             "alerts": list(self._active.rules),
             "sources": [{"name": stats.name, "spec": stats.spec} for stats in sources],
             "clock_synced": systemd.clock_synced(),

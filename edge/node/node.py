@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from edge.node.outputs import Outputs
     from edge.node.watcher import Watcher
     from edge.node.web import NodeWeb
-    from edge.publish.payload import ModelInfo
     from edge.settings.tree import Settings
+    from edge.types import ModelInfo
 
 log = logging.getLogger("tocsin.service")
 

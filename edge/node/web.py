@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge.node.health import not_ready, source_json
-from edge.pipeline.clip import ClipClassifier, model_info
+from edge.pipeline.clip import ClipClassifier
 from edge.settings.load import masked, secret
 from edge.store import free_bytes
 
@@ -56,7 +56,7 @@ class NodeWeb:
         """Return the active model."""
         bundle = self.classifier.bundle
         return {
-            **model_info(self.classifier),
+            **asdict(self.classifier.info),
             "labels": list(bundle.labels),
             "alerts": list(self.active.rules),
             "window_s": round(bundle.params.window_s, 3),

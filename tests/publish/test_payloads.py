@@ -16,7 +16,6 @@ from edge.errors import ConfigError
 from edge.publish import topics
 from edge.publish.payload import (
     EventContext,
-    ModelInfo,
     Stamp,
     cloud_event,
     ending_of,
@@ -25,7 +24,7 @@ from edge.publish.payload import (
     pattern_message,
 )
 from edge.timestamps import parse_rfc3339
-from edge.types import Event, Pattern, Phase
+from edge.types import Event, ModelInfo, Pattern, Phase
 
 RATE = 16_000
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
