@@ -8,6 +8,7 @@ from typing import Any
 from edge.node.active import ActiveSettings
 from edge.node.messages import Messages
 from edge.settings.tree import Settings
+from edge.types import ModelInfo
 from tests.support.bundles import PARAMS
 
 LABELS = ("siren", "gunshot", "drill")
@@ -15,10 +16,10 @@ LABELS = ("siren", "gunshot", "drill")
 
 def bundle() -> Any:
     """Return as much of a bundle as settings and messages need."""
-    return SimpleNamespace(id="tiny", version="1", sha256="0" * 64, labels=LABELS, thresholds={}, params=PARAMS)
+    return SimpleNamespace(labels=LABELS, thresholds={}, params=PARAMS)
 
 
 def messages_of(settings: Settings | None = None) -> Messages:
     """Return the messages of a node `n` that has these settings."""
-    classifier: Any = SimpleNamespace(bundle=bundle(), provider="cpu")
+    classifier: Any = SimpleNamespace(bundle=bundle(), info=ModelInfo("tiny", "1", "0" * 64, "cpu"))
     return Messages("n", ActiveSettings(settings or Settings(), classifier.bundle, replaced=False), classifier)
