@@ -19,7 +19,7 @@ from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, sa
 from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.pipeline.build import build_pipeline
-from edge.settings.reactions import Claps
+from edge.settings.claps import Claps
 from edge.settings.source_spec import parse_source
 
 if TYPE_CHECKING:

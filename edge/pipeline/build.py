@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
     from edge.inference.library import Library
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings.reactions import Away, Claps
+    from edge.settings.away import Away
+    from edge.settings.claps import Claps
     from edge.settings.tree import Settings
 
 

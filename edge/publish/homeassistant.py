@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge.publish import hadevice, topics
-from edge.settings.reactions import SOUND
+from edge.settings.away import SOUND
 from edge.types import SourceState
 
 if TYPE_CHECKING:

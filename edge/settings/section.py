@@ -78,7 +78,16 @@ def _path_text(value: str) -> str:
     return value
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [name for n, name in enumerate(names) if name in names[:n]]:
+        msg = f"names {twice[0]!r} twice"
+        raise ValueError(msg)
+    return names
+
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+ActionNames = Annotated[tuple[Slug, ...], AfterValidator(_each_once)]
+"""The names of actions, each once."""
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=YEAR_S)]
 LongerThanNothing = Annotated[float, Field(gt=0.0, le=YEAR_S)]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from edge.detection.rules import built_in
 from edge.jsontext import dumps
-from edge.settings.reactions import ClapPattern, CommandAction, MqttAction, Span, Toggle, WebhookAction
+from edge.settings.actions import CommandAction, MqttAction, Toggle, WebhookAction
+from edge.settings.away import Span
+from edge.settings.claps import ClapPattern
 from edge.settings.tree import DetectionClass, Settings, Source
 
 if TYPE_CHECKING:

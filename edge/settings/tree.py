@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from edge.settings.reactions import Action, Away, Claps
+from edge.settings.actions import Action
+from edge.settings.away import Away
+from edge.settings.claps import Claps
 from edge.settings.section import (
     FilePath,
     Host,

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from edge.actions import worker
 from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
-from edge.settings.reactions import Action
+from edge.settings.actions import Action
 from edge.telemetry import Metrics
 
 if TYPE_CHECKING:
