@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from edge.cli.installed import credential_file, service_environ
 from edge.cli.terminal import one_line, to_json, write_line
 from edge.errors import UsageError
-from edge.settings.load import load_settings, secret, state_dir
+from edge.settings.load import load_settings, state_dir
+from edge.settings.secrets import secret
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -111,7 +112,7 @@ def may_read(folder: Path) -> bool:
 
 
 def secret_of(value: SecretStr | None, file: Path | None, credential: str) -> str | None:
-    """Return a secret as `edge.settings.load.secret` does, and as the service has it where one is installed."""
+    """Return a secret as `edge.settings.secrets.secret` does, and as the service has it where one is installed."""
     if file is None and "CREDENTIALS_DIRECTORY" not in os.environ:
         file = credential_file(credential)
     return secret(value, file, credential)

@@ -17,7 +17,7 @@ from edge.data import street_path
 from edge.errors import UsageError
 from edge.node import service
 from edge.node.stopping import end_process
-from edge.settings.load import secret
+from edge.settings.secrets import secret
 from edge.settings.source_spec import parse_source
 from edge.settings.tree import Source
 

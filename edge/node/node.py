@@ -37,7 +37,7 @@ from edge.publish import topics
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.payload import EventContext, ModelInfo
 from edge.settings.away import SOUND
-from edge.settings.load import masked, secret
+from edge.settings.secrets import masked, secret
 from edge.store import Store, free_bytes
 from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState

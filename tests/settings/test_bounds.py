@@ -10,8 +10,11 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.settings import load as configfile
-from edge.settings.load import load_settings, masked
-from edge.settings.text import example, json_schema, to_toml
+from edge.settings.example import example
+from edge.settings.load import load_settings
+from edge.settings.schema import json_schema
+from edge.settings.secrets import masked
+from edge.settings.text import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

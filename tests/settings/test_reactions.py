@@ -12,8 +12,11 @@ import pytest
 from edge.errors import ConfigError
 from edge.settings import load as configfile
 from edge.settings.actions import CommandAction, MqttAction, WebhookAction
-from edge.settings.load import load_settings, masked
-from edge.settings.text import example, json_schema, to_toml
+from edge.settings.example import example
+from edge.settings.load import load_settings
+from edge.settings.schema import json_schema
+from edge.settings.secrets import masked
+from edge.settings.text import to_toml
 from edge.settings.tree import Settings
 from tests.support.configs import assert_said_with_its_line
 
