@@ -69,7 +69,11 @@ class WebhookAction(Section):
     headers: dict[_HeaderName, _HeaderValue] = Field(
         default_factory=dict, description="headers to add, such as Authorization"
     )
-    body: Text | None = Field(None, description="instead of the event's JSON; $event $source $node $time are filled in")
+    body: Text | None = Field(
+        None,
+        description="instead of the event's JSON; $event $source $node $time are filled in",
+        examples=['{"heard": "$event", "at": "$source"}'],
+    )
     timeout_s: float = Field(5.0, gt=0.0, le=60.0, description="for one try")
     tries: int = Field(4, ge=1, le=20, description="at most, with growing waits between them")
     expire_s: float = Field(30.0, gt=0.0, le=3600.0, description="no try begins later than this after the event")
@@ -92,7 +96,9 @@ class CommandAction(Section):
     timeout_s: float = Field(10.0, gt=0.0, le=600.0, description="after which it is killed")
     tries: int = Field(2, ge=1, le=20, description="at most, while it fails")
     expire_s: float = Field(30.0, gt=0.0, le=3600.0, description="no try begins later than this after the event")
-    working_dir: FilePath | None = Field(None, description="folder to run in; the service's when not set")
+    working_dir: FilePath | None = Field(
+        None, description="folder to run in; the service's when not set", examples=["/var/lib/tocsin"]
+    )
 
 
 Action = Annotated[MqttAction | WebhookAction | CommandAction, Field(discriminator="type")]

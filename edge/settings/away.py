@@ -60,4 +60,4 @@ class Away(Section):
     ignore_score: Probability = Field(0.5, description="score from which an ignored label is believed")
     schedule: tuple[_Span, ...] = Field((), description="when it is switched on and off by itself")
     quiet_hours: tuple[_Span, ...] = Field((), description="when nothing is reported although it is on")
-    actions: ActionNames = Field((), description="names of the actions to start")
+    actions: ActionNames = Field((), description="names of the actions to start", examples=[["alarm"]])

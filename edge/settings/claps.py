@@ -20,10 +20,16 @@ class ClapPattern(Section):
     enabled: bool = Field(True, description="false forgets the pattern")
     claps: int | None = Field(None, ge=2, le=8, description="claps, with gaps of any length between the limits")
     rhythm: tuple[_Gap, ...] | None = Field(
-        None, min_length=1, max_length=7, description="gaps between the claps, in multiples of the first or of tempo_s"
+        None,
+        min_length=1,
+        max_length=7,
+        description="gaps between the claps, in multiples of the first or of tempo_s",
+        examples=[[1, 0.5, 0.5]],
     )
     tolerance: float = Field(0.25, gt=0.0, le=0.5, description="share by which a gap of the rhythm may differ")
-    tempo_s: float | None = Field(None, gt=0.0, le=4.0, description="seconds of a rhythm's 1; any tempo when not set")
+    tempo_s: float | None = Field(
+        None, gt=0.0, le=4.0, description="seconds of a rhythm's 1; any tempo when not set", examples=[0.4]
+    )
     min_confidence: Probability = Field(0.5, description="how sure its claps must be on average, in log-odds")
     actions: ActionNames = Field((), description="names of the actions to start")
 

@@ -31,23 +31,6 @@ _PER_LABEL = """\
 _OF_THE_MODEL = """\
 # What is not shown comes from the model; 'tocsin config show --rules' prints it, too:
 """
-_EXAMPLES: dict[str, Any] = {
-    "id": "street-12",
-    "cache_dir": "/var/lib/tocsin/tensorrt",
-    "calibration_offset_db": 120.0,
-    "password": "correct horse",
-    "password_file": "/etc/tocsin/mqtt_password",
-    "ca_file": "/etc/tocsin/ca.pem",
-    "cert_file": "/etc/tocsin/node.pem",
-    "key_file": "/etc/tocsin/node.key",
-    "token": "battery staple",
-    "token_file": "/etc/tocsin/api_token",
-    "path": "/var/lib/tocsin",
-    "rhythm": [1, 0.5, 0.5],
-    "tempo_s": 0.4,
-    "body": '{"heard": "$event", "at": "$source"}',
-    "working_dir": "/var/lib/tocsin",
-}  # for what is not set by default
 
 
 @dataclass(frozen=True)
@@ -143,8 +126,7 @@ def example() -> str:
         elif get_origin(kind) is dict:
             parts.append(f"# {_capital(entry.description)}\n# [{name}]\n")
         else:
-            values = {"actions": ["alarm"]} if name == "away" else {}
-            parts.append(_section(_Table(f"[{name}]", kind, (kind.__doc__ or "").splitlines()[0], values)))
+            parts.append(_section(_Table(f"[{name}]", kind, (kind.__doc__ or "").splitlines()[0])))
         parts += [_section(table, commented="# ") for table in _TABLES.get(name, ())]
     return "\n".join(parts)
 
@@ -163,7 +145,7 @@ def _section(table: _Table, commented: str = "") -> str:
         if issubclass(table.kind, DetectionClass) and entry.default is None and key not in table.values:
             per_label.append(f"#   {key}: {_describe(entry)}\n")
             continue
-        shown = table.values.get(key, _EXAMPLES.get(name) if entry.default is None else entry.default)
+        shown = table.values.get(key, entry.examples[0] if entry.examples else entry.default)
         is_example = not commented and shown != entry.default
         note = f"{'for example; ' if is_example else ''}{_describe(entry) or about}"
         lines.append(f"# {key} = {literal(shown)}".ljust(36) + f"  # {note}")

@@ -49,7 +49,9 @@ Location = Annotated[Line, AfterValidator(_place)]
 class Node(Section):
     """The box itself."""
 
-    id: Slug | None = Field(None, description="name in topics and messages; the host name when not set")
+    id: Slug | None = Field(
+        None, description="name in topics and messages; the host name when not set", examples=["street-12"]
+    )
     location: Location = Field("", description="free text or 'lat,lon', sent with every event")
 
 
@@ -69,7 +71,9 @@ class Model(Section):
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field("auto", description="where it runs")
     threads: int = Field(1, ge=1, le=64, description="processor threads for one inference")
     max_batch: int = Field(64, ge=1, le=1024, description="windows in one inference")
-    cache_dir: FilePath | None = Field(None, description="TensorRT engines; beside the database when not set")
+    cache_dir: FilePath | None = Field(
+        None, description="TensorRT engines; beside the database when not set", examples=["/var/lib/tocsin/tensorrt"]
+    )
 
 
 class DetectionClass(Section):
@@ -113,6 +117,7 @@ class LevelSettings(Section):
         ge=-100.0,
         le=300.0,
         description="dB SPL of a full-scale sine's mean square; without it levels are dB re full scale",
+        examples=[120.0],
     )
 
 
@@ -134,13 +139,19 @@ class Mqtt(Section):
     base: Topic = Field("tocsin", description="first part of every topic")
     client_id: MqttText = Field("", description="tocsin-{node} when not set; no other client may have it")
     username: MqttText = Field("", description="empty for none")
-    password: Secret | None = Field(None, description="better in password_file")
-    password_file: FilePath | None = Field(None, description="file whose first line is the password")
+    password: Secret | None = Field(None, description="better in password_file", examples=["correct horse"])
+    password_file: FilePath | None = Field(
+        None, description="file whose first line is the password", examples=["/etc/tocsin/mqtt_password"]
+    )
     keepalive_s: int = Field(30, ge=5, le=3600, description="seconds between signs of life")
     tls: bool = Field(False, description="encrypt, and check the broker's certificate")
-    ca_file: FilePath | None = Field(None, description="authority to trust; the system's when not set")
-    cert_file: FilePath | None = Field(None, description="client certificate")
-    key_file: FilePath | None = Field(None, description="key of the client certificate")
+    ca_file: FilePath | None = Field(
+        None, description="authority to trust; the system's when not set", examples=["/etc/tocsin/ca.pem"]
+    )
+    cert_file: FilePath | None = Field(None, description="client certificate", examples=["/etc/tocsin/node.pem"])
+    key_file: FilePath | None = Field(
+        None, description="key of the client certificate", examples=["/etc/tocsin/node.key"]
+    )
 
 
 class HomeAssistant(Section):
@@ -156,8 +167,12 @@ class Api(Section):
     enabled: bool = Field(True, description="serve REST and the dashboard")
     host: Host = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
-    token: Secret | None = Field(None, description="better in token_file; needed off loopback")
-    token_file: FilePath | None = Field(None, description="file whose first line is the bearer token")
+    token: Secret | None = Field(
+        None, description="better in token_file; needed off loopback", examples=["battery staple"]
+    )
+    token_file: FilePath | None = Field(
+        None, description="file whose first line is the bearer token", examples=["/etc/tocsin/api_token"]
+    )
     max_upload_mb: int = Field(256, ge=1, le=1_000_000, description="largest upload, in MiB")
     max_clip_s: LongerThanNothing = Field(
         660.0, description="longest upload, in seconds of sound; less of many channels"
@@ -169,7 +184,9 @@ class Storage(Section):
     """The history."""
 
     path: FilePath | None = Field(
-        None, description="folder of database and clips; $STATE_DIRECTORY or ~/.local/state/tocsin"
+        None,
+        description="folder of database and clips; $STATE_DIRECTORY or ~/.local/state/tocsin",
+        examples=["/var/lib/tocsin"],
     )
     retention_days: float = Field(
         90.0, gt=0.0, le=36_500.0, description="older events and clips go, where the clock is right"
