@@ -9,7 +9,7 @@ from edge.claps.bundle import check_clap_bundle
 from edge.detection.rules import rules_for
 from edge.errors import BundleError
 from edge.inference.bundle import CLAPS, EVENTS, read_bundle, refusing, require_task
-from edge.settings.tree import Detection
+from edge.settings.detection import Detection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

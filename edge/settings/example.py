@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from edge.detection.rules import built_in
 from edge.settings.actions import CommandAction, MqttAction, Toggle, WebhookAction
 from edge.settings.away import Span
 from edge.settings.claps import ClapPattern
+from edge.settings.detection import DetectionClass, built_in
 from edge.settings.text import literal
-from edge.settings.tree import DetectionClass, Settings, Source
+from edge.settings.tree import Settings, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

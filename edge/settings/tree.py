@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from edge.settings.actions import Action
 from edge.settings.away import Away
 from edge.settings.claps import Claps
+from edge.settings.detection import Detection
 from edge.settings.section import (
     FilePath,
     Host,
@@ -21,8 +22,6 @@ from edge.settings.section import (
     LongerThanNothing,
     MqttText,
     PathText,
-    Probability,
-    Seconds,
     Secret,
     Section,
     Slug,
@@ -74,38 +73,6 @@ class Model(Section):
     cache_dir: FilePath | None = Field(
         None, description="TensorRT engines; beside the database when not set", examples=["/var/lib/tocsin/tensorrt"]
     )
-
-
-class DetectionClass(Section):
-    """How one label's scores become events; what is not set comes from the defaults and the bundle."""
-
-    alert: bool | None = Field(None, description="whether the label makes events")
-    on: Probability | None = Field(None, description="score that starts an event")
-    off: Probability | None = Field(None, description="score under which it may end")
-    min_windows: int | None = Field(None, ge=1, le=100_000, description="decisions at or above `on` in a row")
-    min_duration_s: Seconds | None = Field(None, description="seconds at or above `on` before it is reported")
-    hold_s: Seconds | None = Field(None, description="seconds below `off` before it ends")
-    cooldown_s: Seconds | None = Field(None, description="seconds after an end without a new start")
-    max_duration_s: LongerThanNothing | None = Field(
-        None, description="seconds after which it is ended and may begin anew"
-    )
-    smoothing_s: Seconds | None = Field(None, description="seconds over which scores are averaged; 0 is the fast path")
-    severity: Literal["info", "warning", "critical"] | None = Field(None, description="carried in the event")
-    save_clip: bool | None = Field(None, description="keep the sound of the event (needs privacy.keep_clips)")
-
-    @model_validator(mode="after")
-    def _off_below_on(self) -> DetectionClass:
-        if self.on is not None and self.off is not None and self.off > self.on:
-            msg = f"off ({self.off}) must not be above on ({self.on})"
-            raise ValueError(msg)
-        return self
-
-
-class Detection(DetectionClass):
-    """Decisions: defaults for every label, and what differs for some."""
-
-    update_s: LongerThanNothing = Field(2.0, description="seconds between two `update` messages of one event")
-    classes: dict[Line, DetectionClass] = Field(default_factory=dict, description="per label")
 
 
 class LevelSettings(Section):
