@@ -20,6 +20,7 @@ from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.pipeline.build import build_pipeline
 from edge.settings.claps import Claps
+from edge.settings.section import SLUG_RULE
 from edge.settings.source_spec import parse_source
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _check_name(name: str) -> None:
     try:
         Claps.model_validate({"patterns": {name: {"rhythm": [1]}}})
     except ValidationError as exc:
-        msg = f"{name}: a pattern's name has 1 to 64 of the characters a-z 0-9 _ -, and is not 'sound'; choose another"
+        msg = f"{name}: a pattern's name has {SLUG_RULE}, and is not 'sound'; choose another"
         raise UsageError(msg) from exc
 
 

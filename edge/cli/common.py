@@ -66,6 +66,8 @@ def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
     """Return sources from ``[NAME=]SPEC``; what has no name is called by its kind. Raises `UsageError`."""
+    from pydantic import ValidationError
+
     from edge.settings.source_spec import clash, parse_source
     from edge.settings.tree import Source
 
@@ -81,7 +83,12 @@ def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
         if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
             msg = f"--source {parsed.masked}: {why}"
             raise UsageError(msg)
-        sources[name] = Source(name=name, spec=spec)
+        try:
+            sources[name] = Source(name=name, spec=spec)
+        except ValidationError as exc:
+            error = exc.errors()[0]
+            msg = f"--source: {error['loc'][0]}: {error['msg'].removeprefix('Value error, ')}"
+            raise UsageError(msg) from exc
     return tuple(sources.values())
 
 

@@ -9,9 +9,11 @@ from pydantic import Field, model_validator
 from edge.settings.away import SOUND
 from edge.settings.section import ActionNames, PathText, Probability, Section, Slug
 
-_CLAPS_OF = {"double": 2, "triple": 3}
+SHIPPED = {"double": 2, "triple": 3}
+"""The claps of the patterns that are always there."""
 
-_Gap = Annotated[float, Field(gt=0.0, le=10.0)]
+Gap = Annotated[float, Field(gt=0.0, le=10.0)]
+"""A gap of a rhythm, in multiples of the first or of the tempo."""
 
 
 class ClapPattern(Section):
@@ -19,7 +21,7 @@ class ClapPattern(Section):
 
     enabled: bool = Field(True, description="false forgets the pattern")
     claps: int | None = Field(None, ge=2, le=8, description="claps, with gaps of any length between the limits")
-    rhythm: tuple[_Gap, ...] | None = Field(
+    rhythm: tuple[Gap, ...] | None = Field(
         None,
         min_length=1,
         max_length=7,
@@ -58,7 +60,7 @@ class Claps(Section):
     )
     expire_s: float = Field(5.0, gt=0.0, le=600.0, description="seconds after which a pattern is too old to be sent")
     patterns: dict[Slug, ClapPattern] = Field(
-        default_factory=lambda: {name: ClapPattern(claps=claps) for name, claps in _CLAPS_OF.items()},
+        default_factory=lambda: {name: ClapPattern(claps=claps) for name, claps in SHIPPED.items()},
         description="by name; double and triple are always there unless they are not enabled",
     )
 
@@ -68,7 +70,7 @@ class Claps(Section):
         if not isinstance(values, dict) or not isinstance(values.get("patterns", {}), dict):
             return values
         given = dict(values.get("patterns", {}))
-        for name, claps in _CLAPS_OF.items():
+        for name, claps in SHIPPED.items():
             pattern = given.setdefault(name, {})
             if isinstance(pattern, dict) and "claps" not in pattern and "rhythm" not in pattern:
                 given[name] = {**pattern, "claps": claps}
