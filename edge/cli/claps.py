@@ -20,6 +20,7 @@ from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.pipeline.build import build_pipeline
 from edge.settings.claps import Claps
+from edge.settings.profiles import for_claps
 from edge.settings.section import SLUG_RULE
 from edge.settings.source_spec import parse_source
 
@@ -96,9 +97,7 @@ def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
     if not chosen:
         msg = "no source that listens for claps is enabled; name one, as in --source mic"
         raise UsageError(msg)
-    claps = settings.claps.model_copy(update={"enabled": True, "sources": (chosen[0].name,)})
-    away = settings.away.model_copy(update={"enabled": False})  # what stands out is no matter of claps
-    return settings.model_copy(update={"claps": claps, "away": away, "sources": (chosen[0],)}), chosen[0]
+    return for_claps(settings, chosen[0]), chosen[0]
 
 
 def open_hearing(settings: Settings, source: Source) -> Hearing:

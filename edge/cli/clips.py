@@ -24,6 +24,7 @@ from edge.cli.common import (
 )
 from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError
+from edge.settings.profiles import for_replay
 from edge.settings.section import SLUG_RULE
 from edge.settings.tree import Source
 
@@ -119,14 +120,7 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
     except ValidationError as exc:
         msg = f"--source-name {source_name}: must be {SLUG_RULE}"
         raise UsageError(msg) from exc
-    settings = settings_of(config)
-    settings = settings.model_copy(
-        update={
-            # Nobody replays a source of the configuration: a recording takes part in everything that is asked for.
-            "claps": settings.claps.model_copy(update={"sources": ()}),
-            "away": settings.away.model_copy(update={"enabled": away, "sources": ()}),
-        }
-    )
+    settings = for_replay(settings_of(config), away=away)
     # Where the events themselves appear on the terminal they show that it goes on.
     with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
         for event in events_of(

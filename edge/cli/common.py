@@ -15,6 +15,7 @@ from edge.cli.installed import credential_file, service_environ
 from edge.cli.terminal import one_line, to_json, write_line
 from edge.errors import UsageError
 from edge.settings.load import load_settings, state_dir
+from edge.settings.profiles import with_sources
 from edge.settings.secrets import secret
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _cell(text: str) -> str:
 def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
     """Return the effective settings; `sources`, each ``[NAME=]SPEC``, replace the configured ones."""
     settings = load_settings(config, environ=os.environ)
-    return settings.model_copy(update={"sources": sources_of(sources)}) if sources else settings
+    return with_sources(settings, sources_of(sources)) if sources else settings
 
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
@@ -152,19 +153,6 @@ def clap_network_of(settings: Settings) -> OnnxClassifier | None:
     from edge.pipeline.build import load_clap_network
 
     return load_clap_network(settings, Library(models_folder_of(settings)))
-
-
-def without_actions(settings: Settings) -> Settings:
-    """Return settings under which a pattern switches nothing."""
-    claps, away = settings.claps, settings.away
-    patterns = {name: pattern.model_copy(update={"actions": ()}) for name, pattern in claps.patterns.items()}
-    return settings.model_copy(
-        update={
-            "claps": claps.model_copy(update={"patterns": patterns}),
-            "away": away.model_copy(update={"actions": ()}),
-            "actions": {},
-        }
-    )
 
 
 def log_plainly() -> None:
