@@ -49,9 +49,9 @@ def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
             "model bundle {folder}/broken: model.onnx is not the file",
         ),
         ("[model]\nbundle = 'ctiy'", "ctiy: there is no such folder"),
-        ("[api]\ntoken = ' '", "api.token: must be of ASCII"),
-        ("[api]\ntoken = 'schlüssel'", "api.token: must be of ASCII"),
-        ("[api]\ntoken_file = '{folder}/wide'", "api.token_file: must be of ASCII"),
+        ("[api]\ntoken = ' '", "api.token must be of ASCII"),
+        ("[api]\ntoken = 'schlüssel'", "api.token must be of ASCII"),
+        ("[api]\ntoken_file = '{folder}/wide'", "api.token_file: the token in {folder}/wide must be of ASCII"),
         ("[api]\ntoken_file = '{folder}'", "api.token_file: {folder}: cannot be read (Is a directory)"),
         ("[storage]\npath = '{folder}/empty/state'", "storage.path: {folder}/empty is no folder"),
     ],
@@ -317,7 +317,7 @@ def test_a_check_that_fails_costs_no_other(
 ) -> None:
     """Whatever it meets, it is said in its line."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: 1 // 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: 1 // 0)
     assert cli.main(["doctor", "--json"]) == 1
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert "ZeroDivisionError" in checks["disk"]["found"]
