@@ -12,7 +12,7 @@ from edge.errors import ActionFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge.settings.reactions import MqttAction
+    from edge.settings.actions import MqttAction
 
 _ANSWER_S = 2.0  # more than `expire_s` for the publisher to say what became of a message
 

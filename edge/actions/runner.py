@@ -11,7 +11,7 @@ from edge.actions.command import CommandAttempt
 from edge.actions.mqtt import MqttAttempt
 from edge.actions.webhook import WebhookAttempt
 from edge.actions.worker import Worker
-from edge.settings.reactions import MqttAction, WebhookAction
+from edge.settings.actions import MqttAction, WebhookAction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge.actions.mqtt import ActionBroker
     from edge.actions.occasion import Attempt, Occasion
     from edge.actions.worker import OnResult
-    from edge.settings.reactions import Action
+    from edge.settings.actions import Action
     from edge.telemetry import Metrics
 
 log = logging.getLogger("tocsin.actions")

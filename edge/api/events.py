@@ -15,7 +15,7 @@ from edge.api.encode import NodeJson
 from edge.api.problems import documented
 from edge.api.query import any_of
 from edge.errors import UsageError
-from edge.settings.reactions import SOUND
+from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
     from edge.api.ports import EventHistory, Json, NodeApi, Page

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.errors import DataError
+from edge.settings.claps import SHIPPED, ClapPattern, Gap
+from edge.settings.section import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
     from edge.types import Clap
 
 _STEP = 0.05  # of the rhythm and of the tolerance
-_TOLERANCES, _ROOM = (0.15, 0.5), 2.0
-_LONGEST_GAP = 10.0  # in multiples of the first, as the configuration allows
-_CLAPS = (2, 8)  # as the configuration allows
-COUNTED = {2: "double", 3: "triple"}
+_TOLERANCES, _ROOM = (0.15, limits_of(ClapPattern.model_fields["tolerance"])[1]), 2.0
+_LONGEST_GAP = limits_of(Gap)[1]  # in multiples of the first
+_CLAPS = limits_of(ClapPattern.model_fields["claps"])
+COUNTED = {claps: name for name, claps in SHIPPED.items()}
 """The shipped patterns by their number of claps."""
 _EVEN = 0.2  # gaps that differ by less are the same to whoever claps them
 _SAME_TEMPO = 0.2

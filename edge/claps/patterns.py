@@ -20,7 +20,7 @@ from edge.types import Pattern
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge.settings.reactions import ClapPattern, Claps
+    from edge.settings.claps import ClapPattern, Claps
     from edge.types import Clap
 
 _SETTLE_S, _SETTLE_GAPS = 0.4, 1.5  # the next of a steady row comes within 1.25 of its longest gap

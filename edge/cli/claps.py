@@ -19,7 +19,9 @@ from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, sa
 from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.pipeline.build import build_pipeline
-from edge.settings.reactions import Claps
+from edge.settings.claps import Claps
+from edge.settings.profiles import for_claps
+from edge.settings.section import SLUG_RULE
 from edge.settings.source_spec import parse_source
 from edge.settings.text import to_toml
 
@@ -100,7 +102,7 @@ def _check_name(name: str) -> None:
     try:
         Claps.model_validate({"patterns": {name: {"rhythm": [1]}}})
     except ValidationError as exc:
-        msg = f"{name}: a pattern's name has 1 to 64 of the characters a-z 0-9 _ -, and is not 'sound'; choose another"
+        msg = f"{name}: a pattern's name has {SLUG_RULE}, and is not 'sound'; choose another"
         raise UsageError(msg) from exc
 
 
@@ -112,9 +114,7 @@ def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
     if not chosen:
         msg = "no source that listens for claps is enabled; name one, as in --source mic"
         raise UsageError(msg)
-    claps = settings.claps.model_copy(update={"enabled": True, "sources": (chosen[0].name,)})
-    away = settings.away.model_copy(update={"enabled": False})  # what stands out is no matter of claps
-    return settings.model_copy(update={"claps": claps, "away": away, "sources": (chosen[0],)}), chosen[0]
+    return for_claps(settings, chosen[0]), chosen[0]
 
 
 def open_hearing(settings: Settings, source: Source) -> Hearing:

@@ -6,9 +6,10 @@ import contextlib
 import functools
 import math
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from edge.cli import internal
 from edge.cli.common import (
@@ -23,6 +24,9 @@ from edge.cli.common import (
 )
 from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError
+from edge.settings.profiles import for_replay
+from edge.settings.section import SLUG_RULE
+from edge.settings.tree import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
 _SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
 _SUFFIXES |= {".m4a", ".mp4", ".webm", ".aac", ".amr", ".wma", ".spx", ".mp2", ".aifc", ".snd", ".rf64"}
 _TABLE_LABELS = 3
-_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s: float | None, as_json: bool) -> int:
@@ -112,17 +115,12 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
     from edge.pipeline.replay import replay as events_of
 
     times = _speed(speed)
-    if not _NAME.fullmatch(source_name):
-        msg = f"--source-name {source_name}: must be 1 to 64 of the characters a-z 0-9 _ -"
-        raise UsageError(msg)
-    settings = settings_of(config)
-    settings = settings.model_copy(
-        update={
-            # Nobody replays a source of the configuration: a recording takes part in everything that is asked for.
-            "claps": settings.claps.model_copy(update={"sources": ()}),
-            "away": settings.away.model_copy(update={"enabled": away, "sources": ()}),
-        }
-    )
+    try:
+        Source(name=source_name)
+    except ValidationError as exc:
+        msg = f"--source-name {source_name}: must be {SLUG_RULE}"
+        raise UsageError(msg) from exc
+    settings = for_replay(settings_of(config), away=away)
     # Where the events themselves appear on the terminal they show that it goes on.
     with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
         for event in events_of(

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from edge.cli.installed import credential_file, service_environ
 from edge.cli.terminal import one_line, to_json, write_line
 from edge.errors import UsageError
-from edge.settings.load import load_settings, secret, state_dir
+from edge.settings.load import load_settings, state_dir
+from edge.settings.profiles import with_sources
+from edge.settings.secrets import secret
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -60,11 +62,13 @@ def _cell(text: str) -> str:
 def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
     """Return the effective settings; `sources`, each ``[NAME=]SPEC``, replace the configured ones."""
     settings = load_settings(config, environ=os.environ)
-    return settings.model_copy(update={"sources": sources_of(sources)}) if sources else settings
+    return with_sources(settings, sources_of(sources)) if sources else settings
 
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
     """Return sources from ``[NAME=]SPEC``; what has no name is called by its kind. Raises `UsageError`."""
+    from pydantic import ValidationError
+
     from edge.settings.source_spec import clash, parse_source
     from edge.settings.tree import Source
 
@@ -80,7 +84,12 @@ def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
         if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
             msg = f"--source {parsed.masked}: {why}"
             raise UsageError(msg)
-        sources[name] = Source(name=name, spec=spec)
+        try:
+            sources[name] = Source(name=name, spec=spec)
+        except ValidationError as exc:
+            error = exc.errors()[0]
+            msg = f"--source: {error['loc'][0]}: {error['msg'].removeprefix('Value error, ')}"
+            raise UsageError(msg) from exc
     return tuple(sources.values())
 
 
@@ -111,7 +120,7 @@ def may_read(folder: Path) -> bool:
 
 
 def secret_of(value: SecretStr | None, file: Path | None, credential: str) -> str | None:
-    """Return a secret as `edge.settings.load.secret` does, and as the service has it where one is installed."""
+    """Return a secret as `edge.settings.secrets.secret` does, and as the service has it where one is installed."""
     if file is None and "CREDENTIALS_DIRECTORY" not in os.environ:
         file = credential_file(credential)
     return secret(value, file, credential)
@@ -146,19 +155,6 @@ def clap_network_of(settings: Settings) -> OnnxClassifier | None:
     from edge.pipeline.build import load_clap_network
 
     return load_clap_network(settings, Library(models_folder_of(settings)))
-
-
-def without_actions(settings: Settings) -> Settings:
-    """Return settings under which a pattern switches nothing."""
-    claps, away = settings.claps, settings.away
-    patterns = {name: pattern.model_copy(update={"actions": ()}) for name, pattern in claps.patterns.items()}
-    return settings.model_copy(
-        update={
-            "claps": claps.model_copy(update={"patterns": patterns}),
-            "away": away.model_copy(update={"actions": ()}),
-            "actions": {},
-        }
-    )
 
 
 def log_plainly() -> None:

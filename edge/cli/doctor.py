@@ -26,7 +26,7 @@ from edge.cli.common import (
 )
 from edge.cli.terminal import one_line
 from edge.errors import TocsinError, Unavailable
-from edge.settings.reactions import CommandAction
+from edge.settings.actions import CommandAction
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:

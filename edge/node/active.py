@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from edge.detection.rules import rules_for
-from edge.settings.reactions import SOUND
+from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,7 +30,7 @@ from edge.pipeline.build import build_pipeline, check_bundle, load_clap_network
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.publisher import NullPublisher
 from edge.publish.topics import slug
-from edge.settings.load import secret
+from edge.settings.secrets import secret
 from edge.store import Store
 from edge.telemetry import Metrics, NodeCollector
 

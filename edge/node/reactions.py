@@ -18,7 +18,7 @@ from edge.clock import ClockSteps
 from edge.errors import UsageError
 from edge.jsontext import dumps
 from edge.publish.payload import pattern_event, pattern_message
-from edge.settings.reactions import SOUND
+from edge.settings.away import SOUND
 from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.node.health import not_ready, source_json
 from edge.pipeline.clip import ClipClassifier
-from edge.settings.load import masked, secret
+from edge.settings.secrets import masked, secret
 from edge.store import free_bytes
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from edge.claps.listener import ClapListener
 from edge.detection.rules import rules_for
 from edge.inference.bundle import CLAPS
 from edge.pipeline.pipeline import Pipeline
-from edge.settings.tree import Detection
+from edge.settings.detection import Detection
 
 if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
     from edge.inference.library import Library
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings.reactions import Away, Claps
+    from edge.settings.away import Away
+    from edge.settings.claps import Claps
     from edge.settings.tree import Settings
 
 

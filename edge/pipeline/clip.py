@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edge.frontend.params import FrontEndParams
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings.tree import Detection
+    from edge.settings.detection import Detection
     from edge.types import Event, MelWindow
 
 _SUREST = 1e-7  # no window is surer than this of a label or of its absence
@@ -63,7 +63,7 @@ class ClipClassifier:
         if threshold is not None:
             rules = tuple(replace(rule, on=threshold, off=min(rule.off, threshold)) for rule in rules)
         ids = map(str, itertools.count())
-        pipeline = Pipeline(params, bundle.labels, rules, lambda: next(ids))
+        pipeline = Pipeline(params, bundle.labels, rules, lambda: next(ids), update_s=self._detection.update_s)
         totals = _Totals(len(bundle.labels))
         events: dict[str, Event] = {}
         with open_clip(path, max_s=max_s) as clip:

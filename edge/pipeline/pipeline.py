@@ -40,7 +40,7 @@ class Pipeline:
         rules: Sequence[Rule],
         new_id: Callable[[], str],
         *,
-        update_s: float = 2.0,
+        update_s: float,
         offset_db: float = 0.0,
         claps: ClapListener | None = None,
         away: AwayWatch | None = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.publish import hadevice
 from edge.publish.topics import Topics, slug
-from edge.settings.reactions import SOUND
+from edge.settings.away import SOUND
 from edge.types import SourceState
 
 if TYPE_CHECKING:

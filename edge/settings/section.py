@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import unicodedata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic.fields import FieldInfo
 
 YEAR_S = 31_536_000.0
 _NAME_BYTES = 255  # of one folder or file, on every file system of Linux
@@ -20,6 +21,13 @@ class Section(BaseModel):
     """A part of the configuration: frozen, and strict about unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def limits_of(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - a type, and values of it
+    """Return the least and the greatest value of a field or an annotated type; None for a limit that it lacks."""
+    field = kind if isinstance(kind, FieldInfo) else FieldInfo.from_annotation(kind)
+    limits = {name: getattr(limit, name) for limit in field.metadata for name in ("ge", "le") if hasattr(limit, name)}
+    return limits.get("ge"), limits.get("le")
 
 
 def _no_controls(value: str) -> str:
@@ -78,7 +86,18 @@ def _path_text(value: str) -> str:
     return value
 
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [name for n, name in enumerate(names) if name in names[:n]]:
+        msg = f"names {twice[0]!r} twice"
+        raise ValueError(msg)
+    return names
+
+
+_SLUG_LETTERS = 64
+SLUG_RULE = f"1 to {_SLUG_LETTERS} of the characters a-z 0-9 _ -"
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=_SLUG_LETTERS)]
+ActionNames = Annotated[tuple[Slug, ...], AfterValidator(_each_once)]
+"""The names of actions, each once."""
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=YEAR_S)]
 LongerThanNothing = Annotated[float, Field(gt=0.0, le=YEAR_S)]

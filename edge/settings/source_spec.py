@@ -15,6 +15,7 @@ _ALLOWED = (
 )
 _URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_RATE_HZ, _CHANNELS = 16_000, 1  # of samples whose source says neither
 _RATES_HZ = (4_000, 192_000)
 _MAX_CHANNELS = 8
 _MAX_SPEED = 1_000.0
@@ -60,8 +61,8 @@ class PcmSpec:
     """16-bit little-endian samples on standard input."""
 
     masked: str
-    rate_hz: int = 16_000
-    channels: int = 1
+    rate_hz: int = _RATE_HZ
+    channels: int = _CHANNELS
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class UdpSpec:
     masked: str
     host: str
     port: int
-    rate_hz: int = 16_000
-    channels: int = 1
+    rate_hz: int = _RATE_HZ
+    channels: int = _CHANNELS
 
 
 SourceSpec = MicSpec | FileSpec | UrlSpec | PcmSpec | UdpSpec
@@ -185,7 +186,7 @@ def _url(text: str) -> UrlSpec:
 
 def _format(text: str, options: dict[str, str]) -> tuple[int, int]:
     low, high = _RATES_HZ
-    rate, channels = options.get("rate", "16000"), options.get("channels", "1")
+    rate, channels = options.get("rate", str(_RATE_HZ)), options.get("channels", str(_CHANNELS))
     if not (rate.isascii() and rate.isdigit() and low <= int(rate) <= high):
         raise _wrong(text, f"rate must be a number of Hz from {low} to {high}")
     if not (channels.isascii() and channels.isdigit() and 1 <= int(channels) <= _MAX_CHANNELS):

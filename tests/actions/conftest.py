@@ -15,7 +15,7 @@ from edge.actions import worker
 from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
 from edge.publish.publisher import NullPublisher
-from edge.settings.reactions import Action
+from edge.settings.actions import Action
 from edge.telemetry import Metrics
 
 if TYPE_CHECKING:

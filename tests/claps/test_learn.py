@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edge.settings.reactions import Claps
+    from edge.settings.claps import Claps
 
 RATE_HZ = 16_000
 

@@ -15,6 +15,7 @@ import pytest
 from edge import cli
 from edge.audio.decode.clip import open_clip
 from edge.cli import common, terminal
+from edge.errors import TocsinError
 from edge.pipeline import clip
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def test_a_fault_with_one_recording_costs_no_other(
     said = capsys.readouterr()
     assert said.out.count("horn.wav") == 2
     assert said.err.count(f"tocsin: {bad}: internal error: ZeroDivisionError") == said.err.count("\n") == 2
-    with pytest.raises(cli.TocsinError) as raised:
+    with pytest.raises(TocsinError) as raised:
         cli.main(["classify", str(bad), "--debug"])
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
 

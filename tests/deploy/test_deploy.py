@@ -16,8 +16,8 @@ from edge.detection.rules import rules_for
 from edge.errors import ConfigError
 from edge.inference.bundle import read_bundle
 from edge.node.node import STOP_S
+from edge.settings.example import example
 from edge.settings.load import load_settings
-from edge.settings.text import example
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:

@@ -6,12 +6,16 @@ import random
 import re
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from edge.errors import ConfigError
 from edge.settings import load as configfile
-from edge.settings.load import load_settings, masked
-from edge.settings.text import example, json_schema, to_toml
+from edge.settings.example import example
+from edge.settings.load import load_settings
+from edge.settings.schema import json_schema
+from edge.settings.secrets import masked
+from edge.settings.text import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +51,25 @@ def test_every_number_and_every_text_has_bounds() -> None:
     """A setting that is added without any is found here."""
     assert list(unbounded(json_schema())) == []
     assert list(unbounded({"a": [{"type": "number", "minimum": 0}, {"type": "string"}]})) == ["/a/0", "/a/1"]
+
+
+def examples(schema: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield the examples in a schema, each with the schema of its setting."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from examples(item)
+    elif isinstance(schema, dict):
+        yield from ((schema, example) for example in schema.get("examples", ()))
+        for item in schema.values():
+            yield from examples(item)
+
+
+def test_every_example_is_allowed() -> None:
+    """What the documentation shows can be copied."""
+    shown = list(examples(json_schema()))
+    assert len(shown) > 10
+    for schema, value in shown:
+        jsonschema.validate(value, schema)
 
 
 @pytest.mark.parametrize(
