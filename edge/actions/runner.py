@@ -35,11 +35,11 @@ class ActionRunner:
         actions: Mapping[str, Action],
         *,
         node: str,
-        broker: ActionBroker | None,
+        broker: ActionBroker,
         metrics: Metrics,
         on_result: OnResult | None = None,
     ) -> None:
-        """Take the actions by name, and the publisher of this node where there is one.
+        """Take the actions by name, and the publisher of this node.
 
         `on_result` is told, on the action's thread, its name, the occasion, and why it was given up: nothing where it
         was carried out.

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from edge.errors import DataError
 from edge.settings.claps import SHIPPED, ClapPattern, Gap
 from edge.settings.section import limits_of
-from edge.settings.text import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +25,8 @@ _STEP = 0.05  # of the rhythm and of the tolerance
 _TOLERANCES, _ROOM = (0.15, limits_of(ClapPattern.model_fields["tolerance"])[1]), 2.0
 _LONGEST_GAP = limits_of(Gap)[1]  # in multiples of the first
 _CLAPS = limits_of(ClapPattern.model_fields["claps"])
-_COUNTED = {claps: name for name, claps in SHIPPED.items()}
+COUNTED = {claps: name for name, claps in SHIPPED.items()}
+"""The shipped patterns by their number of claps."""
 _EVEN = 0.2  # gaps that differ by less are the same to whoever claps them
 _SAME_TEMPO = 0.2
 
@@ -67,20 +67,6 @@ class Learned:
     tempo_s: float | None = None
     """Seconds of the first gap; None for any."""
 
-    def to_toml(self, name: str) -> str:
-        """Return the lines for the configuration file; a shipped pattern of as many claps gives way to this one."""
-        values = {
-            "claps": self.claps,
-            "rhythm": None if self.rhythm is None else list(self.rhythm),
-            "tolerance": self.tolerance,
-            "tempo_s": self.tempo_s,
-        }
-        text = to_toml({"claps": {"patterns": {name: values}}})
-        same = _COUNTED.get(self.claps or 0)
-        if same is None or same == name:
-            return text
-        return f"{text}\n[claps.patterns.{same}]\nenabled = false\n"
-
 
 def learn(takes: Sequence[Sequence[Clap]], rate_hz: int, *, max_gap_s: float) -> Learned:
     """Return the pattern of two or more takes; with gaps up to `max_gap_s`, two or three even claps are only counted.
@@ -89,7 +75,7 @@ def learn(takes: Sequence[Sequence[Clap]], rate_hz: int, *, max_gap_s: float) ->
     """
     _check_counts(takes)
     gaps = [[(b.at - a.at) / rate_hz for a, b in itertools.pairwise(take)] for take in takes]
-    if len(takes[0]) in _COUNTED and all(max(g) <= max_gap_s and max(g) <= min(g) * (1 + _EVEN) for g in gaps):
+    if len(takes[0]) in COUNTED and all(max(g) <= max_gap_s and max(g) <= min(g) * (1 + _EVEN) for g in gaps):
         return Learned(claps=len(takes[0]))
     rhythm = _rhythm(gaps)
     tempos = [sum(g) / sum(rhythm) for g in gaps]

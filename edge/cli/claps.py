@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edge.audio.factory import make_source
 from edge.audio.intake import Intake
-from edge.audio.sources.source import make_source
 from edge.audio.splice import Splicer
-from edge.claps.learn import Takes
+from edge.claps.learn import COUNTED, Learned, Takes
 from edge.claps.learn import learn as learn_from
 from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, say_json, settings_of
 from edge.cli.terminal import one_line
@@ -23,13 +23,15 @@ from edge.settings.claps import Claps
 from edge.settings.profiles import for_claps
 from edge.settings.section import SLUG_RULE
 from edge.settings.source_spec import parse_source
+from edge.settings.text import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from edge.claps.listener import HeardOnset
-    from edge.pipeline.pipeline import Classifier, Pipeline
+    from edge.inference.classifier import Classifier
+    from edge.pipeline.pipeline import Pipeline
     from edge.settings.tree import Settings, Source
     from edge.types import AudioBlock, Clap, Pattern
 
@@ -64,8 +66,23 @@ def learn(name: str, config: Path | None, source: str | None, *, takes: int) -> 
     heard = list(_record(hearing, settings.claps.min_gap_s, takes))
     learned = learn_from(heard, hearing.rate_hz, max_gap_s=settings.claps.max_gap_s)
     _tell("Put this into the configuration, beside claps.enabled = true, and add the actions of the pattern:")
-    say(learned.to_toml(name).rstrip())
+    say(pattern_toml(name, learned).rstrip())
     return 0
+
+
+def pattern_toml(name: str, learned: Learned) -> str:
+    """Return the lines for the configuration file; a shipped pattern of as many claps gives way to this one."""
+    values = {
+        "claps": learned.claps,
+        "rhythm": None if learned.rhythm is None else list(learned.rhythm),
+        "tolerance": learned.tolerance,
+        "tempo_s": learned.tempo_s,
+    }
+    text = to_toml({"claps": {"patterns": {name: values}}})
+    same = COUNTED.get(learned.claps or 0)
+    if same is None or same == name:
+        return text
+    return f"{text}\n[claps.patterns.{same}]\nenabled = false\n"
 
 
 def test(config: Path | None, source: str | None, *, as_json: bool) -> int:

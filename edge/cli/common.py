@@ -137,10 +137,12 @@ def classifier_of(settings: Settings) -> OnnxClassifier:
     """Return the network that the settings and the library choose, ready to run."""
     from edge.inference.library import Library
     from edge.inference.load import load_classifier
+    from edge.pipeline.build import check_bundle
 
     model = settings.model
     return load_classifier(
         Library(models_folder_of(settings)).resolve(model.bundle),
+        check=check_bundle,
         provider=model.provider,
         threads=model.threads,
         cache_dir=model.cache_dir or own_folder_of(settings) / "tensorrt",  # the service could not write what root made

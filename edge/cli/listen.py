@@ -15,6 +15,7 @@ from edge.node import service
 from edge.settings.profiles import for_listen
 
 if TYPE_CHECKING:
+    from edge.node.node import Node
     from edge.settings.tree import Settings
 
 
@@ -29,8 +30,12 @@ def listen(config: Path | None, sources: list[str]) -> int:
         quiet = read()
         log_as(quiet.logging, ConsoleHandler(console) if console.is_terminal else None, events=False)
         view = View(console)
+
+        def attach(node: Node) -> None:
+            view.attach(node.web)
+
         try:
-            return service.run(quiet, state_dir=Path(folder), reread=read, until_finished=True, on_node=view.attach)
+            return service.run(quiet, state_dir=Path(folder), reread=read, until_finished=True, on_node=attach)
         finally:
             view.close()
 

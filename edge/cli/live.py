@@ -121,7 +121,7 @@ def _print_address(url: str) -> None:
 
 
 def _print_events(node: Node) -> None:
-    timelines = {stream.name: stream.runner.timeline for stream in node.streams}
+    timelines = {stream.name: stream.runner.timeline for stream in node.engine.streams}
 
     def show(event: dict[str, Any]) -> None:
         data = event["data"]
@@ -136,4 +136,4 @@ def _print_events(node: Node) -> None:
             seconds = (at - timeline.utc(0)).total_seconds()
             say(f"{seconds:7.1f} s  {source}{data['label']:9}{word:7} {data['peak_score']:.2f}{lasted}")
 
-    node.subscribe_events(show)
+    node.web.subscribe_events(show)

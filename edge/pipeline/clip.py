@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class ClipClassifier:
             labels = [entry for entry in labels if scores[bundle.labels.index(entry["label"])] >= threshold]
         rate = params.sample_rate_hz
         return {
-            "model": model_info(self._classifier),
+            "model": asdict(self._classifier.info),
             "duration_s": round(samples / rate, 3),
             "sample_rate": rate_hz,
             "labels": labels,
@@ -149,12 +149,6 @@ def _windows_of(blocks: Iterator[NDArray[np.float32]], pipeline: Pipeline) -> It
         start += block.size
         yield windows, start
     yield pipeline.flush(), start
-
-
-def model_info(classifier: OnnxClassifier) -> dict[str, str]:
-    """Return what identifies a model in answers and messages."""
-    bundle = classifier.bundle
-    return {"id": bundle.id, "version": bundle.version, "sha256": bundle.sha256, "provider": classifier.provider}
 
 
 def _event(event: Event, rate: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from edge.backoff import STEADY_S, Backoff
 from edge.errors import Unavailable
 from edge.jsontext import dumps
-from edge.publish import broker, topics
+from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client
 from edge.publish.connection import GRACE_S, TURN_S, Connection, Leave
 from edge.publish.loglimit import LimitedLog
@@ -28,6 +28,7 @@ from edge.publish.retained import Retained
 from edge.publish.sender import Sender
 from edge.publish.soon import Soon
 from edge.publish.subscriptions import Subscriptions
+from edge.publish.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -67,8 +68,9 @@ class MqttPublisher:
         self._settings, self._password = settings, password
         self._client_id = settings.client_id or f"tocsin-{node}"
         broker.check_names(self._client_id, settings.username, password)
-        self._subscriptions = Subscriptions(settings.base, node, on_command)
-        self._status = topics.status(settings.base, node)
+        topics = Topics(settings.base, node)
+        self._subscriptions = Subscriptions(topics, on_command)
+        self._status = topics.status
         self._tls = broker.tls_context(settings)
         self._mail = Mailbox()
         self._retained = Retained(store, self._mail)

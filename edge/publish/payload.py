@@ -15,17 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from edge.types import Event, Pattern
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What identifies the network behind an event."""
-
-    id: str
-    version: str
-    sha256: str
-    provider: str
+    from edge.types import Event, ModelInfo, Pattern
 
 
 @dataclass(frozen=True)

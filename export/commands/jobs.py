@@ -12,6 +12,7 @@ import numpy as np
 from edge.inference.bundle import CLAPS
 from edge.inference.load import verify_bundle
 from edge.inference.manifest import NAME
+from edge.pipeline.build import check_bundle
 from export.bundle.bundle import About, write_bundle
 from export.bundle.clapcard import clap_card
 from export.bundle.clapcrops import graded_claps
@@ -58,7 +59,7 @@ def bundle(options: argparse.Namespace) -> None:
         about = dataclasses.replace(about, notes=f"{read_proof(options.proof)}\n\n{about.notes}")
     evaluation = measure(options.data, options.cache, checkpoint)
     say(str(write_bundle(checkpoint, evaluation, about, options.out)))
-    verify_bundle(options.out)
+    verify_bundle(options.out, check=check_bundle)
     say(f"{options.out}: written and verified")
 
 
@@ -73,7 +74,7 @@ def claps(options: argparse.Namespace) -> None:
     as_it_is = Calibration(scale=np.ones(1), bias=np.zeros(1))
     evaluation = Evaluation(as_it_is, {CLAP: {"on": checkpoint.config.claps.on}}, {CLAP: figures})
     say(str(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=clap_card)))
-    opened = verify_bundle(options.out, CLAPS)
+    opened = verify_bundle(options.out, CLAPS, check=check_bundle)
     # The golden recording holds no clap, so nothing in it would show a difference where it counts.
     parity = compare(checkpoint.model, opened.model_path, graded_claps())
     say(f"on claps: {parity}")

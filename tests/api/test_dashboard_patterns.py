@@ -12,9 +12,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from edge.errors import UsageError
-from edge.publish.payload import EventContext, ModelInfo, Stamp, pattern_event
+from edge.publish.payload import EventContext, Stamp, pattern_event
 from edge.timestamps import rfc3339
-from edge.types import Pattern
+from edge.types import ModelInfo, Pattern
 from tests.api.browser import needs_browser, text, until
 
 if TYPE_CHECKING:

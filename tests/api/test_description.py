@@ -11,8 +11,8 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event, pattern_event
-from edge.types import Event, Pattern, Phase
+from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
+from edge.types import Event, ModelInfo, Pattern, Phase
 from tests.api.fake_node import frame
 from tests.api.proxy import PREFIX, proxied
 from tests.api.routes import ROUTES

@@ -17,9 +17,9 @@ from rich.console import Console
 from edge.cli.common import log_as
 from edge.cli.listen import _quiet
 from edge.cli.view import ConsoleHandler, View, picture_lines
-from edge.publish.payload import EventContext, ModelInfo, Stamp, pattern_event
+from edge.publish.payload import EventContext, Stamp, pattern_event
 from edge.settings.tree import Settings
-from edge.types import Pattern
+from edge.types import ModelInfo, Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable

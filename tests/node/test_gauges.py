@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from edge.node.build import build_node
 from edge.node.gauges import MachineGauges, NodeGauges
-from edge.node.node import Node
 from edge.settings.tree import Settings
 from edge.telemetry import Metrics
 from edge.types import SourceState, SourceStats
@@ -57,7 +57,7 @@ def test_a_node_has_its_figures_before_anything_was_heard(tmp_path: Path) -> Non
             "away": {"enabled": True},
         }
     )
-    node = Node(settings, state_dir=tmp_path)
+    node = build_node(settings, state_dir=tmp_path).web
     seen = figures(node.registry)
     broker = {"enabled": False, "connected": False, "broker": "127.0.0.1:1883", "waiting": 0, "oldest_s": 0.0}
     assert node.mqtt() == broker

@@ -152,6 +152,7 @@ def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path)
     shutil.copytree(MODELS / "city", broken)
     (broken / "model.onnx").write_bytes((broken / "model.onnx").read_bytes()[:1000])
     config = f'[model]\nbundle = "{broken}"\n[detection.classes.drill]\non = 0.5\n'
+    config += '[away]\nenabled = true\nignore = ["drill", "traffic"]\n'
     with RunningNode(tmp_path, FAST, config=config) as node:
         assert node.get("/models")["active"]["id"] == "city"
         log = node.log_path.read_text()

@@ -15,6 +15,7 @@ from edge.publish.retained import Retained
 from edge.publish.sender import WINDOW, Sender
 from edge.publish.soon import SOON_MAX, Soon, SoonQueue
 from edge.publish.subscriptions import Subscriptions
+from edge.publish.topics import Topics
 from edge.settings.tree import Mqtt
 from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import WAIT_S, until
@@ -226,7 +227,7 @@ def test_a_followed_topic_is_heard_retained_live_and_after_a_break(
 
 def test_what_may_not_be_followed_is_said() -> None:
     """The command topics are another matter; each is asked for once a connection."""
-    subscriptions = Subscriptions("tocsin", "lamp", None)
+    subscriptions = Subscriptions(Topics("tocsin", "lamp"), None)
     subscriptions.follow("hall/lamp", lambda _payload: None)
     asked: list[str] = []
 
