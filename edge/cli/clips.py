@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edge.cli import internal
 from edge.cli.common import (
     clap_network_of,
     classifier_of,
@@ -22,6 +21,7 @@ from edge.cli.common import (
     settings_of,
     warn,
 )
+from edge.cli.failure import internal
 from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError
 from edge.settings.profiles import for_replay

@@ -12,7 +12,6 @@ import tempfile
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge import systemd
-from edge.cli import internal
 from edge.cli.common import (
     clap_network_of,
     classifier_of,
@@ -24,6 +23,7 @@ from edge.cli.common import (
     secret_of,
     settings_of,
 )
+from edge.cli.failure import internal
 from edge.cli.terminal import one_line
 from edge.errors import TocsinError, Unavailable
 from edge.settings.actions import CommandAction
