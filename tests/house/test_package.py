@@ -11,10 +11,7 @@ import zipfile
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CHANGELOG.md", "deploy/install.md")
 WHEEL_BYTES_MAX = 12_000_000
 
 
@@ -81,31 +78,6 @@ def test_the_wheel_holds_edge_alone(tmp_path: Path) -> None:
     ):
         assert wanted in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_lead_somewhere(document: str) -> None:
-    """Every relative link in a document is a file or folder of the repository."""
-    path = ROOT / document
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
-    assert [link for link in links if not (path.parent / link).exists()] == []
-
-
-def test_the_readme_begins_with_two_commands() -> None:
-    """The first two blocks of commands are the demonstration and the tests."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert blocks[0].strip() == "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/tocsin demo"
-    assert blocks[1].strip() == "sh tests/run.sh"
-
-
-def test_the_readme_names_every_command() -> None:
-    """The table of commands and the program agree."""
-    from edge.cli.app import app
-
-    rows = re.findall(r"^\| `tocsin (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    commands = {(c.name or c.callback.__name__) for c in app.registered_commands if c.callback}
-    groups = {group.name for group in app.registered_groups}
-    assert set(rows) == commands | groups
 
 
 def test_ci_is_the_same_command() -> None:
