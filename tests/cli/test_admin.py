@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 from typing import TYPE_CHECKING
@@ -151,7 +150,7 @@ def test_doctor_looks_at_the_clap_network_and_the_programs_of_actions(
     assert [checks[name]["state"] for name in ("claps", "actions")] == ["note", "ok"]
 
 
-@pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
+@pytest.mark.broker
 def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
     """A broker that lets us in is fine, one that does not like the password is named with the mend."""
     passwords = tmp_path / "passwd"

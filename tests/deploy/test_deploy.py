@@ -147,7 +147,7 @@ def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> No
     assert "PrivateDevices" not in unit["Service"]
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (apt install systemd)")
+@pytest.mark.systemd
 def test_unit_is_hardened() -> None:
     """The exposure that systemd finds is 2.0 or less."""
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)]
@@ -157,7 +157,7 @@ def test_unit_is_hardened() -> None:
     assert float(found.group(1)) <= EXPOSURE_MAX
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (apt install systemd)")
+@pytest.mark.systemd
 def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
     """Every line is known to systemd, of the drop-ins too."""
     program = tmp_path / "tocsin"
@@ -176,7 +176,7 @@ def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
     assert "tocsin" not in answer.stderr
 
 
-@pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
+@pytest.mark.broker
 def test_broker_takes_its_example(tmp_path: Path, free_port: int) -> None:
     """Mosquitto starts with the example, and lets in who has the password alone."""
     import paho.mqtt.client as paho

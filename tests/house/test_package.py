@@ -44,6 +44,14 @@ def test_a_device_gets_what_it_needs_and_no_more() -> None:
     assert declared() | {"tomli"} == needed | {"tomli"}
 
 
+def test_tested_versions_are_those_of_a_device() -> None:
+    """`deploy/constraints.txt` pins every need of a device, and nothing that only training or tests need."""
+    lines = (ROOT / "deploy" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in lines if not line.startswith("#")}
+    assert declared() - {"tomli"} <= pinned
+    assert not pinned & (declared("dev") | declared("train")) - declared()
+
+
 def test_a_device_gets_nothing_that_trains() -> None:
     """No deep-learning framework and no SciPy hides among a device's needs."""
     assert not declared() & {"torch", "onnx", "scipy", "librosa", "tqdm"}

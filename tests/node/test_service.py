@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,11 +16,13 @@ import soundfile as sf
 
 from edge.audio.decode.clip import open_clip
 from edge.data import street_path
-from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 from tests.support.node import RunningNode
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+if TYPE_CHECKING:
+    from tests.support.broker import Broker
+
+pytestmark = pytest.mark.broker
 
 FAST = f"file:{street_path()}?speed=16"
 MODELS = Path(__file__).parents[2] / "edge" / "models"

@@ -16,7 +16,6 @@ from edge.publish.client import Client
 from edge.publish.mqtt import MqttPublisher
 from edge.settings.tree import Mqtt
 from tests.publish.conftest import open_store, record
-from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge.store import Store
+    from tests.support.broker import Broker
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+pytestmark = pytest.mark.broker
 COUNT = 400
 
 
