@@ -113,7 +113,7 @@ def test_a_check_that_fails_costs_no_other(
 ) -> None:
     """Whatever it meets, it is said in its line."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: 1 // 0)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: 1 // 0)
     assert cli.main(["doctor", "--json"]) == 1
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert "ZeroDivisionError" in checks["disk"]["found"]
