@@ -51,7 +51,7 @@ def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
         ("[model]\nbundle = 'ctiy'", "ctiy: there is no such folder"),
         ("[api]\ntoken = ' '", "api.token: must be of ASCII"),
         ("[api]\ntoken = 'schlüssel'", "api.token: must be of ASCII"),
-        ("[api]\ntoken_file = '{folder}/wide'", "api.token_file: must be of ASCII"),
+        ("[api]\ntoken_file = '{folder}/wide'", "api.token_file: the token in {folder}/wide must be of ASCII"),
         ("[api]\ntoken_file = '{folder}'", "api.token_file: {folder}: cannot be read (Is a directory)"),
         ("[storage]\npath = '{folder}/empty/state'", "storage.path: {folder}/empty is no folder"),
     ],
