@@ -85,6 +85,7 @@ class Connection:
         try:
             return self._keep()
         finally:
+            self._sender.lost()
             if connection := self._client.socket():
                 connection.close()
 

@@ -72,7 +72,7 @@ class MqttPublisher:
         self._tls = broker.tls_context(settings)
         self._mail = Mailbox()
         self._retained = Retained(store, self._mail)
-        self._sender = Sender(store, self._mail, retained=self._retained, say=self._say)
+        self._sender = Sender(store, self._mail, retained=self._retained, say=self._say, status=self._status)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._leave = Leave()
         self._backoff = Backoff(_CAP_S)

@@ -147,6 +147,28 @@ def test_a_source_that_the_access_rules_refuse_does_not_hold_up_another(
     publisher.stop()
 
 
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_states_at_which_the_broker_hangs_up_do_not_hold_up_events(
+    version: str, store: Store, listener: Listener, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As this one does where its access rules forbid discovery; it answers first, and the other states arrive, too."""
+    broker.allow("topic read #\ntopic write tocsin/lamp/#\n")
+    publisher = MqttPublisher(Mqtt.model_validate({"port": broker.port, "version": version}), "lamp", store)
+    publisher._backoff._draw = lambda _low, _high: 0.05
+    for topic in ("tocsin/lamp/info", "homeassistant/device/lamp/config", "tocsin/lamp/mic/status"):
+        publisher.set_state(topic, "{}")
+    publisher.start()
+    for number in range(5):
+        record(store, number)
+        publisher.wake()
+    listener.wait(lambda heard: len(sequences(heard)) == 5)
+    listener.wait(lambda heard: heard.last("tocsin/lamp/status") == "online")
+    assert listener.last("tocsin/lamp/info") == listener.last("tocsin/lamp/mic/status") == "{}"
+    assert caplog.text.count("is withheld") == 1
+    assert "homeassistant/device/lamp/config, which is withheld" in caplog.text
+    publisher.stop()
+
+
 def test_all_that_waits_goes_before_the_last_word(store: Store, listener: Listener, publisher: MqttPublisher) -> None:
     """A clean stop delivers, and says `stopped` when nothing is left to say."""
     until(lambda: publisher.connected)
