@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.mqtt")
 
 _CAP_S = 30.0  # longest wait before the next attempt
-_BRIEF_S = 15.0  # a connection that was accepted and lasted less has not been a good one
+# A connection that was accepted and lasted less has not been a good one. Other clients come back after up to 30 s, and
+# a link that died without a word is noticed after 45 s.
+_BRIEF_S = 40.0
 _BRIEF_MAX = 3  # such connections in a row until somebody else is suspected
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import StorageError
+from edge.publish import broker as words
 from edge.publish import refusals
 from edge.publish.client import Client
 from edge.publish.mqtt import MqttPublisher
@@ -218,6 +219,18 @@ def test_two_nodes_of_one_name_are_told_of_each_other_and_lose_nothing(
         publisher.stop(0.5)
     other.close()
     assert len(caplog.records) <= 4, "each says the first loss, and the suspicion"
+
+
+@pytest.mark.parametrize(("lasts_s", "rival"), [(5.0, True), (15.5, True), (31.0, True), (50.0, False)])
+def test_a_rival_that_takes_its_time_to_come_back_is_suspected(lasts_s: float, rival: bool, store: Store) -> None:
+    """Not every client is back at once; a connection that dies without a word lasts longer."""
+    settings = Mqtt()
+    publisher = MqttPublisher(settings, "lamp", store)
+    loss = words.loss(settings, accepted=True)
+    said = [publisher._judge(loss, time.monotonic() - lasts_s) for _ in range(3)]
+    publisher.stop(0.0)
+    assert said[:2] == [loss, loss]
+    assert ("perhaps another client" in said[2]) is rival
 
 
 def test_a_fault_that_comes_at_every_attempt_is_logged_once(
