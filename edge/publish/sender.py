@@ -104,6 +104,11 @@ class Sender:
         return self._refusals.reasons
 
     @property
+    def paused(self) -> bool:
+        """Whether a state waits for nothing but a moment's calm."""
+        return self._suspects.probing and self._mail.changed and not self._states
+
+    @property
     def quiet(self) -> bool:
         """Whether every state has arrived, and all that must go soon."""
         return not (self._mail.changed or self._states or self._mail.soon)
