@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from edge.address import mask, misplaced, unbroken
 from edge.errors import UsageError
+from edge.section import plain_host
 
 _ALLOWED = (
     "mic, mic:ID, file:PATH[?loop=1&speed=4], rtsp://…, http(s)://…, pcm:-[?rate=16000&channels=1], udp://[HOST]:PORT"
@@ -147,6 +148,10 @@ def _udp(text: str) -> UdpSpec:
         host, port = parts.hostname or "", parts.port
     except ValueError as exc:
         raise _wrong(text, "the port must be a number from 1 to 65535, as in udp://:5005") from exc
+    try:
+        plain_host(host)
+    except ValueError as exc:
+        raise _wrong(text, f"the host {exc}") from exc
     if not port or parts.path or parts.username:
         raise _wrong(text, "must look like udp://:5005 or udp://192.168.1.5:5005")
     return UdpSpec(text, host, port, *_format(text, options))

@@ -59,6 +59,7 @@ def test_every_kind_is_read(text: str, spec: object) -> None:
         ("udp://", "must look like"),
         ("udp://host:99999", "port must be"),
         ("udp://host:5005/path", "must look like"),
+        (f"udp://{64 * 'x'}:5005", "the host must be a name or an address"),
         ("rtsp://", "must look like"),
         ("rtsp://[::1/x", "must look like"),
         ("http://host/a b", "write %20"),
