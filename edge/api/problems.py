@@ -117,7 +117,7 @@ async def _tocsin(request: Request, error: errors.TocsinError) -> NodeJson:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 async def _http(request: Request, error: HTTPException) -> NodeJson:
