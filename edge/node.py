@@ -33,9 +33,8 @@ from edge.inference.load import load_classifier
 from edge.publish import topics
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.payload import EventContext, ModelInfo
-from edge.reactions import Reactions
+from edge.reactions import Reactions, may_be_heard
 from edge.recorder import Recorder
-from edge.settings_reactions import SOUND
 from edge.states import States
 from edge.stopping import Deadline
 from edge.store import Store, free_bytes
@@ -159,13 +158,9 @@ class Node:
 
     def _declare(self) -> None:
         """Have the counters of all that may happen be there before it does."""
-        settings = self.settings
-        patterns = [
-            name for name, pattern in settings.claps.patterns.items() if settings.claps.enabled and pattern.enabled
-        ]
-        patterns += [SOUND] if settings.away.enabled else []
         names = [stream.name for stream in self.streams]
-        self._metrics.declare(names, list(self._rules), patterns, list(settings.actions))
+        patterns, reasons = may_be_heard(self.settings, self.classifier.bundle.labels)
+        self._metrics.declare(names, list(self._rules), patterns, reasons, list(self.settings.actions))
 
     def _stream(self, name: str, spec: str, wake: threading.Event) -> Stream:
         def renew() -> Pipeline:

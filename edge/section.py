@@ -7,7 +7,18 @@ import unicodedata
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+)
+
+from edge.address import misplaced
 
 YEAR_S = 31_536_000.0
 _NAME_BYTES = 255  # of one folder or file, on every file system of Linux
@@ -66,6 +77,17 @@ def plain_host(value: str) -> str:
     return value
 
 
+def _misplaced(value: object) -> object:
+    if isinstance(value, str) and (why := misplaced(value)):
+        raise ValueError(why)
+    return value
+
+
+def _with_host(value: HttpUrl) -> HttpUrl:
+    plain_host((value.host or "").strip("[]"))
+    return value
+
+
 def _not_empty(value: object) -> object:
     if value == "":
         msg = "must not be empty; leave it out instead"
@@ -95,6 +117,7 @@ Text = Annotated[str, Field(max_length=65_536)]
 Line = Annotated[str, Field(max_length=4096), AfterValidator(_bare)]
 Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_bare), AfterValidator(plain_host)]
 """A name or an address, without a port."""
+WebAddress = Annotated[HttpUrl, BeforeValidator(_misplaced), AfterValidator(_with_host)]
 MqttText = Annotated[str, Field(max_length=_BYTES_OF_MQTT), AfterValidator(_bare), AfterValidator(_mqtt_text)]
 Topic = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_bare), AfterValidator(_topic)]
 Secret = Annotated[SecretStr, Field(max_length=4096)]
