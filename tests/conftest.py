@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 import edge  # noqa: F401 - silences ONNX Runtime, which some helpers import before anything of `edge`
 from tests.support.broker import Broker
@@ -29,6 +30,10 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
         for name in {marker.name for marker in item.iter_markers()} & NEEDS.keys():
             if not NEEDS[name].is_met:
                 item.add_marker(pytest.mark.skip(reason=f"needs {NEEDS[name].text}"))
+
+
+settings.register_profile("tocsin", deadline=None)  # a busy machine is no fault
+settings.load_profile("tocsin")
 
 
 @pytest.fixture

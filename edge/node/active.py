@@ -6,11 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from edge.detection.rules import rules_for
-from edge.settings.away import SOUND
+from edge.node.reactions import may_be_heard
+from edge.pipeline.fitting import fitting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edge.detection.rules import Rule
     from edge.inference.bundle import Bundle
     from edge.settings.tree import Settings
@@ -49,32 +48,13 @@ class ActiveSettings:
     def declare(self, metrics: Metrics) -> None:
         """Create the counters of everything that may happen before it does."""
         settings = self.settings
-        patterns = [
-            name for name, pattern in settings.claps.patterns.items() if settings.claps.enabled and pattern.enabled
-        ]
-        patterns += [SOUND] if settings.away.enabled else []
-        metrics.declare([source.name for source in settings.sources], [*self.rules], patterns, [*settings.actions])
+        patterns, reasons = may_be_heard(settings, self._bundle.labels)
+        names = [source.name for source in settings.sources]
+        metrics.declare(names, [*self.rules], patterns, reasons, [*settings.actions])
 
     def _rules_of(self, settings: Settings) -> dict[str, Rule]:
         rules = rules_for(self._bundle.labels, self._bundle.thresholds, settings.detection)
         return {rule.label: rule for rule in rules}
 
     def _reduce(self, settings: Settings) -> Settings:
-        return without_labels_missing_in(self._bundle.labels, settings) if self._replaced else settings
-
-
-def without_labels_missing_in(labels: Sequence[str], settings: Settings) -> Settings:
-    """Return settings without what they say about other labels than these."""
-    detection, away = settings.detection, settings.away
-    unknown = sorted({*detection.classes, *away.ignore} - {*labels})
-    if not unknown:
-        return settings
-    log.warning("the model in use has no %s: what is set for them rests", ", ".join(unknown))
-    classes = {name: rule for name, rule in detection.classes.items() if name in labels}
-    ignore = tuple(label for label in away.ignore if label in labels)
-    return settings.model_copy(
-        update={
-            "detection": detection.model_copy(update={"classes": classes}),
-            "away": away.model_copy(update={"ignore": ignore}),
-        }
-    )
+        return fitting(settings, self._bundle) if self._replaced else settings

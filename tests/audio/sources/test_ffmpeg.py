@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Listen: TypeAlias = Callable[..., Listener]
 
+NO_HOST = 64 * "x"  # longer than a name may be, so that no server is asked for it
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
@@ -83,6 +85,21 @@ def test_a_recording_by_http_is_heard_once_at_its_own_pace(listen: Listen, site:
     assert listener.samples.size == pytest.approx(RATE, abs=10)
     assert listener.runner.stats().state is SourceState.OFFLINE
     assert not listener.runner.stats().finished
+
+
+@pytest.mark.ffmpeg
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"http://{NO_HOST}/a.mp3", "resolve hostname xxx"),
+        (f"rtsp://{NO_HOST}/1", "resolve hostname xxx"),
+        ("https://127.0.0.1:{port}/tone.flac", "TLS packet"),
+    ],
+)
+def test_the_part_that_met_the_failure_says_why(listen: Listen, site: str, url: str, reason: str) -> None:
+    """The last line of ffmpeg is "Input/output error" whatever kept a connection from coming about."""
+    listener = listen(url.format(port=site.rpartition(":")[2]))
+    listener.until(lambda: reason in listener.runner.stats().detail)
 
 
 @pytest.mark.ffmpeg
@@ -230,6 +247,12 @@ def test_a_video_without_sound_is_named_as_that(listen: Listen, site: str, tmp_p
         (["[tcp @ 0x55] Connection refused", "Exiting normally, received signal 15."], "'[tcp] Connection refused'"),
         (["rtsp://me:hunter2@x/1: 401", "Conversion failed!"], "'rtsp://***@x/1: 401'"),
         (["Conversion failed!"], "'Conversion failed!'"),
+        (["[tcp @ 0x5] Failed to resolve hostname x", "rtsp://x: Input/output error"], "'[tcp] Failed to resolve"),
+        (["[tls @ 0x5] Bad", "[in#0 @ 0x6] Error opening input: Input/output error"], "'[tls] Bad'"),
+        (["[mp3 @ 0x5] Header missing", "rtsp://x: Input/output error"], "'rtsp://x: Input/output error'"),
+        (["[in#0 @ 0x5] Error opening input: 404", "Error opening input file rtsp://x."], "Error opening input: 404'"),
+        (["rtsp://x: Input/output error"], "'rtsp://x: Input/output error'"),
+        (["tcp: rtsp://me:hunter2@x refused", "Error opening input files: Invalid argument"], "rtsp://***@x refused"),
     ],
 )
 def test_the_line_that_holds_the_reason_is_found(tmp_path: Path, said: list[str], reason: str) -> None:
