@@ -14,12 +14,11 @@ from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
 from edge.away.switch import AwaySwitch, status
 from edge.away.zone import LOCAL
-from edge.clock import ClockSteps
+from edge.clock import ClockSteps, parse_rfc3339
 from edge.errors import UsageError
 from edge.jsontext import dumps
 from edge.publish.payload import pattern_event, pattern_message
 from edge.settings.away import SOUND
-from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

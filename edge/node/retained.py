@@ -6,9 +6,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from edge import __version__
+from edge.clock import rfc3339
 from edge.publish.hadevice import former_topics, parts, without
 from edge.publish.homeassistant import birth, discovery
-from edge.timestamps import rfc3339
 from edge.types import Phase, SourceState
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.timestamps import rfc3339
+from edge.clock import rfc3339
 from edge.types import Phase
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from edge.timestamps import parse_rfc3339, rfc3339
+from edge.clock import parse_rfc3339, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

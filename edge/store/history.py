@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edge.clock import parse_rfc3339
 from edge.store.reads import readable
-from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
     import sqlite3

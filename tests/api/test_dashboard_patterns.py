@@ -11,9 +11,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from edge.clock import rfc3339
 from edge.errors import UsageError
 from edge.publish.payload import EventContext, Stamp, pattern_event
-from edge.timestamps import rfc3339
 from edge.types import ModelInfo, Pattern
 from tests.api.browser import needs_browser, text, until
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from edge.clock import parse_rfc3339
 from edge.errors import UsageError
 from edge.node.reactions import Reactions
 from edge.publish.payload import Stamp
 from edge.settings.tree import Settings
 from edge.systemd import clock_synced
 from edge.telemetry import Metrics
-from edge.timestamps import parse_rfc3339
 from edge.types import Pattern
 from tests.support.messages import messages_of
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.clock import parse_rfc3339
 from edge.errors import ConfigError
 from edge.publish import topics
 from edge.publish.payload import (
@@ -23,7 +24,6 @@ from edge.publish.payload import (
     pattern_event,
     pattern_message,
 )
-from edge.timestamps import parse_rfc3339
 from edge.types import Event, ModelInfo, Pattern, Phase
 
 RATE = 16_000
