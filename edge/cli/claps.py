@@ -20,7 +20,7 @@ from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.pipeline.build import build_pipeline
 from edge.settings.claps import Claps
-from edge.settings.profiles import for_claps
+from edge.settings.profiles import make_claps_settings
 from edge.settings.section import SLUG_RULE
 from edge.settings.source_spec import parse_source
 from edge.settings.text import to_toml
@@ -114,7 +114,7 @@ def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
     if not chosen:
         msg = "no source that listens for claps is enabled; name one, as in --source mic"
         raise UsageError(msg)
-    return for_claps(settings, chosen[0]), chosen[0]
+    return make_claps_settings(settings, chosen[0]), chosen[0]
 
 
 def open_hearing(settings: Settings, source: Source) -> Hearing:

@@ -24,7 +24,7 @@ from edge.cli.common import (
 from edge.cli.failure import internal
 from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError
-from edge.settings.profiles import for_replay
+from edge.settings.profiles import make_replay_settings
 from edge.settings.section import SLUG_RULE
 from edge.settings.tree import Source
 
@@ -120,7 +120,7 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
     except ValidationError as exc:
         msg = f"--source-name {source_name}: must be {SLUG_RULE}"
         raise UsageError(msg) from exc
-    classifier, settings = model_of(for_replay(settings_of(config), away=away))
+    classifier, settings = model_of(make_replay_settings(settings_of(config), away=away))
     # Where the events themselves appear on the terminal they show that it goes on.
     with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
         for event in events_of(

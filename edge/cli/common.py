@@ -15,7 +15,7 @@ from edge.cli.installed import credential_file, service_environ
 from edge.cli.terminal import one_line, to_json, write_line
 from edge.errors import UsageError
 from edge.settings.load import load_settings, state_dir
-from edge.settings.profiles import with_sources
+from edge.settings.profiles import replace_sources
 from edge.settings.secrets import secret
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _cell(text: str) -> str:
 def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
     """Return the effective settings; `sources`, each ``[NAME=]SPEC``, replace the configured ones."""
     settings = load_settings(config, environ=os.environ)
-    return with_sources(settings, sources_of(sources)) if sources else settings
+    return replace_sources(settings, sources_of(sources)) if sources else settings
 
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:

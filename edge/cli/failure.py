@@ -1,4 +1,4 @@
-"""The line and the exit code of whatever ends a command."""
+"""The line and the exit code of an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of actions: what a pattern starts."""
+"""The settings of actions."""
 
 from __future__ import annotations
 

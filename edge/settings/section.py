@@ -35,8 +35,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def limits_of(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - a type, and values of it
-    """Return the least and the greatest value of a field or an annotated type; None for a limit that it lacks."""
+def read_limits(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - a type, and values of it
+    """Return the least and the greatest value of a field or an annotated type, or None."""
     field = kind if isinstance(kind, FieldInfo) else FieldInfo.from_annotation(kind)
     limits = {name: getattr(limit, name) for limit in field.metadata for name in ("ge", "le") if hasattr(limit, name)}
     return limits.get("ge"), limits.get("le")

@@ -15,7 +15,7 @@ from edge.settings import load as configfile
 from edge.settings.load import load_settings, state_dir
 from edge.settings.schema import json_schema
 from edge.settings.secrets import masked, secret
-from edge.settings.text import from_toml, to_toml
+from edge.settings.text import read_toml, to_toml
 from edge.settings.tree import Settings
 from tests.support.configs import assert_said_with_its_line
 
@@ -251,7 +251,7 @@ def test_effective_values_as_toml_read_back_the_same(file: Path) -> None:
 def test_any_text_survives_as_toml(text: str) -> None:
     """Quotes, line ends and letters of any script are escaped as TOML wants them."""
     values = {"node": {"location": text}, "classes": {text: {"on": 0.5}}}
-    assert from_toml(to_toml(values)) == values
+    assert read_toml(to_toml(values)) == values
 
 
 @pytest.mark.parametrize(
