@@ -12,7 +12,7 @@ from tests.support.runs import signal_at_look
 from training.__main__ import main
 from training.checkpoint import load_checkpoint
 
-RECIPE = Path(__file__).parents[1] / "support" / "small.toml"
+RECIPE = Path(__file__).parents[2] / "support" / "small.toml"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from training.checkpoint import Checkpoint
 from training.config import load_config
 from training.models import build_model
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONFIG = load_config(ROOT / "training" / "recipes" / "claps.toml")
 TAKEN = {"takes": 1, "claps": 2, "onsets": 2, "confirmed": 1, "recall": 0.5}
 

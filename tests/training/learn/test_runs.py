@@ -24,7 +24,7 @@ from training.learn.engine import train
 from training.learn.interrupts import Interrupted
 from training.learn.resume import load_resume
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RECIPE = ROOT / "tests" / "support" / "small.toml"
 
 

@@ -29,7 +29,7 @@ from training.sound.scenes import crops_of, onsets_of
 if TYPE_CHECKING:
     from edge.claps.onsets import Onset
 
-RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "claps.toml"
+RECIPE = Path(__file__).parents[3] / "training" / "recipes" / "claps.toml"
 ABOUT = 'id = "few"\nversion = "1"\ntraining_data = "a few claps"\nlicence = "none"\nnotes = "for a test"\n'
 SETTINGS = (
     'claps.people={ hands = "even" }',

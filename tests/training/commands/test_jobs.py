@@ -21,7 +21,7 @@ from training.data.manifest import Clip
 from training.data.material import _finely_labelled, clips_of, front_end, open_recordings
 from training.learn.distillation import teacher_of
 
-RECIPE = Path(__file__).parents[1] / "support" / "small.toml"
+RECIPE = Path(__file__).parents[2] / "support" / "small.toml"
 THREE = 'data.classes={background=["background"], clap=["clap", "siren"], gunshot=["gunshot"]}'
 QUICK = ["--set", "train.steps=4", "--set", "train.validate_every=4"]
 

@@ -19,7 +19,7 @@ from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint
 
 DATA = os.environ.get("TOCSIN_DATA")
-RECIPE = Path(__file__).parents[1] / "support" / "small.toml"
+RECIPE = Path(__file__).parents[2] / "support" / "small.toml"
 ABOUT = 'id = "small"\nversion = "1"\ntraining_data = "a few clips"\nlicence = "none"\nnotes = "for a test"\n'
 
 

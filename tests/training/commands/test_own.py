@@ -14,7 +14,7 @@ from edge.inference.onnx import OnnxClassifier
 from export.__main__ import main as export_main
 from training.__main__ import main as training_main
 
-RECIPE = Path(__file__).parents[2] / "training" / "recipes" / "own.toml"
+RECIPE = Path(__file__).parents[3] / "training" / "recipes" / "own.toml"
 RATE_HZ = 22_050
 FILES = {"Door bell": 3, "tap": 4, "keys": 2, "drill": 1}
 
