@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from training.report.tables import Table
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,10 +33,6 @@ def _section(values: dict[str, Any]) -> str:
         raise ValueError(msg)
     parts = [f"## {values['title']}", values.get("text", "").strip()]
     if columns:
-        head = [_row(columns), _row(["---"] * len(columns))]
-        parts.append("\n".join([*head, *(_row(row) for row in rows)]))
+        cells = [["-" if value is None else str(value) for value in row] for row in rows]
+        parts.append(Table([str(name) for name in columns], cells).markdown())
     return "\n\n".join(part for part in parts if part)
-
-
-def _row(cells: list[Any]) -> str:
-    return "| " + " | ".join("-" if cell is None else str(cell) for cell in cells) + " |"

@@ -12,6 +12,7 @@ from export.commands.timing import side_by_side_ms
 from export.commands.verify import live_features
 from export.graph.cost import Cost, cost
 from export.graph.onnx import INPUT, STATE, session, state_size
+from training.report.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,18 +85,14 @@ def measure(sources: Sequence[Source]) -> list[Measured]:
 
 def bench_table(rows: Sequence[Measured]) -> str:
     """Return a Markdown table of the bundles, and of the published networks below them."""
-    lines = [_row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+    lines = []
     for row in rows:
         counted = row.cost
         size, each = f"{counted.parameters / 1e6:.3f} M", f"{counted.macs / 1e6:.2f} M"
         steady = f"{counted.macs_per_s(row.source.params) / 1e6:.1f} M"
         times = [f"{ms:.3f}" for ms in (row.decision_ms, row.second_ms, row.at_once_ms)]
-        lines.append(_row([row.source.name, size, str(counted.nodes), each, steady, *times]))
+        lines.append([row.source.name, size, str(counted.nodes), each, steady, *times])
     for other in PUBLISHED:
         each, steady = f"{other.macs_m:g} M for {other.heard_s:g} s", f"{other.macs_m / other.heard_s:.1f} M"
-        lines.append(_row([other.name, f"{other.parameters_m:g} M", "-", each, steady, "-", "-", "-"]))
-    return "\n".join(lines)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        lines.append([other.name, f"{other.parameters_m:g} M", "-", each, steady, "-", "-", "-"])
+    return Table(_COLUMNS, lines).markdown()

@@ -10,6 +10,7 @@ import numpy as np
 
 from export.commands.timing import side_by_side_ms
 from export.graph.parity import change
+from training.report.tables import Table, cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,10 +59,8 @@ def compare_forms(
 
 def forms_table(rows: Sequence[Row], absent: Mapping[str, str]) -> str:
     """Return the rows as a Markdown table, followed by a line for each form that is not there, and why."""
-    lines = ["| form | largest change of a probability | mAP | ms a decision |", "| --- | --- | --- | --- |"]
-    for row in rows:
-        mean = "-" if row.mean_average_precision is None else f"{row.mean_average_precision:.4f}"
-        lines.append(f"| {row.form} | {row.change:.2g} | {mean} | {row.ms:.3f} |")
+    cells = [[row.form, f"{row.change:.2g}", cell(row.mean_average_precision, 4), cell(row.ms)] for row in rows]
+    lines = [Table(["form", "largest change of a probability", "mAP", "ms a decision"], cells).markdown()]
     lines.extend(f"{form}: absent ({why})" for form, why in absent.items())
     return "\n".join(lines)
 

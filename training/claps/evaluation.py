@@ -17,7 +17,7 @@ from training.sound.claps import RATE_HZ
 from training.sound.scenes import NEAR_SAMPLES, crops_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -115,30 +115,3 @@ def _other_figures(count: Count) -> dict[str, Any]:
         "share": round(count.taken / count.onsets, 5) if count.onsets else None,
         "per_hour": round(count.taken / hours, 2) if hours else None,
     }
-
-
-def claps_table(figures: Mapping[str, Any]) -> str:
-    """Return a line a person, as Markdown."""
-    names = {"takes": "takes", "claps": "claps", "onsets": "onsets found", "confirmed": "confirmed", "recall": "recall"}
-    return _table(figures["claps"], "claps of", names)
-
-
-def others_table(figures: Mapping[str, Any]) -> str:
-    """Return a line a class, as Markdown."""
-    names = {
-        "recordings": "recordings",
-        "hours": "hours",
-        "onsets": "onsets",
-        "taken": "taken for claps",
-        "share": "share",
-        "per_hour": "an hour",
-    }
-    return _table(figures["others"], "class", names)
-
-
-def _table(figures: Mapping[str, Mapping[str, Any]], what: str, names: Mapping[str, str]) -> str:
-    rows = [f"| {what} | {' | '.join(names.values())} |", "| --- |" + " --- |" * len(names)]
-    for name, values in figures.items():
-        cells = ("-" if values[key] is None else str(values[key]) for key in names)
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)

@@ -15,7 +15,7 @@ from edge.claps.crop import CLAP_FRONT_END
 from training.checkpoint import Checkpoint, save_checkpoint
 from training.claps.augment import augmented
 from training.learn.devices import arithmetic
-from training.learn.engine import optimiser, take_step, update_average
+from training.learn.optimiser import optimiser, take_step, update_average
 from training.learn.schedules import learning_rate
 from training.models import build_model
 

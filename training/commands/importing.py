@@ -11,6 +11,7 @@ from training.data.imports.classes import read_classes
 from training.data.imports.collect import collect
 from training.data.imports.cut import PART_S
 from training.data.manifest import split_labels
+from training.report.tables import Table
 
 if TYPE_CHECKING:
     import argparse
@@ -56,9 +57,11 @@ def summary(imported: Imported) -> str:
             groups[label].add(row["group"])
             clips[label] += 1
             seconds[label] += round(float(row["duration_s"]))
-    lines = ["| label | recordings | clips | minutes |", "| --- | --- | --- | --- |"]
-    for label, mine in sorted(groups.items()):
-        lines.append(f"| {label} | {len(mine)} | {clips[label]} | {seconds[label] / 60:.1f} |")
+    rows = [
+        [label, str(len(mine)), str(clips[label]), f"{seconds[label] / 60:.1f}"]
+        for label, mine in sorted(groups.items())
+    ]
+    lines = [Table(["label", "recordings", "clips", "minutes"], rows).markdown()]
     if imported.skipped:
         lines.append(f"{imported.skipped} recordings cannot be used and are left out, see above")
     if imported.dropped:

@@ -19,13 +19,15 @@ from training.data.material import clips_of, front_end, material_of, open_record
 from training.learn import ablation, engine
 from training.learn.distillation import teacher_of
 from training.learn.losses import EXCLUSIVE
-from training.measure.evaluation import Evaluation, Judge, evaluate, hear, table
-from training.measure.figures import measure as count
+from training.measure import figures as counting
+from training.measure.evaluation import Evaluation, Judge, evaluate, hear
 from training.measure.scenes import Stage, play_scenes
 from training.measure.schema import save_figures
+from training.report.ablation import ablation_table
+from training.report.claps import claps_table, others_table
 from training.report.page import write_report
 from training.report.pictures import pictures_of
-from training.report.tables import markdown
+from training.report.tables import brief, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,8 +81,12 @@ def ablate(data: Path, cache: Path, config: Config, without: Sequence[str], seed
         return engine.validation_figures(load_checkpoint(engine.train(material, run, out / "run")).model, material)
 
     first = config.train.seed
-    results = ablation.ablate(train_and_measure, ablation.variants(config, without), range(first, first + seeds), out)
-    print(ablation.table(results))  # noqa: T201 - the answer of a command
+    variants, seeds_ = ablation.variants(config, without), range(first, first + seeds)
+
+    def tabulate(results: ablation.Results) -> str:
+        return ablation_table(results, ablation.RECIPE).markdown()
+
+    print(tabulate(ablation.ablate(train_and_measure, variants, seeds_, out, tabulate)))  # noqa: T201 - the answer of a command
 
 
 def prove(data: Path, cache: Path, config: Config, divide: Divide, method: str, out: Path) -> None:
@@ -115,7 +121,7 @@ def _write_proof(data: Path, have: Recordings, judge: Judge, heard: Sequence[Hea
     events = [label for label in settings.events or have.labels if label in have.labels]
     stage = Stage(data, have.store.params, fit_to_labels(settings, have.labels).background, settings.impulsive)
     scenes = play_scenes([(one.trial, one.decide) for one in heard], have.labels, events, stage)
-    figures = count(judge.held([one.trial for one in heard]), events, out.name, method, scenes)
+    figures = counting.measure(judge.held([one.trial for one in heard]), events, out.name, method, scenes)
     save_figures(figures, out / "figures.json")
     pictures: list[Picture] = []
     for one in heard:
@@ -151,7 +157,7 @@ def _recordings_of(data: Path, cache: Path, checkpoint: Checkpoint) -> Recording
 def report(data: Path, cache: Path, path: Path, target: Path | None) -> None:
     """Print the figures of a checkpoint as a table; write them to `target` as JSON too, if it is given."""
     evaluation = measure(data, cache, load_checkpoint(path))
-    print(table(evaluation.figures))  # noqa: T201 - the answer of a command
+    print(brief(evaluation.figures).markdown())  # noqa: T201 - the answer of a command
     _write_figures(evaluation.figures, target)
 
 
@@ -169,7 +175,7 @@ def measure_claps(data: Path, checkpoint: Checkpoint) -> dict[str, Any]:
 def report_claps(data: Path, path: Path, target: Path | None) -> None:
     """Print the figures of a clap network as tables; write them to `target` as JSON too, if it is given."""
     figures = measure_claps(data, load_checkpoint(path))
-    print(clap_evaluation.claps_table(figures), clap_evaluation.others_table(figures), sep="\n\n")  # noqa: T201
+    print(claps_table(figures).markdown(), others_table(figures).markdown(), sep="\n\n")  # noqa: T201
     _write_figures(figures, target)
 
 

@@ -12,15 +12,16 @@ from training.data.features import FeatureStore, open_features
 from training.data.fit import fit_to_labels
 from training.data.manifest import Clip, labels_of, map_classes, read_manifest, split_labels
 from training.data.split import require_parts, split
-from training.data.teacher import Teacher, read_logits, read_teacher
-from training.data.varied import SIREN, make_claps, make_sirens, open_copy
-from training.learn import engine
+from training.data.teacher import LogitTeacher, Teacher, read_logits, read_teacher
+from training.data.varied import SIREN, Made, make_claps, make_sirens, open_copy
 from training.models import step_frames
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from training.config import Config
+    from training.data.varied import Frames
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,20 @@ class Recordings:
     parts: dict[str, list[Clip]]
     store: FeatureStore
     teacher: Teacher | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Material:
+    """What a run learns from and is watched on."""
+
+    train: Sequence[Clip]
+    validation: Sequence[Clip]
+    labels: tuple[str, ...]
+    store: FeatureStore
+    teacher: Teacher | None
+    logits: LogitTeacher | None = None
+    copies: Sequence[Frames] = ()
+    made: Sequence[Made] = ()
 
 
 def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndParams) -> Recordings:
@@ -77,7 +92,7 @@ def front_end(config: Config) -> FrontEndParams:
     return FrontEndParams(decision_frames=step_frames(config.model))
 
 
-def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> engine.Material:
+def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> Material:
     """Return what a run learns from; copies and made-up sounds are computed the first time."""
     parts, settings, params, seed = have.parts, config.data, have.store.params, config.train.seed
     if unknown := sorted(set(settings.made) - {SIREN, CLAP}):
@@ -89,7 +104,7 @@ def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> en
     if count := settings.made.get(CLAP, 0):
         made.append(make_claps(data, parts["train"], count, params, seed))
     clips = have.clips
-    return engine.Material(
+    return Material(
         parts["train"],
         parts["validation"],
         have.labels,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from training.augment.recipe import Batch, Recipe
+from training.augment.batch import Batch
+from training.augment.recipe import Recipe
 from training.data.fit import fit_to_labels
 from training.learn.losses import CONTRASTIVE
 from training.learn.sampler import CropSampler, pool_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.config import Config
-    from training.learn.engine import Material
+    from training.data.material import Material
 
 _log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from training.learn.devices import arithmetic, device_of, dice_state, half_of, s
 from training.learn.interrupts import Interrupted, interrupts
 from training.learn.learner import Learner
 from training.learn.losses import positive_weights
+from training.learn.optimiser import optimiser, take_step, update_average
 from training.learn.processes import Processes, processes
 from training.learn.resume import RESUME, load_resume, save_resume
 from training.learn.runlog import Look, RunLog
@@ -37,62 +38,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from training.augment.recipe import Batch
-    from training.config import Config, TrainConfig
-    from training.data.features import FeatureStore
-    from training.data.manifest import Clip
-    from training.data.teacher import LogitTeacher, Teacher
-    from training.data.varied import Frames, Made
+    from training.augment.batch import Batch
+    from training.config import Config
+    from training.data.material import Material
 
 LAST, BEST = "last.pt", "best.pt"
 _log = logging.getLogger(__name__)
 _VALIDATION_HOP_FRAMES = 32
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Material:
-    """What a run learns from and is watched on."""
-
-    train: Sequence[Clip]
-    validation: Sequence[Clip]
-    labels: tuple[str, ...]
-    store: FeatureStore
-    teacher: Teacher | None
-    logits: LogitTeacher | None = None
-    copies: Sequence[Frames] = ()
-    made: Sequence[Made] = ()
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged weights towards the model's; counters are copied."""
-    for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1.0 - decay)
-        else:
-            kept.copy_(new)
-
-
-def optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """Return AdamW that decays kernels and leaves norms and biases alone."""
-    kernels = [weight for weight in model.parameters() if weight.ndim > 1]
-    others = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.lr)
-
-
-def take_step(
-    steps: torch.optim.Optimizer, loss: Tensor, rate: float, scaler: torch.amp.GradScaler | None = None
-) -> Tensor:
-    """Step down the gradient of a loss at this learning rate; return the loss."""
-    scaler = scaler or torch.amp.GradScaler(enabled=False)
-    for group in steps.param_groups:
-        group["lr"] = rate
-    steps.zero_grad(set_to_none=True)
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-    scaler.step(steps)
-    scaler.update()
-    return loss.detach()
 
 
 def train(material: Material, config: Config, out: Path, *, resume: bool = False) -> Path:

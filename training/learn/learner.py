@@ -13,7 +13,7 @@ from training.learn.losses import CONTRASTIVE, label_and_teacher_loss, logit_los
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from training.augment.recipe import Batch
+    from training.augment.batch import Batch
     from training.config import TrainConfig
 
 

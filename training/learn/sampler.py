@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from training.augment.batch import Batch
 from training.augment.power import uniform
-from training.augment.recipe import Batch
 from training.data.manifest import Clip
 from training.data.onsets import loud_frames, onsets
 from training.data.targets import label_matrix

@@ -11,12 +11,13 @@ import torch
 
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
+from training.augment.batch import Batch
 from training.augment.colour import band_centres_hz, band_limit, colour, noise, reverberate
 from training.augment.level import clip_loud, gain
 from training.augment.mask import silence_before, spec_augment
 from training.augment.mix import loudness, mix_at_snr, presence
 from training.augment.power import to_features, to_power
-from training.augment.recipe import Batch, Recipe
+from training.augment.recipe import Recipe
 from training.config import AugmentConfig
 
 if TYPE_CHECKING:

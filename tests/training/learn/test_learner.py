@@ -10,12 +10,12 @@ from torch import nn
 
 from edge.claps.crop import CLAP_FRONT_END
 from edge.frontend.params import FrontEndParams
-from training.augment.recipe import Batch
+from training.augment.batch import Batch
 from training.config import ModelConfig, Stage, TrainConfig
 from training.learn.embedding import embedded, embedding_width
-from training.learn.engine import optimiser, update_average
 from training.learn.learner import Learner
 from training.learn.losses import label_and_teacher_loss, logit_loss
+from training.learn.optimiser import optimiser, update_average
 from training.models import REGISTRY, build_model
 
 PARAMS = FrontEndParams()

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from training.augment.recipe import Batch
-from training.config import _TRAIN_CHOICES, TrainConfig
+from training.augment.batch import Batch
+from training.config import TRAIN_CHOICES, TrainConfig
 from training.learn.contrastive import supervised_contrastive
 from training.learn.losses import label_and_teacher_loss, logit_loss, positive_weights
 
@@ -62,7 +62,7 @@ def test_the_loss_is_the_sum_of_both_cross_entropies(loss: str, positive: Tensor
     assert computed == pytest.approx(slow / (1 + distil_weight), rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", _TRAIN_CHOICES["loss"])
+@pytest.mark.parametrize("loss", TRAIN_CHOICES["loss"])
 def test_every_loss_that_can_be_chosen_is_there(loss: str) -> None:
     """It is smaller for the right answer than for the wrong one."""
     target, config = one_hot([0, 1, 2, 3]), TrainConfig(loss=loss)

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.trials import clip, trial
 from training.measure.events import EventCount
-from training.measure.figures import held_out, measure
+from training.measure.figures import measure
+from training.measure.held import pool_trials
 from training.measure.scenes import SceneCount
 from training.measure.schema import Figures, load_figures, measured, save_figures
 from training.report.tables import markdown
@@ -43,7 +44,7 @@ def figures(step_s: float = 1.0) -> Figures:
         name="without b",
     )
     scenes = SceneCount({None: [True, True], 10.0: [True, False]}, EventCount(1, 2, 2), EventCount(2, 2, 2))
-    held = held_out([first, second], LABELS, ["wind"], step_s, 0.1)
+    held = pool_trials([first, second], LABELS, ["wind"], step_s, 0.1)
     return measure(held, ["siren", "horn"], "two folds", "Each corpus in turn.", {"siren": scenes})
 
 
@@ -157,4 +158,4 @@ def test_markdown_has_every_table() -> None:
 def test_nothing_held_out_is_refused() -> None:
     """Figures of nothing would be nothing but zeros."""
     with pytest.raises(ValueError, match="no clip was held out"):
-        held_out([], LABELS, ["wind"], 1.0, 0.1)
+        pool_trials([], LABELS, ["wind"], 1.0, 0.1)

@@ -18,7 +18,8 @@ from edge.frontend.params import FrontEndParams
 from tests.support.trials import clip, trial
 from training.data.features import FeatureStore
 from training.measure.events import EventCount
-from training.measure.figures import held_out, measure
+from training.measure.figures import measure
+from training.measure.held import pool_trials
 from training.measure.scenes import SceneCount
 from training.report.page import report_page, write_report
 from training.report.pictures import FALSE_ALARM, HIT, MISS, Picture, pictures_of
@@ -69,7 +70,7 @@ def figures() -> Figures:
     """Return the figures of a network that is fair at sirens, with names that are no HTML."""
     rng = np.random.default_rng(1)
     heard = [(clip(n, LABELS[n % 3], "</script>"), rng.uniform(0.05, 0.95, (8, 3))) for n in range(30)]
-    held = held_out([trial(LABELS, heard, name="fold <1>")], LABELS, ["wind"], 1.0, 0.1)
+    held = pool_trials([trial(LABELS, heard, name="fold <1>")], LABELS, ["wind"], 1.0, 0.1)
     scenes = SceneCount({None: [True], 20.0: [True], 0.0: [False]}, EventCount(1, 1, 1), EventCount(1, 1, 1))
     return measure(held, ["siren"], "Proof of <i>", "Held out.", {"siren": scenes})
 
@@ -103,7 +104,7 @@ def test_the_page_shows_and_carries_the_figures() -> None:
 def test_what_was_not_measured_is_not_drawn() -> None:
     """Without scenes and background two of the charts are left out, and no axis is made up."""
     heard = [(clip(n, LABELS[n % 2]), [[0.3, 0.6, 0.1]]) for n in range(4)]
-    held = held_out([trial(LABELS, heard)], LABELS, [], 1 / 8, 0.1)
+    held = pool_trials([trial(LABELS, heard)], LABELS, [], 1 / 8, 0.1)
     page = Page(report_page(measure(held, ["siren"], "t", "m")))
     assert [attrs["aria-label"] for tag, attrs in page.tags if tag == "svg"] == ["Precision over recall", "Reliability"]
 
@@ -112,7 +113,7 @@ def test_many_events_are_drawn_a_few_at_a_time() -> None:
     """Seven labels make two blocks of charts: more lines than colours could not be told apart."""
     labels = tuple(f"label {n}" for n in range(7))
     heard = [(clip(n, label), [np.linspace(0.2, 0.8, 7)]) for n, label in enumerate(labels)]
-    held = held_out([trial(labels, heard)], labels, [], 1 / 8, 0.1)
+    held = pool_trials([trial(labels, heard)], labels, [], 1 / 8, 0.1)
     page = Page(report_page(measure(held, labels, "t", "m")))
     assert sum(tag == "div" and attrs.get("class") == "charts" for tag, attrs in page.tags) == 2
 

@@ -1,22 +1,8 @@
-"""The settings of a training run: one tree of frozen records, read from TOML and `--set key=value`."""
+"""The sections of a recipe: data, model, augmentation, training and claps, as frozen records."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-import typing
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,7 +122,7 @@ class AugmentConfig:
     p_silence: float = 0.02
 
 
-_TRAIN_CHOICES = {
+TRAIN_CHOICES = {
     "loss": ("bce", "weighted-bce", "focal", "cross-entropy", "hybrid", "hybrid-bce"),
     "schedule": ("cosine", "plateau", "constant"),
     "device": ("auto", "cpu", "cuda", "mps"),
@@ -198,7 +184,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what no run can be made with."""
-        for name, known in _TRAIN_CHOICES.items():
+        for name, known in TRAIN_CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 msg = f"config: train.{name}: {value!r} is none of {', '.join(known)}"
                 raise ValueError(msg)
@@ -238,91 +224,3 @@ class ClapsConfig:
     """How far the target of a clap stays below 1, and that of all else above 0."""
     on: float = 0.1
     """Probability from which an onset is a clap."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Config:
-    """Everything a run needs to be repeated."""
-
-    data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
-    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
-    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
-    claps: ClapsConfig = dataclasses.field(default_factory=ClapsConfig)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values: what a checkpoint carries."""
-        return dataclasses.asdict(self)
-
-
-def config_from_dict(values: dict[str, Any]) -> Config:
-    """Build the settings from plain values; raises `ValueError` that names the key at fault."""
-    return _record(Config, values, "")
-
-
-def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
-    """Read a TOML file and lay `section.key=value` overrides over it (values in TOML, bare words are strings).
-
-    Raises `ValueError` for a key or value that does not fit, `OSError` when the file cannot be read.
-    """
-    try:
-        values = tomllib.loads(path.read_text("utf-8")) if path else {}
-    except tomllib.TOMLDecodeError as exc:
-        msg = f"{path}: not TOML: {exc}"
-        raise ValueError(msg) from exc
-    for item in overrides:
-        _override(values, item)
-    return config_from_dict(values)
-
-
-def _override(values: dict[str, Any], item: str) -> None:
-    key, equals, text = item.partition("=")
-    if not equals:
-        msg = f"--set {item}: expected section.key=value"
-        raise ValueError(msg)
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *parents, last = key.strip().split(".")
-    for name in parents:
-        inner: Any = values.setdefault(name, {})
-        if not isinstance(inner, dict):
-            msg = f"--set {item}: {name} is no table, it has no keys"
-            raise ValueError(msg)  # noqa: TRY004 - a wrong value, to the caller
-        values = inner
-    values[last] = value
-
-
-def _record(cls: type[T], values: Any, where: str) -> T:  # noqa: ANN401 - plain values of any shape
-    if not isinstance(values, dict):
-        msg = f"config: {where or 'the file'} must be a table, not {values!r}"
-        raise ValueError(msg)  # noqa: TRY004 - a wrong value, to the caller
-    hints = typing.get_type_hints(cls)
-    if unknown := sorted(set(values) - set(hints)):
-        msg = f"config: unknown key {where}{unknown[0]}; known: {', '.join(hints)}"
-        raise ValueError(msg)
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type] # every caller has a record
-    needed = [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
-    if absent := [name for name in needed if name not in values]:
-        msg = f"config: {where}{absent[0]} is missing"
-        raise ValueError(msg)
-    return cls(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a field of any type
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _record(hint, value, f"{where}.")
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple and isinstance(value, (list, tuple)):
-        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
-        if len(kinds) == len(value):
-            return tuple(_value(kind, item, where) for kind, item in zip(kinds, value, strict=True))
-    elif origin is dict and isinstance(value, dict):
-        return {str(key): _value(args[1], item, f"{where}.{key}") for key, item in value.items()}
-    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    elif isinstance(hint, type) and type(value) is hint:
-        return value
-    msg = f"config: {where}: {value!r} does not fit {hint}"
-    raise ValueError(msg)
