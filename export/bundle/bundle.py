@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -24,26 +23,13 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from export.bundle.about import About
     from training.checkpoint import Checkpoint
     from training.measure.evaluation import Evaluation
 
     Card = Callable[[Mapping[str, Any], Checkpoint, str], str]
 
 CARD = "MODEL_CARD.md"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class About:
-    """What a person says about a bundle; whatever is left out is called unstated."""
-
-    id: str
-    golden: Path
-    """The recording that is replayed at every start; a part of it goes along, so its licence must allow that."""
-    version: str = "1"
-    training_data: str = "Unstated: ask who trained it."
-    licence: str = "unstated: ask who trained it before passing it on."
-    notes: str = "## What it is weak at\n\nUnstated, beyond what the figures above say."
-    """Markdown that goes into the model card: weaknesses, what was left out."""
 
 
 def write_bundle(

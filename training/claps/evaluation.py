@@ -10,9 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.claps.confirm import physics
+from edge.claps.crop import CLAP_FRONT_END
 from training.claps.learn import probabilities
 from training.data.clap_takes import CLAP, fold_of, take_of, trained_takes, without_claps
 from training.data.features import load_audio
+from training.data.manifest import read_manifest
 from training.sound.claps import RATE_HZ
 from training.sound.scenes import NEAR_SAMPLES, crops_of
 
@@ -45,11 +47,16 @@ class Count:
         return Count(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
 
 
-def evaluate(checkpoint: Checkpoint, data: Path, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Return the figures: `on`, `fold`, `claps` by person and `others` by class; the latter is empty without a fold.
+def evaluate_claps(data: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Measure a clap network on what it was not trained on of the recordings in `data`.
 
-    Raises `ValueError` for a recording that cannot be read.
+    Returns `on`, `fold`, `claps` by person and `others` by class; the latter is empty without a fold. Raises
+    `ValueError` for a checkpoint of another network, and for a recording that cannot be read.
     """
+    if checkpoint.params != CLAP_FRONT_END:
+        msg = "the checkpoint is of no clap network: measure it by `evaluate`"
+        raise ValueError(msg)
+    clips = read_manifest(data)
     people: defaultdict[str, Count] = defaultdict(Count)
     classes: defaultdict[str, Count] = defaultdict(Count)
     total = Count()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from training.checkpoint import Checkpoint
     from training.config import Config
     from training.data.varied import Frames
 
@@ -67,6 +68,18 @@ def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndPar
     return Recordings(clips, labels, parts, open_features(data, clips, cache, params), teacher)
 
 
+def recordings_of(data: Path, cache: Path, checkpoint: Checkpoint) -> Recordings:
+    """Open the recordings in `data` as the run of a checkpoint did.
+
+    Raises what `open_recordings` does, and `ValueError` for recordings with other labels than the network.
+    """
+    have = open_recordings(data, cache, checkpoint.config, checkpoint.params)
+    if have.labels != checkpoint.labels:
+        msg = f"{data}: the recordings have other labels than the checkpoint ({', '.join(checkpoint.labels)})"
+        raise ValueError(msg)
+    return have
+
+
 def clips_of(data: Path, config: Config) -> list[Clip]:
     """Return the clips of the manifest in `data` with the labels to learn; raises what `read_manifest` does."""
     clips = read_manifest(data)
@@ -90,6 +103,11 @@ def _finely_labelled(clip: Clip) -> Clip:
 def front_end(config: Config) -> FrontEndParams:
     """Return the front end of the network that `config` describes."""
     return FrontEndParams(decision_frames=step_frames(config.model))
+
+
+def open_material(data: Path, cache: Path, config: Config) -> Material:
+    """Open the recordings in `data` for a run of `config`; raises what `open_recordings` does."""
+    return material_of(data, cache, config, open_recordings(data, cache, config, front_end(config)))
 
 
 def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> Material:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.data.fit import fit_to_labels
+from training.data.material import recordings_of
 from training.measure.calibration import Calibration, calibrate, thresholds, window_truth
 from training.measure.figures import measure
 from training.measure.held import pool_trials
@@ -17,13 +18,16 @@ from training.measure.trial import Trial, calibrated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import nn
 
+    from training.checkpoint import Checkpoint
     from training.config import Config
     from training.data.features import FeatureStore
     from training.data.manifest import Clip
+    from training.data.material import Recordings
     from training.data.teacher import Teacher
     from training.measure.held import Held
 
@@ -46,6 +50,11 @@ class Judge:
     store: FeatureStore
     teacher: Teacher | None
     config: Config
+
+    @classmethod
+    def of(cls, have: Recordings, config: Config) -> Judge:
+        """Return what counts figures on some recordings, by the settings of a run."""
+        return cls(have.labels, have.store, have.teacher, config)
 
     @property
     def hop_frames(self) -> int:
@@ -126,3 +135,12 @@ def evaluate(model: nn.Module, parts: Mapping[str, Sequence[Clip]], judge: Judge
     heard = hear(model, "test part", parts, judge)
     figures = measure(judge.held([heard.trial]), (), "", "")
     return Evaluation(heard.calibration, heard.trial.thresholds, measured(figures))
+
+
+def evaluate_checkpoint(data: Path, cache: Path, checkpoint: Checkpoint) -> Evaluation:
+    """Calibrate a network and measure it on the test part of its own division of the recordings in `data`.
+
+    Raises what `recordings_of` does.
+    """
+    have = recordings_of(data, cache, checkpoint)
+    return evaluate(checkpoint.model, have.parts, Judge.of(have, checkpoint.config))

@@ -11,8 +11,8 @@ from torch import nn
 
 from edge.claps.crop import CLAP_FRONT_END
 from export.__main__ import main
+from export.bundle.about import read_about
 from export.bundle.clapcard import clap_card
-from export.commands.jobs import read_about
 from export.graph.fold import folded
 from export.graph.onnx import run_onnx, to_onnx
 from export.graph.parity import compare
@@ -73,6 +73,5 @@ def test_a_bundle_without_data_is_a_usage_error(
 ) -> None:
     """Figures need recordings: the message says how to name the folder."""
     monkeypatch.delenv("TOCSIN_DATA", raising=False)
-    with pytest.raises(SystemExit):
-        main(["claps", str(tmp_path / "x.pt"), "--about", "a.toml", "--out", str(tmp_path)])
+    assert main(["claps", str(tmp_path / "x.pt"), "--about", "a.toml", "--out", str(tmp_path)]) == 64
     assert "--data or TOCSIN_DATA" in capsys.readouterr().err

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from edge.inference.bundle import read_bundle
-from export.bundle.bundle import About, write_bundle
+from export.bundle.about import About
+from export.bundle.bundle import write_bundle
 from export.bundle.golden import network_features
 from export.bundle.proof import read_proof
 from export.graph.onnx import run_onnx, run_torch

@@ -11,10 +11,11 @@ import pytest
 import soundfile
 
 from export.__main__ import main
-from export.bundle.bundle import About, write_bundle
-from export.commands.bench import PUBLISHED
-from export.commands.labelled import LabelledSet, thinned
-from export.commands.timing import side_by_side_ms
+from export.bundle.about import About
+from export.bundle.bundle import write_bundle
+from export.compare.labelled import LabelledSet, thinned
+from export.compare.speed import PUBLISHED
+from export.compare.timing import side_by_side_ms
 from export.graph.cost import cost
 from export.graph.fold import folded
 from export.graph.int8 import Verdict
@@ -72,7 +73,7 @@ def test_int8_that_does_not_pay_removes_only_its_own(
 ) -> None:
     """An older 8-bit network beside the checkpoint must not pass for this one's; a file that --out names stays."""
     monkeypatch.setattr(Verdict, "ships", False)
-    monkeypatch.setattr("export.commands.comparisons.quantized", lambda network, _: network)
+    monkeypatch.setattr("export.graph.int8.quantized", lambda network, _: network)
     path = tmp_path / "last.pt"
     path.write_bytes((folder / "window" / "last.pt").read_bytes())
     older, named = tmp_path / "model.int8.onnx", tmp_path / "named.onnx"

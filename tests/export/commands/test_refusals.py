@@ -10,8 +10,8 @@ import soundfile
 
 from edge.frontend.params import FrontEndParams
 from export.__main__ import main
+from export.bundle.about import read_about
 from export.bundle.golden import golden_features, golden_waveform
-from export.commands.jobs import read_about
 from tests.support.networks import small_checkpoint
 from training.checkpoint import save_checkpoint
 
@@ -49,7 +49,7 @@ def test_a_name_that_a_device_would_refuse_is_refused_before_all_work(
     """Not after an hour of measuring."""
     save_checkpoint(tmp_path / "last.pt", small_checkpoint("window"))
     where = ["--data", str(tmp_path / "absent"), "--out", str(tmp_path / "out")]
-    assert main(["bundle", str(tmp_path / "last.pt"), "--id", name, *where]) == 65
+    assert main(["bundle", str(tmp_path / "last.pt"), "--id", name, *where]) == 64
     assert f"{name!r} cannot be the id of a bundle" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -11,7 +11,7 @@ import soundfile
 
 import edge
 from edge.inference.bundle import read_bundle
-from training.commands.importing import add_arguments, run
+from training.commands.import_ import add_arguments, run
 from training.data.imports.classes import read_classes
 from training.data.manifest import read_manifest
 

@@ -96,7 +96,7 @@ def test_who_ends_a_command_sees_no_traceback(
     def ended(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.commands.jobs.train", ended)
+    monkeypatch.setattr("training.learn.engine.train", ended)
     assert main(["train", "--config", str(RECIPE), "--out", str(tmp_path), *places]) == 130
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from edge.frontend.params import FrontEndParams
-from training.commands.importing import summary
+from training.commands.import_ import summary
 from training.data.features import load_audio, open_features
 from training.data.imports.collect import collect
 from training.data.imports.cut import RATE_HZ

@@ -1,4 +1,4 @@
-"""The command `python -m training import LAYOUT SOURCE OUT`."""
+"""The command `import`: recordings in a folder with a manifest."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     new_of = read_classes(options.map) if options.map else {}
     corpus = options.corpus or layout.corpus or source.name
     imported = collect(corpus, layout.read(options.source), out, new_of)
-    print(summary(imported))  # noqa: T201 - the answer of a command
+    print(summary(imported))
 
 
 def summary(imported: Imported) -> str:

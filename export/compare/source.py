@@ -1,9 +1,11 @@
-"""What a command works on: a checkpoint, or a bundle made from one."""
+"""A network to compare: a checkpoint, or a bundle made from one."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edge.inference.bundle import read_bundle
 from export.bundle.golden import golden_features, golden_waveform
@@ -15,7 +17,6 @@ from training.models.streamnet import Streaming
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from edge.frontend.params import FrontEndParams
@@ -49,6 +50,18 @@ class Source:
         rate_hz = self.params.sample_rate_hz
         waveform = self.bundle.golden.waveform if self.bundle else golden_waveform(recording, rate_hz)
         return golden_features(waveform, self.params, streaming=self.streaming)[1]
+
+    def live_features(self) -> NDArray[np.float32]:
+        """Return the features of one live decision in silence, shape (1, frames, n_mels)."""
+        frames = self.params.decision_frames if self.streaming else self.params.window_frames
+        return np.full((1, frames, self.params.n_mels), self.params.silence, np.float32)
+
+    def required_checkpoint(self) -> Checkpoint:
+        """Return the checkpoint; raise `ValueError` for a bundle."""
+        if self.checkpoint is None:
+            msg = f"{self.folder}: is a bundle; this needs the checkpoint that it was made from"
+            raise ValueError(msg)
+        return self.checkpoint
 
 
 def open_source(path: Path) -> Source:
