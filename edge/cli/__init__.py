@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from typing import TYPE_CHECKING, cast
 
 from edge.cli import terminal
-from edge.errors import TocsinError
+from edge.errors import UsageError, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _COMPLETE = "_TOCSIN_COMPLETE"  # set by the script of `--show-completion`
-_USAGE, _INTERNAL, _DISK, _FORBIDDEN = 64, 70, 74, 77
 _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 
 
@@ -33,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as exc:
         text, code = _explained(exc)
         terminal.drop_output()
-        if "--debug" in arguments and code != _USAGE:
+        if "--debug" in arguments and code != UsageError.exit_code:
             raise
         print(f"tocsin: {terminal.one_line(text)}", file=sys.stderr)  # noqa: T201 - this is the program's voice
         return code
@@ -68,17 +66,5 @@ def _explained(exc: Exception) -> tuple[str, int]:
     usage_error = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
     if isinstance(exc, usage_error):
         where = exc.ctx.command_path if exc.ctx else "tocsin"
-        return f"{' '.join(exc.format_message().split())} (see '{where} --help')", _USAGE
-    if isinstance(exc, TocsinError):
-        return str(exc), exc.exit_code
-    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"cannot write{f' {exc.filename}' if exc.filename else ''}: {exc.strerror}; make room", _DISK
-    if isinstance(exc, PermissionError) and exc.filename:
-        return f"{exc.filename}: permission denied; change its permissions", _FORBIDDEN
-    return internal(exc), _INTERNAL
-
-
-def internal(exc: Exception) -> str:
-    """Return the line of an error that nobody foresaw."""
-    what = " ".join(str(exc).split())
-    return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)"
+        return f"{' '.join(exc.format_message().split())} (see '{where} --help')", UsageError.exit_code
+    return describe_error(exc)

@@ -10,7 +10,6 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edge.cli import internal
 from edge.cli.common import (
     clap_network_of,
     classifier_of,
@@ -22,7 +21,7 @@ from edge.cli.common import (
     warn,
 )
 from edge.cli.progress import bar
-from edge.errors import InputMissing, TocsinError, UsageError
+from edge.errors import InputMissing, TocsinError, UsageError, describe_bug
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -89,7 +88,7 @@ def _try(classify: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, An
     except TocsinError as exc:
         return exc
     except Exception as exc:  # noqa: BLE001 - whatever it is
-        bug = _InternalError(f"{path}: {internal(exc)}")
+        bug = _InternalError(f"{path}: {describe_bug(exc)}")
         bug.__cause__ = exc
         return bug
 

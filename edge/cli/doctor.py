@@ -12,7 +12,6 @@ import tempfile
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge import systemd
-from edge.cli import internal
 from edge.cli.common import (
     clap_network_of,
     classifier_of,
@@ -25,7 +24,7 @@ from edge.cli.common import (
     settings_of,
 )
 from edge.cli.terminal import one_line
-from edge.errors import TocsinError, Unavailable
+from edge.errors import TocsinError, Unavailable, describe_bug
 from edge.settings.reactions import CommandAction
 from edge.settings.tree import Settings
 
@@ -81,7 +80,7 @@ def examine(config: Path | None) -> Iterator[Check]:
         try:
             yield check(settings)
         except Exception as exc:  # noqa: BLE001 - what one check meets must not cost the others
-            yield Check(check.__name__.replace("_", " "), "fail", internal(exc))
+            yield Check(check.__name__.replace("_", " "), "fail", describe_bug(exc))
 
 
 def python() -> Check:

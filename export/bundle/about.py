@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edge.errors import ConfigError
+from training.config.toml import read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +29,9 @@ class About:
 
 
 def read_about(path: Path, golden: Path) -> About:
-    """Read what a person says about a bundle; raises `ValueError` for another file."""
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as exc:
-        msg = f"{path}: not TOML: {exc}"
-        raise ValueError(msg) from exc
+    """Read what a person says about a bundle; raises `ConfigError` for another file."""
+    values = read_toml(path)
     if set(values) != _KEYS:
         msg = f"{path}: expected the keys {', '.join(sorted(_KEYS))}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     return About(**{key: str(value).strip() for key, value in values.items()}, golden=golden)

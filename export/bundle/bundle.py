@@ -44,7 +44,7 @@ def write_bundle(
     """Write the bundle of a checkpoint to the folder `out`; return how far the export differs from training.
 
     `card` writes the model card from the manifest, the checkpoint and `about.notes`. The manifest is written last, so
-    a bundle that was cut short is refused by its reader. Raises `ValueError` when the exported network does not
+    a bundle that was cut short is refused by its reader. Raises `DataError` when the exported network does not
     compute what the trained one does.
     """
     params = checkpoint.params

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from edge.errors import DataError
 from training.report.tables import Table
 
 if TYPE_CHECKING:
@@ -15,14 +16,14 @@ def read_proof(path: Path) -> str:
     """Return the Markdown of a file of measured tables.
 
     The file holds ``{"sections": [{"title", "text", "columns": [name …], "rows": [[value …] …]} …]}``; a section
-    without a table leaves `columns` and `rows` out. Raises `ValueError` for another file, `OSError` for none.
+    without a table leaves `columns` and `rows` out. Raises `DataError` for another file, `OSError` for none.
     """
     try:
         values = json.loads(path.read_text("utf-8"))
         sections = [_section(section) for section in values["sections"]]
     except (ValueError, KeyError, TypeError) as exc:
         msg = f"{path}: not a file of measured tables ({exc!r}): expected sections of title, text, columns and rows"
-        raise ValueError(msg) from exc
+        raise DataError(msg) from exc
     return "\n\n".join(sections)
 
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Put the forms of a network side by side on its golden recording and, with `--data`, on a labelled set.
 
-    Raises `ValueError` when folding or ONNX changes a probability by more than the limit.
+    Raises `DataError` when folding or ONNX changes a probability by more than the limit.
     """
     from edge.inference.onnx import OnnxClassifier
     from export.compare.forms import Places, compare_forms, forms_of, forms_table

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from edge.errors import DataError
 from export.bundle.golden import network_features
 from training.measure.metrics import average_precision
 from training.measure.scoring import ClipScores
@@ -44,12 +45,12 @@ class LabelledSet:
         return ClipScores(list(self.clips), rows).pooled()
 
     def mean_average_precision(self, scores: NDArray[np.float64]) -> float:
-        """Return the mean over the labels that a clip of the set carries; raises `ValueError` when none does."""
+        """Return the mean over the labels that a clip of the set carries; raises `DataError` when none does."""
         truths = [np.array([label in clip.labels for clip in self.clips]) for label in self.labels]
         each = [average_precision(truth, scores[:, i]) for i, truth in enumerate(truths) if truth.any()]
         if not each:
             msg = "no clip of the labelled set carries a label of the network"
-            raise ValueError(msg)
+            raise DataError(msg)
         return float(np.mean(each))
 
 

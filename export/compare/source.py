@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.errors import UsageError
 from edge.inference.bundle import read_bundle
 from export.bundle.golden import golden_features, golden_waveform
 from export.graph.fold import folded
@@ -57,10 +58,10 @@ class Source:
         return np.full((1, frames, self.params.n_mels), self.params.silence, np.float32)
 
     def required_checkpoint(self) -> Checkpoint:
-        """Return the checkpoint; raise `ValueError` for a bundle."""
+        """Return the checkpoint; raise `UsageError` for a bundle."""
         if self.checkpoint is None:
             msg = f"{self.folder}: is a bundle; this needs the checkpoint that it was made from"
-            raise ValueError(msg)
+            raise UsageError(msg)
         return self.checkpoint
 
 

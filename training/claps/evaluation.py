@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from edge.claps.confirm import physics
 from edge.claps.crop import CLAP_FRONT_END
+from edge.errors import DataError
 from training.claps.learn import probabilities
 from training.data.clap_takes import CLAP, fold_of, take_of, trained_takes, without_claps
 from training.data.features import load_audio
@@ -51,11 +52,11 @@ def evaluate_claps(data: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     """Measure a clap network on what it was not trained on of the recordings in `data`.
 
     Returns `on`, `fold`, `claps` by person and `others` by class; the latter is empty without a fold. Raises
-    `ValueError` for a checkpoint of another network, and for a recording that cannot be read.
+    `DataError` for a checkpoint of another network, and for a recording that cannot be read.
     """
     if checkpoint.params != CLAP_FRONT_END:
         msg = "the checkpoint is of no clap network: measure it by `evaluate`"
-        raise ValueError(msg)
+        raise DataError(msg)
     clips = read_manifest(data)
     people: defaultdict[str, Count] = defaultdict(Count)
     classes: defaultdict[str, Count] = defaultdict(Count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge.errors import UsageError
 from training.commands.arguments import add_recipe, data_of, recipe_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train a recipe with and without each of its augmentations; print the table, and keep it in `--out`.
 
-    Raises `ValueError` for less than one seed, and what `train` and `ablation.ablate` raise.
+    Raises `UsageError` for less than one seed, and what `train` and `ablation.ablate` raise.
     """
     from training.checkpoint import load_checkpoint
     from training.data.material import open_material
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     data, config = data_of(options), recipe_of(options)
     if options.seeds < 1:
         msg = f"--seeds: {options.seeds} trains nothing; give 1 or more"
-        raise ValueError(msg)
+        raise UsageError(msg)
 
     def train_and_measure(variant: Config) -> dict[str, float]:
         material = open_material(data, options.cache, variant)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.errors import DataError
 from training.commands.arguments import add_recipe, data_of, recipe_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train a network on the labels and on the answers of `--teacher`.
 
-    Raises `ValueError` when the teacher has other labels or hears other frames.
+    Raises `DataError` when the teacher has other labels or hears other frames.
     """
     import dataclasses
 
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
     if theirs.labels != checkpoint.labels:
         named = ", ".join(checkpoint.labels)
         msg = f"{options.teacher}: it knows other labels than the recordings have: {named}"
-        raise ValueError(msg)
+        raise DataError(msg)
     have = open_recordings(data, options.cache, config, front_end(config))
     have = dataclasses.replace(have, teacher=teacher_of(checkpoint, theirs.clips, theirs.store))
     train(material_of(data, options.cache, config, have), config, options.out)

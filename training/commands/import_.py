@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.errors import UsageError
 from training.data.imports import LAYOUTS
 from training.data.imports.classes import read_classes
 from training.data.imports.collect import collect
@@ -35,12 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Import a corpus and print what came of it.
 
-    Raises `ValueError` for a corpus that cannot be used, `OSError` for one that is not there.
+    Raises `DataError` for a corpus that cannot be used, `OSError` for one that is not there.
     """
     source, out = options.source.resolve(), options.out.resolve()
     if out.is_relative_to(source):
         msg = f"{options.out} lies in {options.source}: import into a folder elsewhere"
-        raise ValueError(msg)
+        raise UsageError(msg)
     layout = LAYOUTS[options.layout]
     new_of = read_classes(options.map) if options.map else {}
     corpus = options.corpus or layout.corpus or source.name

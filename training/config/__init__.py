@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from typing import TYPE_CHECKING, Any
 
+from edge.errors import UsageError
 from training.config.records import record_of
 from training.config.sections import (
     TRAIN_CHOICES,
@@ -16,11 +16,7 @@ from training.config.sections import (
     Stage,
     TrainConfig,
 )
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from training.config.toml import read_toml, toml_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,20 +52,17 @@ class Config:
 
 
 def config_from_dict(values: dict[str, Any]) -> Config:
-    """Build the settings from plain values; raises `ValueError` that names the key at fault."""
+    """Build the settings from plain values; raises `ConfigError` that names the key at fault."""
     return record_of(Config, values)
 
 
 def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
     """Read a TOML file and lay `section.key=value` overrides over it (values in TOML, bare words are strings).
 
-    Raises `ValueError` for a key or value that does not fit, `OSError` when the file cannot be read.
+    Raises `ConfigError` for a key or value that does not fit, `UsageError` for an override that is none, `OSError` when
+    the file cannot be read.
     """
-    try:
-        values = tomllib.loads(path.read_text("utf-8")) if path else {}
-    except tomllib.TOMLDecodeError as exc:
-        msg = f"{path}: not TOML: {exc}"
-        raise ValueError(msg) from exc
+    values = read_toml(path) if path else {}
     for item in overrides:
         _override(values, item)
     return config_from_dict(values)
@@ -79,16 +72,12 @@ def _override(values: dict[str, Any], item: str) -> None:
     key, equals, text = item.partition("=")
     if not equals:
         msg = f"--set {item}: expected section.key=value"
-        raise ValueError(msg)
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
+        raise UsageError(msg)
     *parents, last = key.strip().split(".")
     for name in parents:
         inner: Any = values.setdefault(name, {})
         if not isinstance(inner, dict):
             msg = f"--set {item}: {name} is no table, it has no keys"
-            raise ValueError(msg)  # noqa: TRY004 - a wrong value, to the caller
+            raise UsageError(msg)
         values = inner
-    values[last] = value
+    values[last] = toml_value(text)

@@ -11,23 +11,25 @@ import dataclasses
 import typing
 from typing import Any, TypeVar
 
+from edge.errors import ConfigError
+
 T = TypeVar("T")
 
 
 def record_of(cls: type[T], values: Any, where: str = "") -> T:  # noqa: ANN401 - plain values of any shape
-    """Return the record of plain values; raise `ValueError` that names the key at fault below `where`."""
+    """Return the record of plain values; raise `ConfigError` that names the key at fault below `where`."""
     if not isinstance(values, dict):
         msg = f"config: {where or 'the file'} must be a table, not {values!r}"
-        raise ValueError(msg)  # noqa: TRY004 - a wrong value, to the caller
+        raise ConfigError(msg)
     hints = typing.get_type_hints(cls)
     if unknown := sorted(set(values) - set(hints)):
         msg = f"config: unknown key {where}{unknown[0]}; known: {', '.join(hints)}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type] # every caller has a record
     needed = [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
     if absent := [name for name in needed if name not in values]:
         msg = f"config: {where}{absent[0]} is missing"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     return cls(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
 
 
@@ -46,4 +48,4 @@ def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a field 
     elif isinstance(hint, type) and type(value) is hint:
         return value
     msg = f"config: {where}: {value!r} does not fit {hint}"
-    raise ValueError(msg)
+    raise ConfigError(msg)

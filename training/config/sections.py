@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
+
+from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +58,14 @@ class DataConfig:
     """Learn the corpus's own labels (the manifest's column `fine`) instead of the classes."""
 
 
+def _require_at_least(least: int, section: str, record: object, names: Iterable[str]) -> None:
+    """Refuse smaller values of some settings of a section."""
+    for name in names:
+        if (value := getattr(record, name)) < least:
+            msg = f"config: {section}.{name}: {value} must be at least {least}"
+            raise ConfigError(msg)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stage:
     """A row of an architecture's table."""
@@ -67,7 +81,7 @@ class Stage:
         """Refuse what no layer can be made of."""
         if min(self.channels, self.repeats, self.stride_time, self.stride_mel, self.expand) < 1:
             msg = f"config: model.stages: {self}: the numbers must be at least 1"
-            raise ValueError(msg)
+            raise ConfigError(msg)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,6 +101,13 @@ class ModelConfig:
     """Steps that each of those blocks sees."""
     pool: int = 12
     """Steps that a decision of a streaming network is pooled from."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no network can be made of."""
+        _require_at_least(1, "model", self, ("stem", "head", "tower", "pool"))
+        if not 0.0 <= self.dropout <= 1.0:
+            msg = f"config: model.dropout: {self.dropout} must be from 0 to 1"
+            raise ConfigError(msg)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,7 +149,6 @@ TRAIN_CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "amp": ("auto", "off", "bf16", "fp16"),
 }
-_TRAIN_COUNTS = ("steps", "batch", "validate_every", "workers", "threads")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -187,11 +207,9 @@ class TrainConfig:
         for name, known in TRAIN_CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 msg = f"config: train.{name}: {value!r} is none of {', '.join(known)}"
-                raise ValueError(msg)
-        for name in _TRAIN_COUNTS:
-            if (count := getattr(self, name)) < 1:
-                msg = f"config: train.{name}: {count} must be at least 1"
-                raise ValueError(msg)
+                raise ConfigError(msg)
+        _require_at_least(1, "train", self, ("steps", "batch", "validate_every", "workers", "threads"))
+        _require_at_least(0, "train", self, ("seed", "lr", "weight_decay"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -224,3 +242,7 @@ class ClapsConfig:
     """How far the target of a clap stays below 1, and that of all else above 0."""
     on: float = 0.1
     """Probability from which an onset is a clap."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no crops can be drawn with."""
+        _require_at_least(1, "claps", self, ("crops", "other_crops", "hard_every"))

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
+from edge.errors import ConfigError, DataError
 from edge.frontend.params import FrontEndParams
 from training.data.clap_takes import CLAP
 from training.data.features import FeatureStore, open_features
@@ -56,7 +57,7 @@ class Material:
 def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndParams) -> Recordings:
     """Read the manifest in `data`, divide it, and open its features, which are computed the first time.
 
-    Raises `ValueError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
+    Raises `DataError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
     """
     clips = clips_of(data, config)
     labels = labels_of(clips)
@@ -71,12 +72,12 @@ def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndPar
 def recordings_of(data: Path, cache: Path, checkpoint: Checkpoint) -> Recordings:
     """Open the recordings in `data` as the run of a checkpoint did.
 
-    Raises what `open_recordings` does, and `ValueError` for recordings with other labels than the network.
+    Raises what `open_recordings` does, and `DataError` for recordings with other labels than the network.
     """
     have = open_recordings(data, cache, checkpoint.config, checkpoint.params)
     if have.labels != checkpoint.labels:
         msg = f"{data}: the recordings have other labels than the checkpoint ({', '.join(checkpoint.labels)})"
-        raise ValueError(msg)
+        raise DataError(msg)
     return have
 
 
@@ -89,7 +90,7 @@ def clips_of(data: Path, config: Config) -> list[Clip]:
     for name in ("only", "leave_out", "test_corpora"):  # a typing mistake must not train on what is to be kept apart
         if unknown := sorted(set(getattr(config.data, name)) - corpora):
             msg = f"config: data.{name}: {data} has no corpus {unknown[0]!r}"
-            raise ValueError(msg)
+            raise ConfigError(msg)
     if only := set(config.data.only):
         clips = [clip if clip.corpus in only else dataclasses.replace(clip, label="", others=()) for clip in clips]
     return map_classes(clips, config.data.classes)
@@ -115,7 +116,7 @@ def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> Ma
     parts, settings, params, seed = have.parts, config.data, have.store.params, config.train.seed
     if unknown := sorted(set(settings.made) - {SIREN, CLAP}):
         msg = f"config: data.made: nothing makes {unknown[0]!r}; known: {SIREN}, {CLAP}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     made = []
     if count := settings.made.get(SIREN, 0):
         made.append(make_sirens(count, params, seed))

@@ -9,6 +9,8 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from edge.errors import DataError, UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -32,14 +34,14 @@ _MADE_BEFORE = ("copies", "made")
 def variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
     """Return the recipe, a copy without each augmentation that it has, and one without any, by name.
 
-    `without` chooses which augmentations are left out one by one; nothing means all. Raises `ValueError` for a name
+    `without` chooses which augmentations are left out one by one; nothing means all. Raises `UsageError` for a name
     that the recipe does not have.
     """
     parts = _augmentations(config)
     chosen = tuple(without) or tuple(parts)
     if unknown := [name for name in chosen if name not in parts]:
         msg = f"ablation: the recipe has no augmentation {unknown[0]!r}; it has: {', '.join(parts) or 'none'}"
-        raise ValueError(msg)
+        raise UsageError(msg)
     single = {f"without {name}": _off(config, [name], parts) for name in chosen}
     return {RECIPE: config, **single, BARE: _off(config, parts, parts)}
 
@@ -79,7 +81,7 @@ def ablate(
 
     `train_and_measure` trains the network of a config and returns each label's average precision on the validation
     part, NaN where it has no recording. `out`/ablation.json and, by `tabulate`, `out`/ablation.md are written after
-    each training, and what they hold is not trained again: an ablation that was cut short goes on. Raises `ValueError`
+    each training, and what they hold is not trained again: an ablation that was cut short goes on. Raises `DataError`
     where they are of other settings, `OSError` where they cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -110,10 +112,10 @@ def _read(path: Path, wanted: dict[str, Any]) -> tuple[dict[str, Any], Results]:
         known, results = dict(have["settings"]), dict(have["results"])
     except (ValueError, KeyError, TypeError) as exc:
         msg = f"{path}: no results of an ablation; move it away or give another folder"
-        raise ValueError(msg) from exc
+        raise DataError(msg) from exc
     if other := [name for name in known if name in wanted and known[name] != wanted[name]]:
         msg = f"{path}: {other[0]!r} was measured with other settings; move it away or give another folder"
-        raise ValueError(msg)
+        raise DataError(msg)
     return known | wanted, results
 
 

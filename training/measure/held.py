@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -42,11 +44,11 @@ class Held:
 def pool_trials(
     trials: Iterable[Trial], labels: Sequence[str], background: Iterable[str], step_s: float, prior: float
 ) -> Held:
-    """Pool what the trials held out; raises `ValueError` when that is nothing."""
+    """Pool what the trials held out; raises `DataError` when that is nothing."""
     full = [trial for trial in trials if trial.scored.clips]
     if not full:
         msg = "no clip was held out: there is nothing to measure on"
-        raise ValueError(msg)
+        raise DataError(msg)
     on = [[[trial.thresholds[label]["on"] for label in labels]] * len(trial.scored.clips) for trial in full]
     return Held(
         labels=tuple(labels),

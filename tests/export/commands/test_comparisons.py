@@ -10,6 +10,7 @@ import onnx
 import pytest
 import soundfile
 
+from edge.errors import DataError
 from export.__main__ import main
 from export.bundle.about import About
 from export.bundle.bundle import write_bundle
@@ -181,7 +182,7 @@ def test_a_labelled_set_counts_every_label_that_it_has(folder: Path) -> None:
     held = LabelledSet(tuple(clips), store, LABELS)
     assert held.mean_average_precision(right) == 1.0
     assert held.mean_average_precision(1.0 - right) < 0.5
-    with pytest.raises(ValueError, match="carries a label"):
+    with pytest.raises(DataError, match="carries a label"):
         LabelledSet(tuple(clips), store, ("door",)).mean_average_precision(right)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from edge.errors import ConfigError, DataError
 from edge.frontend.params import FrontEndParams
 from export.__main__ import main
 from export.bundle.about import read_about
@@ -38,7 +39,7 @@ def test_an_about_file_says_everything_or_is_refused(tmp_path: Path) -> None:
     """A bundle without its licence note is not written."""
     about = tmp_path / "about.toml"
     about.write_text('id = "x"\nversion = "1"\n', encoding="utf-8")
-    with pytest.raises(ValueError, match="licence"):
+    with pytest.raises(ConfigError, match="licence"):
         read_about(about, tmp_path)
 
 
@@ -75,5 +76,5 @@ def test_golden_windows_begin_at_every_decision() -> None:
 
 def test_a_golden_recording_shorter_than_a_window_is_refused() -> None:
     """There is nothing to replay in it."""
-    with pytest.raises(ValueError, match="longer than"):
+    with pytest.raises(DataError, match="longer than"):
         golden_features(np.zeros(1000, np.float32), PARAMS)

@@ -14,6 +14,7 @@ from torch import nn
 
 from edge.claps.crop import CLAP_FRONT_END
 from edge.data import street_path
+from edge.errors import DataError
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
 from export.graph.fold import fold_pair, folded
@@ -153,5 +154,5 @@ def test_the_network_holds_no_norm_and_no_training_node() -> None:
 
 def test_beyond_the_limit_is_refused() -> None:
     """A difference that could be heard stops the export and is named."""
-    with pytest.raises(ValueError, match=r"ONNX by 0\.1"):
+    with pytest.raises(DataError, match=r"ONNX by 0\.1"):
         Parity(0.0, 0.1).check()

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from edge.errors import DataError
 from export.graph.fold import folded
 from export.graph.int8 import Verdict, calibration_feeds, quantized
 from export.graph.onnx import INPUT, STATE, run_onnx, run_torch, to_onnx
@@ -62,7 +63,7 @@ def test_a_stream_is_calibrated_with_the_state_it_would_have() -> None:
 
 def test_clips_without_a_window_are_refused(network: bytes) -> None:
     """Nothing to set scales by is said, not divided by."""
-    with pytest.raises(ValueError, match="no training clip is as long as a window"):
+    with pytest.raises(DataError, match="no training clip is as long as a window"):
         quantized(network, calibration_feeds(network, [CLIPS[0][:5]], PARAMS))
 
 

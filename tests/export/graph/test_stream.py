@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edge.data import street_path
+from edge.errors import DataError
 from export.bundle.golden import golden_features, golden_waveform
 from export.graph.fold import folded
 from export.graph.onnx import (
@@ -119,7 +120,7 @@ def test_a_state_that_is_wrong_is_seen(model: nn.Module, network: bytes) -> None
     forgetful.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0), "nothing"))
     forgetful.graph.node.append(onnx.helper.make_node("Mul", ["kept", "nothing"], [STATE_OUT]))
     assert np.allclose(run_onnx(forgetful.SerializeToString(), sequence(9)), run_torch(model, sequence(9)), atol=1e-4)
-    with pytest.raises(ValueError, match="the export differs"):
+    with pytest.raises(DataError, match="the export differs"):
         compare(model, forgetful.SerializeToString(), sequence(9)).check()
 
 

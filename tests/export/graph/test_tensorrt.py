@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 
-from edge.errors import Unavailable
+from edge.errors import DataError, Unavailable
 from export.__main__ import main
 from export.graph import tensorrt
 from export.graph.fold import folded
@@ -126,7 +126,7 @@ def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> N
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     """An unreadable network and a GPU that cannot are said in one line each; no file is half there."""
     window = to_onnx(folded(looks_trained(MODELS["window"])), PARAMS)
-    with pytest.raises(ValueError, match="cannot read the network: node 3"):
+    with pytest.raises(DataError, match="cannot read the network: node 3"):
         engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(parses=False), gpu=GPU)
     with pytest.raises(Unavailable, match="could not build a fp16 engine"):
         engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(plan=None), gpu=GPU)

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 import edge
+from edge.errors import ConfigError, UsageError
 from edge.inference.bundle import read_bundle
 from training.commands.import_ import add_arguments, run
 from training.data.imports.classes import read_classes
@@ -50,7 +51,7 @@ def test_a_mapping_and_a_name(source: Path, tmp_path: Path) -> None:
 
 def test_what_was_imported_is_not_imported_again(source: Path) -> None:
     """The sounds must not lie in the folder they come from."""
-    with pytest.raises(ValueError, match="import into a folder elsewhere"):
+    with pytest.raises(UsageError, match="import into a folder elsewhere"):
         run_import("folder", source, source / "out")
 
 
@@ -61,7 +62,7 @@ def test_what_was_imported_is_not_imported_again(source: Path) -> None:
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, said: str) -> None:
     """The message says what is wrong with it."""
     (tmp_path / "map.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ConfigError, match=said):
         read_classes(tmp_path / "map.toml")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from edge.errors import ConfigError
 from edge.frontend.params import FrontEndParams
 from tests.support.recordings import LABELS, made_up
 from training.__main__ import main
@@ -70,7 +71,7 @@ def test_a_run_may_be_of_one_corpus_and_its_own_labels(data: Path) -> None:
 @pytest.mark.parametrize("name", ["only", "leave_out", "test_corpora"])
 def test_a_corpus_that_is_not_there_is_named(name: str, data: Path) -> None:
     """A typing mistake must not train on nothing, nor on what was to be kept apart."""
-    with pytest.raises(ValueError, match=rf"data\.{name}: .* has no corpus 'three'"):
+    with pytest.raises(ConfigError, match=rf"data\.{name}: .* has no corpus 'three'"):
         clips_of(data, config(**{name: ("one", "three")}))
 
 
@@ -84,7 +85,7 @@ def test_a_clip_of_several_own_labels_has_them_all() -> None:
 def test_no_seeds_are_refused(places: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An ablation of no runs would print an empty table."""
     command = ["ablate", "--config", str(RECIPE), "--out", str(tmp_path), "--seeds", "0", *places]
-    assert main(command) == 65
+    assert main(command) == 64
     assert "--seeds: 0" in capsys.readouterr().err
 
 
@@ -109,7 +110,7 @@ def test_the_front_end_follows_the_network() -> None:
 
 def test_strides_that_do_not_fit_the_window_are_refused() -> None:
     """A decision in the middle of nowhere would never hear the newest frames of a window."""
-    with pytest.raises(ValueError, match="20 frames between decisions do not divide a window of 96"):
+    with pytest.raises(ConfigError, match="20 frames between decisions do not divide a window of 96"):
         front_end(Config(model=ModelConfig(name="streamnet", stages=(Stage(8, 1, 5, 2),))))
 
 
@@ -164,7 +165,7 @@ def test_a_run_begins_with_the_weights_of_another(data: Path, places: list[str],
     assert len(kernels) - len(same) == 1
     assert all(torch.allclose(have[name], now[name], atol=1e-5) for name in same)
     wide = ["--set", "model.stem=5", "--set", "model.stages=[]", "--set", "model.head=7"]
-    assert main([*train, "--out", str(tmp_path / "no"), *tiny, *wide, "--set", "model.name=sp4sc"]) == 65
+    assert main([*train, "--out", str(tmp_path / "no"), *tiny, *wide, "--set", "model.name=sp4sc"]) == 78
 
 
 def test_a_report_is_made_of_a_checkpoint(places: list[str], tmp_path: Path) -> None:

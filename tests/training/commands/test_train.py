@@ -47,7 +47,7 @@ def test_going_on_with_other_settings_is_one_clear_line(command: list[str], caps
 def test_a_device_that_is_not_there_is_one_clear_line(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status 65 and what there is instead."""
+    """Status 69 and what there is instead."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert main([*command, "--device", "cuda"]) == 65
+    assert main([*command, "--device", "cuda"]) == 69
     assert "torch finds no cuda here" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.errors import ConfigError, DataError
 from tests.support.claps import BEGINS_S, OTHERS, TAKES, clap_recordings, row_of_claps
 from training.config import ClapsConfig, Config, DataConfig
 from training.data.clap_takes import fold_of, gather, number_of, single_claps, take_of, trained_takes, without_claps
@@ -74,9 +75,9 @@ def test_even_takes_are_trained_on(clips: list[Clip]) -> None:
 
 def test_a_wrong_share_and_a_nameless_take_are_said(clips: list[Clip]) -> None:
     """`odd` is no choice, and a name without a number is neither even nor odd."""
-    with pytest.raises(ValueError, match=r"claps\.people: 'odd'"):
+    with pytest.raises(ConfigError, match=r"claps\.people: 'odd'"):
         trained_takes(clips, ClapsConfig(people={"hands": "odd"}))
-    with pytest.raises(ValueError, match="has no number"):
+    with pytest.raises(DataError, match="has no number"):
         number_of(dataclasses.replace(clips[0], name="take.wav"))
 
 
@@ -115,7 +116,7 @@ def test_material_leaves_the_fold_out_and_repeats_itself(data: Path, clips: list
 )
 def test_material_that_is_not_there_is_said(claps: dict[str, object], said: str, data: Path, clips: list[Clip]) -> None:
     """A recipe whose people or backgrounds are not in the manifest stops before any training."""
-    with pytest.raises(ValueError, match=f"no {said}"):
+    with pytest.raises(DataError, match=f"no {said}"):
         gather(data, clips, dataclasses.replace(CONFIG, claps=dataclasses.replace(CONFIG.claps, **claps)))
 
 

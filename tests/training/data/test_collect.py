@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from edge.errors import DataError
 from edge.frontend.params import FrontEndParams
 from training.commands.import_ import summary
 from training.data.features import load_audio, open_features
@@ -123,9 +124,9 @@ def test_a_silent_part_is_left_out(tmp_path: Path) -> None:
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     """A manifest is not written for recordings of which none can be used or none is wanted."""
     good = tone(tmp_path / "in" / "a.wav")
-    with pytest.raises(ValueError, match="1 recordings cannot be used"):
+    with pytest.raises(DataError, match="1 recordings cannot be used"):
         collect("c", [recording(tmp_path / "in" / "lost.wav", "hum")], tmp_path / "out", {})
-    with pytest.raises(ValueError, match="1 are of classes that are not asked for"):
+    with pytest.raises(DataError, match="1 are of classes that are not asked for"):
         collect("c", [recording(good, "hum")], tmp_path / "out", {"siren": "siren"})
     assert not (tmp_path / "out" / "manifest.csv").exists()
 
@@ -178,7 +179,7 @@ def test_several_corpora_make_one_manifest(tmp_path: Path) -> None:
 def test_another_corpus_of_the_same_name_is_refused(tmp_path: Path) -> None:
     """Two folders called `recordings` do not replace each other."""
     collect("recordings", [recording(tone(tmp_path / "one" / "a.wav"), "hum")], tmp_path / "out", {})
-    with pytest.raises(ValueError, match="name this one by --corpus"):
+    with pytest.raises(DataError, match="name this one by --corpus"):
         collect("recordings", [recording(tone(tmp_path / "two" / "a.wav"), "hum")], tmp_path / "out", {})
 
 
@@ -205,5 +206,5 @@ def test_classes_are_mapped_and_the_rest_is_counted(tmp_path: Path) -> None:
 def test_two_names_of_one_label_are_refused(tmp_path: Path) -> None:
     """`Door` and `door` would become one label behind somebody's back."""
     path = tone(tmp_path / "a.wav")
-    with pytest.raises(ValueError, match="'Door' and 'door' would both become the label 'door'"):
+    with pytest.raises(DataError, match="'Door' and 'door' would both become the label 'door'"):
         collect("c", [recording(path, "Door"), recording(path, "door")], tmp_path / "out", {})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from edge.errors import DataError
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
 from tests.support.recordings import LABELS, made_up
@@ -144,9 +145,9 @@ def test_a_teacher_of_other_clips_or_labels_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.npz"
     np.savez(path, scores=np.zeros((2, 1), np.uint8), offsets=np.array([0, 1, 2]), labels=np.array(["clap"]))
     assert read_teacher(path, ["clap"], 2).scores.shape == (2, 1)
-    with pytest.raises(ValueError, match="does not know rain"):
+    with pytest.raises(DataError, match="does not know rain"):
         read_teacher(path, ["clap", "rain"], 2)
-    with pytest.raises(ValueError, match="3"):
+    with pytest.raises(DataError, match="3"):
         read_teacher(path, ["clap"], 3)
 
 
@@ -163,14 +164,14 @@ def test_another_file_is_no_teacher(kind: str, tmp_path: Path) -> None:
         else:
             np.savez(file, **({"scores": whole["scores"]} if kind == "other" else whole | {"scores": np.zeros((1, 1))}))
     for read in (lambda: read_teacher(path, ["clap"], 2), lambda: read_logits(path, 2)):
-        with pytest.raises(ValueError, match=r"t\.npz: (not a teacher|`offsets` end at 2)"):
+        with pytest.raises(DataError, match=r"t\.npz: (not a teacher|`offsets` end at 2)"):
             read()
 
 
 def test_a_copy_of_other_recordings_is_refused() -> None:
     """Its clips would begin in the wrong places; the message says what to remove."""
     store = store_of([clicks([1.0])])
-    with pytest.raises(ValueError, match=r"remove the files copy-\*\.npy"):
+    with pytest.raises(DataError, match=r"remove the files copy-\*\.npy"):
         pool_of(store, [clip(0, "clap")], [np.asarray(store.frames)[1:]])
 
 
@@ -201,14 +202,14 @@ def test_other_front_end_other_cache(tmp_path: Path) -> None:
 def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
     """The message names what is missing."""
     (tmp_path / "manifest.csv").write_text("file,class\na.wav,clap\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="corpus"):
+    with pytest.raises(DataError, match="corpus"):
         read_manifest(tmp_path)
 
 
 def test_what_is_not_audio_is_named(tmp_path: Path) -> None:
     """The message names the file."""
     (tmp_path / "a.wav").write_bytes(b"text")
-    with pytest.raises(ValueError, match=r"a\.wav"):
+    with pytest.raises(DataError, match=r"a\.wav"):
         load_audio(tmp_path / "a.wav", 16_000)
 
 
@@ -257,5 +258,5 @@ def test_logits_are_standardised_class_by_class(tmp_path: Path) -> None:
     logits = read_logits(path, 1).logits.float()
     assert torch.allclose(logits.mean(dim=0), torch.zeros(3), atol=1e-2)
     assert torch.allclose(logits.std(dim=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-2)
-    with pytest.raises(ValueError, match="heard 1 clips, the manifest has 2"):
+    with pytest.raises(DataError, match="heard 1 clips, the manifest has 2"):
         read_logits(path, 2)

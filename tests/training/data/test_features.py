@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from edge.errors import DataError
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
 from training.data import features
@@ -96,7 +97,7 @@ def test_of_two_runs_at_once_the_first_to_end_counts(
 
 def test_what_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
     """A manifest without clips, and a clip without its file, are said before anything is computed."""
-    with pytest.raises(ValueError, match="lists no clips"):
+    with pytest.raises(DataError, match="lists no clips"):
         open_features(data, [], tmp_path / "cache", PARAMS)
     (data / CLIPS[2].file).unlink()
     with pytest.raises(FileNotFoundError, match=r"2\.wav"):

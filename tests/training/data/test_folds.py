@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.errors import DataError, UsageError
 from tests.support.trials import clip
 from training.config import Config, DataConfig, TrainConfig
 from training.data.folds import Fold, corpus_folds, division, group_folds, published_folds
@@ -56,7 +57,7 @@ def test_folds_repeat_by_their_seed() -> None:
 
 def test_more_folds_than_families_are_refused() -> None:
     """What cannot be divided is said, with both numbers."""
-    with pytest.raises(ValueError, match="9 folds of 1 families"):
+    with pytest.raises(UsageError, match="9 folds of 1 families"):
         group_folds([clip(0, "siren", group="g"), clip(1, "siren", group="g")], 9, CONFIG, 1)
 
 
@@ -72,7 +73,7 @@ def test_published_folds_are_kept() -> None:
 
 def test_a_corpus_without_folds_is_refused() -> None:
     """The line names the corpus and the column."""
-    with pytest.raises(ValueError, match=r"esc: 1 clips in 0 published folds.*column `fold`"):
+    with pytest.raises(DataError, match=r"esc: 1 clips in 0 published folds.*column `fold`"):
         published_folds([clip(0, "dog", "esc")], "esc", CONFIG, 1)
 
 
@@ -95,7 +96,7 @@ def test_every_corpus_with_an_event_is_left_out_once() -> None:
 
 def test_too_few_corpus_folds_are_refused() -> None:
     """Three corpora of sirens, each to be left out while two remain, need three folds."""
-    with pytest.raises(ValueError, match="2 folds are too few"):
+    with pytest.raises(UsageError, match="2 folds are too few"):
         corpus_folds(city(), {"siren"}, 2, CONFIG, 1)
 
 
@@ -116,7 +117,7 @@ def test_a_person_in_two_corpora_is_not_learnt_from() -> None:
 
 def test_a_fold_that_leaves_nothing_is_refused() -> None:
     """One corpus left out of one: said before hours of training, not after."""
-    with pytest.raises(ValueError, match=r"1: without a: .*too few recordings are left"):
+    with pytest.raises(DataError, match=r"1: without a: .*too few recordings are left"):
         corpus_folds([clip(n, "siren", "a") for n in range(8)], {"siren"}, 1, CONFIG, 1)
 
 
@@ -129,7 +130,7 @@ def test_a_division_says_who_else_has_taught() -> None:
 
 def test_no_event_nothing_to_leave_out() -> None:
     """A class that no recording holds is named."""
-    with pytest.raises(ValueError, match="no recording holds gong"):
+    with pytest.raises(DataError, match="no recording holds gong"):
         corpus_folds(city(), {"gong"}, 2, CONFIG, 1)
 
 

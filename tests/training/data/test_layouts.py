@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.errors import DataError, InputMissing
 from training.data.imports import LAYOUTS, esc50, folder, fsd50k, urbansound8k
 from training.data.imports.recording import label_of
 
@@ -80,23 +81,23 @@ def test_a_folder_a_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", ["urbansound8k", "esc50", "esc10", "fsd50k"])
 def test_another_folder_is_told_from_the_corpus(tmp_path: Path, layout: str) -> None:
     """The message has the folder and what is missing in it."""
-    with pytest.raises(FileNotFoundError, match="is this the folder of that corpus"):
+    with pytest.raises(InputMissing, match="is this the folder of that corpus"):
         LAYOUTS[layout].read(tmp_path)
 
 
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     """Files without a folder of their label teach nothing."""
     write(tmp_path / "x.wav")
-    with pytest.raises(ValueError, match=r"as in .*/door/1\.wav"):
+    with pytest.raises(DataError, match=r"as in .*/door/1\.wav"):
         folder.recordings(tmp_path)
-    with pytest.raises(OSError, match="not a folder"):
+    with pytest.raises(InputMissing, match="not a folder"):
         folder.recordings(tmp_path / "x.wav")
 
 
 def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     """The message names the table and the column."""
     write(tmp_path / "meta" / "esc50.csv", "filename,fold\na.wav,1\n")
-    with pytest.raises(ValueError, match=r"esc50\.csv: column category, esc10, src_file is missing"):
+    with pytest.raises(DataError, match=r"esc50\.csv: column category, esc10, src_file is missing"):
         esc50.recordings(tmp_path)
 
 
@@ -111,5 +112,5 @@ def test_labels_are_plain(text: str, label: str) -> None:
 
 def test_a_name_without_latin_letters_is_no_label() -> None:
     """It could not be part of a topic."""
-    with pytest.raises(ValueError, match="rename it"):
+    with pytest.raises(DataError, match="rename it"):
         label_of("дверь")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.errors import ConfigError, DataError
 from training.config import DataConfig
 from training.data.fit import fit_to_labels
 from training.data.manifest import Clip, labels_of, map_classes, read_manifest
@@ -57,7 +58,7 @@ def test_fold_and_fine_are_read_where_they_are(tmp_path: Path) -> None:
 )
 def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, row: str, said: str) -> None:
     """An empty group would join recordings that have nothing in common; the message tells the clip."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(DataError, match=said):
         read_manifest(manifest(tmp_path, "ok.wav,x,c,g,,,,1", row))
 
 
@@ -86,7 +87,7 @@ def test_a_star_takes_the_clips_that_nothing_else_names() -> None:
 )
 def test_a_wrong_mapping_is_refused(mapping: dict[str, list[str]], said: str) -> None:
     """A misspelt class is named beside those there are."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ConfigError, match=said):
         map_classes([clip(0, "bird"), clip(1, "police")], mapping)
 
 
@@ -120,5 +121,13 @@ def test_settings_that_say_nothing_fit_any_recordings() -> None:
 def test_settings_for_classes_that_are_not_there_are_refused(key: str, value: object) -> None:
     """The message has the setting, the class, and those there are."""
     values = {"background": (), "quiet_label": "", key: value}
-    with pytest.raises(ValueError, match=f"data.{key}: the recordings have no dor; they have door, tap"):
+    with pytest.raises(ConfigError, match=f"data.{key}: the recordings have no dor; they have door, tap"):
         fit_to_labels(DataConfig(**values), ("door", "tap"))
+
+
+@pytest.mark.parametrize("content", [b"file,class\n\xff,x\n", b"file,class,corpus\n"])
+def test_a_manifest_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    """Bytes that are no text, and a heading without the columns, are faults of the file."""
+    (tmp_path / "manifest.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"manifest\.csv: (not a CSV file|column)"):
+        read_manifest(tmp_path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.errors import DataError, UsageError
 from training.config import AugmentConfig, Config, DataConfig
 from training.learn.ablation import ablate, variants
 
@@ -59,7 +60,7 @@ def test_the_bare_recipe_does_nothing_to_a_recording() -> None:
 def test_some_may_be_chosen_and_unknown_ones_are_named() -> None:
     """`without` takes names of augmentations that the recipe has, and says which those are."""
     assert list(variants(CONFIG, ["mixup", "gain"])) == ["recipe", "without mixup", "without gain", "bare"]
-    with pytest.raises(ValueError, match=r"no augmentation 'mixdown'; it has: background, mixup"):
+    with pytest.raises(UsageError, match=r"no augmentation 'mixdown'; it has: background, mixup"):
         variants(CONFIG, ["mixdown"])
 
 
@@ -99,8 +100,8 @@ def test_an_ablation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
 def test_results_of_another_recipe_are_not_taken(tmp_path: Path) -> None:
     """Other settings, or a file of something else, are an error that names the file."""
     ablate(measure([]), variants(CONFIG, ["mixup"]), (3,), tmp_path, str)
-    with pytest.raises(ValueError, match=r"ablation.json: 'recipe' was measured with other settings"):
+    with pytest.raises(DataError, match=r"ablation.json: 'recipe' was measured with other settings"):
         ablate(measure([]), variants(Config(), ["mixup"]), (3,), tmp_path, str)
     (tmp_path / "ablation.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"ablation.json: no results of an ablation"):
+    with pytest.raises(DataError, match=r"ablation.json: no results of an ablation"):
         ablate(measure([]), variants(CONFIG), (3,), tmp_path, str)

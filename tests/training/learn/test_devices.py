@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 import torch
 
+from edge.errors import ConfigError, Unavailable
 from training.config import TrainConfig
 from training.learn.devices import arithmetic, device_of, dice_state, half_of, set_dice_state
 from training.learn.interrupts import interrupts
@@ -35,7 +36,7 @@ def test_auto_takes_the_fastest_there_is(
 def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says which can be used."""
     there(monkeypatch, "mps")
-    with pytest.raises(ValueError, match=r"torch finds no cuda here; use one of auto, mps, cpu"):
+    with pytest.raises(Unavailable, match=r"torch finds no cuda here; use one of auto, mps, cpu"):
         device_of("cuda")
 
 
@@ -81,7 +82,7 @@ def test_one_process_is_alone() -> None:
 def test_a_batch_that_cannot_be_divided_is_named() -> None:
     """Two processes have half of it each; three cannot share 8."""
     assert Processes(size=2).share_of(8) == 4
-    with pytest.raises(ValueError, match="8 cannot be divided by 3 processes"):
+    with pytest.raises(ConfigError, match="8 cannot be divided by 3 processes"):
         Processes(size=3).share_of(8)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from edge.claps.crop import CLAP_FRONT_END
+from edge.errors import ConfigError
 from edge.frontend.params import FrontEndParams
 from training.augment.batch import Batch
 from training.config import ModelConfig, Stage, TrainConfig
@@ -71,7 +72,7 @@ def test_a_sound_at_the_very_end_is_seen(name: str) -> None:
 
 def test_an_unknown_architecture_is_named() -> None:
     """The message lists what there is."""
-    with pytest.raises(ValueError, match="mobilenet, onset, resnet"):
+    with pytest.raises(ConfigError, match="mobilenet, onset, resnet"):
         build_model(dataclasses.replace(SMALL, name="vit"), 64, 3)
 
 
@@ -97,7 +98,7 @@ def test_a_network_without_an_embedding_is_refused() -> None:
     """The message says what needs one; losses that need none take the network."""
     model = nn.Sequential(nn.Flatten(), nn.LogSoftmax(dim=1))
     Learner(model, TrainConfig(), torch.ones(4), 0, (2, 2))
-    with pytest.raises(ValueError, match="does not end in a dense layer, which a hybrid"):
+    with pytest.raises(ConfigError, match="does not end in a dense layer, which a hybrid"):
         Learner(model, TrainConfig(loss="hybrid"), torch.ones(4), 0, (2, 2))
 
 

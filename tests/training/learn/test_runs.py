@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from edge.errors import ConfigError, DataError
 from tests.support.recordings import made_up
 from tests.support.runs import LABELS, config, material, signal_at_look
 from training.__main__ import main as training_main
@@ -125,7 +126,7 @@ def test_a_run_on_other_labels_is_not_gone_on_with(tmp_path: Path) -> None:
     """Recordings with other labels are an error that names the run's."""
     train(material(), config(steps=2), tmp_path)
     other = dataclasses.replace(material(), labels=("background", "clap", "siren", "train"))
-    with pytest.raises(ValueError, match=r"other labels: background, clap, siren$"):
+    with pytest.raises(DataError, match=r"other labels: background, clap, siren$"):
         train(other, config(steps=2), tmp_path, resume=True)
 
 
@@ -133,7 +134,7 @@ def test_a_run_on_other_recordings_is_not_gone_on_with(tmp_path: Path) -> None:
     """What one fold learnt from may be what another holds out; a state that says nothing of it is taken as it is."""
     train(material(), config(steps=2), tmp_path)
     other = dataclasses.replace(material(), train=material().train[:9])
-    with pytest.raises(ValueError, match=r"resume\.pt: the run learnt from other recordings"):
+    with pytest.raises(DataError, match=r"resume\.pt: the run learnt from other recordings"):
         train(other, config(steps=2), tmp_path, resume=True)
     values = read_values(tmp_path / "resume.pt", 1, "the state of a run")
     values.pop("recordings")
@@ -159,13 +160,13 @@ def test_without_a_validation_part_nothing_can_be_waited_for(tmp_path: Path) -> 
     alone = dataclasses.replace(material(), validation=[])
     train(alone, config(steps=2), tmp_path)
     assert looks(tmp_path)[0]["mean_ap"] is None
-    with pytest.raises(ValueError, match="need a validation part"):
+    with pytest.raises(ConfigError, match="need a validation part"):
         train(alone, config(steps=2, patience=1), tmp_path)
 
 
 def test_a_loss_that_is_no_number_ends_a_run(tmp_path: Path) -> None:
     """The message says where, and what to try."""
-    with pytest.raises(ValueError, match=r"step \d+: the loss is (nan|inf).*train\.lr"):
+    with pytest.raises(ConfigError, match=r"step \d+: the loss is (nan|inf).*train\.lr"):
         train(material(), config(lr=1e30, warmup_steps=0, bf16=False), tmp_path)
 
 
@@ -193,7 +194,7 @@ def test_a_contrastive_batch_holds_two_views_of_each_sound() -> None:
     assert batch.features.shape == (8, 96, 64)
     assert torch.equal(batch.target[:4], batch.target[4:])
     assert not torch.equal(batch.features[:4], batch.features[4:])
-    with pytest.raises(ValueError, match="a process has 7 samples a step"):
+    with pytest.raises(ConfigError, match="a process has 7 samples a step"):
         preparer(material(), settings, 7, pinned=False)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from edge.errors import ConfigError
 from training.config import TrainConfig
 from training.learn.schedules import Progress, learning_rate
 
@@ -63,5 +64,5 @@ def test_patience_counts_looks_since_the_best() -> None:
 )
 def test_settings_that_make_no_run_are_named(setting: str, value: object) -> None:
     """A word that is none of the choices, or a count of nothing, is an error that says where."""
-    with pytest.raises(ValueError, match=rf"config: train\.{setting}: '?{value}'? (is none of|must be)"):
+    with pytest.raises(ConfigError, match=rf"config: train\.{setting}: '?{value}'? (is none of|must be)"):
         TrainConfig(**{setting: value})

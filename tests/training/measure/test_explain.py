@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edge.claps.crop import CLAP_FRONT_END
+from edge.errors import DataError
 from edge.frontend.params import FrontEndParams
 from training.config import ModelConfig, Stage
 from training.measure.explain import grad_cam
@@ -83,7 +84,7 @@ def test_wrong_questions_are_answered_in_words() -> None:
     """A label that the network lacks, and a network that has no map."""
     with pytest.raises(ValueError, match="label 2: the network has 2"):
         grad_cam(LinesNet(), scene(), 2)
-    with pytest.raises(ValueError, match=r"Flat.*no map"):
+    with pytest.raises(DataError, match=r"Flat.*no map"):
         grad_cam(Flat(), scene(), 0)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.errors import DataError
 from tests.support.trials import clip, trial
 from training.measure.events import EventCount
 from training.measure.figures import measure
@@ -138,7 +139,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     """The line names the file, and the command that writes a good one."""
     path = tmp_path / "figures.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"figures\.json: no"):
+    with pytest.raises(DataError, match=r"figures\.json: no"):
         load_figures(path)
 
 
@@ -157,5 +158,5 @@ def test_markdown_has_every_table() -> None:
 
 def test_nothing_held_out_is_refused() -> None:
     """Figures of nothing would be nothing but zeros."""
-    with pytest.raises(ValueError, match="no clip was held out"):
+    with pytest.raises(DataError, match="no clip was held out"):
         pool_trials([], LABELS, ["wind"], 1.0, 0.1)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, linear, relu
 
+from edge.errors import ConfigError
 from export.graph.fold import folded
 from training.config import ModelConfig
 from training.models import build_model
@@ -71,7 +72,7 @@ def test_channels_are_multiples_of_8(channels: float, rounded: int) -> None:
 
 def test_a_width_of_nothing_is_refused() -> None:
     """The key is named."""
-    with pytest.raises(ValueError, match=r"model\.width must be above 0, not 0"):
+    with pytest.raises(ConfigError, match=r"model\.width must be above 0, not 0"):
         published_table(0)
 
 
