@@ -23,9 +23,8 @@ from edge.cli.common import (
     secret_of,
     settings_of,
 )
-from edge.cli.failure import internal
 from edge.cli.terminal import one_line
-from edge.errors import TocsinError, Unavailable
+from edge.errors import TocsinError, Unavailable, describe_bug
 from edge.settings.actions import CommandAction
 from edge.settings.tree import Settings
 
@@ -81,7 +80,7 @@ def examine(config: Path | None) -> Iterator[Check]:
         try:
             yield check(settings)
         except Exception as exc:  # noqa: BLE001 - what one check meets must not cost the others
-            yield Check(check.__name__.replace("_", " "), "fail", internal(exc))
+            yield Check(check.__name__.replace("_", " "), "fail", describe_bug(exc))
 
 
 def python() -> Check:
