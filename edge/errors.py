@@ -22,6 +22,8 @@ The message of each is one line that says what is wrong, where, and what to do a
 
 from __future__ import annotations
 
+import errno
+
 
 class TocsinError(Exception):
     """Anything Tocsin raises on purpose."""
@@ -113,3 +115,21 @@ class ConfigError(TocsinError):
 
 class BundleError(ConfigError):
     """A model bundle is missing, damaged or refused."""
+
+
+def describe_error(exc: Exception) -> tuple[str, int]:
+    """Return the line and the exit code of an exception that ends a command."""
+    if isinstance(exc, TocsinError):
+        return str(exc), exc.exit_code
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" {exc.filename}" if exc.filename else ""
+        return f"cannot write{where}: {exc.strerror}; make room", StorageError.exit_code
+    if isinstance(exc, PermissionError) and exc.filename:
+        return f"{exc.filename}: permission denied; change its permissions", Forbidden.exit_code
+    return describe_bug(exc), TocsinError.exit_code
+
+
+def describe_bug(exc: Exception) -> str:
+    """Return the line of an error that nobody foresaw."""
+    what = " ".join(str(exc).split())
+    return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)"

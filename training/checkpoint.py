@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edge.errors import ConfigError, DataError
 from edge.frontend.params import FrontEndParams
 from training.config import Config, config_from_dict
 from training.models import build_model
@@ -48,18 +49,32 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and build its network, ready to be asked (`eval`), without running any code of the file.
 
-    Raises what `read_values` does, and `ValueError` for weights of another version's network.
+    Raises what `read_values` does, and `DataError` for weights of another version's network.
     """
     values = read_values(path, _FORMAT, "a checkpoint")
-    config, params = config_from_dict(values["config"]), FrontEndParams.from_dict(values["frontend"])
-    labels = tuple(values["labels"])
+    config = config_of(path, values)
+    try:
+        params, labels = FrontEndParams.from_dict(values["frontend"]), tuple(values["labels"])
+        weights, step = dict(values["weights"]), int(values["step"])
+    except (ValueError, KeyError, TypeError) as exc:
+        msg = f"{path}: not a whole checkpoint: {exc}"
+        raise DataError(msg) from exc
     model = build_model(config.model, params.n_mels, len(labels))
     try:
-        model.load_state_dict(values["weights"])
+        model.load_state_dict(weights)
     except RuntimeError as exc:
         msg = f"{path}: its weights are of another {config.model.name} than this version builds: train it again"
-        raise ValueError(msg) from exc
-    return Checkpoint(model.eval(), config, params, labels, values["step"])
+        raise DataError(msg) from exc
+    return Checkpoint(model.eval(), config, params, labels, step)
+
+
+def config_of(path: Path, values: dict[str, Any]) -> Config:
+    """Return the settings among the values of a file; raise `DataError` for those of another version."""
+    try:
+        return config_from_dict(values["config"])
+    except (ConfigError, KeyError) as exc:
+        msg = f"{path}: its settings are not of this version: {exc}"
+        raise DataError(msg) from exc
 
 
 def write_values(path: Path, values: dict[str, Any]) -> None:
@@ -72,18 +87,18 @@ def write_values(path: Path, values: dict[str, Any]) -> None:
 def read_values(path: Path, form: int, what: str) -> dict[str, Any]:
     """Read plain values and tensors whose `format` is `form`, without running any code of the file.
 
-    Raises `ValueError` for a file that is not `what` of this version, `OSError` when it cannot be read.
+    Raises `DataError` for a file that is not `what` of this version, `OSError` when it cannot be read.
     """
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             msg = f"{path}: not {what}"
-            raise ValueError(msg)
+            raise DataError(msg)
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as exc:
         msg = f"{path}: not {what}: {exc}"
-        raise ValueError(msg) from exc
+        raise DataError(msg) from exc
     if not isinstance(values, dict) or values.get("format") != form:
         msg = f"{path}: not {what} of format {form}"
-        raise ValueError(msg)
+        raise DataError(msg)
     return values

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edge.cli import terminal
-from edge.cli.failure import USAGE, explain
+from edge.errors import UsageError, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.drop_output()
         return _BROKEN_PIPE
     except Exception as exc:
-        text, code = explain(exc)
+        text, code = _explained(exc)
         terminal.drop_output()
-        if "--debug" in arguments and code != USAGE:
+        if "--debug" in arguments and code != UsageError.exit_code:
             raise
         print(f"tocsin: {terminal.one_line(text)}", file=sys.stderr)  # noqa: T201 - this is the program's voice
         return code
@@ -56,3 +56,15 @@ def _invoke(arguments: list[str]) -> int:
         raise KeyboardInterrupt from exc
     sys.stdout.flush()
     return code or 0
+
+
+def _explained(exc: Exception) -> tuple[str, int]:
+    """Return an error's line and exit code."""
+    import typer
+
+    # The base of BadParameter is every error of usage, wherever this version of typer keeps that class.
+    usage_error = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
+    if isinstance(exc, usage_error):
+        where = exc.ctx.command_path if exc.ctx else "tocsin"
+        return f"{' '.join(exc.format_message().split())} (see '{where} --help')", UsageError.exit_code
+    return describe_error(exc)

@@ -21,9 +21,8 @@ from edge.cli.common import (
     settings_of,
     warn,
 )
-from edge.cli.failure import internal
 from edge.cli.progress import bar
-from edge.errors import InputMissing, TocsinError, UsageError
+from edge.errors import InputMissing, TocsinError, UsageError, describe_bug
 from edge.settings.profiles import make_replay_settings
 from edge.settings.section import SLUG_RULE
 from edge.settings.tree import Source
@@ -92,7 +91,7 @@ def _try(classify: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, An
     except TocsinError as exc:
         return exc
     except Exception as exc:  # noqa: BLE001 - whatever it is
-        bug = _InternalError(f"{path}: {internal(exc)}")
+        bug = _InternalError(f"{path}: {describe_bug(exc)}")
         bug.__cause__ = exc
         return bug
 

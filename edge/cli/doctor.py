@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from edge.cli.checks import machine, models, outputs, sources
 from edge.cli.checks.check import Check
 from edge.cli.common import say, say_json, settings_of
-from edge.cli.failure import internal
 from edge.cli.terminal import one_line
-from edge.errors import TocsinError
+from edge.errors import TocsinError, describe_bug
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -63,4 +62,4 @@ def examine(config: Path | None) -> Iterator[Check]:
         try:
             yield check(settings)
         except Exception as exc:  # noqa: BLE001 - what one check meets must not cost the others
-            yield Check(check.__name__.replace("_", " "), "fail", internal(exc))
+            yield Check(check.__name__.replace("_", " "), "fail", describe_bug(exc))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -24,26 +23,13 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from export.bundle.about import About
     from training.checkpoint import Checkpoint
     from training.measure.evaluation import Evaluation
 
     Card = Callable[[Mapping[str, Any], Checkpoint, str], str]
 
 CARD = "MODEL_CARD.md"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class About:
-    """What a person says about a bundle; whatever is left out is called unstated."""
-
-    id: str
-    golden: Path
-    """The recording that is replayed at every start; a part of it goes along, so its licence must allow that."""
-    version: str = "1"
-    training_data: str = "Unstated: ask who trained it."
-    licence: str = "unstated: ask who trained it before passing it on."
-    notes: str = "## What it is weak at\n\nUnstated, beyond what the figures above say."
-    """Markdown that goes into the model card: weaknesses, what was left out."""
 
 
 def write_bundle(
@@ -58,7 +44,7 @@ def write_bundle(
     """Write the bundle of a checkpoint to the folder `out`; return how far the export differs from training.
 
     `card` writes the model card from the manifest, the checkpoint and `about.notes`. The manifest is written last, so
-    a bundle that was cut short is refused by its reader. Raises `ValueError` when the exported network does not
+    a bundle that was cut short is refused by its reader. Raises `DataError` when the exported network does not
     compute what the trained one does.
     """
     params = checkpoint.params

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.inference.bundle import STREAMING
-from training.measure.evaluation import ALLOWED_LASTING, ALLOWED_SHORT, PRIOR, table
+from training.measure.evaluation import ALLOWED_LASTING, ALLOWED_SHORT, PRIOR
+from training.report.tables import brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,7 @@ def model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) 
         training_data=manifest["training_data"],
         licence=manifest["licence"],
         ambience_hours=round(ambience, 2),
-        table=table(figures),
+        table=brief(figures).markdown(),
         prior=PRIOR,
         short=ALLOWED_SHORT,
         lasting=ALLOWED_LASTING,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.errors import DataError
 from edge.frontend.mel import log_mel
 from training.data.features import load_audio
 from training.measure.scoring import windows_of
@@ -23,7 +24,7 @@ _LENGTH_S = 6.0
 def golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
     """Return the loudest 6 s of a recording, or all of a shorter one, as multiples of 1/32768.
 
-    Raises `ValueError` for what is not audio.
+    Raises `DataError` for what is not audio.
     """
     samples, length = load_audio(recording, rate_hz), round(_LENGTH_S * rate_hz)
     if len(samples) > length:
@@ -38,12 +39,12 @@ def golden_features(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the features, shape (frames, n_mels), and what the network gets of them, as `network_features` has it.
 
-    Raises `ValueError` when the waveform is shorter than a window.
+    Raises `DataError` when the waveform is shorter than a window.
     """
     mel = log_mel(waveform, params)
     if len(mel) < params.window_frames:
         msg = f"the golden recording must be longer than {params.window_s:.2f} s"
-        raise ValueError(msg)
+        raise DataError(msg)
     return mel, network_features(mel, params, streaming=streaming)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from edge.errors import DataError
+from training.report.tables import Table
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -13,14 +16,14 @@ def read_proof(path: Path) -> str:
     """Return the Markdown of a file of measured tables.
 
     The file holds ``{"sections": [{"title", "text", "columns": [name …], "rows": [[value …] …]} …]}``; a section
-    without a table leaves `columns` and `rows` out. Raises `ValueError` for another file, `OSError` for none.
+    without a table leaves `columns` and `rows` out. Raises `DataError` for another file, `OSError` for none.
     """
     try:
         values = json.loads(path.read_text("utf-8"))
         sections = [_section(section) for section in values["sections"]]
     except (ValueError, KeyError, TypeError) as exc:
         msg = f"{path}: not a file of measured tables ({exc!r}): expected sections of title, text, columns and rows"
-        raise ValueError(msg) from exc
+        raise DataError(msg) from exc
     return "\n\n".join(sections)
 
 
@@ -31,10 +34,6 @@ def _section(values: dict[str, Any]) -> str:
         raise ValueError(msg)
     parts = [f"## {values['title']}", values.get("text", "").strip()]
     if columns:
-        head = [_row(columns), _row(["---"] * len(columns))]
-        parts.append("\n".join([*head, *(_row(row) for row in rows)]))
+        cells = [["-" if value is None else str(value) for value in row] for row in rows]
+        parts.append(Table([str(name) for name in columns], cells).markdown())
     return "\n\n".join(part for part in parts if part)
-
-
-def _row(cells: list[Any]) -> str:
-    return "| " + " | ".join("-" if cell is None else str(cell) for cell in cells) + " |"

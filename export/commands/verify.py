@@ -1,72 +1,51 @@
-"""The forms of one network side by side: trained, folded, ONNX, 8 bits, TensorRT."""
+"""The command `verify`: the forms of a network side by side."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from export.commands.timing import side_by_side_ms
-from export.graph.parity import change
+from export.commands.arguments import NETWORK, add_engines, add_golden
+from training.commands.arguments import add_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from edge.frontend.params import FrontEndParams
-    from export.commands.labelled import LabelledSet, Network
+    import argparse
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Row:
-    """What was measured of one form."""
-
-    form: str
-    change: float
-    """Largest change of a probability on the golden recording."""
-    ms: float
-    """Median milliseconds of one decision."""
-    mean_average_precision: float | None
-    """On the labelled set, None without one."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the arguments of the command."""
+    # not the recordings of the environment: those may have other labels
+    parser.add_argument("--data", type=Path, help="folder with manifest.csv, to measure on its recordings too")
+    add_cache(parser)
+    add_golden(parser)
+    add_engines(parser)
+    parser.add_argument("network", type=Path, metavar="CHECKPOINT", help=NETWORK)
+    parser.add_argument("bundle", type=Path, nargs="?", help="the bundle made from the checkpoint")
 
 
-def compare_forms(
-    forms: Mapping[str, Network],
-    wanted: NDArray[np.float32],
-    golden: NDArray[np.float32],
-    one_decision: NDArray[np.float32],
-    labelled: LabelledSet | None,
-    *,
-    streaming: bool,
-) -> list[Row]:
-    """Measure every form, in the order given.
+def run(options: argparse.Namespace) -> None:
+    """Put the forms of a network side by side on its golden recording and, with `--data`, on a labelled set.
 
-    `wanted` holds the logits that each should give for `golden`; `one_decision` are the features of one live decision.
+    Raises `DataError` when folding or ONNX changes a probability by more than the limit.
     """
-    taken_ms = side_by_side_ms([functools.partial(network, one_decision) for network in forms.values()])
-    rows = []
-    for (name, network), ms in zip(forms.items(), taken_ms, strict=True):
-        mean = None
-        if labelled is not None:
-            mean = labelled.mean_average_precision(labelled.scores(network, streaming=streaming))
-        rows.append(Row(name, change(wanted, network(golden)), ms, mean))
-    return rows
+    from edge.inference.onnx import OnnxClassifier
+    from export.compare.forms import Places, compare_forms, forms_of, forms_table
+    from export.compare.recordings import labelled_of
+    from export.compare.source import open_source
+    from export.graph.parity import compare
 
-
-def forms_table(rows: Sequence[Row], absent: Mapping[str, str]) -> str:
-    """Return the rows as a Markdown table, followed by a line for each form that is not there, and why."""
-    lines = ["| form | largest change of a probability | mAP | ms a decision |", "| --- | --- | --- | --- |"]
-    for row in rows:
-        mean = "-" if row.mean_average_precision is None else f"{row.mean_average_precision:.4f}"
-        lines.append(f"| {row.form} | {row.change:.2g} | {mean} | {row.ms:.3f} |")
-    lines.extend(f"{form}: absent ({why})" for form, why in absent.items())
-    return "\n".join(lines)
-
-
-def live_features(params: FrontEndParams, *, streaming: bool) -> NDArray[np.float32]:
-    """Return the features of one live decision in silence, shape (1, frames, n_mels)."""
-    frames = params.decision_frames if streaming else params.window_frames
-    return np.full((1, frames, params.n_mels), params.silence, np.float32)
+    source = open_source(options.network)
+    if options.bundle is not None:
+        source = dataclasses.replace(open_source(options.bundle), checkpoint=source.required_checkpoint())
+    if source.bundle is not None:
+        OnnxClassifier(source.bundle)
+    forms, absent = forms_of(source, Places(options.data, options.cache, options.engines))
+    golden = source.golden(options.golden)
+    wanted = source.bundle.golden.logits if source.checkpoint is None and source.bundle else forms["torch"](golden)
+    rows = compare_forms(forms, wanted, golden, source, labelled_of(source, options.data, options.cache))
+    print(forms_table(rows, absent))
+    if source.checkpoint is not None:
+        parity = compare(source.checkpoint.model, source.network, golden)
+        print(parity)
+        parity.check()

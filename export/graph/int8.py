@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+from edge.errors import DataError
 from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, session, state_size
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ def quantized(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = Fal
     """Return a network whose convolutions and products are of 8-bit numbers, from what they meet on `feeds`.
 
     Weights have a scale a channel, activations a range a tensor that leaves out the highest and lowest of 10,000
-    numbers. TensorRT reads ranges around zero only, and biases that are floats. Raises `ValueError` without feeds.
+    numbers. TensorRT reads ranges around zero only, and biases that are floats. Raises `DataError` without feeds.
     """
     feeds = iter(feeds)
     if (first := next(feeds, None)) is None:
         msg = "no training clip is as long as a window: nothing to set the scales of an 8-bit network by"
-        raise ValueError(msg)
+        raise DataError(msg)
     logging.getLogger().addFilter(_no_advice)
     try:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):  # its progress is no answer

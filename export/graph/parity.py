@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.errors import DataError
 from export.graph.fold import folded
 from export.graph.onnx import run_onnx, run_pieces, run_torch, session, state_size
 
@@ -33,10 +34,10 @@ class Parity:
         return f"largest change of a probability: folded {self.folded:.2g}, ONNX {self.onnx:.2g}"
 
     def check(self) -> None:
-        """Raise `ValueError` beyond the limit."""
+        """Raise `DataError` beyond the limit."""
         if not max(self.folded, self.onnx) <= LIMIT:
             msg = f"the export differs: folded by {self.folded:.2g}, ONNX by {self.onnx:.2g}; allowed {LIMIT:.0e}"
-            raise ValueError(msg)
+            raise DataError(msg)
 
 
 def compare(model: nn.Module, network: Path | bytes, features: NDArray[np.float32]) -> Parity:

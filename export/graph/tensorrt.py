@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 import torch
 
-from edge.errors import Unavailable
+from edge.errors import DataError, Unavailable
 from edge.inference.onnx import PAD_SIZES, engine_key
 from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT
 
@@ -113,11 +113,11 @@ def engine_of(
 ) -> Path:
     """Return the engine of a network, built into the folder `cache` where it is not there yet.
 
-    Raises `ValueError` for a network that TensorRT cannot read, `Unavailable` when it cannot build for this GPU.
+    Raises `DataError` for a network that TensorRT cannot read, `Unavailable` when it cannot build for this GPU.
     """
     if unknown := unsupported(network):
         msg = f"the network has operators that are not known to work in TensorRT: {', '.join(unknown)}"
-        raise ValueError(msg)
+        raise DataError(msg)
     profile = profile_of(network, params)
     sha256 = hashlib.sha256(network).hexdigest()
     key = engine_key(sha256, package.__version__, precision, repr(profile), gpu.name, gpu.capability)
@@ -141,7 +141,7 @@ def build(network: bytes, profile: Mapping[str, Shapes], precision: str, package
     parser = package.OnnxParser(definition, logger)
     if not parser.parse(network):
         msg = f"TensorRT {package.__version__} cannot read the network: {parser.get_error(0)}"
-        raise ValueError(msg)
+        raise DataError(msg)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(package.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
     for flag in PRECISIONS[precision]:

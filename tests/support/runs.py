@@ -14,6 +14,7 @@ from edge.frontend.params import FrontEndParams
 from training.config import Config, ModelConfig, Stage, load_config
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
+from training.data.material import Material
 from training.data.teacher import LogitTeacher
 from training.learn import engine
 
@@ -28,7 +29,7 @@ _CLIPS, _FRAMES, _CLASSES = 18, 130, 5
 _SMALL = ModelConfig(stem=4, head=8, stages=(Stage(8, 1, 2, 2, residual=False),))
 
 
-def material() -> engine.Material:
+def material() -> Material:
     """Return clips of two seconds, two thirds to learn from, with another teacher's logits."""
     rng = np.random.default_rng(1)
     mel = rng.normal(-1.0, 0.1, (_CLIPS, _FRAMES, PARAMS.n_mels))
@@ -43,7 +44,7 @@ def material() -> engine.Material:
     told = LogitTeacher(
         torch.from_numpy(rng.normal(size=(2 * _CLIPS, _CLASSES)).astype(np.float16)), torch.arange(_CLIPS + 1) * 2
     )
-    return engine.Material(clips[:12], clips[12:], LABELS, store, None, told)
+    return Material(clips[:12], clips[12:], LABELS, store, None, told)
 
 
 def config(**settings: Any) -> Config:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.errors import ConfigError, TocsinError, UsageError
 from training.config import Config, Stage, config_from_dict, load_config
 
 RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.toml"))
@@ -50,26 +51,35 @@ def test_a_stage_is_a_record() -> None:
         ({"model": {"stages": [{"width": 1}]}}, "model.stages.width"),
         ({"model": {"stages": [{"repeats": 1}]}}, "model.stages.channels is missing"),
         ({"model": {"stages": [{"channels": 8, "stride_mel": 0}]}}, "model.stages: .*at least 1"),
+        ({"model": {"stem": 0}}, "model.stem: 0 must be at least 1"),
+        ({"model": {"dropout": 1.5}}, "model.dropout: 1.5 must be from 0 to 1"),
+        ({"train": {"lr": -1.0}}, "train.lr: -1.0 must be at least 0"),
+        ({"claps": {"crops": 0}}, "claps.crops: 0 must be at least 1"),
     ],
 )
 def test_what_does_not_fit_is_named(values: dict[str, object], named: str) -> None:
     """An unknown key or a wrong value is an error that says where."""
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ConfigError, match=named):
         config_from_dict(values)
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
-    [("train.steps", "key=value"), ("train.steps=x", "train.steps"), ("train.steps.most=1", "steps is no table")],
+    ("override", "error", "said"),
+    [
+        ("train.steps", UsageError, "key=value"),
+        ("train.steps=x", ConfigError, "train.steps"),
+        ("train.steps.most=1", UsageError, "steps is no table"),
+    ],
 )
-def test_a_bad_override_is_refused(override: str, said: str) -> None:
+def test_a_bad_override_is_refused(override: str, error: type[TocsinError], said: str) -> None:
     """An override without a value, or with one that does not fit, is an error."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(error, match=said):
         load_config(None, ["train.steps=5", override])
 
 
-def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
-    """The message says which file."""
-    (tmp_path / "bad.toml").write_text("train = [", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"bad\.toml"):
+@pytest.mark.parametrize("content", [b"train = [", b'[train]\ninit = "\xff"\n'])
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    """The message says which file, in whatever encoding it is."""
+    (tmp_path / "bad.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"bad\.toml: not TOML"):
         load_config(tmp_path / "bad.toml")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from training.augment.batch import Batch
 from training.augment.colour import band_limit, colour, noise, reverberate, sparsify
 from training.augment.level import clip_loud, gain
 from training.augment.mask import patch_augment, silence_before, spec_augment
@@ -25,24 +26,6 @@ if TYPE_CHECKING:
 
 
 _METRES, _MASKED_DB = (5.0, 300.0), (15.0, 40.0)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Batch:
-    """Samples and what is known of them; `target`, `sure` and `soft` have the shape (batch, labels)."""
-
-    features: Tensor
-    """Log-mel, shape (batch, frames, mels)."""
-    target: Tensor
-    """1 where a label holds, 0 where not, between where it is faint."""
-    sure: Tensor
-    """Weight of each target: 0 where a sound may be there without a label."""
-    soft: Tensor
-    """The teacher's probabilities."""
-    logits: Tensor | None = None
-    """Another teacher's logits of its own classes, shape (batch, classes)."""
-    told: Tensor | None = None
-    """Weight of each sample's logits, shape (batch,)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

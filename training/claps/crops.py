@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.claps.crop import CLAP_FRONT_END
+from edge.errors import DataError
 from training.data.clap_takes import gather
 from training.sound.scenes import clap_scene, other_scene
 
@@ -72,7 +73,7 @@ def _make(have: Material, folder: Path, config: Config) -> None:
 
 
 def _draw(scene: Scene, have: Material, rng: Generator, count: int, name: str) -> NDArray[np.float16]:
-    """Return `count` crops of scenes; raises `ValueError` where scenes have no onsets."""
+    """Return `count` crops of scenes; raises `DataError` where scenes have no onsets."""
     crops = np.empty((count, CLAP_FRONT_END.window_frames, CLAP_FRONT_END.n_mels), np.float16)
     filled = barren = 0
     with tqdm(desc=name, total=count, unit="crop", disable=None) as bar:
@@ -81,7 +82,7 @@ def _draw(scene: Scene, have: Material, rng: Generator, count: int, name: str) -
             barren = 0 if new else barren + 1
             if barren == _BARREN:
                 msg = f"no onset in {_BARREN} scenes of {name} in a row: the recordings are silent"
-                raise ValueError(msg)
+                raise DataError(msg)
             crops[filled : filled + len(new)] = np.reshape(new, (-1, *crops.shape[1:]))
             filled += len(new)
             bar.update(len(new))

@@ -10,14 +10,17 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.claps.confirm import physics
+from edge.claps.crop import CLAP_FRONT_END
+from edge.errors import DataError
 from training.claps.learn import probabilities
 from training.data.clap_takes import CLAP, fold_of, take_of, trained_takes, without_claps
 from training.data.features import load_audio
+from training.data.manifest import read_manifest
 from training.sound.claps import RATE_HZ
 from training.sound.scenes import NEAR_SAMPLES, crops_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,11 +48,16 @@ class Count:
         return Count(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
 
 
-def evaluate(checkpoint: Checkpoint, data: Path, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Return the figures: `on`, `fold`, `claps` by person and `others` by class; the latter is empty without a fold.
+def evaluate_claps(data: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Measure a clap network on what it was not trained on of the recordings in `data`.
 
-    Raises `ValueError` for a recording that cannot be read.
+    Returns `on`, `fold`, `claps` by person and `others` by class; the latter is empty without a fold. Raises
+    `DataError` for a checkpoint of another network, and for a recording that cannot be read.
     """
+    if checkpoint.params != CLAP_FRONT_END:
+        msg = "the checkpoint is of no clap network: measure it by `evaluate`"
+        raise DataError(msg)
+    clips = read_manifest(data)
     people: defaultdict[str, Count] = defaultdict(Count)
     classes: defaultdict[str, Count] = defaultdict(Count)
     total = Count()
@@ -115,30 +123,3 @@ def _other_figures(count: Count) -> dict[str, Any]:
         "share": round(count.taken / count.onsets, 5) if count.onsets else None,
         "per_hour": round(count.taken / hours, 2) if hours else None,
     }
-
-
-def claps_table(figures: Mapping[str, Any]) -> str:
-    """Return a line a person, as Markdown."""
-    names = {"takes": "takes", "claps": "claps", "onsets": "onsets found", "confirmed": "confirmed", "recall": "recall"}
-    return _table(figures["claps"], "claps of", names)
-
-
-def others_table(figures: Mapping[str, Any]) -> str:
-    """Return a line a class, as Markdown."""
-    names = {
-        "recordings": "recordings",
-        "hours": "hours",
-        "onsets": "onsets",
-        "taken": "taken for claps",
-        "share": "share",
-        "per_hour": "an hour",
-    }
-    return _table(figures["others"], "class", names)
-
-
-def _table(figures: Mapping[str, Mapping[str, Any]], what: str, names: Mapping[str, str]) -> str:
-    rows = [f"| {what} | {' | '.join(names.values())} |", "| --- |" + " --- |" * len(names)]
-    for name, values in figures.items():
-        cells = ("-" if values[key] is None else str(values[key]) for key in names)
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows)

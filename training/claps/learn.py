@@ -15,7 +15,7 @@ from edge.claps.crop import CLAP_FRONT_END
 from training.checkpoint import Checkpoint, save_checkpoint
 from training.claps.augment import augmented
 from training.learn.devices import arithmetic
-from training.learn.engine import optimiser, take_step, update_average
+from training.learn.optimiser import optimiser, take_step, update_average
 from training.learn.schedules import learning_rate
 from training.models import build_model
 
@@ -35,7 +35,7 @@ _HARD = 1 / 5  # of the others, those that look most like claps
 _AT_ONCE = 2_048
 
 
-def train(crops: Crops, config: Config, out: Path) -> Path:
+def train_claps(crops: Crops, config: Config, out: Path) -> Path:
     """Train from scratch; return the path of the checkpoint, `out`/last.pt, that holds the averaged weights.
 
     The checkpoint is written whenever hard crops are chosen, so a run that is cut short leaves one.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from edge.errors import ConfigError, DataError
 from training.data.features import load_audio
 from training.data.split import families
 from training.sound.claps import RATE_HZ
@@ -52,10 +53,10 @@ def fold_of(clips: Iterable[Clip]) -> dict[int, int]:
 
 
 def trained_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[Clip]]:
-    """Return the clips of claps to train on, by group; raises `ValueError` for a word other than `even` and `all`."""
+    """Return the clips of claps to train on, by group; raises `ConfigError` for a word other than `even` and `all`."""
     if wrong := sorted(set(config.people.values()) - {_EVEN, _ALL}):
         msg = f"claps.people: {wrong[0]!r} is neither {_EVEN!r} nor {_ALL!r}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     takes: defaultdict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         which = config.people.get(clip.group)
@@ -65,11 +66,11 @@ def trained_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[
 
 
 def number_of(clip: Clip) -> int:
-    """Return the first number in a clip's name; raises `ValueError` where there is none."""
+    """Return the first number in a clip's name; raises `DataError` where there is none."""
     found = re.search(r"\d+", clip.name)
     if found is None:
         msg = f"{clip.file}: {clip.name!r} has no number, so it is neither even nor odd; take all of {clip.group!r}"
-        raise ValueError(msg)
+        raise DataError(msg)
     return int(found[0])
 
 
@@ -110,7 +111,7 @@ def single_claps(take: Take) -> list[NDArray[np.float32]]:
 
 
 def gather(data: Path, clips: Sequence[Clip], config: Config) -> Material:
-    """Read the recordings to train on; raises `ValueError` where there are no claps, no others or no backgrounds."""
+    """Read the recordings to train on; raises `DataError` where there are no claps, no others or no backgrounds."""
     takes = {
         group: [take_of(load_audio(data / clip.file, RATE_HZ), clip.index) for clip in members]
         for group, members in trained_takes(clips, config.claps).items()
@@ -127,7 +128,7 @@ def gather(data: Path, clips: Sequence[Clip], config: Config) -> Material:
     ):
         if not found:
             msg = f"{data}: no {what} to train on"
-            raise ValueError(msg)
+            raise DataError(msg)
     return Material(claps, takes, others, backgrounds)
 
 

@@ -14,6 +14,7 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
+from edge.errors import BrokenAudio, DataError, NotAudio
 from edge.frontend.downmix import to_mono
 from edge.frontend.mel import log_mel
 from edge.frontend.samples import are_sound
@@ -47,17 +48,17 @@ class FeatureStore:
 def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     """Read a recording as mono samples at `rate_hz`.
 
-    Raises `ValueError` for what is not audio, or damaged, `OSError` when there is no such file.
+    Raises `DataError` for what is not audio, or damaged, `OSError` when there is no such file.
     """
     path.stat()  # says so when there is no such file, which soundfile does not
     try:
         samples, rate_in_hz = soundfile.read(path, dtype="float32")
     except soundfile.SoundFileError as exc:
         msg = f"{path}: not readable as audio: {exc}"
-        raise ValueError(msg) from exc
+        raise NotAudio(msg) from exc
     if not are_sound(samples):
         msg = f"{path}: damaged: some samples are no numbers, or far beyond full scale"
-        raise ValueError(msg)
+        raise BrokenAudio(msg)
     mono = to_mono(samples)
     return mono if rate_in_hz == rate_hz else np.asarray(soxr.resample(mono, rate_in_hz, rate_hz), np.float32)
 
@@ -77,12 +78,12 @@ def open_features(data: Path, clips: Sequence[Clip], cache: Path, params: FrontE
     """Open the cached features of a manifest, computing them first when there are none.
 
     The cache's name is a hash of the front-end parameters and of the names and sizes of all files: other recordings,
-    other cache. Raises `ValueError` for a manifest without clips and for a file that is not audio, `OSError` for one
+    other cache. Raises `DataError` for a manifest without clips and for a file that is not audio, `OSError` for one
     that is not there.
     """
     if not clips:
         msg = f"{data}: the manifest lists no clips"
-        raise ValueError(msg)
+        raise DataError(msg)
     files = [(clip.file, (data / clip.file).stat().st_size) for clip in clips]
     key = json.dumps([frame_values(params), files]).encode()
     folder = cache / f"mel-{hashlib.sha256(key).hexdigest()[:16]}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from edge.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -20,7 +22,7 @@ def fit_to_labels(config: DataConfig, labels: Sequence[str]) -> DataConfig:
     """Check that every class which the settings name is one of `labels`, and fill in what they leave open.
 
     Other sounds are mixed into all classes where the recordings have no ambience; `quiet_label` stays empty where they
-    have no background: silence is then none of the classes. Raises `ValueError` for a class that is not there.
+    have no background: silence is then none of the classes. Raises `ConfigError` for a class that is not there.
     """
     _require("impulsive", config.impulsive, labels)
     _require("class_weights", config.class_weights, labels)
@@ -37,4 +39,4 @@ def fit_to_labels(config: DataConfig, labels: Sequence[str]) -> DataConfig:
 def _require(key: str, named: Collection[str], labels: Sequence[str]) -> None:
     if unknown := sorted(set(named) - set(labels)):
         msg = f"config: data.{key}: the recordings have no {', '.join(unknown)}; they have {', '.join(labels)}"
-        raise ValueError(msg)
+        raise ConfigError(msg)

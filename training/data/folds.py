@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from edge.errors import DataError, UsageError
 from training.data.manifest import labels_of
 from training.data.split import families, split, usable
 
@@ -76,13 +77,13 @@ def _taught(config: Config) -> str:
 def published_folds(clips: Sequence[Clip], corpus: str, config: DataConfig, seed: int) -> list[Fold]:
     """Return the folds that a corpus was published with, of its own clips alone.
 
-    Raises `ValueError` when the corpus is not there or has fewer than two folds.
+    Raises `DataError` when the corpus is not there or has fewer than two folds.
     """
     mine = [clip for clip in usable(clips, config) if clip.corpus == corpus]
     names = sorted({clip.fold for clip in mine if clip.fold})
     if len(names) < 2:  # noqa: PLR2004 - one fold holds out everything
         msg = f"{corpus}: {len(mine)} clips in {len(names)} published folds, need two; see the manifest's column `fold`"
-        raise ValueError(msg)
+        raise DataError(msg)
     folds = []
     for name in names:
         test = [clip for clip in mine if clip.fold == name]
@@ -94,13 +95,13 @@ def published_folds(clips: Sequence[Clip], corpus: str, config: DataConfig, seed
 def group_folds(clips: Sequence[Clip], count: int, config: DataConfig, seed: int) -> list[Fold]:
     """Return `count` folds of whole families, with about as many clips of each class in every fold.
 
-    The largest families are placed first, each into the fold that has the least of its main class. Raises `ValueError`
+    The largest families are placed first, each into the fold that has the least of its main class. Raises `UsageError`
     for fewer than two folds, or more folds than families.
     """
     members = families(usable(clips, config))
     if not 2 <= count <= len(members):  # noqa: PLR2004 - one fold holds out everything
         msg = f"{count} folds of {len(members)} families of recordings: need at least 2 folds, and a family for each"
-        raise ValueError(msg)
+        raise UsageError(msg)
     held: list[list[Clip]] = [[] for _ in range(count)]
     filled: list[Counter[str]] = [Counter() for _ in range(count)]
     for family in sorted(members, key=lambda family: (-len(family), _order(family, seed))):
@@ -124,14 +125,14 @@ def corpus_folds(
 
     Corpora are left out together so long as each event keeps `KEPT_CORPORA` others with `LEAST_CLIPS` clips of it, or
     all but the one left out where it has fewer; of the ways to put them, those that leave much of one event out at once
-    are avoided. A family that reaches into a left-out corpus is not trained on. Raises `ValueError` when no clip holds
-    an event, or when `count` folds are too few.
+    are avoided. A family that reaches into a left-out corpus is not trained on. Raises `DataError` when no clip holds
+    an event, `UsageError` when `count` folds are too few.
     """
     taken = usable(clips, config)
     held = _held(taken, events)
     if not held:
         msg = f"no recording holds {', '.join(sorted(events)) or 'an event'}: nothing to leave out"
-        raise ValueError(msg)
+        raise DataError(msg)
     together = _grouped(held, count)
     folds = []
     for number, corpora in enumerate(together, 1):
@@ -173,7 +174,7 @@ def _grouped(held: Mapping[str, Counter[str]], count: int) -> list[set[str]]:
         places = [place for place in together if allowed(place | {corpus})]
         if not places:
             msg = f"{count} folds are too few to leave out {corpus}: its events keep too few corpora; ask for more"
-            raise ValueError(msg)
+            raise UsageError(msg)
         min(places, key=lambda place: (weight(place | {corpus}) - weight(place), len(place))).add(corpus)
     return [place for place in together if place]
 
@@ -186,7 +187,7 @@ def _fold(name: str, rest: Sequence[Clip], test: Sequence[Clip], config: DataCon
     calibrating = sorted(parts["validation"] + parts["test"], key=lambda clip: clip.index)
     if not parts["train"] or not calibrating:
         msg = f"{name}: beside what is held out, too few recordings are left to learn from and to calibrate by"
-        raise ValueError(msg)
+        raise DataError(msg)
     return Fold(name, parts["train"], calibrating, sorted(test, key=lambda clip: clip.index))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from typing import TYPE_CHECKING
+
+from edge.errors import ConfigError, DataError
+from training.data.csvfile import read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,27 +56,22 @@ class Clip:
 def read_manifest(folder: Path) -> list[Clip]:
     """Read `folder`/manifest.csv.
 
-    Raises `ValueError` when columns are missing or a row cannot be used, `OSError` when there is no such file.
+    Raises `DataError` when columns are missing or a row cannot be used, `OSError` when there is no such file.
     """
     path = folder / MANIFEST
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, restval="")
-        if missing := sorted(_COLUMNS - set(reader.fieldnames or ())):
-            msg = f"{path}: column {', '.join(missing)} is missing"
-            raise ValueError(msg)
-        return [_clip(path, index, row) for index, row in enumerate(reader)]
+    return [_clip(path, index, row) for index, row in enumerate(read_csv(path, sorted(_COLUMNS))[1])]
 
 
 def _clip(path: Path, index: int, row: Mapping[str, str]) -> Clip:
     label, *others = split_labels(row["class"]) or ("",)
     if empty := [name for name in _FILLED if not row[name]]:
         msg = f"{path}: clip {index + 1} ({row['file'] or 'no file'}): {empty[0]} is empty"
-        raise ValueError(msg)
+        raise DataError(msg)
     try:
         duration_s = float(row["duration_s"])
     except ValueError as exc:
         msg = f"{path}: clip {index + 1} ({row['file']}): duration_s is {row['duration_s']!r}, not a number"
-        raise ValueError(msg) from exc
+        raise DataError(msg) from exc
     return Clip(
         index=index,
         file=row["file"],
@@ -104,17 +101,17 @@ def labels_of(clips: Iterable[Clip]) -> tuple[str, ...]:
 def renaming(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Turn a class mapping, new name → old names, around.
 
-    Raises `ValueError` for an old name that stands under two new ones, and for a new name that a manifest cannot hold.
+    Raises `ConfigError` for an old name that stands under two new ones, and for a new name that a manifest cannot hold.
     """
     new_of: dict[str, str] = {}
     for new, olds in mapping.items():
         if not new.strip() or SEPARATOR in new:
             msg = f"classes: {new!r} cannot be the name of a class"
-            raise ValueError(msg)
+            raise ConfigError(msg)
         for old in olds:
             if new_of.setdefault(old, new) != new:
                 msg = f"classes: {old} stands under {new_of[old]} and under {new}"
-                raise ValueError(msg)
+                raise ConfigError(msg)
     return new_of
 
 
@@ -133,7 +130,7 @@ def map_classes(clips: Iterable[Clip], mapping: Mapping[str, Sequence[str]]) -> 
     """Rename the classes of clips by a mapping, new name → old names; an empty one changes nothing.
 
     A clip none of whose classes the mapping names keeps its row and loses its label, so it takes no part. Raises
-    `ValueError` for an old name that no clip has.
+    `ConfigError` for an old name that no clip has.
     """
     clips = list(clips)
     if not mapping:
@@ -141,7 +138,7 @@ def map_classes(clips: Iterable[Clip], mapping: Mapping[str, Sequence[str]]) -> 
     new_of, known = renaming(mapping), labels_of(clips)
     if unknown := sorted(set(new_of) - set(known) - {EVERYTHING_ELSE}):
         msg = f"classes: the recordings have no {', '.join(unknown)}; they have {', '.join(known)}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     changed = []
     for clip in clips:
         label, *others = renamed(clip.labels, new_of) or ("",)

@@ -6,21 +6,24 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
+from edge.errors import ConfigError, DataError
 from edge.frontend.params import FrontEndParams
 from training.data.clap_takes import CLAP
 from training.data.features import FeatureStore, open_features
 from training.data.fit import fit_to_labels
 from training.data.manifest import Clip, labels_of, map_classes, read_manifest, split_labels
 from training.data.split import require_parts, split
-from training.data.teacher import Teacher, read_logits, read_teacher
-from training.data.varied import SIREN, make_claps, make_sirens, open_copy
-from training.learn import engine
+from training.data.teacher import LogitTeacher, Teacher, read_logits, read_teacher
+from training.data.varied import SIREN, Made, make_claps, make_sirens, open_copy
 from training.models import step_frames
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from training.checkpoint import Checkpoint
     from training.config import Config
+    from training.data.varied import Frames
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +40,24 @@ class Recordings:
     teacher: Teacher | None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Material:
+    """What a run learns from and is watched on."""
+
+    train: Sequence[Clip]
+    validation: Sequence[Clip]
+    labels: tuple[str, ...]
+    store: FeatureStore
+    teacher: Teacher | None
+    logits: LogitTeacher | None = None
+    copies: Sequence[Frames] = ()
+    made: Sequence[Made] = ()
+
+
 def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndParams) -> Recordings:
     """Read the manifest in `data`, divide it, and open its features, which are computed the first time.
 
-    Raises `ValueError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
+    Raises `DataError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
     """
     clips = clips_of(data, config)
     labels = labels_of(clips)
@@ -52,6 +69,18 @@ def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndPar
     return Recordings(clips, labels, parts, open_features(data, clips, cache, params), teacher)
 
 
+def recordings_of(data: Path, cache: Path, checkpoint: Checkpoint) -> Recordings:
+    """Open the recordings in `data` as the run of a checkpoint did.
+
+    Raises what `open_recordings` does, and `DataError` for recordings with other labels than the network.
+    """
+    have = open_recordings(data, cache, checkpoint.config, checkpoint.params)
+    if have.labels != checkpoint.labels:
+        msg = f"{data}: the recordings have other labels than the checkpoint ({', '.join(checkpoint.labels)})"
+        raise DataError(msg)
+    return have
+
+
 def clips_of(data: Path, config: Config) -> list[Clip]:
     """Return the clips of the manifest in `data` with the labels to learn; raises what `read_manifest` does."""
     clips = read_manifest(data)
@@ -61,7 +90,7 @@ def clips_of(data: Path, config: Config) -> list[Clip]:
     for name in ("only", "leave_out", "test_corpora"):  # a typing mistake must not train on what is to be kept apart
         if unknown := sorted(set(getattr(config.data, name)) - corpora):
             msg = f"config: data.{name}: {data} has no corpus {unknown[0]!r}"
-            raise ValueError(msg)
+            raise ConfigError(msg)
     if only := set(config.data.only):
         clips = [clip if clip.corpus in only else dataclasses.replace(clip, label="", others=()) for clip in clips]
     return map_classes(clips, config.data.classes)
@@ -77,19 +106,24 @@ def front_end(config: Config) -> FrontEndParams:
     return FrontEndParams(decision_frames=step_frames(config.model))
 
 
-def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> engine.Material:
+def open_material(data: Path, cache: Path, config: Config) -> Material:
+    """Open the recordings in `data` for a run of `config`; raises what `open_recordings` does."""
+    return material_of(data, cache, config, open_recordings(data, cache, config, front_end(config)))
+
+
+def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> Material:
     """Return what a run learns from; copies and made-up sounds are computed the first time."""
     parts, settings, params, seed = have.parts, config.data, have.store.params, config.train.seed
     if unknown := sorted(set(settings.made) - {SIREN, CLAP}):
         msg = f"config: data.made: nothing makes {unknown[0]!r}; known: {SIREN}, {CLAP}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     made = []
     if count := settings.made.get(SIREN, 0):
         made.append(make_sirens(count, params, seed))
     if count := settings.made.get(CLAP, 0):
         made.append(make_claps(data, parts["train"], count, params, seed))
     clips = have.clips
-    return engine.Material(
+    return Material(
         parts["train"],
         parts["validation"],
         have.labels,

@@ -6,6 +6,8 @@ import hashlib
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from edge.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -76,10 +78,10 @@ def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, lis
 
 
 def require_parts(parts: Mapping[str, Sequence[Clip]]) -> None:
-    """Raise `ValueError` when a part has no clips: nothing to learn from, to calibrate by, or to measure on."""
+    """Raise `DataError` when a part has no clips: nothing to learn from, to calibrate by, or to measure on."""
     if empty := [part for part in PARTS if not parts[part]]:
         msg = f"no recordings for the {empty[0]} part: some class needs three recordings of different groups"
-        raise ValueError(msg)
+        raise DataError(msg)
 
 
 def _spread(label: str, parts: Mapping[str, list[list[Clip]]], config: DataConfig) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edge.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -38,13 +40,13 @@ class Teacher:
 def read_teacher(path: Path, labels: Sequence[str], n_clips: int) -> Teacher:
     """Read an `.npz` of `scores`, `offsets` and `labels`.
 
-    Raises `ValueError` for another file, other labels or another number of clips, `OSError` when it is not there.
+    Raises `DataError` for another file, other labels or another number of clips, `OSError` when it is not there.
     """
     scores, offsets, known = _arrays(path, ("scores", "offsets", "labels"), n_clips)
     names = [str(name) for name in known]
     if missing := sorted(set(labels) - set(names)):
         msg = f"{path}: the teacher does not know {', '.join(missing)}"
-        raise ValueError(msg)
+        raise DataError(msg)
     columns = [names.index(label) for label in labels]
     return Teacher(torch.from_numpy(scores[:, columns]), torch.from_numpy(offsets.astype(np.int64)))
 
@@ -89,14 +91,14 @@ def _arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]
             values = {name: archive[name] for name in names}
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as exc:
         msg = f"{path}: not a teacher: expected an .npz of {', '.join(names)}"
-        raise ValueError(msg) from exc
+        raise DataError(msg) from exc
     scores, offsets = values["scores"], values["offsets"]
     if len(offsets) != n_clips + 1:
         msg = f"{path}: the teacher heard {len(offsets) - 1} clips, the manifest has {n_clips}"
-        raise ValueError(msg)
+        raise DataError(msg)
     if offsets[-1] != len(scores):
         msg = f"{path}: `offsets` end at {offsets[-1]}, but there are scores of {len(scores)} windows"
-        raise ValueError(msg)
+        raise DataError(msg)
     return [values[name] for name in names]
 
 

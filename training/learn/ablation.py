@@ -7,8 +7,9 @@ import json
 import logging
 import math
 import os
-import statistics
 from typing import TYPE_CHECKING, Any
+
+from edge.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,14 +34,14 @@ _MADE_BEFORE = ("copies", "made")
 def variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
     """Return the recipe, a copy without each augmentation that it has, and one without any, by name.
 
-    `without` chooses which augmentations are left out one by one; nothing means all. Raises `ValueError` for a name
+    `without` chooses which augmentations are left out one by one; nothing means all. Raises `UsageError` for a name
     that the recipe does not have.
     """
     parts = _augmentations(config)
     chosen = tuple(without) or tuple(parts)
     if unknown := [name for name in chosen if name not in parts]:
         msg = f"ablation: the recipe has no augmentation {unknown[0]!r}; it has: {', '.join(parts) or 'none'}"
-        raise ValueError(msg)
+        raise UsageError(msg)
     single = {f"without {name}": _off(config, [name], parts) for name in chosen}
     return {RECIPE: config, **single, BARE: _off(config, parts, parts)}
 
@@ -69,13 +70,19 @@ def _off(config: Config, names: Iterable[str], parts: Mapping[str, list[tuple[st
     return config
 
 
-def ablate(train_and_measure: Measure, configs: Mapping[str, Config], seeds: Sequence[int], out: Path) -> Results:
+def ablate(
+    train_and_measure: Measure,
+    configs: Mapping[str, Config],
+    seeds: Sequence[int],
+    out: Path,
+    tabulate: Callable[[Results], str],
+) -> Results:
     """Measure every variant with every seed; return average precisions by variant, seed and label.
 
     `train_and_measure` trains the network of a config and returns each label's average precision on the validation
-    part, NaN where it has no recording. `out`/ablation.json and `out`/ablation.md are written after each training, and
-    what they hold is not trained again: an ablation that was cut short goes on. Raises `ValueError` where they are of
-    other settings, `OSError` where they cannot be written.
+    part, NaN where it has no recording. `out`/ablation.json and, by `tabulate`, `out`/ablation.md are written after
+    each training, and what they hold is not trained again: an ablation that was cut short goes on. Raises `DataError`
+    where they are of other settings, `OSError` where they cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     wanted = {name: json.loads(json.dumps(config.to_dict())) for name, config in configs.items()}
@@ -92,7 +99,7 @@ def ablate(train_and_measure: Measure, configs: Mapping[str, Config], seeds: Seq
             }
             results.setdefault(name, {})[str(seed)] = measured
             _write(out / "ablation.json", json.dumps({"settings": settings, "results": results}, indent=1))
-            _write(out / "ablation.md", table(results))
+            _write(out / "ablation.md", tabulate(results))
     return results
 
 
@@ -105,10 +112,10 @@ def _read(path: Path, wanted: dict[str, Any]) -> tuple[dict[str, Any], Results]:
         known, results = dict(have["settings"]), dict(have["results"])
     except (ValueError, KeyError, TypeError) as exc:
         msg = f"{path}: no results of an ablation; move it away or give another folder"
-        raise ValueError(msg) from exc
+        raise DataError(msg) from exc
     if other := [name for name in known if name in wanted and known[name] != wanted[name]]:
         msg = f"{path}: {other[0]!r} was measured with other settings; move it away or give another folder"
-        raise ValueError(msg)
+        raise DataError(msg)
     return known | wanted, results
 
 
@@ -117,31 +124,3 @@ def _write(path: Path, text: str) -> None:
     part = path.with_suffix(f".{os.getpid()}")
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)
-
-
-def table(results: Results) -> str:
-    """Return a Markdown table: a line a variant, with what it loses on the recipe, seed by seed, and each label's AP.
-
-    Figures are means over seeds; behind the mean AP stands its standard deviation over them.
-    """
-    labels = list(dict.fromkeys(label for runs in results.values() for run in runs.values() for label in run))
-    rows = [
-        f"| variant | seeds | mean AP | against the recipe | {' | '.join(labels)} |",
-        "| --- | --- | --- | --- |" + " --- |" * len(labels),
-    ]
-    whole = {seed: _mean(run.values()) for seed, run in results.get(RECIPE, {}).items()}
-    for name, runs in results.items():
-        means = {seed: _mean(run.values()) for seed, run in runs.items()}
-        shared = [mean - whole[seed] for seed, mean in means.items() if seed in whole and name != RECIPE]
-        each = [_mean(run.get(label) for run in runs.values()) for label in labels]
-        spread = f" ± {statistics.stdev(means.values()):.3f}" if len(means) > 1 else ""
-        against = f"{_mean(shared):+.3f}" if shared else "-"
-        cells = " | ".join("-" if math.isnan(value) else f"{value:.3f}" for value in each)
-        rows.append(f"| {name} | {len(runs)} | {_mean(means.values()):.3f}{spread} | {against} | {cells} |")
-    return "\n".join(rows)
-
-
-def _mean(values: Iterable[float | None]) -> float:
-    """Return the mean of what was measured, NaN where nothing was."""
-    have = [value for value in values if value is not None]
-    return statistics.fmean(have) if have else float("nan")

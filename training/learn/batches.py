@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from training.augment.recipe import Batch, Recipe
+from edge.errors import ConfigError
+from training.augment.batch import Batch
+from training.augment.recipe import Recipe
 from training.data.fit import fit_to_labels
 from training.learn.losses import CONTRASTIVE
 from training.learn.sampler import CropSampler, pool_of
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.config import Config
-    from training.learn.engine import Material
+    from training.data.material import Material
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ class Batches:
 def preparer(material: Material, config: Config, size: int, *, pinned: bool) -> Callable[[torch.Generator], Batch]:
     """Return what draws and augments `size` samples; for a contrastive loss, two views of half as many.
 
-    What is `pinned` can be copied to CUDA while that computes. Raises `ValueError` when pairs are to be made of an odd
+    What is `pinned` can be copied to CUDA while that computes. Raises `ConfigError` when pairs are to be made of an odd
     number, and for settings about classes that are not there.
     """
     config = dataclasses.replace(config, data=fit_to_labels(config.data, material.labels))
@@ -83,7 +85,7 @@ def preparer(material: Material, config: Config, size: int, *, pinned: bool) -> 
     views = 2 if config.train.loss in CONTRASTIVE else 1
     if size % views:
         msg = f"config: train.batch: a process has {size} samples a step, but train.loss needs pairs"
-        raise ValueError(msg)
+        raise ConfigError(msg)
 
     def prepare(generator: torch.Generator) -> Batch:
         drawn = sounds.draw(size // views, generator)
@@ -115,7 +117,7 @@ def _samplers(material: Material, config: Config) -> tuple[CropSampler, CropSamp
     if not behind:
         kinds = ", ".join(config.data.background)
         msg = f"config: data.background: no clip to learn from is of {kinds}; name classes to mix into the others"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     shared = (material.labels, material.teacher, material.logits, config)
     whole = pool_of(material.store, material.train, material.copies, material.made)
     samplers = (

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edge.errors import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,14 +20,14 @@ if TYPE_CHECKING:
 def device_of(name: str, place: int = 0) -> torch.device:
     """Return the device `train.device` names; of several CUDA ones that of a process' `place` on this machine.
 
-    Raises `ValueError` for a device that is not there.
+    Raises `Unavailable` for a device that is not there.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(kind for kind, has in there.items() if has)
     if not there[name]:
         msg = f"train.device: torch finds no {name} here; use one of auto, {', '.join(k for k in there if there[k])}"
-        raise ValueError(msg)
+        raise Unavailable(msg)
     return torch.device(name, place) if name == "cuda" else torch.device(name)
 
 

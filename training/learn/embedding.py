@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from edge.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -15,7 +17,7 @@ def embedded(model: nn.Module, log_mel: Tensor) -> tuple[Tensor, Tensor]:
     """Return the logits of log-mel (batch, frames, mels), and the embedding that they are made of, (batch, width).
 
     The embedding is what the network's last dense layer is given, dropout included, so every network that ends in one
-    has it. Raises `ValueError` for a network without.
+    has it. Raises `ConfigError` for a network without.
     """
     seen: list[Tensor] = []
     hook = _classifier(model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -38,5 +40,5 @@ def _classifier(model: nn.Module) -> nn.Module:
     if not dense:
         name = type(model).__name__
         msg = f"model: {name} does not end in a dense layer, which a hybrid train.loss and train.logit_weight need"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     return dense[-1]

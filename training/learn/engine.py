@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from edge.errors import ConfigError, DataError
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.data.targets import label_matrix
 from training.learn.batches import Batches, placed, preparer
@@ -24,6 +25,7 @@ from training.learn.devices import arithmetic, device_of, dice_state, half_of, s
 from training.learn.interrupts import Interrupted, interrupts
 from training.learn.learner import Learner
 from training.learn.losses import positive_weights
+from training.learn.optimiser import optimiser, take_step, update_average
 from training.learn.processes import Processes, processes
 from training.learn.resume import RESUME, load_resume, save_resume
 from training.learn.runlog import Look, RunLog
@@ -37,62 +39,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from training.augment.recipe import Batch
-    from training.config import Config, TrainConfig
-    from training.data.features import FeatureStore
-    from training.data.manifest import Clip
-    from training.data.teacher import LogitTeacher, Teacher
-    from training.data.varied import Frames, Made
+    from training.augment.batch import Batch
+    from training.config import Config
+    from training.data.material import Material
 
 LAST, BEST = "last.pt", "best.pt"
 _log = logging.getLogger(__name__)
 _VALIDATION_HOP_FRAMES = 32
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Material:
-    """What a run learns from and is watched on."""
-
-    train: Sequence[Clip]
-    validation: Sequence[Clip]
-    labels: tuple[str, ...]
-    store: FeatureStore
-    teacher: Teacher | None
-    logits: LogitTeacher | None = None
-    copies: Sequence[Frames] = ()
-    made: Sequence[Made] = ()
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged weights towards the model's; counters are copied."""
-    for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1.0 - decay)
-        else:
-            kept.copy_(new)
-
-
-def optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """Return AdamW that decays kernels and leaves norms and biases alone."""
-    kernels = [weight for weight in model.parameters() if weight.ndim > 1]
-    others = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.lr)
-
-
-def take_step(
-    steps: torch.optim.Optimizer, loss: Tensor, rate: float, scaler: torch.amp.GradScaler | None = None
-) -> Tensor:
-    """Step down the gradient of a loss at this learning rate; return the loss."""
-    scaler = scaler or torch.amp.GradScaler(enabled=False)
-    for group in steps.param_groups:
-        group["lr"] = rate
-    steps.zero_grad(set_to_none=True)
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-    scaler.step(steps)
-    scaler.update()
-    return loss.detach()
 
 
 def train(material: Material, config: Config, out: Path, *, resume: bool = False) -> Path:
@@ -103,11 +56,11 @@ def train(material: Material, config: Config, out: Path, *, resume: bool = False
     at the validation part and when SIGINT or SIGTERM ends the run, which raises `Interrupted`; with `resume` it goes on
     from there, on a CPU to the same numbers. Without a resume.pt it begins.
 
-    Raises `ValueError` for settings that do not go together, with the material, or with the run to go on with.
+    Raises `ConfigError` for settings that do not go together or with the material, `DataError` for another run.
     """
     if not material.validation and (config.train.patience or config.train.schedule == "plateau"):
         msg = "config: train.patience and train.schedule plateau need a validation part, which is empty"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     out.mkdir(parents=True, exist_ok=True)
     with arithmetic(config.train), processes() as world, interrupts() as asked:
         run = _Run(material, config, world, out)
@@ -172,22 +125,22 @@ class _Run:
                     raise Interrupted(msg)
 
     def restore(self) -> None:
-        """Go on from the state in the run's folder; `ValueError` when it is of another run."""
+        """Go on from the state in the run's folder; `DataError` when it is of another run."""
         path = self._out / RESUME
         have = load_resume(path, self._config)
         if tuple(have["labels"]) != self._material.labels:
             msg = f"{path}: the run was about other labels: {', '.join(have['labels'])}"
-            raise ValueError(msg)
+            raise DataError(msg)
         # a state that was kept before recordings were noted says nothing of them
         if have.get("recordings", mine := _digest(self._material)) != mine:
             msg = f"{path}: the run learnt from other recordings, or divided otherwise: train anew in another folder"
-            raise ValueError(msg)
+            raise DataError(msg)
         if len(have["batches"]) != self._world.size:
             msg = f"{path}: {len(have['batches'])} processes learnt together, and now {self._world.size}"
-            raise ValueError(msg)
+            raise DataError(msg)
         if have["device"] != self._device.type:
             msg = f"{path}: the run learnt on {have['device']}, and this is {self._device.type}: set train.device"
-            raise ValueError(msg)
+            raise DataError(msg)
         self._step, self._progress = have["step"], Progress(**have["progress"])
         self._losses.extend(loss.to(self._device) for loss in have["losses"])
         for part, name in self._parts():
@@ -220,7 +173,7 @@ class _Run:
             loss = float(torch.stack(list(self._losses)).double().mean())
             if not math.isfinite(loss):
                 msg = f"step {self._step}: the loss is {loss}: a smaller train.lr or longer train.warmup_steps may help"
-                raise ValueError(msg)
+                raise ConfigError(msg)
             rate = learning_rate(self._step - 1, run, self._progress.cuts)
             figures = validation_figures(self._shown(), self._material)
             known = [figure for figure in figures.values() if not math.isnan(figure)]
@@ -266,7 +219,7 @@ def _begin_with(model: nn.Module, path: Path) -> None:
     fitting = {name: value for name, value in have.items() if name in mine and mine[name].shape == value.shape}
     if not fitting:
         msg = f"config: train.init: no weight of {path} fits the network"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     _log.info("%d of %d weights are those of %s", len(fitting), len(mine), path)
     model.load_state_dict(mine | fitting)
 

@@ -7,14 +7,18 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edge.errors import TocsinError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+class Interrupted(TocsinError):  # noqa: N818 - nothing went wrong
     """A run was ended by a signal; the message says how to go on."""
+
+    exit_code = 75
 
 
 @contextmanager

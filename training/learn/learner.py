@@ -13,7 +13,7 @@ from training.learn.losses import CONTRASTIVE, label_and_teacher_loss, logit_los
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from training.augment.recipe import Batch
+    from training.augment.batch import Batch
     from training.config import TrainConfig
 
 
@@ -27,7 +27,7 @@ class Learner(nn.Module):
     ) -> None:
         """Add the layer of `n_logits` where they are not 0, and the other for a hybrid loss.
 
-        `positive` is what `positive_weights` returns, `window` is (frames, mels). Raises `ValueError` for a network
+        `positive` is what `positive_weights` returns, `window` is (frames, mels). Raises `ConfigError` for a network
         that has no embedding where one is needed.
         """
         super().__init__()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from training.augment.recipe import Batch
+    from training.augment.batch import Batch
     from training.config import TrainConfig
 
 CONTRASTIVE = {"hybrid": "cross-entropy", "hybrid-bce": "bce"}

@@ -10,6 +10,8 @@ import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from edge.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,19 +29,19 @@ class Processes:
     """Number of this one on its machine."""
 
     def share_of(self, batch: int) -> int:
-        """Return this process' part of a batch; raises `ValueError` when it cannot be divided."""
+        """Return this process' part of a batch; raises `ConfigError` when it cannot be divided."""
         if batch % self.size:
             msg = f"config: train.batch: {batch} cannot be divided by {self.size} processes"
-            raise ValueError(msg)
+            raise ConfigError(msg)
         return batch // self.size
 
     def together(self, learner: nn.Module) -> nn.Module:
-        """Return a module whose gradients are the mean over all processes; `ValueError` on MPS, which cannot."""
+        """Return a module whose gradients are the mean over all processes; `ConfigError` on MPS, which cannot."""
         if self.size == 1:
             return learner
         if any(weight.device.type == "mps" for weight in learner.parameters()):
             msg = "train.device: mps learns in one process only; start it without torchrun, or use cpu"
-            raise ValueError(msg)
+            raise ConfigError(msg)
         return DistributedDataParallel(learner)
 
     def told(self, figure: float) -> float:

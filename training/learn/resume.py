@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from training.checkpoint import read_values, write_values
-from training.config import Config, config_from_dict
+from edge.errors import DataError
+from training.checkpoint import config_of, read_values, write_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from training.config import Config
 
 RESUME = "resume.pt"
 _FORMAT = 1
@@ -24,16 +26,16 @@ def save_resume(path: Path, config: Config, values: dict[str, Any]) -> None:
 def load_resume(path: Path, config: Config) -> dict[str, Any]:
     """Read the state of a run that had the same settings, wherever it ran.
 
-    Raises `ValueError` for another file or other settings, which are named, `OSError` when it cannot be read.
+    Raises `DataError` for another file or other settings, which are named, `OSError` when it cannot be read.
     """
     values = read_values(path, _FORMAT, "the state of a run")
     if changed := [
         f"{name} was {before!r} and is {now!r}"
-        for (name, before), (_, now) in zip(_flat(config_from_dict(values["config"])), _flat(config), strict=True)
+        for (name, before), (_, now) in zip(_flat(config_of(path, values)), _flat(config), strict=True)
         if before != now and name not in _MAY_DIFFER
     ]:
         msg = f"{path}: {'; '.join(changed)}: go on with the same settings, or train anew in another folder"
-        raise ValueError(msg)
+        raise DataError(msg)
     return values
 
 

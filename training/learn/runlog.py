@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edge.errors import DataError
 from edge.jsontext import dumps
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class RunLog:
         self._folder = folder
         path = folder / _LOOKS
         lines = path.read_text("utf-8").splitlines() if step and path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        kept = [line for line in lines if _step_of(path, line) <= step]
         path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def settings(self, config: Config, about: dict[str, Any]) -> None:
@@ -54,3 +55,11 @@ class RunLog:
         """Append a look; what is no number is null."""
         with (self._folder / _LOOKS).open("a", encoding="utf-8") as file:
             file.write(dumps(dataclasses.asdict(look)) + "\n")
+
+
+def _step_of(path: Path, line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError) as exc:
+        msg = f"{path}: not the log of a run: {line[:40]!r}; remove that line"
+        raise DataError(msg) from exc

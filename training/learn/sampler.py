@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from edge.errors import DataError
+from training.augment.batch import Batch
 from training.augment.power import uniform
-from training.augment.recipe import Batch
 from training.data.manifest import Clip
 from training.data.onsets import loud_frames, onsets
 from training.data.targets import label_matrix
@@ -99,12 +100,12 @@ class Pool:
 def pool_of(
     store: FeatureStore, clips: Sequence[Clip], copies: Sequence[Frames] = (), made: Sequence[Made] = ()
 ) -> Pool:
-    """Put features together; every copy holds the same clips as `store`, frame by frame, or `ValueError` is raised."""
+    """Put features together; every copy holds the same clips as `store`, frame by frame, or `DataError` is raised."""
     n_heard, rows = len(store.offsets) - 1, len(store.frames)
     if other := [len(copy) for copy in copies if len(copy) != rows]:
         msg = f"a copy of the recordings has {other[0]} frames, they have {rows}: they have changed since; "
         msg += "remove the files copy-*.npy from the folder of --cache"
-        raise ValueError(msg)
+        raise DataError(msg)
     parts = [np.asarray(store.frames), *(np.asarray(copy) for copy in copies)]
     ids = np.array([clip.index for clip in clips])
     starts = store.offsets[ids] + rows * np.arange(len(parts))[:, None]

@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.data.fit import fit_to_labels
+from training.data.material import recordings_of
 from training.measure.calibration import Calibration, calibrate, thresholds, window_truth
-from training.measure.figures import held_out
-from training.measure.figures import measure as count
+from training.measure.figures import measure
+from training.measure.held import pool_trials
 from training.measure.schema import measured
 from training.measure.scoring import ClipScores, logits_of_clip, score_clips
 from training.measure.trial import Trial, calibrated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import nn
 
+    from training.checkpoint import Checkpoint
     from training.config import Config
     from training.data.features import FeatureStore
     from training.data.manifest import Clip
+    from training.data.material import Recordings
     from training.data.teacher import Teacher
-    from training.measure.figures import Held
+    from training.measure.held import Held
 
     Floats = NDArray[np.float64]
 
@@ -47,6 +51,11 @@ class Judge:
     teacher: Teacher | None
     config: Config
 
+    @classmethod
+    def of(cls, have: Recordings, config: Config) -> Judge:
+        """Return what counts figures on some recordings, by the settings of a run."""
+        return cls(have.labels, have.store, have.teacher, config)
+
     @property
     def hop_frames(self) -> int:
         """Frames between the windows that are scored: the service's own grid."""
@@ -60,7 +69,7 @@ class Judge:
     def held(self, trials: Sequence[Trial]) -> Held:
         """Put together what some trials held out."""
         background = fit_to_labels(self.config.data, self.labels).background
-        return held_out(trials, self.labels, background, self.hop_frames / self.store.params.frames_per_s, PRIOR)
+        return pool_trials(trials, self.labels, background, self.hop_frames / self.store.params.frames_per_s, PRIOR)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,26 +133,14 @@ def _share_logits(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 def evaluate(model: nn.Module, parts: Mapping[str, Sequence[Clip]], judge: Judge) -> Evaluation:
     """Calibrate on ``parts["validation"]``, then measure on ``parts["test"]``."""
     heard = hear(model, "test part", parts, judge)
-    figures = count(judge.held([heard.trial]), (), "", "")
+    figures = measure(judge.held([heard.trial]), (), "", "")
     return Evaluation(heard.calibration, heard.trial.thresholds, measured(figures))
 
 
-def table(figures: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the figures as a Markdown table, a line a label."""
-    names = {
-        "clips": "clips",
-        "recordings": "recordings",
-        "corpora": "corpora",
-        "average_precision": "AP by clip",
-        "average_precision_by_recording": "AP by recording",
-        "false_positive_rate_at_recall_90": "FPR at 90 % recall",
-        "precision": "precision",
-        "recall": "recall",
-        "f1": "F1",
-        "false_alarms_per_hour": "false alarms/h",
-    }
-    rows = [f"| label | {' | '.join(names.values())} |", "| --- |" + " --- |" * len(names)]
-    for label, values in figures.items():
-        cells = ("-" if values[name] is None else str(values[name]) for name in names)
-        rows.append(f"| {label} | {' | '.join(cells)} |")
-    return "\n".join(rows)
+def evaluate_checkpoint(data: Path, cache: Path, checkpoint: Checkpoint) -> Evaluation:
+    """Calibrate a network and measure it on the test part of its own division of the recordings in `data`.
+
+    Raises what `recordings_of` does.
+    """
+    have = recordings_of(data, cache, checkpoint)
+    return evaluate(checkpoint.model, have.parts, Judge.of(have, checkpoint.config))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from edge.errors import DataError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -20,7 +22,7 @@ def grad_cam(model: nn.Module, log_mel: NDArray[np.float32], label: int) -> NDAr
     `log_mel` is one window, (frames, n_mels); `label` is a column of the logits. The map is the last that still has
     more than one step and more than one band, in the order in which the network computes them: its channels are weighed
     by their mean gradient, summed, cut off at 0, and stretched to the window. All is 0 where nothing speaks for the
-    label. Raises `ValueError` for a network without such a map, or a label that it does not have.
+    label. Raises `DataError` for a network without such a map, `ValueError` for a label it does not have.
     """
     was_training = model.training
     model.eval()
@@ -54,7 +56,7 @@ def _heat(model: nn.Module, window: Tensor, label: int) -> Tensor:
         raise ValueError(msg)
     if not maps:
         msg = f"{type(model).__name__}: no map has both time and mel bands, so there is nothing to point at"
-        raise ValueError(msg)
+        raise DataError(msg)
     (gradient,) = torch.autograd.grad(logits[0, label], maps[-1])
     weight = gradient.mean(dim=(2, 3), keepdim=True)
     return (weight * maps[-1].detach()).sum(dim=1)[0].clamp_min(0.0)

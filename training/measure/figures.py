@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,11 +25,12 @@ from training.measure.schema import FORMAT, Figures
 from training.measure.trial import holding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from training.data.manifest import Clip
+    from training.measure.held import Held
     from training.measure.scenes import SceneCount
     from training.measure.schema import Alarms, Bin, Confusion, CorpusFigures, FoldFigures, LabelFigures, Summary
     from training.measure.trial import Trial
@@ -40,49 +40,6 @@ if TYPE_CHECKING:
 _MOST_POINTS = 200
 ENOUGH_H = 0.005
 """Hours of sound below which a rate an hour says nothing; tables show them as 0.00."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Held:
-    """What was held out by some trials, end to end."""
-
-    labels: tuple[str, ...]
-    trials: Sequence[Trial]
-    background: tuple[str, ...]
-    """Classes that false alarms are counted on."""
-    step_s: float
-    """Time between two decisions."""
-    prior: float
-    """Share of decisions that the calibration takes to hold a label."""
-    clips: list[Clip]
-    chances: list[Floats]
-    """The probabilities of every decision, shape (decisions, labels) for each clip."""
-    scores: Floats
-    """One score a clip, shape (clips, labels)."""
-    on: Floats
-    """Each clip's threshold in its own trial, shape (clips, labels)."""
-
-
-def held_out(
-    trials: Iterable[Trial], labels: Sequence[str], background: Iterable[str], step_s: float, prior: float
-) -> Held:
-    """Put together what the trials held out; raises `ValueError` when that is nothing."""
-    full = [trial for trial in trials if trial.scored.clips]
-    if not full:
-        msg = "no clip was held out: there is nothing to measure on"
-        raise ValueError(msg)
-    on = [[[trial.thresholds[label]["on"] for label in labels]] * len(trial.scored.clips) for trial in full]
-    return Held(
-        labels=tuple(labels),
-        trials=full,
-        background=tuple(background),
-        step_s=step_s,
-        prior=prior,
-        clips=[clip for trial in full for clip in trial.scored.clips],
-        chances=[chance for trial in full for chance in trial.chances],
-        scores=np.concatenate([trial.scored.pooled() for trial in full]),
-        on=np.concatenate(on),
-    )
 
 
 def measure(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from edge.errors import DataError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -153,17 +155,17 @@ def save_figures(figures: Figures, path: Path) -> None:
 
 
 def load_figures(path: Path) -> Figures:
-    """Read what `save_figures` wrote; `ValueError` for anything else, `OSError` for no file."""
+    """Read what `save_figures` wrote; `DataError` for anything else, `OSError` for no file."""
     try:
         values = json.loads(path.read_text("utf-8"))
     except ValueError as exc:
         msg = f"{path}: not JSON: {exc}"
-        raise ValueError(msg) from exc
+        raise DataError(msg) from exc
     if (
         not isinstance(values, dict)
         or values.get("format") != FORMAT
         or not set(Figures.__annotations__) <= set(values)
     ):
         msg = f"{path}: no figures of format {FORMAT}; `python -m training report` and `kfold` write them"
-        raise ValueError(msg)
+        raise DataError(msg)
     return cast("Figures", values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from edge.errors import ConfigError
 from edge.frontend.params import FrontEndParams
 from training.models.cnn6 import Cnn6
 from training.models.mobilenet import MobileNet
@@ -37,18 +38,18 @@ def build_model(config: ModelConfig, n_mels: int, n_labels: int) -> nn.Module:
     """Return the untrained network that `config` names.
 
     Its `forward` takes log-mel of shape (batch, frames, n_mels) and returns logits of shape (batch, n_labels).
-    Raises `ValueError` for a name that is not in the registry.
+    Raises `ConfigError` for a name that is not in the registry.
     """
     if config.name not in REGISTRY:
         msg = f"model: unknown architecture {config.name!r}; known: {', '.join(sorted(REGISTRY))}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     return REGISTRY[config.name](config, n_mels, n_labels)
 
 
 def step_frames(config: ModelConfig) -> int:
     """Return the frames between two decisions of the network that `config` names.
 
-    Raises `ValueError` for a streaming network whose strides do not divide the window that it is taught on.
+    Raises `ConfigError` for a streaming network whose strides do not divide the window that it is taught on.
     """
     usual = FrontEndParams()
     if config.name != "streamnet":
@@ -56,5 +57,5 @@ def step_frames(config: ModelConfig) -> int:
     step = STEM_STRIDE[0] * math.prod(stage.stride_time for stage in config.stages)
     if step < 1 or usual.window_frames % step:
         msg = f"config: model.stages: {step} frames between decisions do not divide a window of {usual.window_frames}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     return step

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from edge.errors import ConfigError
 from training.config import Stage
 from training.models.blocks import ConvNorm, TimePoolHead, after_stride
 
@@ -52,11 +53,11 @@ class InvertedResidual(nn.Module):
 def published_table(width: float) -> tuple[int, tuple[Stage, ...], int]:
     """Return the channels of the stem, the stages, and the channels of the head for a width multiplier.
 
-    The head is widened but never narrowed, as in the paper. Raises `ValueError` for a width of 0 or less.
+    The head is widened but never narrowed, as in the paper. Raises `ConfigError` for a width of 0 or less.
     """
     if width <= 0:
         msg = f"model.width must be above 0, not {width}"
-        raise ValueError(msg)
+        raise ConfigError(msg)
     stages = tuple(dataclasses.replace(stage, channels=round_to_8(stage.channels * width)) for stage in _TABLE)
     return round_to_8(_STEM * width), stages, round_to_8(_HEAD * max(1.0, width))
 

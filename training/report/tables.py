@@ -1,11 +1,11 @@
-"""The figures as tables: for a page, and as Markdown for a terminal or a model card."""
+"""Tables of figures, and the one writer of tables in Markdown: for a page, a terminal or a model card."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from training.measure.schema import Figures, LabelFigures
 
@@ -25,6 +25,10 @@ COLUMNS: dict[str, str] = {
     "expected_calibration_error": "ECE",
     "false_alarms_per_hour": "false alarms/h at threshold",
 }
+_BRIEF = (
+    *("clips", "recordings", "corpora", "average_precision", "average_precision_by_recording"),
+    *("false_positive_rate_at_recall_90", "precision", "recall", "f1"),
+)
 ALARM_COLUMNS = ("false alarms/h at 90 % recall", "where sure", "unseen hours")
 """False alarms an hour on background of unseen corpora, and how many hours there were of it."""
 _RATE = "false_alarms_per_hour"
@@ -40,13 +44,28 @@ def cell(value: float | None, digits: int = 3) -> str:
 class Table(NamedTuple):
     """A heading and rows of as many cells, the first of which names the row."""
 
-    head: list[str]
-    rows: list[list[str]]
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
     def markdown(self) -> str:
         """Return the table as Markdown."""
         lines = (self.head, ["---"] * len(self.head), *self.rows)
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def columns_of(what: str, columns: Mapping[str, str], figures: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return some values of each row of `figures` as they are, a dash for None; `columns` are key -> heading."""
+    rows = [
+        [name, *("-" if values[key] is None else str(values[key]) for key in columns)]
+        for name, values in figures.items()
+    ]
+    return Table([what, *columns.values()], rows)
+
+
+def brief(figures: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return the figures that a bundle's manifest carries, a line a label."""
+    columns = {key: COLUMNS[key] for key in _BRIEF} | {_RATE: "false alarms/h"}
+    return columns_of("label", columns, figures)
 
 
 def labels(figures: Figures, names: Iterable[str]) -> Table:

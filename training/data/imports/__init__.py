@@ -23,7 +23,7 @@ class Layout:
     what: str
     """The layout in a few words."""
     read: Callable[[Path], list[Recording]]
-    """Lists what there is; raises `ValueError` for another layout, `OSError` when it is not there."""
+    """Lists what there is; raises `DataError` for another layout, `InputMissing` when it is not there."""
 
 
 LAYOUTS = {

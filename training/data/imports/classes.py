@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
+from edge.errors import ConfigError
+from training.config.toml import read_toml
 from training.data.imports.recording import label_of
 from training.data.manifest import EVERYTHING_ELSE, renaming
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,20 +17,16 @@ def read_classes(path: Path) -> dict[str, str]:
     """Read a class mapping; return the new name of each old one.
 
     Old names may be spelled as in the corpus or as labels, and need not be in the corpus: a file may serve several.
-    Raises `ValueError` for another file, `OSError` when it cannot be read.
+    Raises `ConfigError` for another file, `OSError` when it cannot be read.
     """
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as exc:
-        msg = f"{path}: not TOML: {exc}"
-        raise ValueError(msg) from exc
+    values = read_toml(path)
     return renaming({new: [_old(old) for old in _olds(path, new, olds)] for new, olds in values.items()})
 
 
 def _olds(path: Path, new: str, olds: object) -> list[str]:
     if not isinstance(olds, list) or not all(isinstance(old, str) for old in olds):
         msg = f'{path}: {new}: expected a list of names, as ["police", "ambulance"]'
-        raise ValueError(msg)
+        raise ConfigError(msg)
     return olds
 
 

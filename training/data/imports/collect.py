@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from edge.errors import DataError
+from training.data.csvfile import read_csv
 from training.data.imports.cut import UnusableError
 from training.data.imports.recording import label_of
 from training.data.imports.shelf import Shelf
@@ -45,7 +47,7 @@ def collect(corpus: str, recordings: Sequence[Recording], out: Path, new_of: Map
 
     Rows of other corpora stay as they are, those of the same corpus are replaced, and a recording whose bytes have not
     changed is not cut again. `new_of` renames labels as `manifest.renamed` does; an empty one keeps them all. What
-    cannot be used is named on standard error and skipped. Raises `ValueError` when nothing is left, when two labels
+    cannot be used is named on standard error and skipped. Raises `DataError` when nothing is left, when two labels
     would become one, or when the manifest has a corpus of this name from elsewhere, `OSError` for want of disk.
     """
     columns, before = _read(out / MANIFEST)
@@ -53,13 +55,13 @@ def collect(corpus: str, recordings: Sequence[Recording], out: Path, new_of: Map
     mine, others = ([row for row in before if (row["corpus"] == corpus) == own] for own in (True, False))
     if mine and {row["origin"] for row in mine}.isdisjoint(recording.origin for recording in recordings):
         msg = f"{out / MANIFEST} has another corpus {corpus}, from {mine[0]['origin']}: name this one by --corpus"
-        raise ValueError(msg)
+        raise DataError(msg)
     shelf = Shelf(out, corpus, mine)
     imported = _import(corpus, recordings, shelf, new_of)
     if not imported.rows:
         msg = f"{corpus}: nothing to import; {imported.skipped} recordings cannot be used, "
         msg += f"{imported.dropped.total()} are of classes that are not asked for"
-        raise ValueError(msg)
+        raise DataError(msg)
     _write(out / MANIFEST, columns, others[:at] + imported.rows + others[at:])
     shelf.keep_only(imported.rows)
     return imported
@@ -108,7 +110,7 @@ def _labels(recordings: Sequence[Recording]) -> dict[str, str]:
         if label in labels.values():
             other = next(key for key, value in labels.items() if value == label)
             msg = f"{other!r} and {name!r} would both become the label {label!r}: rename one, or make them one"
-            raise ValueError(msg)
+            raise DataError(msg)
         labels[name] = label
     return labels
 
@@ -131,13 +133,7 @@ def _read(path: Path) -> tuple[list[str], list[Row]]:
     """Return the columns and rows of a manifest; the usual columns and no rows when there is none."""
     if not path.exists():
         return list(COLUMNS), []
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, restval="")
-        found = list(reader.fieldnames or ())
-        if missing := [name for name in COLUMNS if name not in found]:
-            msg = f"{path}: column {', '.join(missing)} is missing: choose another folder to import into"
-            raise ValueError(msg)
-        return found, list(reader)
+    return read_csv(path, COLUMNS, ": choose another folder to import into")
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:

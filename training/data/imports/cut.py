@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from edge.audio.decode.clip import open_clip
-from edge.errors import TocsinError
+from edge.errors import DataError, StorageError, TocsinError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SILENCE = 0.5 / 32768
 """Nothing below this is left in 16 bits."""
 
 
-class UnusableError(ValueError):
+class UnusableError(DataError):
     """A recording cannot be used; the message says why, without its name."""
 
 
@@ -103,9 +103,9 @@ def _regrouped(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.flo
 
 
 def write_part(path: Path, samples: NDArray[np.float32]) -> None:
-    """Write samples as FLAC of 16 bits: what a device hears too, at half the size. Raises `OSError`."""
+    """Write samples as FLAC of 16 bits: what a device hears too, at half the size. Raises `StorageError`."""
     try:
         soundfile.write(path, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
     except soundfile.SoundFileError as exc:
         msg = f"{path}: cannot be written: {exc}"
-        raise OSError(msg) from exc
+        raise StorageError(msg) from exc

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.data.imports.recording import Recording, home_of, read_table
+from training.data.csvfile import read_csv
+from training.data.imports.recording import Recording, home_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _TABLE = "meta/esc50.csv"
-_COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
+_COLUMNS = ("category", "esc10", "filename", "fold", "src_file")
 
 
 def recordings(source: Path) -> list[Recording]:
     """List the clips; those of one Freesound recording are a group, `fold` is the published one, 1 to 5.
 
-    Raises `ValueError` for a table without its columns, `OSError` when it is not there.
+    Raises `DataError` for a table without its columns, `OSError` when it is not there.
     """
     home = home_of(source, _TABLE)
-    return [_recording(home, row) for row in read_table(home / _TABLE, _COLUMNS)]
+    return [_recording(home, row) for row in read_csv(home / _TABLE, _COLUMNS)[1]]
 
 
 def recordings_of_esc10(source: Path) -> list[Recording]:
     """List the clips of the ten classes of ESC-10; otherwise as `recordings`."""
     home = home_of(source, _TABLE)
-    return [_recording(home, row) for row in read_table(home / _TABLE, _COLUMNS) if row["esc10"] == "True"]
+    return [_recording(home, row) for row in read_csv(home / _TABLE, _COLUMNS)[1] if row["esc10"] == "True"]
 
 
 def _recording(home: Path, row: dict[str, str]) -> Recording:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 import soundfile
 
+from edge.errors import DataError, InputMissing
 from training.data.imports.recording import Recording
 
 if TYPE_CHECKING:
@@ -22,15 +22,16 @@ def recordings(source: Path) -> list[Recording]:
 
     A group is a file name without its suffix, or the folder below the label that a file lies in: what was recorded in
     one go should be in one such folder, so that no part of it measures what another part taught. A file beside the
-    folders has no label. Raises `ValueError` when no file has one, `OSError` when there is no such folder.
+    folders has no label. Raises `DataError` when no file has one, `InputMissing` when there is no such folder.
     """
     if not source.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "not a folder with a folder for each label", str(source))
+        msg = f"{source}: not a folder with a folder for each label"
+        raise InputMissing(msg)
     inside = (path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file())
     found = [_recording(source, path) for path in inside if _is_sound(path)]
     if not any(recording.labels for recording in found):
         msg = f"{source}: no sound file in a folder of its label, as in {source.name}/door/1.wav"
-        raise ValueError(msg)
+        raise DataError(msg)
     return found
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from training.data.imports.recording import Recording, home_of, read_table
+from edge.errors import DataError
+from training.data.csvfile import read_csv
+from training.data.imports.recording import Recording, home_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +20,7 @@ def recordings(source: Path) -> list[Recording]:
     """List the clips of both parts, each with all of its labels in their order: the more general ones come later.
 
     A clip is a group. `fold` is the published division: `train` and `val` of the part dev, and `eval`. Uploaders and
-    licences are in FSD50K.metadata; without that folder they stay unknown. Raises `ValueError` for a table without
+    licences are in FSD50K.metadata; without that folder they stay unknown. Raises `DataError` for a table without
     its columns, `OSError` when a table is not there.
     """
     home = home_of(source, _TRUTH)
@@ -29,9 +31,18 @@ def recordings(source: Path) -> list[Recording]:
 def _rows(home: Path, part: str, more: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the rows of a part, each with what is known `about` its clip."""
     about_path = home / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
-    about = json.loads(about_path.read_text("utf-8")) if about_path.exists() else {}
-    rows = read_table(home / _TRUTH / f"{part}.csv", ("fname", "labels", *more))
+    about = _read_json(about_path) if about_path.exists() else {}
+    rows = read_csv(home / _TRUTH / f"{part}.csv", ("fname", "labels", *more))[1]
     return [{**row, "about": about.get(row["fname"], {})} for row in rows]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except ValueError as exc:
+        msg = f"{path}: not JSON: {exc}"
+        raise DataError(msg) from exc
+    return dict(values)
 
 
 def _recording(home: Path, part: str, row: dict[str, Any], fold: str) -> Recording:

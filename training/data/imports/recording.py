@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import errno
 import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from edge.errors import DataError, InputMissing
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from pathlib import Path
 
 _NOT_PLAIN = re.compile(r"[^a-z0-9]+")
@@ -42,32 +41,22 @@ def plain(text: str) -> str:
 def label_of(text: str) -> str:
     """Return text as a label: plain, as it becomes a part of topics and keys.
 
-    Raises `ValueError` when nothing is left of it.
+    Raises `DataError` when nothing is left of it.
     """
     label = plain(text)
     if not label:
         msg = f"{text!r} cannot be a label, as it has no Latin letter or digit: rename it"
-        raise ValueError(msg)
+        raise DataError(msg)
     return label
 
 
 def home_of(source: Path, marker: str) -> Path:
     """Return the folder that holds `marker`: `source`, or the one folder in it that does, as archives unpack to.
 
-    Raises `FileNotFoundError` when neither does.
+    Raises `InputMissing` when neither does.
     """
     for home in (source, *sorted(child for child in source.iterdir() if child.is_dir())):
         if (home / marker).exists():
             return home
-    msg = f"no {marker} in it: is this the folder of that corpus?"
-    raise FileNotFoundError(errno.ENOENT, msg, str(source))
-
-
-def read_table(path: Path, columns: Collection[str]) -> list[dict[str, str]]:
-    """Read a CSV file; raises `ValueError` when it lacks one of the columns."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restval="")
-        if missing := sorted(set(columns) - set(reader.fieldnames or ())):
-            msg = f"{path}: column {', '.join(missing)} is missing"
-            raise ValueError(msg)
-        return list(reader)
+    msg = f"{source}: no {marker} in it: is this the folder of that corpus?"
+    raise InputMissing(msg)

@@ -38,7 +38,7 @@ class Shelf:
     def put(self, path: Path, name: str) -> list[Row]:
         """Cut a recording unless it is there; return `file`, `part`, `duration_s` and `rate` of each part.
 
-        Raises `UnusableError` for a recording that is not fit, `OSError` when a part cannot be written.
+        Raises `UnusableError` for a recording that is not fit, `StorageError` when a part cannot be written.
         """
         digest = hashlib.sha256(f"{self._corpus}\n{name}\n{content_of(path)}".encode()).hexdigest()[:16]
         stem = f"{self._folder}/{plain(Path(name).stem)[:_LONGEST_STEM]}-{digest}"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.data.imports.recording import Recording, home_of, read_table
+from training.data.csvfile import read_csv
+from training.data.imports.recording import Recording, home_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _TABLE = "metadata/UrbanSound8K.csv"
-_COLUMNS = ("slice_file_name", "fsID", "fold", "class")
+_COLUMNS = ("class", "fold", "fsID", "slice_file_name")
 
 
 def recordings(source: Path) -> list[Recording]:
     """List the slices; those of one Freesound recording are a group, `fold` is the published one, 1 to 10.
 
-    Raises `ValueError` for a table without its columns, `OSError` when it is not there.
+    Raises `DataError` for a table without its columns, `OSError` when it is not there.
     """
     home = home_of(source, _TABLE)
     return [
@@ -29,5 +30,5 @@ def recordings(source: Path) -> list[Recording]:
             licence="CC BY-NC 3.0",
             fold=row["fold"],
         )
-        for row in read_table(home / _TABLE, _COLUMNS)
+        for row in read_csv(home / _TABLE, _COLUMNS)[1]
     ]

@@ -1,0 +1,38 @@
+"""The command `bundle`: a bundle with its calibration, figures and model card."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.commands.arguments import about_of, add_bundle
+from training.commands.arguments import data_of
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the arguments of the command."""
+    add_bundle(parser)
+    parser.add_argument("--proof", type=Path, help="JSON of further measured tables for the model card")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Calibrate and measure a checkpoint, write its bundle, and open it as a device does."""
+    from edge.inference.load import verify_bundle
+    from edge.pipeline.build import check_bundle
+    from export.bundle.bundle import write_bundle
+    from export.bundle.proof import read_proof
+    from training.checkpoint import load_checkpoint
+    from training.measure.evaluation import evaluate_checkpoint
+
+    data, checkpoint = data_of(options), load_checkpoint(options.checkpoint)
+    about = about_of(options)
+    if options.proof:
+        about = dataclasses.replace(about, notes=f"{read_proof(options.proof)}\n\n{about.notes}")
+    evaluation = evaluate_checkpoint(data, options.cache, checkpoint)
+    print(write_bundle(checkpoint, evaluation, about, options.out))
+    verify_bundle(options.out, check=check_bundle)
+    print(f"{options.out}: written and verified")

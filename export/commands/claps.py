@@ -1,0 +1,55 @@
+"""The command `claps`: the bundle of a clap network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from export.commands.arguments import about_of
+from export.commands.arguments import add_bundle as add_arguments
+from training.commands.arguments import data_of
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from training.checkpoint import Checkpoint
+    from training.measure.evaluation import Evaluation
+
+__all__ = ("add_arguments", "run")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure a clap network, write its bundle, and open it as a device does."""
+    from edge.inference.bundle import CLAPS
+    from edge.inference.load import verify_bundle
+    from edge.pipeline.build import check_bundle
+    from export.bundle.bundle import write_bundle
+    from export.bundle.clapcard import clap_card
+    from export.bundle.clapcrops import graded_claps
+    from export.graph.parity import compare
+    from training.checkpoint import load_checkpoint
+
+    data, checkpoint = data_of(options), load_checkpoint(options.checkpoint)
+    about = about_of(options)
+    evaluation = _evaluation(data, checkpoint)
+    print(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=clap_card))
+    opened = verify_bundle(options.out, CLAPS, check=check_bundle)
+    # The golden recording holds no clap, so nothing in it would show a difference where it counts.
+    parity = compare(checkpoint.model, opened.model_path, graded_claps())
+    print(f"on claps: {parity}")
+    parity.check()
+    print(f"{options.out}: written and verified")
+
+
+def _evaluation(data: Path, checkpoint: Checkpoint) -> Evaluation:
+    """Return the figures; logits are taken as they are, and believed from the probability that the recipe set."""
+    import numpy as np
+
+    from training.claps.evaluation import evaluate_claps
+    from training.data.clap_takes import CLAP
+    from training.measure.calibration import Calibration
+    from training.measure.evaluation import Evaluation
+
+    as_it_is = Calibration(scale=np.ones(1), bias=np.zeros(1))
+    figures = evaluate_claps(data, checkpoint)
+    return Evaluation(as_it_is, {CLAP: {"on": checkpoint.config.claps.on}}, {CLAP: figures})

@@ -1,0 +1,49 @@
+"""The command `int8`: a network in 8 bits, where that pays."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.commands.arguments import add_data, data_of
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the arguments of the command."""
+    add_data(parser)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, help="the file to write (default: model.int8.onnx beside the checkpoint)")
+    parser.add_argument("--force", action="store_true", help="write it also where it does not pay")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Quantize a checkpoint on training clips; write the result where it is faster here and loses little.
+
+    What it loses is counted on the validation part: the test part stays untouched by choices.
+    """
+    from export.compare.recordings import calibration_of, parts_of
+    from export.compare.source import INT8, open_source
+    from export.compare.timing import side_by_side_ms
+    from export.graph.int8 import Verdict, quantized
+    from export.graph.onnx import run_onnx, session
+
+    data, source = data_of(options), open_source(options.checkpoint)
+    parts = parts_of(data, options.cache, source.required_checkpoint())
+    small = quantized(source.network, calibration_of(source, parts["train"]))
+    forms = [functools.partial(run_onnx, session(network)) for network in (source.network, small)]
+    one, held = source.live_features(), parts["validation"]
+    means = (held.mean_average_precision(held.scores(form, streaming=source.streaming)) for form in forms)
+    verdict = Verdict(*side_by_side_ms([functools.partial(form, one) for form in forms]), *means)
+    print(verdict)
+    target = options.out or source.folder / INT8
+    if verdict.ships or options.force:
+        target.write_bytes(small)
+        print(f"{target}: written")
+    else:
+        if options.out is None:  # one of an older network must not pass for this one's
+            target.unlink(missing_ok=True)
+        print(f"{target}: not written; --force writes it all the same")

@@ -1,0 +1,68 @@
+"""A labelled set, to see whether a form of a network still hears what the trained one does."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from edge.errors import DataError
+from export.bundle.golden import network_features
+from training.measure.metrics import average_precision
+from training.measure.scoring import ClipScores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from edge.frontend.params import FrontEndParams
+    from training.data.features import FeatureStore
+    from training.data.manifest import Clip
+
+    Floats = NDArray[np.float32]
+    Network = Callable[[Floats], Floats]
+    """A form of a network: what `network_features` gives, to logits of shape (decisions, labels)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LabelledSet:
+    """Clips with their features, and the labels that are asked for."""
+
+    clips: tuple[Clip, ...]
+    store: FeatureStore
+    labels: tuple[str, ...]
+
+    def scores(self, network: Network, *, streaming: bool) -> NDArray[np.float64]:
+        """Return one score a clip, shape (clips, labels), see `ClipScores.pooled`.
+
+        Decisions count that have heard a whole window, or the last one of a shorter clip.
+        """
+        bar = tqdm(self.clips, desc="score", unit="clip", disable=None, leave=False)
+        rows = [_heard(network, self.store.of(clip), self.store.params, streaming=streaming) for clip in bar]
+        return ClipScores(list(self.clips), rows).pooled()
+
+    def mean_average_precision(self, scores: NDArray[np.float64]) -> float:
+        """Return the mean over the labels that a clip of the set carries; raises `DataError` when none does."""
+        truths = [np.array([label in clip.labels for clip in self.clips]) for label in self.labels]
+        each = [average_precision(truth, scores[:, i]) for i, truth in enumerate(truths) if truth.any()]
+        if not each:
+            msg = "no clip of the labelled set carries a label of the network"
+            raise DataError(msg)
+        return float(np.mean(each))
+
+
+def thinned(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
+    """Return up to `most` clips of each label, spread evenly over the label's clips: enough to compare two forms by."""
+    by_label: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_label.setdefault(clip.label, []).append(clip)
+    spread = (np.unique(np.linspace(0, len(group) - 1, most).astype(int)) for group in by_label.values())
+    return tuple(group[i] for group, chosen in zip(by_label.values(), spread, strict=True) for i in chosen)
+
+
+def _heard(network: Network, mel: Floats, params: FrontEndParams, *, streaming: bool) -> Floats:
+    logits = network(network_features(mel, params, streaming=streaming))
+    return logits[-(-min(params.window_frames, len(mel)) // params.decision_frames) - 1 :] if streaming else logits

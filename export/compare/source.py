@@ -1,0 +1,81 @@
+"""A network to compare: a checkpoint, or a bundle made from one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.errors import UsageError
+from edge.inference.bundle import read_bundle
+from export.bundle.golden import golden_features, golden_waveform
+from export.graph.fold import folded
+from export.graph.onnx import to_onnx
+from training.checkpoint import Checkpoint, load_checkpoint
+from training.models.streamnet import Streaming
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edge.frontend.params import FrontEndParams
+    from edge.inference.bundle import Bundle
+
+INT8 = "model.int8.onnx"
+"""The 8-bit network, beside the one that it was made from."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """A network as ONNX, with what is known about it."""
+
+    name: str
+    network: bytes
+    params: FrontEndParams
+    labels: tuple[str, ...]
+    streaming: bool
+    folder: Path
+    checkpoint: Checkpoint | None = None
+    bundle: Bundle | None = None
+
+    @property
+    def int8(self) -> bytes | None:
+        """The 8-bit network beside it, None where none was written."""
+        path = self.folder / INT8
+        return path.read_bytes() if path.exists() else None
+
+    def golden(self, recording: Path) -> NDArray[np.float32]:
+        """Return what the network gets of a bundle's own golden recording, or of the loudest part of `recording`."""
+        rate_hz = self.params.sample_rate_hz
+        waveform = self.bundle.golden.waveform if self.bundle else golden_waveform(recording, rate_hz)
+        return golden_features(waveform, self.params, streaming=self.streaming)[1]
+
+    def live_features(self) -> NDArray[np.float32]:
+        """Return the features of one live decision in silence, shape (1, frames, n_mels)."""
+        frames = self.params.decision_frames if self.streaming else self.params.window_frames
+        return np.full((1, frames, self.params.n_mels), self.params.silence, np.float32)
+
+    def required_checkpoint(self) -> Checkpoint:
+        """Return the checkpoint; raise `UsageError` for a bundle."""
+        if self.checkpoint is None:
+            msg = f"{self.folder}: is a bundle; this needs the checkpoint that it was made from"
+            raise UsageError(msg)
+        return self.checkpoint
+
+
+def open_source(path: Path) -> Source:
+    """Open a bundle's folder, or a checkpoint, whose network is folded and exported.
+
+    Raises `BundleError` and what `load_checkpoint` raises.
+    """
+    if path.is_dir():
+        bundle = read_bundle(path)
+        network = bundle.model_path.read_bytes()
+        name = f"{bundle.id} {bundle.version}"
+        return Source(name, network, bundle.params, bundle.labels, bundle.streaming, path, bundle=bundle)
+    checkpoint = load_checkpoint(path)
+    streaming = isinstance(checkpoint.model, Streaming)
+    network = to_onnx(folded(checkpoint.model), checkpoint.params)
+    return Source(path.stem, network, checkpoint.params, checkpoint.labels, streaming, path.parent, checkpoint)

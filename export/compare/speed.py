@@ -1,0 +1,97 @@
+"""The speed of bundles here, beside the published figures of others."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.compare.timing import side_by_side_ms
+from export.graph.cost import Cost, cost
+from export.graph.onnx import INPUT, STATE, session, state_size
+from training.report.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from export.compare.source import Source
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Published:
+    """A network that is known from elsewhere, without its features, as ours are counted."""
+
+    name: str
+    parameters_m: float
+    macs_m: float
+    """Millions of multiplications for `heard_s` of sound."""
+    heard_s: float
+
+
+PUBLISHED = (
+    Published("YAMNet (tensorflow/models)", 3.73, 69.2, 0.96),
+    Published("EfficientAT mn04_as (Schmid et al. 2023)", 0.983, 110.0, 10.0),
+)
+"""Multiplications and mn04's parameters from their READMEs, YAMNet's parameters from its layers; that mn04's count is
+for 10 s is how its training cuts clips. Patches are laid end to end: YAMNet's own overlap of a half doubles its cost.
+"""
+
+
+_COLUMNS = (
+    *("network", "parameters", "nodes", "MACs a decision", "MACs a second"),
+    *("ms a decision", "ms a second, live", "ms a second, at once"),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measured:
+    """A bundle's cost, and its milliseconds on one thread, features excluded."""
+
+    source: Source
+    cost: Cost
+    decision_ms: float
+    """One live decision."""
+    second_ms: float
+    """The decisions of a second of sound, one after the other as they fall live."""
+    at_once_ms: float
+    """The same second in one call, as a clip is classified."""
+
+
+def time_networks(sources: Sequence[Source]) -> list[Measured]:
+    """Time all networks side by side, each round every one of them."""
+    jobs = []
+    for source in sources:
+        opened, params = session(source.network), source.params
+        one = source.live_features()
+        decisions = round(params.frames_per_s / params.decision_frames)
+        second = np.concatenate([one] * decisions, axis=1 if source.streaming else 0)
+        state = {STATE: np.zeros((1, state_size(opened)), np.float32)} if source.streaming else {}
+        jobs += [functools.partial(opened.run, None, {INPUT: features, **state}) for features in (one, second)]
+    taken_ms = side_by_side_ms(jobs)
+    return [
+        Measured(
+            source,
+            cost(source.network, source.params),
+            one_ms,
+            one_ms * source.params.frames_per_s / source.params.decision_frames,
+            at_once_ms,
+        )
+        for source, one_ms, at_once_ms in zip(sources, taken_ms[::2], taken_ms[1::2], strict=True)
+    ]
+
+
+def bench_table(rows: Sequence[Measured]) -> str:
+    """Return a Markdown table of the bundles, and of the published networks below them."""
+    lines = []
+    for row in rows:
+        counted = row.cost
+        size, each = f"{counted.parameters / 1e6:.3f} M", f"{counted.macs / 1e6:.2f} M"
+        steady = f"{counted.macs_per_s(row.source.params) / 1e6:.1f} M"
+        times = [f"{ms:.3f}" for ms in (row.decision_ms, row.second_ms, row.at_once_ms)]
+        lines.append([row.source.name, size, str(counted.nodes), each, steady, *times])
+    for other in PUBLISHED:
+        each, steady = f"{other.macs_m:g} M for {other.heard_s:g} s", f"{other.macs_m / other.heard_s:.1f} M"
+        lines.append([other.name, f"{other.parameters_m:g} M", "-", each, steady, "-", "-", "-"])
+    return Table(_COLUMNS, lines).markdown()

@@ -1,0 +1,27 @@
+"""Batches of training samples."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples and what is known of them; `target`, `sure` and `soft` have the shape (batch, labels)."""
+
+    features: Tensor
+    """Log-mel, shape (batch, frames, mels)."""
+    target: Tensor
+    """1 where a label holds, 0 where not, between where it is faint."""
+    sure: Tensor
+    """Weight of each target: 0 where a sound may be there without a label."""
+    soft: Tensor
+    """The teacher's probabilities."""
+    logits: Tensor | None = None
+    """Another teacher's logits of its own classes, shape (batch, classes)."""
+    told: Tensor | None = None
+    """Weight of each sample's logits, shape (batch,)."""

@@ -1,0 +1,77 @@
+"""The command line of `training` and `export`: a table of commands, and one line for whatever goes wrong.
+
+What a user can put right is a `TocsinError`, with its exit code of sysexits(3), or an `OSError`. Anything else is a
+fault of Tocsin: status 70, and its traceback with `--debug`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import traceback
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from edge.errors import InputMissing, TocsinError, UsageError, describe_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_INTERRUPTED = 130  # as a shell reports SIGINT
+_DEBUG = "--debug"
+
+
+class Command(NamedTuple):
+    """A row of the table of commands."""
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+    """Imports what it needs by itself: torch takes seconds to load, and `--help` does without."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors have the exit code of all errors of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with the usage and one line."""
+        self.print_usage(sys.stderr)
+        self.exit(UsageError.exit_code, f"{self.prog}: error: {message}\n")
+
+
+def run_command(
+    prog: str, description: str, commands: Mapping[str, Command], arguments: Sequence[str] | None = None
+) -> int:
+    """Run the command that the arguments name; return the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(prog, description, commands).parse_args([item for item in given if item != _DEBUG])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        commands[options.command].run(options)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as exc:  # noqa: BLE001 - nothing leaves as a traceback unasked
+        if _DEBUG in given:
+            traceback.print_exception(exc)
+        line, code = _describe(exc)
+        print(f"{prog}: {line}", file=sys.stderr)
+        return code
+    return 0
+
+
+def _parser(prog: str, description: str, commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+    parser = _Parser(prog=prog, description=description)
+    parser.add_argument(_DEBUG, action="store_true", help="show the traceback of an error")
+    rows = parser.add_subparsers(dest="command", required=True)
+    for name, command in commands.items():
+        command.add_arguments(rows.add_parser(name, help=command.help))
+    return parser
+
+
+def _describe(exc: Exception) -> tuple[str, int]:
+    """Return the line and the exit code of an exception; a file that cannot be used is missing."""
+    line, code = describe_error(exc)
+    if isinstance(exc, OSError) and code == TocsinError.exit_code:
+        text = f"{exc.filename}: {exc.strerror.lower()}" if exc.filename and exc.strerror else str(exc)
+        line, code = text, InputMissing.exit_code
+    return " ".join(line.splitlines()), code

@@ -1,0 +1,33 @@
+"""The command `heldout`: a list of clips that training did not see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.jsontext import dumps
+from training.commands.arguments import add_data, data_of
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the arguments of the command."""
+    add_data(parser)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path, help="the JSON file to write")
+    parser.add_argument("--most", type=int, default=20, help="clips of each label (default: %(default)s)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write up to `--most` test clips of each label of a checkpoint as JSON, with their onsets."""
+    from training.checkpoint import load_checkpoint
+    from training.data.heldout import held_out
+    from training.data.material import recordings_of
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    have = recordings_of(data_of(options), options.cache, checkpoint)
+    impulsive = checkpoint.config.data.impulsive
+    chosen = held_out(have.parts["test"], have.labels, have.store, impulsive, options.most)
+    options.out.write_text(dumps(chosen, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,51 @@
+"""Frozen records from plain values, with the key at fault in every message.
+
+`edge.settings.section.Section` would change recipes and messages: pydantic takes `"5"` and `5.0` for a whole number and
+1 for true, and names a row of `model.stages` by its number. The records are also built by position, copied by
+`dataclasses.replace` and kept in checkpoints as plain values, which a `Section` is not made for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any, TypeVar
+
+from edge.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def record_of(cls: type[T], values: Any, where: str = "") -> T:  # noqa: ANN401 - plain values of any shape
+    """Return the record of plain values; raise `ConfigError` that names the key at fault below `where`."""
+    if not isinstance(values, dict):
+        msg = f"config: {where or 'the file'} must be a table, not {values!r}"
+        raise ConfigError(msg)
+    hints = typing.get_type_hints(cls)
+    if unknown := sorted(set(values) - set(hints)):
+        msg = f"config: unknown key {where}{unknown[0]}; known: {', '.join(hints)}"
+        raise ConfigError(msg)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type] # every caller has a record
+    needed = [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
+    if absent := [name for name in needed if name not in values]:
+        msg = f"config: {where}{absent[0]} is missing"
+        raise ConfigError(msg)
+    return cls(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a field of any type
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return record_of(hint, value, f"{where}.")
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
+        if len(kinds) == len(value):
+            return tuple(_value(kind, item, where) for kind, item in zip(kinds, value, strict=True))
+    elif origin is dict and isinstance(value, dict):
+        return {str(key): _value(args[1], item, f"{where}.{key}") for key, item in value.items()}
+    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(hint, type) and type(value) is hint:
+        return value
+    msg = f"config: {where}: {value!r} does not fit {hint}"
+    raise ConfigError(msg)

@@ -1,0 +1,34 @@
+"""TOML files of `training` and `export`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raise `ConfigError` for anything else, `OSError` where it cannot be read."""
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        msg = f"{path}: not TOML: {exc}"
+        raise ConfigError(msg) from exc
+    return values
+
+
+def toml_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+    """Return the value that a text stands for in TOML; a bare word is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,31 @@
+"""CSV files with a heading: manifests, and the tables of corpora."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from edge.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def read_csv(path: Path, columns: Iterable[str], advice: str = "") -> tuple[list[str], list[dict[str, str]]]:
+    """Return the heading and the rows of a file, "" where a row has no cell.
+
+    Raises `DataError` for a file that is no CSV or lacks one of `columns`, which `advice` follows, `OSError` where it
+    cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            found = list(reader.fieldnames or ())
+            if missing := [name for name in columns if name not in found]:
+                msg = f"{path}: column {', '.join(missing)} is missing{advice}"
+                raise DataError(msg)
+            return found, list(reader)
+    except (csv.Error, UnicodeDecodeError) as exc:
+        msg = f"{path}: not a CSV file: {exc}"
+        raise DataError(msg) from exc

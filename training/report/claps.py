@@ -1,0 +1,30 @@
+"""Tables of a clap network's figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from training.report.tables import Table, columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CLAPS = {"takes": "takes", "claps": "claps", "onsets": "onsets found", "confirmed": "confirmed", "recall": "recall"}
+_OTHERS = {
+    "recordings": "recordings",
+    "hours": "hours",
+    "onsets": "onsets",
+    "taken": "taken for claps",
+    "share": "share",
+    "per_hour": "an hour",
+}
+
+
+def claps_table(figures: Mapping[str, Any]) -> Table:
+    """Return the figures of claps, a line a person."""
+    return columns_of("claps of", _CLAPS, figures["claps"])
+
+
+def others_table(figures: Mapping[str, Any]) -> Table:
+    """Return the figures of recordings without claps, a line a class."""
+    return columns_of("class", _OTHERS, figures["others"])
