@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import resource
 import shutil
@@ -24,6 +25,9 @@ _MEMORY_BYTES, _WORDS_BYTES = 1 << 29, 1 << 22
 _CPU_S = 120  # of an upload: some hours of sound
 _GUESSES = ("aac", "amr")  # these have no header that says how long they are
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
+_GUESSED = b"Estimating duration from bitrate"
+_PICTURES = b": Video:"  # which may last longer than the sound
+_CUT_OFF = re.compile(rb"partial file|File ended prematurely")
 _STOP_S = 2.0
 # What phones, browsers and cameras write, and no more: few of ffmpeg's decoders are looked after as these are.
 _DECODERS = (
@@ -49,15 +53,15 @@ class ConvertedReader:
         """Start ffmpeg; raises `ConvertError`. It tries no other format than `demuxer`, and opens no other file."""
         self.failed, self.done, self.held, self.exact = False, 0, 1.0, False
         with contextlib.ExitStack() as stack:
-            words = stack.enter_context(tempfile.TemporaryFile())
+            self._words = stack.enter_context(tempfile.TemporaryFile())
             self._process = subprocess.Popen(  # noqa: S603 - a list of arguments, and no shell
-                _command(program, demuxer), stdin=_on_disk(stack, file), stdout=subprocess.PIPE, stderr=words
+                _command(program, demuxer), stdin=_on_disk(stack, file), stdout=subprocess.PIPE, stderr=self._words
             )
             stack.callback(self._stop)
             self._limit(bounded=bounded)
             self.rate_hz, self.channels = self._head()
-            words.seek(0)
-            self._seconds = None if demuxer in _GUESSES else _duration_s(words.read(_WORDS_BYTES))
+            said = self._said()
+            self._seconds = None if demuxer in _GUESSES or _PICTURES in said else _duration_s(said)
             self._stack = stack.pop_all()
 
     @property
@@ -77,13 +81,23 @@ class ConvertedReader:
         count = len(data) // (self.channels * _VALUE_BYTES)
         values = np.frombuffer(data, ">f4", count * self.channels).astype(np.float32)
         if not count:
-            self.failed = self._process.wait() != 0
+            self._end()
         self.done += count
         return values if self.channels == 1 else values.reshape(count, self.channels)
 
     def close(self) -> None:
         """Stop ffmpeg, and wait until it is gone."""
         self._stack.close()
+
+    def _end(self) -> None:
+        self.failed = self._process.wait() != 0
+        said = self._said()
+        if _CUT_OFF.search(said):
+            # With pictures the sound's own length stands nowhere; that of both is near it.
+            self._seconds, self.exact = _duration_s(said), True
+
+    def _said(self) -> bytes:
+        return os.pread(self._words.fileno(), _WORDS_BYTES, 0)  # ffmpeg writes on at the place where a `seek` leads
 
     def _head(self) -> tuple[int, int]:
         head = self._bytes(_AU_HEAD.size)
@@ -134,10 +148,10 @@ def _on_disk(stack: contextlib.ExitStack, file: BinaryIO) -> int:
         return copy.fileno()
 
 
-def _duration_s(words: bytes) -> float | None:
-    """Return the length that ffmpeg read from the file's header; None where it may be that of a picture."""
-    found = _DURATION.search(words)
-    if found is None or b": Video:" in words:
+def _duration_s(said: bytes) -> float | None:
+    """Return the length that ffmpeg read from the file's header; None where it guesses."""
+    found = _DURATION.search(said)
+    if found is None or _GUESSED in said:
         return None
     hours, minutes, seconds = map(float, found.groups())
     return hours * 3600 + minutes * 60 + seconds

@@ -7,9 +7,10 @@ import math
 import os
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from edge.audio.asf import asf_held
 from edge.audio.convert import ConvertedReader, ConvertError, ffmpeg_path
 from edge.audio.flac import flac_part, next_flac
-from edge.audio.header import Foreign, foreign_codec, foreign_format, junk_before, looks_like_audio
+from edge.audio.header import ASF, Foreign, foreign_codec, foreign_format, junk_before, looks_like_audio
 from edge.audio.layout import Layout, LayoutError, layout_of
 from edge.audio.sndfile import CodecError, OpenError, SoundReader
 from edge.audio.view import View
@@ -68,11 +69,13 @@ def runs_of(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reader]
     if not head:
         msg = f"{name} is empty"
         raise EmptyInput(msg)
+    size = file.seek(0, os.SEEK_END)
     foreign = foreign_format(head)
     if foreign is not None:
-        yield from _converted(file, name, foreign, bounded=max_s is not None)
+        held = asf_held(file, size) if foreign.demuxer == ASF else 1.0
+        _check_held(Layout([], held), name)
+        yield from _converted(file, name, foreign, bounded=max_s is not None, held=held)
         return
-    size = file.seek(0, os.SEEK_END)
     try:
         layout = layout_of(file, size, max_s)
     except LayoutError as exc:
@@ -149,7 +152,7 @@ def _next_flac(file: BinaryIO, size: int, reader: SoundReader) -> list[tuple[Pie
     return [] if found is None else [(flac_part(file, found, size),)]
 
 
-def _converted(file: BinaryIO, name: str, what: Foreign, *, bounded: bool) -> Generator[Reader]:
+def _converted(file: BinaryIO, name: str, what: Foreign, *, bounded: bool, held: float = 1.0) -> Generator[Reader]:
     program = ffmpeg_path()
     if program is None:
         msg = f"{name} is {what.name}, which is read through ffmpeg: apt install ffmpeg, or turn it into WAV or FLAC"
@@ -160,4 +163,5 @@ def _converted(file: BinaryIO, name: str, what: Foreign, *, bounded: bool) -> Ge
         msg = f"{name} is {what.name}, but ffmpeg finds no sound in it: it is cut off, damaged, or has none"
         raise BrokenAudio(msg) from exc
     with contextlib.closing(reader):
+        reader.held = held
         yield reader
