@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import resource
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from edge.audio.effort import allowed_s
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -22,13 +25,12 @@ _AU_HEAD = struct.Struct(">4s5I")  # magic, offset of the samples, their length,
 _AU_FLOAT = 6
 _VALUE_BYTES = 4
 _MEMORY_BYTES, _WORDS_BYTES = 1 << 29, 1 << 22
-_CPU_S = 120  # of an upload: some hours of sound
 _GUESSES = ("aac", "amr")  # these have no header that says how long they are
 _DURATION = re.compile(rb"Duration: (\d+):(\d+):(\d+\.\d+)")
 _GUESSED = b"Estimating duration from bitrate"
 _PICTURES = b": Video:"  # which may last longer than the sound
 _CUT_OFF = re.compile(rb"partial file|File ended prematurely")
-_STOP_S = 2.0
+_STOP_S, _GRACE_S = 2.0, 5  # it obeys the fourth signal, of which one comes each second
 # What phones, browsers and cameras write, and no more: few of ffmpeg's decoders are looked after as these are.
 _DECODERS = (
     "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,eac3,flac,gsm,gsm_ms,libopus,libspeex,"
@@ -49,8 +51,12 @@ def ffmpeg_path() -> str | None:
 class ConvertedReader:
     """The sound of a file as ffmpeg decodes it, read as `SoundReader` is."""
 
-    def __init__(self, file: BinaryIO, demuxer: str, program: str, *, bounded: bool) -> None:
-        """Start ffmpeg; raises `ConvertError`. It tries no other format than `demuxer`, and opens no other file."""
+    def __init__(self, file: BinaryIO, demuxer: str, program: str, max_s: float | None) -> None:
+        """Start ffmpeg; raises `ConvertError`. It tries no other format than `demuxer`, and opens no other file.
+
+        The processor time that it takes is limited where `max_s` is the sound that is allowed.
+        """
+        self._most_cpu_s = None if max_s is None else math.ceil(allowed_s(max_s)) + _GRACE_S
         self.failed, self.done, self.held, self.exact = False, 0, 1.0, False
         with contextlib.ExitStack() as stack:
             self._words = stack.enter_context(tempfile.TemporaryFile())
@@ -58,7 +64,7 @@ class ConvertedReader:
                 _command(program, demuxer), stdin=_on_disk(stack, file), stdout=subprocess.PIPE, stderr=self._words
             )
             stack.callback(self._stop)
-            self._limit(bounded=bounded)
+            self._limit()
             self.rate_hz, self.channels = self._head()
             said = self._said()
             self._seconds = None if demuxer in _GUESSES or _PICTURES in said else _duration_s(said)
@@ -83,6 +89,7 @@ class ConvertedReader:
         if not count:
             self._end()
         self.done += count
+        self._allow(self.done / self.rate_hz)
         return values if self.channels == 1 else values.reshape(count, self.channels)
 
     def close(self) -> None:
@@ -112,13 +119,19 @@ class ConvertedReader:
     def _bytes(self, count: int) -> bytes:
         return self._process.stdout.read(count) if self._process.stdout is not None else b""
 
-    def _limit(self, *, bounded: bool) -> None:
-        limits = {resource.RLIMIT_DATA: _MEMORY_BYTES, resource.RLIMIT_FSIZE: _WORDS_BYTES}
-        if bounded:
-            limits[resource.RLIMIT_CPU] = _CPU_S
-        for kind, most in limits.items():
-            with contextlib.suppress(ProcessLookupError):  # it has ended already
+    def _limit(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            for kind, most in ((resource.RLIMIT_DATA, _MEMORY_BYTES), (resource.RLIMIT_FSIZE, _WORDS_BYTES)):
                 resource.prlimit(self._process.pid, kind, (most, most))
+        self._allow(0.0)
+
+    def _allow(self, sound_s: float) -> None:
+        """Let ffmpeg go on for the processor time that so much sound may take."""
+        if self._most_cpu_s is None or self._process.returncode is not None:
+            return
+        soft_s = min(math.ceil(allowed_s(sound_s)), self._most_cpu_s)
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (soft_s, self._most_cpu_s))
 
     def _stop(self) -> None:
         self._process.kill()
