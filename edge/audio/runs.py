@@ -93,7 +93,8 @@ def runs_of(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reader]
         # The pages of an Ogg file were found whole, so it is not damage: another codec, or a picture comes first.
         if container is None or not (isinstance(exc, CodecError) or container.demuxer == "ogg"):
             raise _unread(file, head, name) from exc
-        what = layout.codec or f"{container.demuxer.upper()} in a codec that libsndfile lacks"
+        lack = "in a codec that libsndfile lacks" if isinstance(exc, CodecError) else "that libsndfile cannot open"
+        what = layout.codec or f"{container.demuxer.upper()} {lack}"
         yield from _converted(file, name, Foreign(what, container.demuxer), max_s)
 
 

@@ -129,3 +129,14 @@ def test_ffmpeg_ends_with_the_clip(tmp_path: Path) -> None:
     next(clip.blocks(16_000))
     clip.close()
     assert process.returncode is not None
+
+
+def test_a_damaged_ogg_is_not_said_to_lack_a_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pages are whole; that what they hold is not, libsndfile does not tell from a picture that comes first."""
+    data = bytearray(made(tmp_path / "sound.ogg", "-c:a libvorbis").read_bytes())
+    data[1000:1040] = bytes(40)  # in what the decoder needs first
+    with pytest.raises(BrokenAudio, match="is OGG that libsndfile cannot open, but ffmpeg finds no sound in it"):
+        heard_s(io.BytesIO(data))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotAudio, match="is OGG that libsndfile cannot open, which is read through ffmpeg"):
+        heard_s(io.BytesIO(data))
