@@ -165,7 +165,8 @@ def _converted(file: BinaryIO, name: str, what: Foreign, max_s: float | None, he
     try:
         reader = ConvertedReader(file, what.demuxer, program, max_s)
     except ConvertError as exc:
-        msg = f"{name} is {what.name}, but ffmpeg finds no sound in it: it is cut off, damaged, or has none"
+        why = "it is cut off, damaged, in a rare codec, or has none"
+        msg = f"{name} is {what.name}, but ffmpeg finds no sound in it: {why}"
         raise BrokenAudio(msg) from exc
     with contextlib.closing(reader):
         reader.held = held

@@ -31,6 +31,9 @@ MADE = {
     "lossless.caf": "-c:a alac",
     "windows.wma": "-c:a wmav2",
     "radio.aac": "-c:a aac",
+    "camera.wav": "-c:a ac3",
+    "lossless.wav": "-c:a flac",
+    "windows.w64": "-c:a wmav2",
 }
 LONGER, LONGER_PICTURE = 6.0, PICTURE.replace("d=2", "d=6")
 COVER = f"{LONGER_PICTURE} -map 0:a -map 1:v -c:v mjpeg -frames:v 1 -disposition:v attached_pic"
