@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from io import FileIO
 
     from starlette.requests import Request
+
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with an upload is its answer
 
 MIB = 1024 * 1024
 _MULTIPART_OVERHEAD = 64 * 1024

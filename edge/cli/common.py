@@ -80,7 +80,8 @@ def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
         if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
             msg = f"--source {parsed.masked}: {why}"
             raise UsageError(msg)
-        sources[name] = Source(name=name, spec=spec)
+        # Unlike a configuration, a command line can name every file that there is: of no UTF-8, with a line break.
+        sources[name] = Source.model_construct(name=name, spec=spec)
     return tuple(sources.values())
 
 
