@@ -63,6 +63,28 @@ def test_times_of_a_clock_that_was_not_set_are_not_believed(open_store: OpenStor
     assert ids(store) == ["behind"]
 
 
+@pytest.mark.parametrize("behind_days", [3, 400])
+def test_a_clock_that_was_behind_for_a_while_removes_nothing_younger(open_store: OpenStore, behind_days: int) -> None:
+    """What it recorded seems old, and was believed; the events before it are not, whatever the order."""
+    store = open_store(retention_days=2.0)
+    behind_s = -behind_days * DAY_S
+    events = [("old", -3 * DAY_S, True), ("unset", -NOON_S + 9.0, False), ("a", 0.0, True), ("slow", 1.0, False)]
+    for name, onset_s, synced in (*events, ("behind", behind_s, True), ("behind too", behind_s + 1.0, True)):
+        store.record(sound(name, onset_s=onset_s, synced=synced), topic=None)
+        store.record(sound(name, "end", onset_s=onset_s, synced=synced), topic=None)
+    store.record(sound("b", onset_s=60.0), topic=None)
+    store.save_clip("a", noise(), RATE_HZ)
+    for _ in range(3):
+        store.maintain(NOON_S + DAY_S)
+    assert ids(store) == ["b", "slow", "a"]
+    assert [message["data"]["event_id"] for message in store.messages_after(0, 99)] == ["a", "a", "slow", "slow", "b"]
+    assert store.clip_path("a") is not None
+    store.maintain(NOON_S + 2 * DAY_S + 30.0)
+    assert ids(store) == ["b", "slow"]  # nothing says how old this one is before the next is too old
+    store.maintain(NOON_S + 2 * DAY_S + 90.0)
+    assert ids(store) == []
+
+
 def test_an_upkeep_by_age_removes_little(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock may be set right in the meantime."""
     monkeypatch.setattr(upkeep, "_STEP", 2)
