@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FULL_BYTES = 1 << 20  # with less than this, SQLite cannot make its files, and calls that an I/O error
+_MARGINS = 16  # in what is left free: how much the history may grow between two upkeeps
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DISK = (*_FULL, errno.EROFS, errno.EIO)
 _ROOM = "make room on the disk"
@@ -83,6 +84,14 @@ def free_bytes(path: Path) -> int:
             path = path.parent
         else:
             return room.f_bavail * room.f_frsize
+
+
+def spare_bytes(path: Path, min_free_mb: int, margins: int = 1) -> int:
+    """Return how much of the disk may be taken from the history; less than 0 where so much is to be given back.
+
+    Some `margins` more than `min_free_mb` are left to it: else the node is not ready as soon as the history grows.
+    """
+    return free_bytes(path) - (min_free_mb << 20) * (_MARGINS + margins) // _MARGINS
 
 
 def _is_mistake(exc: sqlite3.Error) -> bool:

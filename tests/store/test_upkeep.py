@@ -131,18 +131,31 @@ def test_a_clip_of_1970_is_no_older_than_its_event(open_store: OpenStore) -> Non
 def test_clips_leave_room_for_the_history(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where less than `min_free_mb` is left none is written, and upkeep gives up the oldest ones."""
-    free = 100 << 20
-    monkeypatch.setattr("edge.store.clips.free_bytes", lambda _path: free)
+    """A little more than `min_free_mb`, in which it grows; upkeep gives up the oldest for it, and for new ones."""
+    folder = tmp_path / "state" / "clips"
+    others = 0  # that use the disk
+
+    def free(_path: Path) -> int:
+        return (90 << 20) - others - sum(path.stat().st_size for path in folder.iterdir())
+
+    monkeypatch.setattr("edge.store.faults.free_bytes", free)
     store = open_store(min_free_mb=64)
-    for i in range(4):
-        store.record(sound(f"c{i}", onset_s=i), topic=None)
-        store.save_clip(f"c{i}", noise(4.0), RATE_HZ)
-    free = (64 << 20) - 150_000  # a clip has some 110 kB
+    names = [f"c{i:02d}" for i in range(80)]
+    for i, name in enumerate(names):
+        store.record(sound(name, onset_s=i), topic=None)
+    for name in names[:40]:
+        store.save_clip(name, noise(8.0), RATE_HZ)  # some 230 kB each
+    others = 14 << 20
     with pytest.raises(StorageError, match="almost full"):
-        store.save_clip("d", noise(), RATE_HZ)
-    store.maintain(NOON_S)
-    assert sorted(path.stem for path in (tmp_path / "state" / "clips").iterdir()) == ["c2", "c3"]
+        store.save_clip(names[40], noise(8.0), RATE_HZ)
+    for first in (40, 50, 60, 70):
+        store.maintain(NOON_S)
+        for name in names[first : first + 10]:
+            store.save_clip(name, noise(8.0), RATE_HZ)
+        left = sorted(path.stem for path in folder.iterdir())
+        assert left == names[first + 10 - len(left) : first + 10]
+        assert free(folder) > (64 << 20) + 1_000_000
+        others += 200_000  # the history
 
 
 def test_the_newest_of_too_many_stay(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
