@@ -58,7 +58,7 @@ class Answers:
             log.debug("damaged messages stay for now: %s", exc)
             return False
         self.removed += gone
-        log.error(
-            "%d damaged messages are removed from the history, such as %s", gone, [*sick.messages, *sick.sounds][:5]
-        )
+        places = [*sick.messages, *sick.sounds][:5]
+        text = "the history was damaged at sequences such as %s and is mended; %d messages of it are lost"
+        log.error(text, places, gone)
         return True

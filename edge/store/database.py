@@ -13,6 +13,7 @@ from edge.errors import StorageError
 from edge.store.damage import move_aside, take_over
 from edge.store.faults import Damaged, is_damage, translated
 from edge.store.opening import connect, holds_something, migrated, open_checked, reindex
+from edge.store.schema import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,6 +207,8 @@ def read_state(database: Database, key: str) -> str | None:
             translated(database.path, "read"),
             contextlib.closing(connect(database.path, "?immutable=1")) as connection,
         ):
+            if not tables(connection):  # a full disk did not let it be made
+                return None
             row = connection.execute(query, [key]).fetchone()
     else:
         return None

@@ -137,6 +137,23 @@ def test_a_start_without_the_database_knows_what_was_kept(lock: Lock, open_store
         assert open_store().state_get("away") == "kept"
 
 
+def test_a_start_on_a_disk_that_let_no_table_be_made_says_no_more_than_that(
+    lock: Lock, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing was kept in a database that is only begun, and it is not damaged."""
+    (tmp_path / "state").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as begun:
+        begun.execute("PRAGMA journal_mode = WAL")
+    with lock():
+        store = open_store()
+        assert store.state_get("away") is None
+        record(store, "a")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "waits in memory" in caplog.text
+    store.catch_up()
+    assert (store.problem, waiting(store)) == ("", ["a"])
+
+
 def test_numbers_that_turn_out_to_be_taken_are_changed(
     lock: Lock, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
