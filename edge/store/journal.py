@@ -168,7 +168,7 @@ class Journal:
         """Go on from what an opened database knows."""
         with self._db.reading() as connection:
             highest = highest_sequence(connection)
-        self._outbox.adopt()
+        highest = self._outbox.adopt(highest)
         if not self._given:
             self.sequence = self._first_sequence(highest)
         first = self.backlog.first(1)

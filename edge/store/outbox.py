@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
 from edge.store.faults import DiskRefusal
+from edge.store.sequence import SEQUENCE_MAX
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,12 +45,30 @@ class Outbox:
         self.removed = 0
         """Messages that never went out because they were damaged, since the start."""
 
-    def adopt(self) -> None:
-        """Count what is there, in a database that was opened."""
+    def adopt(self, highest: int) -> int:
+        """Count what is there, in a database that was opened; return the last sequence, which was `highest`.
+
+        Where the place of a message is damaged, so that nobody would look for it there, it comes behind the others.
+        """
         query = "SELECT count(*) FROM outbox WHERE sequence = ?"
-        with self._db.lock, self._db.reading() as connection:
-            self._waiting = connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
-            self._waiting -= sum(connection.execute(query, [each]).fetchone()[0] for each in self._crossed)
+        with self._db.lock:
+            with contextlib.suppress(DiskRefusal):  # then at the next start
+                highest = self._bring_back(highest)
+            with self._db.reading() as connection:
+                self._waiting = connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
+                self._waiting -= sum(connection.execute(query, [each]).fetchone()[0] for each in self._crossed)
+        return highest
+
+    def _bring_back(self, highest: int) -> int:
+        query = "SELECT sequence FROM outbox WHERE sequence NOT BETWEEN 1 AND ? ORDER BY sequence"
+        with self._db.reading() as connection:
+            astray = connection.execute(query, [SEQUENCE_MAX - 1]).fetchall()
+        places = [(place, sequence) for place, (sequence,) in enumerate(astray, highest + 1)]
+        if places:
+            with self._db.transaction() as connection:
+                connection.executemany("UPDATE outbox SET sequence = ? WHERE sequence = ?", places)
+            log.error("the places of %d messages that wait for the broker were damaged; they go last", len(places))
+        return highest + len(places)
 
     def move_behind(self, sequence: int) -> int:
         """Let what waits come behind a sequence that was sent already; return the last place in the queue."""
