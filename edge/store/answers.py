@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from edge.errors import StorageError
 from edge.store import history
-from edge.store.faults import Damaged
+from edge.store.faults import Damaged, IoFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class Answers:
             try:
                 with self._db.reading() as connection:
                     answer, sick = question(connection)
-            except Damaged:
+            except (Damaged, IoFailure):
                 self._journal.catch_up()
                 if not rounds_left:
                     raise

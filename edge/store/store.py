@@ -117,7 +117,7 @@ class Store:
 
         Return whether that brought something about, such as that the outbox can be read again.
         """
-        if not (self._journal.problem or self._db.suspect or self.unwritten):
+        if not (self._journal.problem or self._db.suspect or self._db.failed or self.unwritten):
             return False
         self._journal.catch_up()
         return not self._journal.problem
