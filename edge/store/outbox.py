@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -150,14 +149,14 @@ class Outbox:
                     connection.execute(f"DELETE FROM outbox WHERE sequence IN ({marks})", some)  # noqa: S608 - marks
                 self._crossed.difference_update(some)
 
-    def stats(self) -> tuple[int, float]:
-        """Return how many messages wait, and since when the oldest does, in Unix seconds."""
-        if not self._waiting:
-            return 0, time.time()
+    def stats(self) -> tuple[int, tuple[int, float] | None]:
+        """Return how many messages wait, and the oldest: its sequence, and since when it does, in Unix seconds."""
         row = None
-        with contextlib.suppress(StorageError), self._db.reading() as connection:
-            row = connection.execute("SELECT queued_s FROM outbox ORDER BY sequence LIMIT 1").fetchone()
-        return self._waiting, row[0] if row and isinstance(row[0], float) else time.time()
+        if self._waiting:
+            query = "SELECT sequence, queued_s FROM outbox ORDER BY sequence LIMIT 1"
+            with contextlib.suppress(StorageError), self._db.reading() as connection:
+                row = connection.execute(query).fetchone()
+        return self._waiting, row if row and isinstance(row[1], float) else None
 
 
 def _row(sequence: int, topic: object, payload: object) -> OutboxRow:
