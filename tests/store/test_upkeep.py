@@ -315,9 +315,15 @@ def test_a_half_written_clip_is_cleared_away(store: Store, open_store: OpenStore
 
 
 def test_a_clip_that_cannot_be_written_is_told(store: Store, tmp_path: Path) -> None:
-    """Where the clip's folder is gone, that is the error, in one line, and nothing is left behind."""
-    (tmp_path / "state" / "clips").rmdir()
-    with pytest.raises(StorageError, match=r"a\.flac cannot be written: No such file or directory"):
+    """In one line; a folder that somebody removed to make room is made again."""
+    folder = tmp_path / "state" / "clips"
+    folder.rmdir()
+    store.save_clip("a", noise(), RATE_HZ)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (folder / "a.flac").rename(tmp_path / "a.flac")
+    folder.rmdir()
+    folder.touch()
+    with pytest.raises(StorageError, match=r"a\.flac cannot be written: Not a directory"):
         store.save_clip("a", noise(), RATE_HZ)
 
 
