@@ -27,6 +27,7 @@ from edge.eventlog import log_event
 from edge.gauges import MachineGauges, NodeGauges
 from edge.health import not_ready, source_json
 from edge.inference.clip import ClipClassifier, model_info
+from edge.inference.fitting import fitting
 from edge.inference.library import Library
 from edge.inference.load import load_classifier
 from edge.publish import topics
@@ -43,7 +44,7 @@ from edge.telemetry import Metrics, NodeCollector, is_up
 from edge.types import Phase, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -140,7 +141,7 @@ class Node:
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def _load(self, settings: Settings) -> OnnxClassifier:
-        """Load the wanted bundle or the best that works, and do without the labels that a replacement lacks."""
+        """Load the wanted bundle or the best that works, and do without what a replacement cannot follow."""
         candidates = self._library.resolve(settings.model.bundle)
         classifier = load_classifier(
             candidates,
@@ -149,24 +150,8 @@ class Node:
             cache_dir=settings.model.cache_dir or self._state_dir / "tensorrt",
         )
         self._replaced = classifier.bundle.path != candidates[0]
-        self.settings = self._fitting(settings, classifier.bundle.labels)
+        self.settings = fitting(settings, classifier.bundle) if self._replaced else settings
         return classifier
-
-    def _fitting(self, settings: Settings, labels: Sequence[str]) -> Settings:
-        """Return settings in which rests what they say about labels that a replacement of the wanted model lacks."""
-        detection, away = settings.detection, settings.away
-        unknown = sorted({*detection.classes, *away.ignore} - {*labels})
-        if not self._replaced or not unknown:
-            return settings
-        log.warning("the model in use has no %s: what is set for them rests", ", ".join(unknown))
-        classes = {name: rule for name, rule in detection.classes.items() if name in labels}
-        ignore = tuple(label for label in away.ignore if label in labels)
-        return settings.model_copy(
-            update={
-                "detection": detection.model_copy(update={"classes": classes}),
-                "away": away.model_copy(update={"ignore": ignore}),
-            }
-        )
 
     def _rules_of(self, settings: Settings) -> dict[str, Rule]:
         bundle = self.classifier.bundle
@@ -263,7 +248,7 @@ class Node:
     def reload(self, settings: Settings) -> list[str]:
         """Take over what can change while running; return the sections that need a restart."""
         live = ("detection", "logging")
-        settings = self._fitting(settings, self.classifier.bundle.labels)
+        settings = fitting(settings, self.classifier.bundle) if self._replaced else settings
         changed = [
             name for name in type(settings).model_fields if getattr(settings, name) != getattr(self.settings, name)
         ]

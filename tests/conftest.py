@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 import edge  # noqa: F401 - silences ONNX Runtime, which some helpers import before anything of `edge`
 from tests.support.broker import Broker
@@ -12,6 +13,9 @@ from tests.support.listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+settings.register_profile("tocsin", deadline=None)  # a busy machine is no fault
+settings.load_profile("tocsin")
 
 
 @pytest.fixture

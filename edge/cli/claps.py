@@ -17,7 +17,7 @@ from edge.audio.splice import Splicer
 from edge.build import build_pipeline
 from edge.claps.learn import Takes
 from edge.claps.learn import learn as learn_from
-from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, say_json, settings_of
+from edge.cli.common import clap_network_of, log_plainly, model_of, say, say_json, settings_of
 from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.settings_reactions import Claps
@@ -102,7 +102,7 @@ def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
 
 def open_hearing(settings: Settings, source: Source) -> Hearing:
     """Load the networks and listen; a source that cannot be opened raises what its `open` does."""
-    classifier = classifier_of(settings)
+    classifier, settings = model_of(settings)
     network = clap_network_of(settings)
     pipeline = build_pipeline(classifier.bundle, settings, source=source.name, clap_network=network)
     rate_hz = classifier.bundle.params.sample_rate_hz

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from edge.cli import internal
 from edge.cli.common import (
     clap_network_of,
-    classifier_of,
     log_plainly,
+    model_of,
     node_name,
     say_json,
     say_table,
@@ -42,8 +42,8 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
         raise UsageError(msg)
     from edge.inference.clip import ClipClassifier
 
-    settings = settings_of(config)
-    clips = ClipClassifier(classifier_of(settings), settings.detection)
+    classifier, settings = model_of(settings_of(config))
+    clips = ClipClassifier(classifier, settings.detection)
     wanted = top_k if as_json or top_k else _TABLE_LABELS
     files, code = _files(paths)
     rows: list[tuple[str, ...]] = []
@@ -123,11 +123,12 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
             "away": settings.away.model_copy(update={"enabled": away, "sources": ()}),
         }
     )
+    classifier, settings = model_of(settings)
     # Where the events themselves appear on the terminal they show that it goes on.
     with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
         for event in events_of(
             file,
-            classifier_of(settings),
+            classifier,
             settings,
             node=node_name(settings),
             speed=times,

@@ -126,16 +126,25 @@ def node_name(settings: Settings) -> str:
 
 def classifier_of(settings: Settings) -> OnnxClassifier:
     """Return the network that the settings and the library choose, ready to run."""
+    return model_of(settings)[0]
+
+
+def model_of(settings: Settings) -> tuple[OnnxClassifier, Settings]:
+    """Return the network that the settings and the library choose, and the settings that fit it if it is another."""
+    from edge.inference.fitting import fitting
     from edge.inference.library import Library
     from edge.inference.load import load_classifier
 
     model = settings.model
-    return load_classifier(
-        Library(models_folder_of(settings)).resolve(model.bundle),
+    candidates = Library(models_folder_of(settings)).resolve(model.bundle)
+    classifier = load_classifier(
+        candidates,
         provider=model.provider,
         threads=model.threads,
         cache_dir=model.cache_dir or own_folder_of(settings) / "tensorrt",  # the service could not write what root made
     )
+    replaced = classifier.bundle.path != candidates[0]
+    return classifier, fitting(settings, classifier.bundle) if replaced else settings
 
 
 def clap_network_of(settings: Settings) -> OnnxClassifier | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from edge.claps.bundle import check_clap_bundle
 from edge.detection.rules import rules_for
 from edge.errors import BundleError
-from edge.inference.bundle import CLAPS, EVENTS, read_bundle, refusing, require_task
+from edge.inference.bundle import CLAPS, EVENTS, bad_bundle, read_bundle, refusing, require_task
+from edge.publish.topics import label_name
 from edge.settings import Detection
 
 if TYPE_CHECKING:
@@ -34,7 +35,17 @@ def open_bundle(path: Path, task: str | None = None) -> Bundle:
             check_clap_bundle(bundle)
         else:
             rules_for(bundle.labels, bundle.thresholds, Detection())
+            _check_names(bundle)
     return bundle
+
+
+def _check_names(bundle: Bundle) -> None:
+    """Raise `BundleError` where two labels would be ON and OFF in each other's place."""
+    labels: dict[str, str] = {}
+    for label in bundle.labels:
+        other = labels.setdefault(label_name(label), label)
+        if other != label:
+            raise bad_bundle(bundle.path, f"the labels {other!r} and {label!r} have the same name in topics")
 
 
 def verify_bundle(path: Path, task: str | None = None) -> Bundle:

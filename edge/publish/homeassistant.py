@@ -63,7 +63,7 @@ def _source(
     base, device = settings.mqtt.base, hadevice.device_id(settings.mqtt.base, node, source)
     components: dict[str, Any] = {}
     for label in labels:
-        name = topics.slug(label)
+        name = topics.label_name(label)
         components[name] = {
             "platform": "binary_sensor",
             "unique_id": f"{device}_{name}",

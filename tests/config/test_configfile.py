@@ -106,6 +106,7 @@ def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, wo
         ("TOCSIN_MQTT__HOTS", "x", "did you mean 'TOCSIN_MQTT__HOST'?"),
         ("TOCSIN_MQTT_PORT", "1", "no such setting"),
         ("TOCSIN_MQTT__PORT", "x", "mqtt.port: input should be a valid integer"),
+        ("TOCSIN_HOMEASSISTANT__PREFIX", '"ha"', "homeassistant.prefix: must not have quotes around it"),
         ("TOCSIN_MQTT", "x", "TOCSIN_MQTT__ENABLED"),
         ("TOCSIN_SOURCES", "mic", "must be JSON"),
         ("TOCSIN_SOURCES", '[{"spec": "tape:1"}]', "sources.0.spec"),

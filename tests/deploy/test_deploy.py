@@ -27,6 +27,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 MODELS = DEPLOY.parent / "edge" / "models"
 UNIT = DEPLOY / "tocsin.service"
 EXPOSURE_MAX = 2.0
+GPU_TASKS = 128
 
 
 @pytest.fixture
@@ -133,7 +134,15 @@ def test_limits_have_room_for_as_many_streams_as_they_say(file: str, streams: in
     assert f"for {streams}" in text
     memory, unit, tasks = re.findall(r"^MemoryMax=(\d+)([MG])\nTasksMax=(\d+)$", text, flags=re.MULTILINE)[0]
     assert int(memory) * {"M": 1, "G": 1024}[unit] >= 75 + 13 * streams
-    assert int(tasks) >= 16 + 12 * streams
+    assert int(tasks) >= 16 + 12 * streams + GPU_TASKS
+
+
+@pytest.mark.parametrize("file", ["nvidia.conf", "jetson.conf"])
+def test_a_drop_in_for_a_gpu_takes_no_room_from_one_for_streams(file: str) -> None:
+    """Of two that set the same limit the one later in the alphabet would count."""
+    limits = dict(re.findall(r"^(MemoryMax|TasksMax|LimitNOFILE)=(.+)$", (DEPLOY / file).read_text(), re.MULTILINE))
+    assert limits == {"MemoryMax": "infinity"}
+    assert file > "cameras.conf"
 
 
 def test_unit_switches_telemetry_off(unit: configparser.RawConfigParser) -> None:
