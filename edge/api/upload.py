@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from edge.api.query import query_names
 from edge.errors import EmptyInput, StorageError, TooLarge
-from edge.store import free_bytes
+from edge.store import spare_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Uploads:
 
     def __init__(self, folder: Path | None, min_free_mb: int) -> None:
         """Take the folder, or None for that of temporary files."""
-        self._folder, self._min_free_bytes = folder or Path(tempfile.gettempdir()), min_free_mb * MIB
+        self._folder, self._min_free_mb = folder or Path(tempfile.gettempdir()), min_free_mb
 
     def unlinked_file(self) -> FileIO:
         """Open a file without a name: whatever happens to the process, nothing of the sound stays behind."""
@@ -45,7 +45,7 @@ class Uploads:
 
     def check(self, size: int) -> None:
         """Raise `StorageError` where `size` more bytes would take room that the history may need."""
-        if free_bytes(self._folder) < self._min_free_bytes + size:
+        if spare_bytes(self._folder, self._min_free_mb) < size:
             msg = "The upload could not be kept (the disk is almost full); free space on the node and try again."
             raise StorageError(msg)
 

@@ -270,7 +270,7 @@ def test_uploads_leave_room_for_the_history(serve: Serve, monkeypatch: pytest.Mo
         assert folder == tmp_path
         return free
 
-    monkeypatch.setattr("edge.api.upload.free_bytes", left)
+    monkeypatch.setattr("edge.store.faults.free_bytes", left)
     with serve(min_free_mb=10) as client:
         answer = client.post("/classify", content=chunks(MIB))
         assert_problem(answer, 503)
