@@ -1,8 +1,9 @@
-"""The wall clock: when it is set, and whether what it says may be believed."""
+"""The wall clock: moments as RFC 3339 text, steps of the clock, and whether it may be believed."""
 
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,16 @@ _STEP_S = 1.0  # smaller differences are the clock being disciplined, or one tha
 _SET_S = 60.0  # from here on a step makes what the clock says doubtful
 _STEADY_S = 86_400.0  # a clock that was right for so long is right, whatever the history says
 _QUIET_S = 7 * 86_400.0  # a history whose newest event is older than this speaks against the clock
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a moment with a time zone as UTC text with milliseconds, such as ``2026-01-31T12:00:00.250Z``."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_rfc3339(text: str) -> datetime:
+    """Return the moment that `rfc3339` wrote; Python 3.10 does not read the Z."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def unix_s() -> float:

@@ -154,6 +154,18 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The identity of a model in answers and messages."""
+
+    id: str
+    version: str
+    sha256: str
+    """Of the network."""
+    provider: str
+    """What runs it, such as `cpu`."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStats:
     """A source's state and what happened to it since the start, for health and metrics."""
 

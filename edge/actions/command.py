@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping
 
-    from edge.settings.reactions import CommandAction
+    from edge.settings.actions import CommandAction
 
 _TAIL_BYTES = 4096  # of the output, for its last line
 _LINE_CHARS = 200

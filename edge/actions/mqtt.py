@@ -12,7 +12,7 @@ from edge.errors import ActionFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge.settings.reactions import MqttAction
+    from edge.settings.actions import MqttAction
 
 _ANSWER_S = 2.0  # more than `expire_s` for the publisher to say what became of a message
 
@@ -34,19 +34,16 @@ class MqttAttempt(Attempt):
 
     tries = 1
 
-    def __init__(self, action: MqttAction, node: str, broker: ActionBroker | None) -> None:
+    def __init__(self, action: MqttAction, node: str, broker: ActionBroker) -> None:
         """Follow the thing's state from now on, where it is to be toggled."""
         self.expire_s = action.expire_s
         self._action, self._node, self._broker = action, node, broker
         self._follower = Follower(action.toggle) if action.toggle else None
-        if action.toggle and self._follower and broker:
+        if action.toggle and self._follower:
             broker.follow(action.toggle.state_topic, self._follower.heard)
 
     def __call__(self, occasion: Occasion, left_s: float) -> None:
         """Publish, and wait until the broker has it; raises `ActionFailed`."""
-        if self._broker is None:
-            msg = "there is no broker to publish at; set mqtt.enabled = true"
-            raise ActionFailed(msg, again=False)
         follower = self._follower
         on = follower.wanted() if follower else False
         text = follower.payload(on=on) if follower else self._action.payload

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Protocol
 
-from edge.timestamps import rfc3339
+from edge.clock import rfc3339
 
 if TYPE_CHECKING:
     from datetime import datetime

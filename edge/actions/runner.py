@@ -11,7 +11,7 @@ from edge.actions.command import CommandAttempt
 from edge.actions.mqtt import MqttAttempt
 from edge.actions.webhook import WebhookAttempt
 from edge.actions.worker import Worker
-from edge.settings.reactions import MqttAction, WebhookAction
+from edge.settings.actions import MqttAction, WebhookAction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge.actions.mqtt import ActionBroker
     from edge.actions.occasion import Attempt, Occasion
     from edge.actions.worker import OnResult
-    from edge.settings.reactions import Action
+    from edge.settings.actions import Action
     from edge.telemetry import Metrics
 
 log = logging.getLogger("tocsin.actions")
@@ -35,11 +35,11 @@ class ActionRunner:
         actions: Mapping[str, Action],
         *,
         node: str,
-        broker: ActionBroker | None,
+        broker: ActionBroker,
         metrics: Metrics,
         on_result: OnResult | None = None,
     ) -> None:
-        """Take the actions by name, and the publisher of this node where there is one.
+        """Take the actions by name, and the publisher of this node.
 
         `on_result` is told, on the action's thread, its name, the occasion, and why it was given up: nothing where it
         was carried out.

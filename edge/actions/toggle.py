@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge.jsontext import dumps
 
 if TYPE_CHECKING:
-    from edge.settings.reactions import Toggle
+    from edge.settings.actions import Toggle
 
 
 class Follower:

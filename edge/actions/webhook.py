@@ -24,7 +24,7 @@ from edge.settings.section import plain_host
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge.settings.reactions import WebhookAction
+    from edge.settings.actions import WebhookAction
 
 _BODY_BYTES = 64 * 1024
 _HOPS = 5

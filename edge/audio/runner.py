@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from edge.audio.announce import Announcer
 from edge.audio.blockqueue import BlockQueue
+from edge.audio.factory import make_source
 from edge.audio.intake import Intake
 from edge.audio.meter import SignalMeter
 from edge.audio.sources.ready import WAIT_S
-from edge.audio.sources.source import StreamEnded, make_source
+from edge.audio.sources.source import StreamEnded
 from edge.audio.splice import Splicer
 from edge.audio.timeline import Timeline
 from edge.backoff import STEADY_S, Backoff

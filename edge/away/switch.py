@@ -13,13 +13,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge.clock import parse_rfc3339, rfc3339
 from edge.jsontext import dumps
-from edge.timestamps import parse_rfc3339, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edge.settings.reactions import Away, Span
+    from edge.settings.away import Away, Span
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = dt.timedelta(days=7)

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.away.background import Background
 from edge.errors import ConfigError
-from edge.settings.reactions import SOUND
+from edge.settings.away import SOUND
 from edge.types import Pattern
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.frontend.params import FrontEndParams
-    from edge.settings.reactions import Away
+    from edge.settings.away import Away
     from edge.types import Scores
 
 IGNORED = "ignored label"

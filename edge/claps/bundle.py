@@ -21,6 +21,17 @@ def check_clap_bundle(bundle: Bundle) -> None:
         raise BundleError(msg)
 
 
+def check_clap_rate(bundle: Bundle) -> None:
+    """Raise `BundleError` for an event bundle at another sample rate than the clap network's."""
+    rate_hz = bundle.params.sample_rate_hz
+    if rate_hz != CLAP_FRONT_END.sample_rate_hz:
+        msg = (
+            f"model bundle {bundle.path}: hears at {rate_hz} Hz, claps need {CLAP_FRONT_END.sample_rate_hz} Hz; "
+            "choose another bundle or set claps.enabled = false"
+        )
+        raise BundleError(msg)
+
+
 def clap_threshold(bundle: Bundle, sensitivity: float) -> float:
     """Return the probability from which an onset is a clap: the bundle's own at a sensitivity of 0.5."""
     on = min(0.999, max(0.001, float(bundle.thresholds.get("clap", {}).get("on", 0.5))))

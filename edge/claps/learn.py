@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.errors import DataError
-from edge.settings.text import to_toml
+from edge.settings.claps import SHIPPED, ClapPattern, Gap
+from edge.settings.section import read_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from edge.types import Clap
 
 _STEP = 0.05  # of the rhythm and of the tolerance
-_TOLERANCES, _ROOM = (0.15, 0.5), 2.0
-_LONGEST_GAP = 10.0  # in multiples of the first, as the configuration allows
-_CLAPS = (2, 8)  # as the configuration allows
-_COUNTED = {2: "double", 3: "triple"}
+_TOLERANCES, _ROOM = (0.15, read_limits(ClapPattern.model_fields["tolerance"])[1]), 2.0
+_LONGEST_GAP = read_limits(Gap)[1]  # in multiples of the first
+_CLAPS = read_limits(ClapPattern.model_fields["claps"])
+COUNTED = {claps: name for name, claps in SHIPPED.items()}
+"""The shipped patterns by their number of claps."""
 _EVEN = 0.2  # gaps that differ by less are the same to whoever claps them
 _SAME_TEMPO = 0.2
 
@@ -65,20 +67,6 @@ class Learned:
     tempo_s: float | None = None
     """Seconds of the first gap; None for any."""
 
-    def to_toml(self, name: str) -> str:
-        """Return the lines for the configuration file; a shipped pattern of as many claps gives way to this one."""
-        values = {
-            "claps": self.claps,
-            "rhythm": None if self.rhythm is None else list(self.rhythm),
-            "tolerance": self.tolerance,
-            "tempo_s": self.tempo_s,
-        }
-        text = to_toml({"claps": {"patterns": {name: values}}})
-        same = _COUNTED.get(self.claps or 0)
-        if same is None or same == name:
-            return text
-        return f"{text}\n[claps.patterns.{same}]\nenabled = false\n"
-
 
 def learn(takes: Sequence[Sequence[Clap]], rate_hz: int, *, max_gap_s: float) -> Learned:
     """Return the pattern of two or more takes; with gaps up to `max_gap_s`, two or three even claps are only counted.
@@ -87,7 +75,7 @@ def learn(takes: Sequence[Sequence[Clap]], rate_hz: int, *, max_gap_s: float) ->
     """
     _check_counts(takes)
     gaps = [[(b.at - a.at) / rate_hz for a, b in itertools.pairwise(take)] for take in takes]
-    if len(takes[0]) in _COUNTED and all(max(g) <= max_gap_s and max(g) <= min(g) * (1 + _EVEN) for g in gaps):
+    if len(takes[0]) in COUNTED and all(max(g) <= max_gap_s and max(g) <= min(g) * (1 + _EVEN) for g in gaps):
         return Learned(claps=len(takes[0]))
     rhythm = _rhythm(gaps)
     tempos = [sum(g) / sum(rhythm) for g in gaps]

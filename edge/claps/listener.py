@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from edge.claps.confirm import ClapNetwork
     from edge.claps.onsets import Onset
-    from edge.settings.reactions import Claps
+    from edge.settings.claps import Claps
     from edge.types import Pattern, Scores
 
 _AFTER_SAMPLES = CLAP_FRONT_END.window_samples - BEFORE_SAMPLES

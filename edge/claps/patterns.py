@@ -15,12 +15,13 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Protocol
 
+from edge.claps.reasons import NO_PATTERN, NOT_SURE, TOO_MANY, TOO_SOON
 from edge.types import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge.settings.reactions import ClapPattern, Claps
+    from edge.settings.claps import ClapPattern, Claps
     from edge.types import Clap
 
 _SETTLE_S, _SETTLE_GAPS = 0.4, 1.5  # the next of a steady row comes within 1.25 of its longest gap
@@ -240,13 +241,13 @@ class Matcher:
 
     def _objection(self, name: str | None, claps: Sequence[Clap], confidence: float) -> tuple[str, str]:
         if len(claps) > self._longest:
-            return "too many claps", ""
+            return TOO_MANY, ""
         if name is None:
-            return "no pattern", ""
+            return NO_PATTERN, ""
         if claps[0].at < self._refractory_until:
-            return "too soon", ""
+            return TOO_SOON, ""
         if confidence < self._sure[name]:
-            return "not sure", f"{confidence:.2f}, wanted {self._sure[name]:.2f}"
+            return NOT_SURE, f"{confidence:.2f}, wanted {self._sure[name]:.2f}"
         return "", ""
 
 

@@ -9,41 +9,13 @@ from typing import Annotated
 import typer
 
 from edge import __version__
+from edge.cli.groups import claps_app, config_app, model_app
+from edge.cli.options import Config, Json, Sources, make_group
 
-
-def _group(text: str, *, completion: bool = False) -> typer.Typer:
-    return typer.Typer(
-        help=text,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        add_completion=completion,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-
-
-app = _group("Hears sirens, gunshots, traffic, horns and claps.", completion=True)
-config_app = _group("Check and show the configuration.")
-model_app = _group("The model bundles on this device.")
-claps_app = _group("Learn and test clap patterns.")
+app = make_group("Hears sirens, gunshots, traffic, horns and claps.", completion=True)
 app.add_typer(config_app, name="config")
 app.add_typer(model_app, name="model")
 app.add_typer(claps_app, name="claps")
-
-# Whether a file can be read is said by whoever opens it, with the code for it and without the loss of others: hence
-# readable=False, which switches typer's own look off.
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", readable=False, help="TOML file; else /etc/tocsin/tocsin.toml, if there"),
-]
-Sources = Annotated[
-    list[str] | None,
-    typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the configured ones; may be repeated"),
-]
-OneSource = Annotated[
-    str | None, typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the first that listens for claps")
-]
-Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
-Name = Annotated[str, typer.Argument(metavar="ID[@VERSION]", help="a bundle on this device")]
 
 
 class Wanted(str, enum.Enum):
@@ -177,122 +149,3 @@ def bench(config: Config = None, *, json: Json = False) -> int:
     from edge.cli import bench as speed
 
     return speed.bench(config, as_json=json)
-
-
-@config_app.command("check")
-def config_check(config: Config = None) -> int:
-    """Say whether the configuration is valid."""
-    from edge.cli import configs
-
-    return configs.check(config)
-
-
-@config_app.command("show")
-def config_show(
-    config: Config = None,
-    *,
-    rules: Annotated[bool, typer.Option("--rules", help="those of each label, and where they come from")] = False,
-    json: Json = False,
-) -> int:
-    """Print the effective values, with secrets masked."""
-    from edge.cli import configs
-
-    if rules:
-        return configs.rules(config, as_json=json)
-    return configs.show(config, as_json=json)
-
-
-@config_app.command("schema")
-def config_schema(config: Config = None) -> int:  # noqa: ARG001 - every config command takes it
-    """Print the JSON Schema of the configuration."""
-    from edge.cli import configs
-
-    return configs.schema()
-
-
-@config_app.command("example")
-def config_example() -> int:
-    """Print a commented configuration with every key."""
-    from edge.cli import configs
-
-    return configs.example()
-
-
-@model_app.command("list")
-def model_list(config: Config = None, *, json: Json = False) -> int:
-    """List the bundles; the one in use is marked."""
-    from edge.cli import models
-
-    return models.show_all(config, as_json=json)
-
-
-@model_app.command("info")
-def model_info(
-    name: Annotated[str | None, typer.Argument(metavar="[ID[@VERSION]]", help="else the one in use")] = None,
-    config: Config = None,
-    *,
-    json: Json = False,
-) -> int:
-    """Show a bundle's labels, thresholds, figures and licence note."""
-    from edge.cli import models
-
-    return models.info(name, config, as_json=json)
-
-
-@model_app.command("install")
-def model_install(
-    path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="folder, .zip or .tar of one")],
-    config: Config = None,
-) -> int:
-    """Check a bundle and take it in; 'activate' puts it to use."""
-    from edge.cli import models
-
-    return models.install(path, config)
-
-
-@model_app.command("activate")
-def model_activate(name: Name, config: Config = None) -> int:
-    """Use a bundle from the next start of the service."""
-    from edge.cli import models
-
-    return models.activate(name, config)
-
-
-@model_app.command("rollback")
-def model_rollback(config: Config = None) -> int:
-    """Go back to the bundle that was in use before."""
-    from edge.cli import models
-
-    return models.rollback(config)
-
-
-@model_app.command("verify")
-def model_verify(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[ID[@VERSION]|PATH]...", help="else all")] = None,
-    config: Config = None,
-) -> int:
-    """Check files and golden recording of bundles."""
-    from edge.cli import models
-
-    return models.verify(names or [], config)
-
-
-@claps_app.command("learn")
-def claps_learn(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="of the pattern")] = "own",
-    config: Config = None,
-    source: OneSource = None,
-    takes: Annotated[int, typer.Option("--takes", min=2, help="how often to ask for it")] = 3,
-) -> int:
-    """Clap a pattern a few times; print its lines for the configuration."""
-    from edge.cli import claps
-
-    return claps.learn(name, config, source, takes=takes)
-
-
-@claps_app.command("test")
-def claps_test(config: Config = None, source: OneSource = None, *, json: Json = False) -> int:
-    """Watch every onset, whether it counts as a clap and why not, and every pattern."""
-    from edge.cli import claps
-
-    return claps.test(config, source, as_json=json)

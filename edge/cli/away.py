@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from edge.cli.common import say, say_json, secret_of, settings_of
+from edge.clock import parse_rfc3339
 from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable, UsageError
 from edge.jsontext import dumps
-from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,24 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edge.audio.factory import make_source
 from edge.audio.intake import Intake
-from edge.audio.sources.source import make_source
 from edge.audio.splice import Splicer
-from edge.claps.learn import Takes
+from edge.claps.learn import COUNTED, Learned, Takes
 from edge.claps.learn import learn as learn_from
-from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, say_json, settings_of
+from edge.cli.common import clap_network_of, log_plainly, model_of, say, say_json, settings_of
 from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.pipeline.build import build_pipeline
-from edge.settings.reactions import Claps
+from edge.settings.claps import Claps
+from edge.settings.profiles import make_claps_settings
+from edge.settings.section import SLUG_RULE
 from edge.settings.source_spec import parse_source
+from edge.settings.text import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from edge.claps.listener import HeardOnset
-    from edge.pipeline.pipeline import Classifier, Pipeline
+    from edge.inference.classifier import Classifier
+    from edge.pipeline.pipeline import Pipeline
     from edge.settings.tree import Settings, Source
     from edge.types import AudioBlock, Clap, Pattern
 
@@ -62,8 +66,23 @@ def learn(name: str, config: Path | None, source: str | None, *, takes: int) -> 
     heard = list(_record(hearing, settings.claps.min_gap_s, takes))
     learned = learn_from(heard, hearing.rate_hz, max_gap_s=settings.claps.max_gap_s)
     _tell("Put this into the configuration, beside claps.enabled = true, and add the actions of the pattern:")
-    say(learned.to_toml(name).rstrip())
+    say(pattern_toml(name, learned).rstrip())
     return 0
+
+
+def pattern_toml(name: str, learned: Learned) -> str:
+    """Return the lines for the configuration file; a shipped pattern of as many claps gives way to this one."""
+    values = {
+        "claps": learned.claps,
+        "rhythm": None if learned.rhythm is None else list(learned.rhythm),
+        "tolerance": learned.tolerance,
+        "tempo_s": learned.tempo_s,
+    }
+    text = to_toml({"claps": {"patterns": {name: values}}})
+    same = COUNTED.get(learned.claps or 0)
+    if same is None or same == name:
+        return text
+    return f"{text}\n[claps.patterns.{same}]\nenabled = false\n"
 
 
 def test(config: Path | None, source: str | None, *, as_json: bool) -> int:
@@ -83,7 +102,7 @@ def _check_name(name: str) -> None:
     try:
         Claps.model_validate({"patterns": {name: {"rhythm": [1]}}})
     except ValidationError as exc:
-        msg = f"{name}: a pattern's name has 1 to 64 of the characters a-z 0-9 _ -, and is not 'sound'; choose another"
+        msg = f"{name}: a pattern's name has {SLUG_RULE}, and is not 'sound'; choose another"
         raise UsageError(msg) from exc
 
 
@@ -95,14 +114,12 @@ def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
     if not chosen:
         msg = "no source that listens for claps is enabled; name one, as in --source mic"
         raise UsageError(msg)
-    claps = settings.claps.model_copy(update={"enabled": True, "sources": (chosen[0].name,)})
-    away = settings.away.model_copy(update={"enabled": False})  # what stands out is no matter of claps
-    return settings.model_copy(update={"claps": claps, "away": away, "sources": (chosen[0],)}), chosen[0]
+    return make_claps_settings(settings, chosen[0]), chosen[0]
 
 
 def open_hearing(settings: Settings, source: Source) -> Hearing:
     """Load the networks and listen; a source that cannot be opened raises what its `open` does."""
-    classifier = classifier_of(settings)
+    classifier, settings = model_of(settings)
     network = clap_network_of(settings)
     pipeline = build_pipeline(classifier.bundle, settings, source=source.name, clap_network=network)
     rate_hz = classifier.bundle.params.sample_rate_hz

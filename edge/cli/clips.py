@@ -6,14 +6,15 @@ import contextlib
 import functools
 import math
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from edge.cli.common import (
     clap_network_of,
-    classifier_of,
     log_plainly,
+    model_of,
     node_name,
     say_json,
     say_table,
@@ -22,6 +23,9 @@ from edge.cli.common import (
 )
 from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError, describe_bug
+from edge.settings.profiles import make_replay_settings
+from edge.settings.section import SLUG_RULE
+from edge.settings.tree import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
 _SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"})
 _SUFFIXES |= {".m4a", ".mp4", ".webm", ".aac", ".amr", ".wma", ".spx", ".mp2", ".aifc", ".snd", ".rf64"}
 _TABLE_LABELS = 3
-_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s: float | None, as_json: bool) -> int:
@@ -41,8 +44,8 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
         raise UsageError(msg)
     from edge.pipeline.clip import ClipClassifier
 
-    settings = settings_of(config)
-    clips = ClipClassifier(classifier_of(settings), settings.detection)
+    classifier, settings = model_of(settings_of(config))
+    clips = ClipClassifier(classifier, settings.detection)
     wanted = top_k if as_json or top_k else _TABLE_LABELS
     files, code = _files(paths)
     rows: list[tuple[str, ...]] = []
@@ -111,22 +114,17 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
     from edge.pipeline.replay import replay as events_of
 
     times = _speed(speed)
-    if not _NAME.fullmatch(source_name):
-        msg = f"--source-name {source_name}: must be 1 to 64 of the characters a-z 0-9 _ -"
-        raise UsageError(msg)
-    settings = settings_of(config)
-    settings = settings.model_copy(
-        update={
-            # Nobody replays a source of the configuration: a recording takes part in everything that is asked for.
-            "claps": settings.claps.model_copy(update={"sources": ()}),
-            "away": settings.away.model_copy(update={"enabled": away, "sources": ()}),
-        }
-    )
+    try:
+        Source(name=source_name)
+    except ValidationError as exc:
+        msg = f"--source-name {source_name}: must be {SLUG_RULE}"
+        raise UsageError(msg) from exc
+    classifier, settings = model_of(make_replay_settings(settings_of(config), away=away))
     # Where the events themselves appear on the terminal they show that it goes on.
     with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
         for event in events_of(
             file,
-            classifier_of(settings),
+            classifier,
             settings,
             node=node_name(settings),
             speed=times,

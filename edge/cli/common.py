@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from edge.cli.installed import credential_file, service_environ
 from edge.cli.terminal import one_line, to_json, write_line
 from edge.errors import UsageError
-from edge.settings.load import load_settings, secret, state_dir
+from edge.settings.load import load_settings, state_dir
+from edge.settings.profiles import replace_sources
+from edge.settings.secrets import secret
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -60,7 +62,7 @@ def _cell(text: str) -> str:
 def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
     """Return the effective settings; `sources`, each ``[NAME=]SPEC``, replace the configured ones."""
     settings = load_settings(config, environ=os.environ)
-    return settings.model_copy(update={"sources": sources_of(sources)}) if sources else settings
+    return replace_sources(settings, sources_of(sources)) if sources else settings
 
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
@@ -80,7 +82,8 @@ def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
         if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
             msg = f"--source {parsed.masked}: {why}"
             raise UsageError(msg)
-        sources[name] = Source(name=name, spec=spec)
+        # Unlike a configuration, a command line can name every file that there is: of no UTF-8, with a line break.
+        sources[name] = Source.model_construct(name=name, spec=spec)
     return tuple(sources.values())
 
 
@@ -111,7 +114,7 @@ def may_read(folder: Path) -> bool:
 
 
 def secret_of(value: SecretStr | None, file: Path | None, credential: str) -> str | None:
-    """Return a secret as `edge.settings.load.secret` does, and as the service has it where one is installed."""
+    """Return a secret as `edge.settings.secrets.secret` does, and as the service has it where one is installed."""
     if file is None and "CREDENTIALS_DIRECTORY" not in os.environ:
         file = credential_file(credential)
     return secret(value, file, credential)
@@ -126,16 +129,27 @@ def node_name(settings: Settings) -> str:
 
 def classifier_of(settings: Settings) -> OnnxClassifier:
     """Return the network that the settings and the library choose, ready to run."""
+    return model_of(settings)[0]
+
+
+def model_of(settings: Settings) -> tuple[OnnxClassifier, Settings]:
+    """Return the network that the settings and the library choose, and the settings that fit it if it is another."""
     from edge.inference.library import Library
     from edge.inference.load import load_classifier
+    from edge.pipeline.build import check_bundle
+    from edge.pipeline.fitting import fitting
 
     model = settings.model
-    return load_classifier(
-        Library(models_folder_of(settings)).resolve(model.bundle),
+    candidates = Library(models_folder_of(settings)).resolve(model.bundle)
+    classifier = load_classifier(
+        candidates,
+        check=check_bundle,
         provider=model.provider,
         threads=model.threads,
         cache_dir=model.cache_dir or own_folder_of(settings) / "tensorrt",  # the service could not write what root made
     )
+    replaced = classifier.bundle.path != candidates[0]
+    return classifier, fitting(settings, classifier.bundle) if replaced else settings
 
 
 def clap_network_of(settings: Settings) -> OnnxClassifier | None:
@@ -144,19 +158,6 @@ def clap_network_of(settings: Settings) -> OnnxClassifier | None:
     from edge.pipeline.build import load_clap_network
 
     return load_clap_network(settings, Library(models_folder_of(settings)))
-
-
-def without_actions(settings: Settings) -> Settings:
-    """Return settings under which a pattern switches nothing."""
-    claps, away = settings.claps, settings.away
-    patterns = {name: pattern.model_copy(update={"actions": ()}) for name, pattern in claps.patterns.items()}
-    return settings.model_copy(
-        update={
-            "claps": claps.model_copy(update={"patterns": patterns}),
-            "away": away.model_copy(update={"actions": ()}),
-            "actions": {},
-        }
-    )
 
 
 def log_plainly() -> None:

@@ -9,9 +9,11 @@ from edge.cli.common import models_folder_of, say, say_json, say_table, settings
 from edge.cli.preflight import preflight
 from edge.errors import ConfigError
 from edge.settings.environment import variables_of
-from edge.settings.load import DEFAULT_PATH, masked
-from edge.settings.text import example as example_text
-from edge.settings.text import json_schema, to_toml
+from edge.settings.example import example as example_text
+from edge.settings.load import DEFAULT_PATH
+from edge.settings.schema import json_schema
+from edge.settings.secrets import masked
+from edge.settings.text import to_toml
 from edge.settings.textfile import is_there
 
 if TYPE_CHECKING:

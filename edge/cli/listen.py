@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from edge.cli.common import log_as, models_folder_of, own_folder_of, settings_of, without_actions
+from edge.cli.common import log_as, models_folder_of, own_folder_of, settings_of
 from edge.cli.view import ConsoleHandler, View
 from edge.inference.library import Library
 from edge.node import service
+from edge.settings.profiles import make_listen_settings
 
 if TYPE_CHECKING:
+    from edge.node.node import Node
     from edge.settings.tree import Settings
 
 
@@ -28,8 +30,12 @@ def listen(config: Path | None, sources: list[str]) -> int:
         quiet = read()
         log_as(quiet.logging, ConsoleHandler(console) if console.is_terminal else None, events=False)
         view = View(console)
+
+        def attach(node: Node) -> None:
+            view.attach(node.web)
+
         try:
-            return service.run(quiet, state_dir=Path(folder), reread=read, until_finished=True, on_node=view.attach)
+            return service.run(quiet, state_dir=Path(folder), reread=read, until_finished=True, on_node=attach)
         finally:
             view.close()
 
@@ -37,19 +43,10 @@ def listen(config: Path | None, sources: list[str]) -> int:
 def _quiet(settings: Settings, folder: Path) -> Settings:
     """Return settings of a node that keeps to itself, with the networks that the real one uses."""
     library = Library(models_folder_of(settings))
-    model = {
-        "bundle": str(library.resolve(settings.model.bundle)[0]),
-        "cache_dir": settings.model.cache_dir or own_folder_of(settings) / "tensorrt",
-    }
-    claps = {"bundle": str(library.clap_networks(settings.claps.bundle)[0])}
-    settings = without_actions(settings)
-    return settings.model_copy(
-        update={
-            "mqtt": settings.mqtt.model_copy(update={"enabled": False}),
-            "api": settings.api.model_copy(update={"enabled": False}),
-            "storage": settings.storage.model_copy(update={"path": folder}),
-            "privacy": settings.privacy.model_copy(update={"keep_clips": False}),
-            "model": settings.model.model_copy(update=model),
-            "claps": settings.claps.model_copy(update=claps),
-        }
+    return make_listen_settings(
+        settings,
+        folder=folder,
+        model=library.resolve(settings.model.bundle)[0],
+        engines=own_folder_of(settings) / "tensorrt",
+        claps=library.clap_networks(settings.claps.bundle)[0],
     )

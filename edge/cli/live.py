@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from edge.cli.common import log_as, own_folder_of, say, settings_of, without_actions
+from edge.cli.common import log_as, own_folder_of, say, settings_of
 from edge.data import street_path
 from edge.errors import UsageError
 from edge.node import service
 from edge.node.stopping import end_process
-from edge.settings.load import secret
+from edge.settings.profiles import make_demo_settings
+from edge.settings.secrets import secret
 from edge.settings.source_spec import parse_source
 from edge.settings.tree import Source
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge.node.node import Node
-    from edge.settings.tree import Api, Settings
+    from edge.settings.tree import Settings
 
 _PHASES = {"start": "begins", "end": "ends"}
 
@@ -58,7 +59,7 @@ def demo(config: Path | None, options: DemoOptions) -> int:
     """Play the street scene, in real time, or listen to `options.sources`, through everything that `run` has."""
 
     def read() -> Settings:
-        return _demo_settings(settings_of(config, options.sources), options)
+        return _read_demo_settings(settings_of(config, options.sources), options)
 
     settings = read()
     log_as(settings.logging, events=False)
@@ -79,31 +80,30 @@ def demo(config: Path | None, options: DemoOptions) -> int:
     return end_process(code, before)
 
 
-def _demo_settings(settings: Settings, options: DemoOptions) -> Settings:
-    """Return settings that neither touch a real node's history nor take its name at the broker."""
-    changes: dict[str, Any] = {"api": _demo_api(settings.api, options)}
+def _read_demo_settings(settings: Settings, options: DemoOptions) -> Settings:
+    """Return the settings of the demonstration; raises `UsageError` for an address that anybody may reach."""
+    sources = settings.sources
     if not options.sources:
-        spec = f"file:{street_path()}" + ("" if options.once else "?loop=1")
-        changes["sources"] = (Source(name="street", spec=spec),)
-    if settings.node.id is None:
-        changes["node"] = settings.node.model_copy(update={"id": "demo"})
-    if settings.storage.path is None:
-        changes["storage"] = settings.storage.model_copy(update={"path": own_folder_of(settings) / "demo"})
-    return without_actions(settings).model_copy(update=changes)
+        sources = (Source(name="street", spec=f"file:{street_path()}" + ("" if options.once else "?loop=1")),)
+    folder = own_folder_of(settings) / "demo"
+    settings = make_demo_settings(settings, sources=sources, folder=folder, api=_collect_api_changes(options))
+    api = settings.api
+    if options.host and not (_local(options.host) or secret(api.token, api.token_file, "api_token")):
+        msg = f"--host {options.host} is reachable from outside; name a file with a token, --token-file FILE"
+        raise UsageError(msg)
+    return settings
 
 
-def _demo_api(api: Api, options: DemoOptions) -> Api:
-    changes: dict[str, Any] = {"host": options.host or api.host}
+def _collect_api_changes(options: DemoOptions) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if options.host:
+        changes["host"] = options.host
     if options.port is not None:
         changes["port"] = options.port
     if options.token is not None or options.token_file is not None:
         changes["token"] = None if options.token is None else SecretStr(options.token)
         changes["token_file"] = options.token_file
-    changed = api.model_copy(update=changes)
-    if options.host and not (_local(options.host) or secret(changed.token, changed.token_file, "api_token")):
-        msg = f"--host {options.host} is reachable from outside; name a file with a token, --token-file FILE"
-        raise UsageError(msg)
-    return changed
+    return changes
 
 
 def _local(host: str) -> bool:
@@ -121,7 +121,7 @@ def _print_address(url: str) -> None:
 
 
 def _print_events(node: Node) -> None:
-    timelines = {stream.name: stream.runner.timeline for stream in node.streams}
+    timelines = {stream.name: stream.runner.timeline for stream in node.engine.streams}
 
     def show(event: dict[str, Any]) -> None:
         data = event["data"]
@@ -136,4 +136,4 @@ def _print_events(node: Node) -> None:
             seconds = (at - timeline.utc(0)).total_seconds()
             say(f"{seconds:7.1f} s  {source}{data['label']:9}{word:7} {data['peak_score']:.2f}{lasted}")
 
-    node.subscribe_events(show)
+    node.web.subscribe_events(show)

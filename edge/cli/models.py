@@ -11,6 +11,7 @@ from edge.errors import BundleError, ConfigError, DataError, Forbidden
 from edge.inference.bundle import EVENTS, read_bundle
 from edge.inference.library import Library
 from edge.inference.load import open_bundle, verify_bundle
+from edge.pipeline.build import check_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ def info(name: str | None, config: Path | None, *, as_json: bool) -> int:
 
 def install(path: Path, config: Path | None) -> int:
     """Take a bundle in."""
-    library = Library(_folder(settings_of(config)))
+    library = Library(_folder(settings_of(config)), check=check_bundle)
     with _as_input():
         target, how = library.install(path)
     say(f"{_INSTALLED[how].format(target.name)} in {target}; use it with 'tocsin model activate {target.name}'")
@@ -75,9 +76,9 @@ def activate(name: str, config: Path | None) -> int:
     """Use a bundle from the next start."""
     settings = settings_of(config)
     folder = _folder(settings)
-    library = Library(folder)
+    library = Library(folder, check=check_bundle)
     with _as_input():
-        check_model(settings, open_bundle(library.find(name), EVENTS))
+        check_model(settings, open_bundle(library.find(name), EVENTS, check=check_bundle))
         path = library.activate(name)
     if library.resolve(settings.model.bundle)[0] == path:
         say(f"{path.name} is active in {folder}; {_RESTART}")
@@ -107,7 +108,7 @@ def verify(names: list[str], config: Path | None) -> int:
     code = 0
     for path in [library.find(name) for name in names] or library.paths():
         try:
-            bundle = verify_bundle(path)
+            bundle = verify_bundle(path, check=check_bundle)
         except BundleError as exc:
             warn(str(exc))
             code = exc.exit_code

@@ -44,9 +44,12 @@ def _folder(settings: Settings) -> None:
 def check_model(settings: Settings, bundle: Bundle) -> None:
     """Raise `ConfigError` where a bundle does not go together with what the settings say of its labels."""
     from edge.away.watch import AwayWatch
+    from edge.claps.bundle import check_clap_rate
     from edge.detection.rules import rules_for
 
     rules_for(bundle.labels, bundle.thresholds, settings.detection)
+    if settings.claps.enabled:
+        check_clap_rate(bundle)
     if settings.away.enabled:
         AwayWatch(settings.away, bundle.params, bundle.labels)
 
@@ -55,9 +58,11 @@ def _model(settings: Settings) -> None:
     from edge.inference.bundle import EVENTS
     from edge.inference.library import Library
     from edge.inference.load import open_bundle
+    from edge.pipeline.build import check_bundle
 
     try:
-        bundle = open_bundle(Library(models_folder_of(settings)).resolve(settings.model.bundle)[0], EVENTS)
+        wanted = Library(models_folder_of(settings)).resolve(settings.model.bundle)[0]
+        bundle = open_bundle(wanted, EVENTS, check=check_bundle)
     except BundleError as exc:
         msg = f"model.bundle: {exc}"
         raise ConfigError(msg) from exc
@@ -68,9 +73,11 @@ def _clap_network(settings: Settings) -> None:
     from edge.inference.bundle import CLAPS
     from edge.inference.library import Library
     from edge.inference.load import open_bundle
+    from edge.pipeline.build import check_bundle
 
     try:
-        open_bundle(Library(models_folder_of(settings)).clap_networks(settings.claps.bundle)[0], CLAPS)
+        wanted = Library(models_folder_of(settings)).clap_networks(settings.claps.bundle)[0]
+        open_bundle(wanted, CLAPS, check=check_bundle)
     except BundleError as exc:
         msg = f"claps.bundle: {exc}"
         raise ConfigError(msg) from exc

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from edge.node.node import Node
+    from edge.api.ports import NodeApi
 
 _REFRESH_HZ = 8
 _LABELS = 6
@@ -40,11 +40,11 @@ class View:
             else None
         )
         self._lasting: dict[str, str] = {}
-        self._node: Node | None = None
+        self._node: NodeApi | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="view", daemon=True)
 
-    def attach(self, node: Node) -> None:
+    def attach(self, node: NodeApi) -> None:
         """Begin to watch a node."""
         self._node = node
         node.subscribe_events(self._heard)

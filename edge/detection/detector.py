@@ -99,8 +99,8 @@ class Detector:
         meter: LevelMeter,
         new_id: Callable[[], str],
         *,
-        update_s: float = 2.0,
-        offset_db: float = 0.0,
+        update_s: float,
+        offset_db: float,
         begin: int = 0,
     ) -> None:
         """Start idle; `new_id` names each event, `meter` is the stream's, no onset is before sample `begin`."""

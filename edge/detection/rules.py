@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge.errors import ConfigError
+from edge.settings.detection import ANY_LABEL, IMPULSE, OF_BUNDLE, OF_LABEL, DetectionClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge.settings.tree import Detection
+    from edge.settings.detection import Detection
 
 Origin = Literal["built-in", "bundle", "configuration"]
 
@@ -23,47 +24,21 @@ class Rule:
     """How one label's scores become events."""
 
     label: str
-    on: float = 0.7
-    off: float = 0.4
-    min_windows: int = 2
-    min_duration_s: float = 0.0
-    hold_s: float = 1.0
-    cooldown_s: float = 1.0
-    max_duration_s: float = 60.0
-    smoothing_s: float = 0.5
-    severity: str = "info"
-    save_clip: bool = False
+    on: float
+    off: float
+    min_windows: int
+    min_duration_s: float
+    hold_s: float
+    cooldown_s: float
+    max_duration_s: float
+    smoothing_s: float
+    severity: str
+    save_clip: bool
 
     @property
     def fast(self) -> bool:
         """Whether one strong window decides."""
         return self.smoothing_s == 0.0
-
-
-_IMPULSE: dict[str, Any] = {
-    "smoothing_s": 0.0,
-    "min_windows": 1,
-    "hold_s": 0.5,
-    "cooldown_s": 0.25,
-    "max_duration_s": 10.0,
-}
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "gunshot": {**_IMPULSE, "severity": "critical"},
-    "glass": {**_IMPULSE, "severity": "warning"},
-    "clap": _IMPULSE,
-    "horn": {**_IMPULSE, "max_duration_s": 30.0},
-    "siren": {
-        "smoothing_s": 0.25,
-        "min_windows": 1,
-        "hold_s": 1.5,
-        "cooldown_s": 0.5,
-        "severity": "warning",
-        "max_duration_s": 120.0,
-    },
-    "traffic": {"smoothing_s": 2.0, "min_windows": 8, "hold_s": 4.0, "cooldown_s": 2.0, "max_duration_s": 300.0},
-}
-_BUILT_IN: dict[str, Any] = {field.name: field.default for field in fields(Rule) if field.name != "label"}
-_OF_BUNDLES = ("on", "off")
 
 
 def alert_labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -103,15 +78,16 @@ def explain_rules(
     for label in labels:
         own = settings.classes.get(label)
         values: dict[str, tuple[Any, Origin]] = {}
-        layers: tuple[tuple[Origin, Mapping[str, Any]], ...] = (
-            ("built-in", _BUILT_IN),
-            ("bundle", _threshold(thresholds.get(label, {}))),
-            ("built-in", _DEFAULTS.get(label, {})),
-            ("configuration", _given(settings)),
-            ("configuration", {} if own is None else _given(own)),
+        layers: tuple[tuple[Origin, DetectionClass | None], ...] = (
+            ("built-in", ANY_LABEL),
+            ("bundle", _read_thresholds(thresholds.get(label, {}))),
+            ("built-in", OF_LABEL.get(label)),
+            ("configuration", settings),
+            ("configuration", own),
         )
         for origin, layer in layers:
-            values |= {name: (value, origin) for name, value in layer.items()}
+            given = layer.collect_values() if layer else {}
+            values |= {name: (value, origin) for name, value in given.items()}
         alert = label in default_alerts if own is None else own.alert is not False
         alert_from: Origin = "built-in" if own is None and settings.alert is None else "configuration"
         explained.append(Explained(label, alert, alert_from, values))
@@ -137,16 +113,8 @@ def rules_for(
     return tuple(rules)
 
 
-def built_in(label: str) -> dict[str, Any]:
-    """Return the values of a label that no bundle and no configuration changes."""
-    return {name: value for name, value in {**_BUILT_IN, **_DEFAULTS.get(label, {})}.items() if name not in _OF_BUNDLES}
-
-
-def _given(section: object) -> dict[str, Any]:
-    return {name: value for name in _BUILT_IN if (value := getattr(section, name)) is not None}
-
-
-def _threshold(values: Mapping[str, float]) -> dict[str, float | int]:
+def _read_thresholds(values: Mapping[str, float]) -> DetectionClass:
     """Return what a bundle says of a label: where events begin and end, and whether one window decides."""
-    said: dict[str, float | int] = {name: float(values[name]) for name in _OF_BUNDLES if name in values}
-    return {**_IMPULSE, **said} if values.get("impulsive") else said
+    said = {name: float(values[name]) for name in OF_BUNDLE if name in values}
+    # Whether off is below on is seen once the configuration has had its say.
+    return (IMPULSE if values.get("impulsive") else DetectionClass()).model_copy(update=said)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge.pipeline.pipeline import Classifier
+    from edge.inference.classifier import Classifier
     from edge.types import MelWindow
 
 Owner = TypeVar("Owner")

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from edge.errors import BundleError, InputMissing
 from edge.inference.bundle import EVENTS, read_bundle, read_manifest
 from edge.inference.choice import CHOICES, hand_over, read_choice, write_choice, writing_to
-from edge.inference.load import verify_bundle
+from edge.inference.load import accept, verify_bundle
 from edge.inference.unpack import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge.inference.bundle import Bundle
+    from edge.inference.load import Check
 
 log = logging.getLogger("tocsin.inference")
 
@@ -50,8 +51,12 @@ class Back(NamedTuple):
 class Library:
     """The bundles below a state folder, and the shipped ones."""
 
-    def __init__(self, state_dir: Path, shipped: Path = SHIPPED) -> None:
-        """Take the folders; nothing is read or made yet."""
+    def __init__(self, state_dir: Path, shipped: Path = SHIPPED, *, check: Check = accept) -> None:
+        """Take the folders; nothing is read or made yet.
+
+        `check` is applied to every bundle that is installed or activated.
+        """
+        self._check = check
         self._folder = state_dir / "models"
         self._shipped = shipped
 
@@ -113,13 +118,13 @@ class Library:
             with tempfile.TemporaryDirectory(dir=self._folder, prefix=".install-") as temporary:
                 fresh = Path(temporary) / "bundle"
                 unpack(source, fresh)
-                bundle = _verify_copy(fresh, source)
+                bundle = _verify_copy(fresh, source, self._check)
                 target = self._folder / f"{bundle.id}@{bundle.version}"
                 hand_over(fresh, self._folder)
                 if not target.exists():
                     fresh.rename(target)
                     return Installed(target, "new")
-                there = _manifest(target)
+                there = _manifest(target, self._check)
                 if there is None:
                     target.rename(Path(temporary) / "damaged")
                     fresh.rename(target)
@@ -139,7 +144,7 @@ class Library:
         if path.resolve() not in [ours.resolve() for ours in self.paths()]:
             msg = f"{path} is not installed; 'tocsin model install {path}' takes it in"
             raise InputMissing(msg)
-        verify_bundle(path, EVENTS)
+        verify_bundle(path, EVENTS, check=self._check)
         active = read_choice(self._folder).get("active", DEFAULT_ID)
         if path.name != active:
             write_choice(self._folder, active=path.name, previous=active)
@@ -215,19 +220,19 @@ def _version_key(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _verify_copy(copy: Path, source: Path) -> Bundle:
+def _verify_copy(copy: Path, source: Path, check: Check) -> Bundle:
     """Verify a bundle that lies in `copy` for the moment, and speak of `source`."""
     try:
-        return verify_bundle(copy)
+        return verify_bundle(copy, check=check)
     except BundleError as exc:
         what = str(exc).replace(str(copy), str(source)).partition(_ADVICE)[0]
         msg = f"{what}; it is not installed; export or copy it again"
         raise BundleError(msg) from exc
 
 
-def _manifest(path: Path) -> Mapping[str, Any] | None:
+def _manifest(path: Path, check: Check) -> Mapping[str, Any] | None:
     """Return a good bundle's manifest, which has the sums of its files; None for a damaged one."""
     try:
-        return verify_bundle(path).manifest
+        return verify_bundle(path, check=check).manifest
     except BundleError:
         return None

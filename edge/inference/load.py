@@ -5,24 +5,29 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from edge.claps.bundle import check_clap_bundle
-from edge.detection.rules import rules_for
 from edge.errors import BundleError
-from edge.inference.bundle import CLAPS, EVENTS, read_bundle, refusing, require_task
-from edge.settings.tree import Detection
+from edge.inference.bundle import EVENTS, read_bundle, refusing, require_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
     from edge.inference.bundle import Bundle
     from edge.inference.onnx import OnnxClassifier
 
+    Check: TypeAlias = Callable[[Bundle], None]
+    """Raises an error for a bundle that its user cannot work with."""
+
 log = logging.getLogger("tocsin.inference")
 
 
-def open_bundle(path: Path, task: str | None = None) -> Bundle:
-    """Return a bundle that is whole and can be used for its task, which must be `task` where that is given.
+def accept(_bundle: Bundle) -> None:
+    """Accept every bundle that is whole."""
+
+
+def open_bundle(path: Path, task: str | None = None, *, check: Check = accept) -> Bundle:
+    """Return a bundle that is whole, is for `task` where that is given, and passes `check`.
 
     Raises `BundleError`. Whether its network still computes what it did is seen when that is loaded.
     """
@@ -30,18 +35,15 @@ def open_bundle(path: Path, task: str | None = None) -> Bundle:
     if task is not None:
         require_task(bundle, task)
     with refusing(path):
-        if bundle.task == CLAPS:
-            check_clap_bundle(bundle)
-        else:
-            rules_for(bundle.labels, bundle.thresholds, Detection())
+        check(bundle)
     return bundle
 
 
-def verify_bundle(path: Path, task: str | None = None) -> Bundle:
+def verify_bundle(path: Path, task: str | None = None, *, check: Check = accept) -> Bundle:
     """Return a bundle as `open_bundle` does, that also still computes its golden recording."""
     from edge.inference.onnx import OnnxClassifier  # noqa: PLC0415 - half a second that only a check needs
 
-    bundle = open_bundle(path, task)
+    bundle = open_bundle(path, task, check=check)
     with refusing(path):
         return OnnxClassifier(bundle, provider="cpu").bundle
 
@@ -50,11 +52,12 @@ def load_classifier(
     candidates: Sequence[Path],
     *,
     task: str = EVENTS,
+    check: Check = accept,
     provider: str = "auto",
     threads: int = 1,
     cache_dir: Path | None = None,
 ) -> OnnxClassifier:
-    """Return the first of `candidates` that is whole, is for `task`, and passes its golden replay.
+    """Return the first of `candidates` that is whole, is for `task`, and passes `check` and its golden replay.
 
     Each one that fails is said in one line. Raises the first one's `BundleError` when none works.
     """
@@ -63,7 +66,7 @@ def load_classifier(
     first: BundleError | None = None
     for path in candidates:
         try:
-            bundle = open_bundle(path, task)
+            bundle = open_bundle(path, task, check=check)
             with refusing(path):
                 classifier = OnnxClassifier(bundle, provider=provider, threads=threads, cache_dir=cache_dir)
         except BundleError as exc:

@@ -19,6 +19,7 @@ from edge.frontend.mel import log_mel
 from edge.inference.bundle import check_golden
 from edge.inference.shapes import check_shapes
 from edge.inference.streams import score_streams
+from edge.types import ModelInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,11 @@ class OnnxClassifier:
         if TENSORRT in wanted:
             self._builder = threading.Thread(target=self._build_tensorrt, name="tensorrt", daemon=True)
             self._builder.start()
+
+    @property
+    def info(self) -> ModelInfo:
+        """The identity of the model, with the provider that runs it now."""
+        return ModelInfo(self.bundle.id, self.bundle.version, self.bundle.sha256, self.provider)
 
     @staticmethod
     def _wanted(provider: str) -> list[str]:

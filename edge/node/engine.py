@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from edge.inference.batcher import score_ready
+from edge.node.receiver import Receiver
 from edge.node.stream import live_frame
 from edge.pipeline.pipeline import scores_of
 from edge.telemetry import is_up
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge.detection.rules import Rule
     from edge.inference.onnx import OnnxClassifier
     from edge.node.stream import Stream
     from edge.telemetry import Metrics
-    from edge.types import AudioBlock, Event, Level, MelWindow, Pattern
+    from edge.types import AudioBlock, MelWindow, SourceStats
 
     _Ready: TypeAlias = "tuple[Stream, MelWindow]"
 
@@ -47,32 +49,25 @@ class Engine:
         wake: threading.Event,
         *,
         metrics: Metrics,
-        max_batch: int = 64,
-        on_event: Callable[[Stream, Event], None],
-        on_level: Callable[[Stream, Level], None] | None = None,
-        on_pattern: Callable[[Stream, Pattern], None] | None = None,
-        on_turn: Callable[[bool], None] | None = None,
+        max_batch: int,
     ) -> None:
-        """Take the streams; `wake` is set by their runners.
-
-        `on_event`, `on_level`, `on_pattern` and `on_turn` (told whether audio moved) are called on the engine's thread
-        and must not block.
-        """
+        """Take the streams; `wake` is set by their runners."""
         self.streams = list(streams)
         self.live_listeners: list[Callable[[dict[str, Any]], None]] = []
         self._classifier = classifier
         self._wake = wake
         self._metrics = metrics
         self._max_batch = max_batch
-        self._on_event, self._on_level, self._on_turn = on_event, on_level, on_turn
-        self._on_pattern = on_pattern
+        self._receiver = Receiver()
         self._stopping = threading.Event()
         self._finished = False
-        self.on_finished: Callable[[], None] = lambda: None
-        """Called on the engine's thread once every source came to its end and all of it was decided."""
         self._commands: deque[Callable[[], None]] = deque()
         self._thread = threading.Thread(target=self._loop, name="engine")
         self.first_scored_s: float | None = None
+
+    def follow(self, receiver: Receiver) -> None:
+        """Hand everything that is found to `receiver`; to be called before `start`."""
+        self._receiver = receiver
 
     def start(self) -> None:
         """Begin."""
@@ -100,6 +95,35 @@ class Engine:
         self._commands.append(command)
         self._wake.set()
 
+    def stats(self) -> list[SourceStats]:
+        """Return every source's state."""
+        return [stream.runner.stats() for stream in self.streams]
+
+    def levels_db(self) -> dict[str, float]:
+        """Return every source's level now."""
+        return {stream.name: stream.pipeline.meter.now_db() for stream in self.streams}
+
+    def rearm(self) -> None:
+        """Have the away mode report what sounds as it begins to listen: it counts from now on."""
+
+        def rearm() -> None:
+            for stream in self.streams:
+                if stream.pipeline.away is not None:
+                    stream.pipeline.away.rearm()
+
+        self.submit(rearm)
+
+    def set_rules(self, rules: Sequence[Rule], update_s: float, on_set: Callable[[], None]) -> None:
+        """Have every stream decide by other rules; `on_set` is called, on the engine's thread, once they do."""
+
+        def swap() -> None:
+            for stream in self.streams:
+                for event in stream.pipeline.set_rules(rules, update_s):
+                    self._receiver.take_event(stream, event)
+            on_set()
+
+        self.submit(swap)
+
     def _loop(self) -> None:
         while not self._stopping.is_set():
             self._wake.wait(_TURN_S)
@@ -114,8 +138,7 @@ class Engine:
                 log.exception("a turn of the engine failed")
                 self._stopping.wait(_TURN_S)
                 continue
-            if self._on_turn is not None:
-                self._on_turn(moved)
+            self._receiver.end_turn(moved=moved)
         for stream in self.streams:
             with self._alone(stream):
                 self._end(stream, lost=False)
@@ -141,7 +164,7 @@ class Engine:
                 self._tell_levels(stream)
         if self.streams and not self._finished and all(stream.flushed for stream in self.streams):
             self._finished = True
-            self.on_finished()
+            self._receiver.finish()
         return moved
 
     def _take(self, stream: Stream) -> tuple[bool, list[_Ready]]:
@@ -209,7 +232,7 @@ class Engine:
     def _decide(self, stream: Stream, window: MelWindow, row: NDArray[np.float32]) -> None:
         self._metrics.windows.labels(stream.name).inc()
         for event in stream.pipeline.decide(scores_of(window, row)):
-            self._on_event(stream, event)
+            self._receiver.take_event(stream, event)
         stream.latest = row
         if self.live_listeners:
             self._show(stream, window, row)
@@ -234,7 +257,7 @@ class Engine:
     def _end(self, stream: Stream, *, lost: bool) -> None:
         stream.latest = None
         for event in stream.pipeline.interrupt(lost=lost):
-            self._on_event(stream, event)
+            self._receiver.take_event(stream, event)
         if not lost:
             stream.pipeline.close()
             self._tell_patterns(stream)
@@ -244,13 +267,11 @@ class Engine:
             claps = sum(onset.clap is not None for onset in stream.pipeline.claps.take_onsets())
             self._metrics.clap_onsets.labels(stream.name).inc(claps)
         for pattern in stream.pipeline.take_patterns():
-            if self._on_pattern is not None:
-                self._on_pattern(stream, pattern)
+            self._receiver.take_pattern(stream, pattern)
 
     def _tell_levels(self, stream: Stream) -> None:
         for level in stream.pipeline.take_levels():
-            if self._on_level is not None:
-                self._on_level(stream, level)
+            self._receiver.take_level(stream, level)
 
     def _show(self, stream: Stream, window: MelWindow, row: NDArray[np.float32]) -> None:
         frame = live_frame(stream, window, row, self._classifier.bundle.labels)

@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING, Any
 from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
 from edge.away.switch import AwaySwitch, status
+from edge.away.watch import IGNORED
 from edge.away.zone import LOCAL
-from edge.clock import ClockSteps
+from edge.claps.reasons import every_reason
+from edge.clock import ClockSteps, parse_rfc3339
 from edge.errors import UsageError
 from edge.jsontext import dumps
-from edge.publish import topics
 from edge.publish.payload import pattern_event, pattern_message
-from edge.settings.reactions import SOUND
-from edge.timestamps import parse_rfc3339
+from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from edge.node.messages import Messages
     from edge.node.recorder import Recorder
-    from edge.publish.mqtt import MqttPublisher
-    from edge.publish.payload import EventContext, Stamp
+    from edge.publish.payload import Stamp
+    from edge.publish.publisher import Publisher
     from edge.settings.tree import Settings
     from edge.store import Store
     from edge.telemetry import Metrics
@@ -38,26 +39,41 @@ log = logging.getLogger("tocsin.reactions")
 _STATE = "away"  # its key in the store
 
 
+def may_be_heard(settings: Settings, labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return every pattern that a node may hear, and every reason for which it may suppress one.
+
+    `labels` are the event model's.
+    """
+    patterns: list[str] = []
+    reasons: list[str] = []
+    if settings.claps.enabled:
+        patterns += [name for name, pattern in settings.claps.patterns.items() if pattern.enabled]
+        reasons += every_reason(labels)
+    if settings.away.enabled:
+        patterns.append(SOUND)
+        reasons += [IGNORED] if settings.away.ignore else []
+    return patterns, reasons
+
+
 class Reactions:
     """Everything that follows from a pattern on one node."""
 
     def __init__(
         self,
         settings: Settings,
-        node: str,
+        messages: Messages,
         *,
-        publisher: MqttPublisher | None,
+        publisher: Publisher,
         store: Store,
         recorder: Recorder,
         metrics: Metrics,
-        rate_hz: int,
         on_armed: Callable[[], None],
     ) -> None:
         """Take what patterns are handed to.
 
         `on_armed` is called, on any thread, when the away mode begins to listen.
         """
-        self._settings, self._node, self._rate_hz = settings, node, rate_hz
+        self._settings, self._messages, self._topics = settings, messages, messages.topics
         self._publisher, self._store, self._recorder, self._metrics = publisher, store, recorder, metrics
         self._on_armed = on_armed
         self._switch = AwaySwitch(settings.away) if settings.away.enabled else None
@@ -65,7 +81,7 @@ class Reactions:
         self._kept = ""
         self._clock = ClockSteps()
         self._lock = threading.Lock()  # over a look at the switch and all that follows from it; never the engine's
-        self._runner = ActionRunner(settings.actions, node=node, broker=publisher, metrics=metrics)
+        self._runner = ActionRunner(settings.actions, node=messages.topics.node, broker=publisher, metrics=metrics)
         self._actions = {name: pattern.actions for name, pattern in settings.claps.patterns.items()}
         self._actions[SOUND] = settings.away.actions
 
@@ -110,8 +126,7 @@ class Reactions:
             self._store.state_set(_STATE, state)
 
     def _publish(self, state: str) -> None:
-        if self._publisher is not None:
-            self._publisher.set_state(topics.away_state(self._settings.mqtt.base, self._node), state)
+        self._publisher.set_state(self._topics.away_state, state)
 
     def away(self) -> dict[str, Any]:
         """Return the away mode as JSON values."""
@@ -130,8 +145,8 @@ class Reactions:
 
     # Patterns, on the engine's thread
 
-    def heard(self, source: str, pattern: Pattern, utc: Callable[[int], datetime], context: EventContext) -> None:
-        """Take a pattern of a source; `utc` tells a sample index's time, `context` what surrounds it."""
+    def heard(self, source: str, pattern: Pattern, utc: Callable[[int], datetime]) -> None:
+        """Take a pattern of a source; `utc` tells a sample index's time."""
         if pattern.name == SOUND and not self._armed:
             return
         if pattern.reason:
@@ -142,15 +157,15 @@ class Reactions:
         self._metrics.patterns.labels(source, pattern.name).inc()
         log.info("source %s: %s, confidence %.2f", source, pattern.name, pattern.confidence)
         self._act(source, pattern, utc(pattern.onsets[-1]))
-        self._record(source, pattern, utc, context)
+        self._record(source, pattern, utc)
 
     def _act(self, source: str, pattern: Pattern, last: datetime) -> None:
-        gaps_ms = pattern.intervals_ms(self._rate_hz)
+        gaps_ms = pattern.intervals_ms(self._messages.rate_hz)
         occasion = Occasion(pattern.name, source, last.astimezone(timezone.utc), pattern.confidence, gaps_ms)
         self._runner.trigger(self._actions[pattern.name], occasion)
-        if self._publisher is not None and pattern.name != SOUND:
+        if self._settings.mqtt.enabled and pattern.name != SOUND:
             self._publisher.publish_soon(
-                topics.clap(self._settings.mqtt.base, self._node, source),
+                self._topics.clap(source),
                 dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
                 qos=1,
                 retain=False,
@@ -158,20 +173,16 @@ class Reactions:
                 on_done=_say_late(source, pattern.name),
             )
 
-    def _record(self, source: str, pattern: Pattern, utc: Callable[[int], datetime], context: EventContext) -> None:
+    def _record(self, source: str, pattern: Pattern, utc: Callable[[int], datetime]) -> None:
         """Keep the pattern in the history; an alarm, unlike a lamp's switch, waits there for a broker that is away."""
-        first = utc(pattern.onsets[0])
+        first, context = utc(pattern.onsets[0]), self._messages.context(source)
 
         def make(stamp: Stamp) -> dict[str, Any]:
-            return pattern_event(pattern, context, stamp, first=first, rate_hz=self._rate_hz)
+            return pattern_event(pattern, context, stamp, first=first, rate_hz=self._messages.rate_hz)
 
-        durable = self._publisher is not None and pattern.name == SOUND
-        topic = topics.clap(self._settings.mqtt.base, self._node, source) if durable else None
-        self._recorder.put_pattern(make, topic=topic, body=_message, on_recorded=self._wake)
-
-    def _wake(self) -> None:
-        if self._publisher is not None:
-            self._publisher.wake()
+        durable = self._settings.mqtt.enabled and pattern.name == SOUND
+        topic = self._topics.clap(source) if durable else None
+        self._recorder.put_pattern(make, topic=topic, body=_message, on_recorded=self._publisher.wake)
 
 
 def _message(event: Mapping[str, Any]) -> bytes:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import queue
 import threading
 import time
-import uuid
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from edge import systemd
 from edge.clock import ClockTrust
 from edge.errors import StorageError
-from edge.publish.payload import EventContext, Stamp, cloud_event, ending_of
+from edge.publish.payload import cloud_event, ending_of
 from edge.types import Phase
 
 if TYPE_CHECKING:
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge.node.messages import Messages
+    from edge.publish.payload import Stamp
     from edge.store import Store
     from edge.telemetry import Metrics
     from edge.types import Event
@@ -46,22 +46,18 @@ class Recorder:
         self,
         store: Store,
         metrics: Metrics,
+        messages: Messages,
         *,
-        rate_hz: int,
-        context: Callable[[str, Event], EventContext],
-        topic: Callable[[str], str | None],
         on_recorded: Callable[[str, Event], None],
         on_closed: Callable[[str, str], None],
         on_caught_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the store.
+        """Take the store, and what makes its messages complete.
 
-        `rate_hz` is the rate of sample indices. `context` and `topic` say what surrounds an event of a source;
         `on_recorded` is called after each commit, `on_closed` with source and label after the end of an event that a
         killed process left open, and `on_caught_up` when the disk allows again what it did not.
         """
-        self._store, self._metrics, self._rate_hz = store, metrics, rate_hz
-        self._context, self._topic = context, topic
+        self._store, self._metrics, self._messages = store, metrics, messages
         self._on_recorded, self._on_closed, self._on_caught_up = on_recorded, on_closed, on_caught_up
         self._onsets: dict[str, datetime] = {}
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_MAX)
@@ -126,7 +122,7 @@ class Recorder:
         """Queue a pattern's CloudEvent for the history, and what `body` makes of it for `topic` if there is one."""
 
         def write() -> None:
-            self._store.record(lambda sequence: make(_stamp(sequence)), topic=topic, body=body)
+            self._store.record(lambda sequence: make(self._messages.stamp(sequence)), topic=topic, body=body)
             on_recorded()
 
         self._put(write)
@@ -150,7 +146,11 @@ class Recorder:
 
     def _end_unfinished(self, last: Mapping[str, Any]) -> None:
         source = last["data"]["source_name"]
-        self._store.record(functools.partial(_ending, last), topic=self._topic(source))
+
+        def make(sequence: int) -> dict[str, Any]:
+            return ending_of(last, self._messages.stamp(sequence))
+
+        self._store.record(make, topic=self._messages.topic(source))
         if not self._onsets:  # else this run may be in such a sound, whose states are its own
             self._on_closed(source, last["subject"])
 
@@ -200,12 +200,14 @@ class Recorder:
         self._lost = lost
 
     def _write(self, source: str, event: Event, onset: datetime, clip: str | None) -> None:
-        context = self._context(source, event)
+        messages = self._messages
+        context = messages.context(source, event.label)
 
         def make(sequence: int) -> dict[str, Any]:
-            return cloud_event(event, context, _stamp(sequence), onset=onset, rate_hz=self._rate_hz, clip=clip)
+            stamp = messages.stamp(sequence)
+            return cloud_event(event, context, stamp, onset=onset, rate_hz=messages.rate_hz, clip=clip)
 
-        self._store.record(make, topic=self._topic(source))
+        self._store.record(make, topic=messages.topic(source))
         if event.phase is Phase.START:
             self._metrics.events.labels(source, event.label).inc()
             late = datetime.now(timezone.utc) - onset
@@ -214,7 +216,7 @@ class Recorder:
 
     def _save_clip(self, event: Event, samples: NDArray[np.float32]) -> str | None:
         try:
-            return self._store.save_clip(event.event_id, samples, self._rate_hz)
+            return self._store.save_clip(event.event_id, samples, self._messages.rate_hz)
         except StorageError as exc:
             log.warning("the clip of event %s was not kept: %s", event.event_id, exc)
             return None
@@ -226,11 +228,3 @@ def _newest_s(store: Store) -> float | None:
         return store.newest_onset_s()
     except StorageError:
         return 0.0
-
-
-def _stamp(sequence: int) -> Stamp:
-    return Stamp(str(uuid.uuid4()), sequence, datetime.now(timezone.utc))
-
-
-def _ending(last: Mapping[str, Any], sequence: int) -> dict[str, Any]:
-    return ending_of(last, _stamp(sequence))

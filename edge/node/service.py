@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from edge import systemd
 from edge.backoff import Backoff
 from edge.errors import Forbidden, TocsinError, Unavailable
-from edge.node.node import Node
+from edge.node.build import build_node
 from edge.node.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edge.node.node import Node
     from edge.settings.tree import Settings
 
 log = logging.getLogger("tocsin.service")
@@ -41,17 +42,16 @@ def run(
     `on_url` the address of the dashboard as soon as it is there.
     """
     with Signals() as signals:
-        node = Node(settings, state_dir=state_dir)
+        node = build_node(settings, state_dir=state_dir, on_finished=signals.wake)
         try:
             if on_node:
                 on_node(node)
-            node.engine.on_finished = signals.wake
             node.start()
-            bundle = node.classifier.bundle
-            log.info("node %s: model %s %s on %s", node.name, bundle.id, bundle.version, node.classifier.provider)
+            model = node.model
+            log.info("node %s: model %s %s on %s", node.name, model.id, model.version, model.provider)
             web = _Web(node, any_port=any_port, on_url=on_url)
             web.serve()
-            systemd.notify(f"READY=1\nSTATUS={len(node.streams)} sources, model {bundle.id} {bundle.version}")
+            systemd.notify(f"READY=1\nSTATUS={len(node.engine.streams)} sources, model {model.id} {model.version}")
             while not _is_over(node, until_finished=until_finished):
                 number = signals.wait(web.wait_s)
                 if number == signal.SIGHUP:
@@ -73,7 +73,7 @@ def _is_over(node: Node, *, until_finished: bool) -> bool:
     """
     if not node.engine.finished:
         return False
-    if not until_finished and (lost := [stats.name for stats in node.stats() if stats.lost]):
+    if not until_finished and (lost := [stats.name for stats in node.engine.stats() if stats.lost]):
         msg = f"source {lost[0]}: standard input has ended, and nothing else is listened to; start its writer again"
         raise Unavailable(msg)
     return until_finished
@@ -113,15 +113,7 @@ class _Web:
 def _serve(node: Node, *, any_port: bool) -> str:
     from edge.api.security import is_loopback  # noqa: PLC0415 - brings FastAPI, which audio does not wait for
 
-    try:
-        url = node.serve_api()
-    except Unavailable as exc:
-        if not any_port:
-            raise
-        log.warning("%s; taking another port", exc)
-        api = node.settings.api.model_copy(update={"port": 0})
-        node.settings = node.settings.model_copy(update={"api": api})
-        url = node.serve_api()
+    url = node.serve_api(any_port=any_port)
     wants = "" if is_loopback(node.settings.api.host) else "; requests need 'Authorization: Bearer' with the token"
     log.info("dashboard and API on %s%s", url, wants)
     return url

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.timestamps import rfc3339
+from edge.clock import rfc3339
+from edge.types import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
     from edge.audio.runner import SourceRunner
     from edge.pipeline.pipeline import Pipeline
-    from edge.types import AudioBlock, MelWindow
+    from edge.settings.tree import Privacy
+    from edge.types import AudioBlock, Event, MelWindow
 
 _MEL_TOP = 255
+_NO_SOUND = np.empty(0, np.float32)
 
 
 class History:
@@ -39,7 +42,7 @@ class History:
     def cut(self, start: int, end: int) -> NDArray[np.float32]:
         """Return what is still there of the samples from `start` to `end`, shape (n,)."""
         parts = [b.samples[max(0, start - b.start) : max(0, end - b.start)] for b in self._blocks if b.start < end]
-        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+        return np.concatenate(parts) if parts else _NO_SOUND
 
 
 @dataclass
@@ -67,6 +70,19 @@ class Stream:
     def name(self) -> str:
         """The source's name."""
         return self.runner.name
+
+    def clip_of(self, event: Event, privacy: Privacy) -> NDArray[np.float32] | None:
+        """Return an event's sound at its end; it is put by at every message, before the history forgets it."""
+        if self.history is None:
+            return None
+        rate_hz = self.pipeline.params.sample_rate_hz
+        begin = max(0, event.onset - round(privacy.clip_before_s * rate_hz))
+        end = min(event.end or event.decided, begin + round(privacy.clip_max_s * rate_hz))
+        clip = max(self.clips.pop(event.event_id, _NO_SOUND), self.history.cut(begin, end), key=len)
+        if event.phase is Phase.END:
+            return clip
+        self.clips[event.event_id] = clip
+        return None
 
 
 def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labels: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Put a pipeline together from a network and the settings: the same for the live service, replay and the tests."""
+"""The construction of pipelines from bundles and settings: the same for the live service, replay and the tests."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import uuid
 from typing import TYPE_CHECKING
 
 from edge.away.watch import AwayWatch
-from edge.claps.bundle import clap_threshold
+from edge.claps.bundle import check_clap_bundle, check_clap_rate, clap_threshold
 from edge.claps.listener import ClapListener
 from edge.detection.rules import rules_for
-from edge.inference.bundle import CLAPS
+from edge.inference.bundle import CLAPS, bad_bundle
 from edge.pipeline.pipeline import Pipeline
+from edge.publish.topics import label_name
+from edge.settings.detection import Detection
 
 if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
     from edge.inference.library import Library
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings.reactions import Away, Claps
+    from edge.settings.away import Away
+    from edge.settings.claps import Claps
     from edge.settings.tree import Settings
 
 
@@ -26,7 +29,7 @@ def build_pipeline(
     """Return a fresh pipeline for the stream of `source`.
 
     It hears clap patterns where `clap_network` is given and the source takes part, and watches for sounds where the
-    away mode is enabled and the source takes part.
+    away mode is enabled and the source takes part. Raises `ConfigError` for settings that the bundle does not allow.
     """
     claps, away = settings.claps, settings.away
     return Pipeline(
@@ -47,10 +50,29 @@ def load_clap_network(settings: Settings, library: Library) -> OnnxClassifier | 
         return None
     from edge.inference.load import load_classifier  # noqa: PLC0415 - half a second that only a run needs
 
-    return load_classifier(library.clap_networks(settings.claps.bundle), task=CLAPS, provider="cpu")
+    return load_classifier(library.clap_networks(settings.claps.bundle), task=CLAPS, check=check_bundle, provider="cpu")
+
+
+def check_bundle(bundle: Bundle) -> None:
+    """Raise `BundleError` or `ConfigError` for a bundle from which no pipeline can be built."""
+    if bundle.task == CLAPS:
+        check_clap_bundle(bundle)
+    else:
+        rules_for(bundle.labels, bundle.thresholds, Detection())
+        _check_names(bundle)
+
+
+def _check_names(bundle: Bundle) -> None:
+    """Raise `BundleError` where two labels would be ON and OFF in each other's place."""
+    labels: dict[str, str] = {}
+    for label in bundle.labels:
+        other = labels.setdefault(label_name(label), label)
+        if other != label:
+            raise bad_bundle(bundle.path, f"the labels {other!r} and {label!r} have the same name in topics")
 
 
 def _clap_listener(bundle: Bundle, settings: Claps, network: OnnxClassifier) -> ClapListener:
+    check_clap_rate(bundle)
     return ClapListener(network, clap_threshold(network.bundle, settings.sensitivity), bundle.labels, settings)
 
 

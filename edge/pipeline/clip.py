@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edge.frontend.params import FrontEndParams
     from edge.inference.onnx import OnnxClassifier
-    from edge.settings.tree import Detection
+    from edge.settings.detection import Detection
     from edge.types import Event, MelWindow
 
 _SUREST = 1e-7  # no window is surer than this of a label or of its absence
@@ -63,7 +63,7 @@ class ClipClassifier:
         if threshold is not None:
             rules = tuple(replace(rule, on=threshold, off=min(rule.off, threshold)) for rule in rules)
         ids = map(str, itertools.count())
-        pipeline = Pipeline(params, bundle.labels, rules, lambda: next(ids))
+        pipeline = Pipeline(params, bundle.labels, rules, lambda: next(ids), update_s=self._detection.update_s)
         totals = _Totals(len(bundle.labels))
         events: dict[str, Event] = {}
         with open_clip(path, max_s=max_s) as clip:
@@ -80,7 +80,7 @@ class ClipClassifier:
             labels = [entry for entry in labels if scores[bundle.labels.index(entry["label"])] >= threshold]
         rate = params.sample_rate_hz
         return {
-            "model": model_info(self._classifier),
+            "model": asdict(self._classifier.info),
             "duration_s": round(samples / rate, 3),
             "sample_rate": rate_hz,
             "labels": labels,
@@ -149,12 +149,6 @@ def _windows_of(blocks: Iterator[NDArray[np.float32]], pipeline: Pipeline) -> It
         start += block.size
         yield windows, start
     yield pipeline.flush(), start
-
-
-def model_info(classifier: OnnxClassifier) -> dict[str, str]:
-    """Return what identifies a model in answers and messages."""
-    bundle = classifier.bundle
-    return {"id": bundle.id, "version": bundle.version, "sha256": bundle.sha256, "provider": classifier.provider}
 
 
 def _event(event: Event, rate: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,17 +26,8 @@ if TYPE_CHECKING:
     from edge.claps.listener import ClapListener
     from edge.detection.rules import Rule
     from edge.frontend.params import FrontEndParams
+    from edge.inference.classifier import Classifier
     from edge.types import Pattern
-
-
-class Classifier(Protocol):
-    """Anything that turns log-mel windows into probabilities."""
-
-    def score(self, windows: Sequence[MelWindow]) -> NDArray[np.float32]:
-        """Return calibrated probabilities, shape (n, labels), of n windows.
-
-        Every window of a stretch of sound is to be scored once, in order: a streaming network remembers.
-        """
 
 
 class Pipeline:
@@ -49,7 +40,7 @@ class Pipeline:
         rules: Sequence[Rule],
         new_id: Callable[[], str],
         *,
-        update_s: float = 2.0,
+        update_s: float,
         offset_db: float = 0.0,
         claps: ClapListener | None = None,
         away: AwayWatch | None = None,

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edge.audio.decode.clip import open_clip
 from edge.detection.rules import rules_for
 from edge.pipeline.build import build_pipeline
-from edge.pipeline.clip import model_info
-from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event, pattern_event
+from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
 from edge.types import AudioBlock, Event
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class _Messages:
             node=node,
             source_name=source_name,
             location=settings.node.location,
-            model=ModelInfo(**model_info(classifier)),
+            model=classifier.info,
             calibrated=settings.level.calibration_offset_db is not None,
             clock_synced=False,
             severity="info",

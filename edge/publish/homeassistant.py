@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge.publish import hadevice, topics
-from edge.settings.reactions import SOUND
+from edge.publish import hadevice
+from edge.publish.topics import Topics, label_name
+from edge.settings.away import SOUND
 from edge.types import SourceState
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ _NOT_LATE = (
 
 
 def discovery(
-    settings: Settings, node: str, sources: Sequence[str], labels: Sequence[str], version: str, host: str = ""
+    settings: Settings, topics: Topics, sources: Sequence[str], labels: Sequence[str], version: str, host: str = ""
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return the retained topics and payloads that announce a node: one device message for it, and one per source.
 
     `host` is this machine's name, for a link to the dashboard where others may open it.
     """
-    node_device = _node(settings, node, version, host)
-    return [node_device, *(_source(settings, node, source, labels, version) for source in sources)]
+    node_device = _node(settings, topics, version, host)
+    return [node_device, *(_source(settings, topics, source, labels, version) for source in sources)]
 
 
 def birth(settings: Settings) -> str:
@@ -58,71 +59,95 @@ def pattern_names(settings: Settings, source: str) -> list[str]:
 
 
 def _source(
-    settings: Settings, node: str, source: str, labels: Sequence[str], version: str
+    settings: Settings, topics: Topics, source: str, labels: Sequence[str], version: str
 ) -> tuple[str, dict[str, Any]]:
-    base, device = settings.mqtt.base, hadevice.device_id(settings.mqtt.base, node, source)
-    components: dict[str, Any] = {}
-    for label in labels:
-        name = topics.slug(label)
-        components[name] = {
-            "platform": "binary_sensor",
-            "unique_id": f"{device}_{name}",
-            "name": label.capitalize(),
-            "device_class": "sound",
-            "icon": _ICONS.get(label, "mdi:ear-hearing"),
-            "state_topic": topics.sound(base, node, source, label),
-        }
-    if settings.level.enabled:
-        name = "_level" if "level" in components else "level"
-        components[name] = _level(settings, f"{device}_{name}", topics.level(base, node, source))
-    if names := pattern_names(settings, source):
-        # No label becomes a name with an underscore. The payload is what Home Assistant wants as it is.
-        components["_pattern"] = {
-            "platform": "event",
-            "unique_id": f"{device}__pattern",
-            "name": "Pattern",
-            "icon": "mdi:gesture-double-tap",
-            "event_types": names,
-            "state_topic": topics.clap(base, node, source),
-            "value_template": _NOT_LATE,
-            "qos": 1,
-        }
-    # Not the source's: a switch that is gone while it is off could never be switched on again, and a signal that is
-    # gone while it is offline could not say so.
-    of_the_node = {"availability": [_node_available(base, node)]}
-    components["_detect"] = {
-        **_switch(f"{device}__detect", "Detection", "mdi:microphone"),
-        "command_topic": topics.detect_set(base, node, source),
-        "state_topic": topics.detect_state(base, node, source),
-        **of_the_node,
-    }
-    components["_signal"] = {
-        "platform": "sensor",
-        "unique_id": f"{device}__signal",
-        "name": "Signal",
-        "icon": "mdi:waveform",
-        "device_class": "enum",
-        "options": [state.value for state in SourceState],
-        "state_topic": topics.source_status(base, node, source),
-        **_DIAGNOSTIC,
-        **of_the_node,
-    }
+    device = hadevice.device_id(topics.base, topics.node, source)
     available = [
-        _node_available(base, node),
+        _node_available(topics),
         {
-            "topic": topics.source_status(base, node, source),
+            "topic": topics.source_status(source),
             "value_template": "{{ 'offline' if value in ('offline', 'disabled') else 'online' }}",
         },
     ]
     location = next((each.location for each in settings.sources if each.name == source), "")
     about = {
         "identifiers": [device],
-        "name": f"Tocsin {node} {source}",
+        "name": f"Tocsin {topics.node} {source}",
         "model": "Sound source",
-        "via_device": hadevice.device_id(base, node),
+        "via_device": hadevice.device_id(topics.base, topics.node),
         **hadevice.area(location or settings.node.location),
     }
+    components = {
+        **_sounds(settings, topics, source, labels, device),
+        **_patterns(settings, topics, source, device),
+        **_service(topics, source, device),
+    }
     return hadevice.message(settings, device, about, version, available, components)
+
+
+def _sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[str], device: str) -> dict[str, Any]:
+    """Return a source's labels and level."""
+    components: dict[str, Any] = {}
+    for label in labels:
+        name = label_name(label)
+        components[name] = {
+            "platform": "binary_sensor",
+            "unique_id": f"{device}_{name}",
+            "name": label.capitalize(),
+            "device_class": "sound",
+            "icon": _ICONS.get(label, "mdi:ear-hearing"),
+            "state_topic": topics.sound(source, label),
+        }
+    if settings.level.enabled:
+        name = "_level" if "level" in components else "level"
+        components[name] = _level(settings, f"{device}_{name}", topics.level(source))
+    return components
+
+
+def _patterns(settings: Settings, topics: Topics, source: str, device: str) -> dict[str, Any]:
+    """Return a source's patterns as one event entity, or nothing."""
+    names = pattern_names(settings, source)
+    if not names:
+        return {}
+    # No label becomes a name with an underscore. The payload is what Home Assistant wants as it is.
+    pattern = {
+        "platform": "event",
+        "unique_id": f"{device}__pattern",
+        "name": "Pattern",
+        "icon": "mdi:gesture-double-tap",
+        "event_types": names,
+        "state_topic": topics.clap(source),
+        "value_template": _NOT_LATE,
+        "qos": 1,
+    }
+    return {"_pattern": pattern}
+
+
+def _service(topics: Topics, source: str, device: str) -> dict[str, Any]:
+    """Return a source's switch and state, which are available while the node is.
+
+    A switch that is gone while it is off could never be switched on again, and a signal that is gone while it is
+    offline could not say so.
+    """
+    of_the_node = {"availability": [_node_available(topics)]}
+    detect = {
+        **_switch(f"{device}__detect", "Detection", "mdi:microphone"),
+        "command_topic": topics.detect_set(source),
+        "state_topic": topics.detect_state(source),
+        **of_the_node,
+    }
+    signal = {
+        "platform": "sensor",
+        "unique_id": f"{device}__signal",
+        "name": "Signal",
+        "icon": "mdi:waveform",
+        "device_class": "enum",
+        "options": [state.value for state in SourceState],
+        "state_topic": topics.source_status(source),
+        **_DIAGNOSTIC,
+        **of_the_node,
+    }
+    return {"_detect": detect, "_signal": signal}
 
 
 def _level(settings: Settings, unique_id: str, topic: str) -> dict[str, Any]:
@@ -140,9 +165,8 @@ def _level(settings: Settings, unique_id: str, topic: str) -> dict[str, Any]:
     }
 
 
-def _node(settings: Settings, node: str, version: str, host: str) -> tuple[str, dict[str, Any]]:
-    base, device = settings.mqtt.base, hadevice.device_id(settings.mqtt.base, node)
-    info = topics.info(base, node)
+def _node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[str, dict[str, Any]]:
+    device, info = hadevice.device_id(topics.base, topics.node), topics.info
     components: dict[str, Any] = {
         "_version": {
             "platform": "sensor",
@@ -166,17 +190,17 @@ def _node(settings: Settings, node: str, version: str, host: str) -> tuple[str, 
     if settings.away.enabled:
         components["_away"] = {
             **_switch(f"{device}__away", "Away", "mdi:shield-home"),
-            "command_topic": topics.away_set(base, node),
-            "state_topic": topics.away_state(base, node),
+            "command_topic": topics.away_set,
+            "state_topic": topics.away_state,
         }
     about = {
         "identifiers": [device],
-        "name": f"Tocsin {node}",
+        "name": f"Tocsin {topics.node}",
         "model": "Sensor node",
         **hadevice.area(settings.node.location),
         **hadevice.dashboard(settings, host),
     }
-    return hadevice.message(settings, device, about, version, [_node_available(base, node)], components)
+    return hadevice.message(settings, device, about, version, [_node_available(topics)], components)
 
 
 def _switch(unique_id: str, name: str, icon: str) -> dict[str, Any]:
@@ -184,8 +208,8 @@ def _switch(unique_id: str, name: str, icon: str) -> dict[str, Any]:
     return {"platform": "switch", "unique_id": unique_id, "name": name, "icon": icon, "qos": 1, "retain": False}
 
 
-def _node_available(base: str, node: str) -> dict[str, str]:
+def _node_available(topics: Topics) -> dict[str, str]:
     return {
-        "topic": topics.status(base, node),
+        "topic": topics.status,
         "value_template": "{{ 'online' if value == 'online' else 'offline' }}",
     }

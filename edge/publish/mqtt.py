@@ -18,8 +18,8 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from edge.backoff import STEADY_S, Backoff
 from edge.errors import Unavailable
-from edge.jsontext import dumps
-from edge.publish import broker, topics
+from edge.jsontext import encoded
+from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client
 from edge.publish.connection import GRACE_S, TURN_S, Connection, Leave
 from edge.publish.loglimit import LimitedLog
@@ -28,6 +28,7 @@ from edge.publish.retained import Retained
 from edge.publish.sender import Sender
 from edge.publish.soon import Soon
 from edge.publish.subscriptions import Subscriptions
+from edge.publish.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.mqtt")
 
 _CAP_S = 30.0  # longest wait before the next attempt
-_BRIEF_S = 15.0  # a connection that was accepted and lasted less has not been a good one
+# A connection that was accepted and lasted less has not been a good one. Other clients come back after up to 30 s, and
+# a link that died without a word is noticed after 45 s.
+_BRIEF_S = 40.0
 _BRIEF_MAX = 3  # such connections in a row until somebody else is suspected
 
 
@@ -67,12 +70,13 @@ class MqttPublisher:
         self._settings, self._password = settings, password
         self._client_id = settings.client_id or f"tocsin-{node}"
         broker.check_names(self._client_id, settings.username, password)
-        self._subscriptions = Subscriptions(settings.base, node, on_command)
-        self._status = topics.status(settings.base, node)
+        topics = Topics(settings.base, node)
+        self._subscriptions = Subscriptions(topics, on_command)
+        self._status = topics.status
         self._tls = broker.tls_context(settings)
         self._mail = Mailbox()
         self._retained = Retained(store, self._mail)
-        self._sender = Sender(store, self._mail, retained=self._retained, say=self._say)
+        self._sender = Sender(store, self._mail, retained=self._retained, say=self._say, status=self._status)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._leave = Leave()
         self._backoff = Backoff(_CAP_S)
@@ -262,4 +266,4 @@ def _unanswered(settings: Mqtt, failure: OSError | None, *, late: bool) -> str:
 
 
 def _encode(payload: str | Mapping[str, Any]) -> bytes:
-    return (payload if isinstance(payload, str) else dumps(payload, separators=(",", ":"))).encode()
+    return payload.encode() if isinstance(payload, str) else encoded(payload)

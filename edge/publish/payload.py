@@ -9,23 +9,13 @@ from datetime import timedelta
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from edge.timestamps import parse_rfc3339, rfc3339
+from edge.clock import parse_rfc3339, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from edge.types import Event, Pattern
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What identifies the network behind an event."""
-
-    id: str
-    version: str
-    sha256: str
-    provider: str
+    from edge.types import Event, ModelInfo, Pattern
 
 
 @dataclass(frozen=True)

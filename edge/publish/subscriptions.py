@@ -17,6 +17,8 @@ from edge.publish.oversize import REST_S, Oversize
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge.publish.topics import Topics
+
 log = logging.getLogger("tocsin.mqtt")
 
 _COMMAND_BYTES = 64
@@ -33,17 +35,16 @@ class Subscriptions:
 
     def __init__(
         self,
-        base: str,
-        node: str,
+        own: Topics,
         on_command: Callable[[str, str], None] | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take whom to tell of commands: the part of the topic behind the node, and the payload.
+        """Take the node's topics and whom to tell of commands: the part of the topic behind the node, and the payload.
 
         It raises `UsageError` for a command that it does not obey.
         """
-        self._prefix, self._on_command, self._clock = f"{base}/{node}/", on_command, clock
-        self._detect, self._away = topics.detect_set(base, node), topics.away_set(base, node)
+        self._prefix, self._on_command, self._clock = own.prefix, on_command, clock
+        self._detect, self._away = own.detect_set(), own.away_set
         self._lock = threading.Lock()
         self._followers: dict[str, list[Callable[[bytes], None]]] = {}
         self._asked: set[str] = set()

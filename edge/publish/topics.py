@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import zlib
 
 from edge.errors import ConfigError
 
@@ -17,12 +18,21 @@ def slug(text: str) -> str:
 
     Raises `ConfigError` when nothing is left of it.
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    name = _NOT_SLUG.sub("-", plain).strip("-")[:64]
+    name = _letters(text)
     if not name:
         msg = f"{text!r} has no letter or digit to make a name of; set node.id"
         raise ConfigError(msg)
     return name
+
+
+def label_name(label: str) -> str:
+    """Return a label as a name for topics; one in another script has a number that is always the same."""
+    return _letters(label) or f"label-{zlib.crc32(label.encode()):08x}"
+
+
+def _letters(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return _NOT_SLUG.sub("-", plain).strip("-")[:64]
 
 
 def flaw(topic: str) -> str:
@@ -38,59 +48,62 @@ def flaw(topic: str) -> str:
     return ""
 
 
-def status(base: str, node: str) -> str:
-    """Return the topic of the node's own state, which the last will sets to `offline`."""
-    return f"{base}/{node}/status"
+class Topics:
+    """The topics of one node."""
 
+    def __init__(self, base: str, node: str) -> None:
+        """Take the base topic of the site and the node's name."""
+        self.base, self.node = base, node
+        self.prefix = f"{base}/{node}/"
+        """Of all of them."""
 
-def info(base: str, node: str) -> str:
-    """Return the topic that says what the node is."""
-    return f"{base}/{node}/info"
+    @property
+    def status(self) -> str:
+        """The topic of the node's own state, which the last will sets to `offline`."""
+        return f"{self.prefix}status"
 
+    @property
+    def info(self) -> str:
+        """The topic that says what the node is."""
+        return f"{self.prefix}info"
 
-def source_status(base: str, node: str, source: str) -> str:
-    """Return the topic of a source's state."""
-    return f"{base}/{node}/{source}/status"
+    @property
+    def away_set(self) -> str:
+        """The topic that switches the node's away mode."""
+        return f"{self.prefix}away/set"
 
+    @property
+    def away_state(self) -> str:
+        """The topic that says whether the node's away mode is on."""
+        return f"{self.prefix}away/state"
 
-def event(base: str, node: str, source: str) -> str:
-    """Return the topic of a source's CloudEvents."""
-    return f"{base}/{node}/{source}/event"
+    def source_status(self, source: str) -> str:
+        """Return the topic of a source's state."""
+        return f"{self.prefix}{source}/status"
 
+    def event(self, source: str) -> str:
+        """Return the topic of a source's CloudEvents."""
+        return f"{self.prefix}{source}/event"
 
-def sound(base: str, node: str, source: str, label: str) -> str:
-    """Return the topic that is ON while a label sounds; a label may be any text, its level of the topic may not."""
-    return f"{base}/{node}/{source}/sound/{slug(label)}"
+    def sound(self, source: str, label: str) -> str:
+        """Return the topic that is ON while a label sounds; a label may be any text, its level of the topic may not."""
+        return f"{self.prefix}{source}/sound/{label_name(label)}"
 
+    def level(self, source: str) -> str:
+        """Return the topic of a source's level."""
+        return f"{self.prefix}{source}/level"
 
-def level(base: str, node: str, source: str) -> str:
-    """Return the topic of a source's level."""
-    return f"{base}/{node}/{source}/level"
+    def clap(self, source: str) -> str:
+        """Return the topic of a source's clap patterns, and of the sounds that the away mode reports."""
+        return f"{self.prefix}{source}/clap"
 
+    def detect_set(self, source: str = "+") -> str:
+        """Return the topic that switches a source; by default the filter for all of them."""
+        return f"{self.prefix}{source}/detect/set"
 
-def clap(base: str, node: str, source: str) -> str:
-    """Return the topic of a source's clap patterns, and of the sounds that the away mode reports."""
-    return f"{base}/{node}/{source}/clap"
-
-
-def away_set(base: str, node: str) -> str:
-    """Return the topic that switches the node's away mode."""
-    return f"{base}/{node}/away/set"
-
-
-def away_state(base: str, node: str) -> str:
-    """Return the topic that says whether the node's away mode is on."""
-    return f"{base}/{node}/away/state"
-
-
-def detect_set(base: str, node: str, source: str = "+") -> str:
-    """Return the topic that switches a source; by default the filter for all of them."""
-    return f"{base}/{node}/{source}/detect/set"
-
-
-def detect_state(base: str, node: str, source: str) -> str:
-    """Return the topic that says whether a source is listened to."""
-    return f"{base}/{node}/{source}/detect/state"
+    def detect_state(self, source: str) -> str:
+        """Return the topic that says whether a source is listened to."""
+        return f"{self.prefix}{source}/detect/state"
 
 
 def shown(topic: str) -> str:

@@ -1,146 +1,36 @@
-"""The configuration as text: effective values, a commented example, and its JSON Schema."""
+"""TOML as text: read into values, and written from them."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+import sys
+from typing import TYPE_CHECKING, Any
 
-from edge.detection.rules import built_in
 from edge.jsontext import dumps
-from edge.settings.reactions import ClapPattern, CommandAction, MqttAction, Span, Toggle, WebhookAction
-from edge.settings.tree import DetectionClass, Settings, Source
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from pydantic import BaseModel
-    from pydantic.fields import FieldInfo
-
+NotToml = tomllib.TOMLDecodeError
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_HEAD = """\
-# Tocsin's configuration. Every value has a default, so an empty file runs. A line that is commented out shows the
-# default; one that says 'for example' stands where nothing is set, and so does a table whose head is commented out.
-# Check the file with 'tocsin config check'.
-# The environment goes before the file: TOCSIN_MQTT__HOST=broker.example
-"""
-_PER_LABEL = """\
-# Without a line here each label has a value of its own, from the model or built in: 'tocsin config show --rules' prints
-# them all. A value that is set here counts for every label. There are:
-"""
-_OF_THE_MODEL = """\
-# What is not shown comes from the model; 'tocsin config show --rules' prints it, too:
-"""
-_EXAMPLES: dict[str, Any] = {
-    "id": "street-12",
-    "cache_dir": "/var/lib/tocsin/tensorrt",
-    "calibration_offset_db": 120.0,
-    "password": "correct horse",
-    "password_file": "/etc/tocsin/mqtt_password",
-    "ca_file": "/etc/tocsin/ca.pem",
-    "cert_file": "/etc/tocsin/node.pem",
-    "key_file": "/etc/tocsin/node.key",
-    "token": "battery staple",
-    "token_file": "/etc/tocsin/api_token",
-    "path": "/var/lib/tocsin",
-    "rhythm": [1, 0.5, 0.5],
-    "tempo_s": 0.4,
-    "body": '{"heard": "$event", "at": "$source"}',
-    "working_dir": "/var/lib/tocsin",
-}  # for what is not set by default
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A table that the example shows below a section."""
-
-    head: str
-    kind: type[BaseModel] | None
-    """None for a table of free names."""
-    note: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-    """What it says instead of the defaults; a key that is None is left out."""
-
-
-_LAMP = "zigbee2mqtt/lamp"
-_TABLES: dict[str, tuple[_Table, ...]] = {
-    "detection": (
-        _Table(
-            "[detection.classes.siren]",
-            DetectionClass,
-            "What differs for one label; the values shown are those that are built in for a siren.",
-            {"alert": True, **built_in("siren")},
-        ),
-    ),
-    "claps": (
-        _Table(
-            "[claps.patterns.double]",
-            ClapPattern,
-            "Two claps switch the lamp of [actions.lamp] below.",
-            {"claps": 2, "rhythm": None, "tolerance": None, "tempo_s": None, "actions": ["lamp"]},
-        ),
-        _Table(
-            "[claps.patterns.triple]",
-            ClapPattern,
-            "Three claps switch the television.",
-            {"claps": 3, "rhythm": None, "tolerance": None, "tempo_s": None, "actions": ["television"]},
-        ),
-        _Table(
-            "[claps.patterns.long-short-short]",
-            ClapPattern,
-            "A rhythm of your own; 'tocsin claps learn' prints one.",
-            {"claps": None, "actions": ["lamp"]},
-        ),
-    ),
-    "away": (
-        _Table("[[away.schedule]]", Span, "One such block per span.", {"from": "08:00", "to": "17:30"}),
-        _Table("[[away.quiet_hours]]", Span, "One such block per span.", {"from": "23:00", "to": "06:00"}),
-    ),
-    "actions": (
-        _Table(
-            "[actions.lamp]",
-            MqttAction,
-            "Toggle a lamp of Zigbee2MQTT.",
-            {"type": "mqtt", "topic": f"{_LAMP}/set", "toggle": None},
-        ),
-        _Table(
-            "[actions.lamp.toggle]",
-            Toggle,
-            "For Tasmota: topic cmnd/lamp/POWER, state_topic stat/lamp/POWER, no state_key, payloads ON and OFF.",
-            {
-                "state_topic": _LAMP,
-                "state_key": "state",
-                "payload_on": '{"state": "ON"}',
-                "payload_off": '{"state": "OFF"}',
-            },
-        ),
-        _Table(
-            "[actions.television]",
-            WebhookAction,
-            "Call Home Assistant, which switches the television.",
-            {"type": "webhook", "url": "http://homeassistant.local:8123/api/webhook/television", "headers": None},
-        ),
-        _Table("[actions.television.headers]", None, "Headers are secrets.", {"authorization": "Bearer correct horse"}),
-        _Table(
-            "[actions.alarm]",
-            CommandAction,
-            "Run a program.",
-            {"type": "command", "command": ["/usr/local/bin/alarm", "$source", "$time"]},
-        ),
-    ),
-}
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the configuration (draft 2020-12)."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+def read_toml(text: str) -> dict[str, Any]:
+    """Return the values of a TOML text; raises `NotToml`, or another `ValueError` for numbers beyond any use."""
+    values: dict[str, Any] = tomllib.loads(text)
+    return values
 
 
 def to_toml(values: Mapping[str, Any], prefix: str = "") -> str:
     """Return JSON values as TOML; what is None is left out, as TOML has no word for it."""
     plain, tables = [], []
     for key, value in values.items():
-        name = key if _BARE.fullmatch(key) else _literal(key)
+        name = key if _BARE.fullmatch(key) else literal(key)
         if isinstance(value, dict):
             if body := to_toml(value, f"{prefix}{name}."):
                 head = "" if all(isinstance(v, dict) for v in value.values()) else f"[{prefix}{name}]\n"
@@ -148,77 +38,11 @@ def to_toml(values: Mapping[str, Any], prefix: str = "") -> str:
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             tables += [f"[[{prefix}{name}]]\n{to_toml(item)}" for item in value]
         elif value is not None:
-            plain.append(f"{name} = {_literal(value)}\n")
+            plain.append(f"{name} = {literal(value)}\n")
     return "\n".join(["".join(plain), *tables] if plain else tables)
 
 
-def example() -> str:
-    """Return a configuration with every key, its meaning and its default, ready to be edited."""
-    parts = [_HEAD]
-    for name, entry in Settings.model_fields.items():
-        kind: Any = entry.annotation
-        if get_origin(kind) is tuple:
-            parts.append(
-                _section(_Table(f"[[{name}]]", Source, "One such block per input; another block adds another input."))
-            )
-        elif get_origin(kind) is dict:
-            parts.append(f"# {_capital(entry.description)}\n# [{name}]\n")
-        else:
-            values = {"actions": ["alarm"]} if name == "away" else {}
-            parts.append(_section(_Table(f"[{name}]", kind, (kind.__doc__ or "").splitlines()[0], values)))
-        parts += [_section(table, commented="# ") for table in _TABLES.get(name, ())]
-    return "\n".join(parts)
-
-
-def _section(table: _Table, commented: str = "") -> str:
-    lines = [f"# {table.note}", f"{commented}{table.head}"]
-    if table.kind is None:
-        lines += [f"# {key} = {_literal(value)}" for key, value in table.values.items()]
-        return "\n".join(lines) + "\n"
-    about = (table.kind.__doc__ or "").splitlines()[0]
-    per_label = []
-    for name, entry in table.kind.model_fields.items():
-        key = entry.alias or name
-        if get_origin(entry.annotation) is dict or _is_below(table.head, key) or table.values.get(key, "") is None:
-            continue  # the tables below it say what it holds
-        if issubclass(table.kind, DetectionClass) and entry.default is None and key not in table.values:
-            per_label.append(f"#   {key}: {_describe(entry)}\n")
-            continue
-        shown = table.values.get(key, _EXAMPLES.get(name) if entry.default is None else entry.default)
-        is_example = not commented and shown != entry.default
-        note = f"{'for example; ' if is_example else ''}{_describe(entry) or about}"
-        lines.append(f"# {key} = {_literal(shown)}".ljust(36) + f"  # {note}")
-    about_labels = _OF_THE_MODEL if commented else _PER_LABEL
-    return "\n".join(lines) + "\n" + "".join([about_labels, *per_label] if per_label else [])
-
-
-def _is_below(head: str, key: str) -> bool:
-    """Return whether tables of their own show a key of the section."""
-    section = head.strip("[]")
-    return any(table.head == f"[[{section}.{key}]]" for tables in _TABLES.values() for table in tables)
-
-
-def _capital(text: str | None) -> str:
-    return f"{(text or '')[:1].upper()}{(text or '')[1:]}."
-
-
-def _describe(entry: FieldInfo) -> str:
-    """Return what a setting means; empty for one that says of which kind its table is."""
-    if not entry.description:
-        return ""
-    choices = [repr(arm) for arm in _flat(entry.annotation) if isinstance(arm, str)]
-    return f"{entry.description}{': ' if choices else ''}{', '.join(choices)}"
-
-
-def _flat(kind: Any) -> Iterator[Any]:  # noqa: ANN401 - annotations are of any type
-    args = get_args(kind)
-    if not args:
-        yield kind
-    for arg in args:
-        yield from _flat(arg)
-
-
-def _literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return a JSON value in TOML, which writes it as JSON does (strings, numbers, booleans, arrays of those)."""
     if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
         return f"'{value}'"  # without escapes

@@ -11,7 +11,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from edge.settings.reactions import Action, Away, Claps
+from edge.settings.actions import Action
+from edge.settings.away import Away
+from edge.settings.claps import Claps
+from edge.settings.detection import Detection
 from edge.settings.section import (
     FilePath,
     Host,
@@ -19,8 +22,6 @@ from edge.settings.section import (
     LongerThanNothing,
     MqttText,
     PathText,
-    Probability,
-    Seconds,
     Secret,
     Section,
     Slug,
@@ -47,7 +48,9 @@ Location = Annotated[Line, AfterValidator(_place)]
 class Node(Section):
     """The box itself."""
 
-    id: Slug | None = Field(None, description="name in topics and messages; the host name when not set")
+    id: Slug | None = Field(
+        None, description="name in topics and messages; the host name when not set", examples=["street-12"]
+    )
     location: Location = Field("", description="free text or 'lat,lon', sent with every event")
 
 
@@ -67,39 +70,9 @@ class Model(Section):
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field("auto", description="where it runs")
     threads: int = Field(1, ge=1, le=64, description="processor threads for one inference")
     max_batch: int = Field(64, ge=1, le=1024, description="windows in one inference")
-    cache_dir: FilePath | None = Field(None, description="TensorRT engines; beside the database when not set")
-
-
-class DetectionClass(Section):
-    """How one label's scores become events; what is not set comes from the defaults and the bundle."""
-
-    alert: bool | None = Field(None, description="whether the label makes events")
-    on: Probability | None = Field(None, description="score that starts an event")
-    off: Probability | None = Field(None, description="score under which it may end")
-    min_windows: int | None = Field(None, ge=1, le=100_000, description="decisions at or above `on` in a row")
-    min_duration_s: Seconds | None = Field(None, description="seconds at or above `on` before it is reported")
-    hold_s: Seconds | None = Field(None, description="seconds below `off` before it ends")
-    cooldown_s: Seconds | None = Field(None, description="seconds after an end without a new start")
-    max_duration_s: LongerThanNothing | None = Field(
-        None, description="seconds after which it is ended and may begin anew"
+    cache_dir: FilePath | None = Field(
+        None, description="TensorRT engines; beside the database when not set", examples=["/var/lib/tocsin/tensorrt"]
     )
-    smoothing_s: Seconds | None = Field(None, description="seconds over which scores are averaged; 0 is the fast path")
-    severity: Literal["info", "warning", "critical"] | None = Field(None, description="carried in the event")
-    save_clip: bool | None = Field(None, description="keep the sound of the event (needs privacy.keep_clips)")
-
-    @model_validator(mode="after")
-    def _off_below_on(self) -> DetectionClass:
-        if self.on is not None and self.off is not None and self.off > self.on:
-            msg = f"off ({self.off}) must not be above on ({self.on})"
-            raise ValueError(msg)
-        return self
-
-
-class Detection(DetectionClass):
-    """Decisions: defaults for every label, and what differs for some."""
-
-    update_s: LongerThanNothing = Field(2.0, description="seconds between two `update` messages of one event")
-    classes: dict[Line, DetectionClass] = Field(default_factory=dict, description="per label")
 
 
 class LevelSettings(Section):
@@ -111,6 +84,7 @@ class LevelSettings(Section):
         ge=-100.0,
         le=300.0,
         description="dB SPL of a full-scale sine's mean square; without it levels are dB re full scale",
+        examples=[120.0],
     )
 
 
@@ -132,13 +106,19 @@ class Mqtt(Section):
     base: Topic = Field("tocsin", description="first part of every topic")
     client_id: MqttText = Field("", description="tocsin-{node} when not set; no other client may have it")
     username: MqttText = Field("", description="empty for none")
-    password: Secret | None = Field(None, description="better in password_file")
-    password_file: FilePath | None = Field(None, description="file whose first line is the password")
+    password: Secret | None = Field(None, description="better in password_file", examples=["correct horse"])
+    password_file: FilePath | None = Field(
+        None, description="file whose first line is the password", examples=["/etc/tocsin/mqtt_password"]
+    )
     keepalive_s: int = Field(30, ge=5, le=3600, description="seconds between signs of life")
     tls: bool = Field(False, description="encrypt, and check the broker's certificate")
-    ca_file: FilePath | None = Field(None, description="authority to trust; the system's when not set")
-    cert_file: FilePath | None = Field(None, description="client certificate")
-    key_file: FilePath | None = Field(None, description="key of the client certificate")
+    ca_file: FilePath | None = Field(
+        None, description="authority to trust; the system's when not set", examples=["/etc/tocsin/ca.pem"]
+    )
+    cert_file: FilePath | None = Field(None, description="client certificate", examples=["/etc/tocsin/node.pem"])
+    key_file: FilePath | None = Field(
+        None, description="key of the client certificate", examples=["/etc/tocsin/node.key"]
+    )
 
 
 class HomeAssistant(Section):
@@ -154,8 +134,12 @@ class Api(Section):
     enabled: bool = Field(True, description="serve REST and the dashboard")
     host: Host = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
-    token: Secret | None = Field(None, description="better in token_file; needed off loopback")
-    token_file: FilePath | None = Field(None, description="file whose first line is the bearer token")
+    token: Secret | None = Field(
+        None, description="better in token_file; needed off loopback", examples=["battery staple"]
+    )
+    token_file: FilePath | None = Field(
+        None, description="file whose first line is the bearer token", examples=["/etc/tocsin/api_token"]
+    )
     max_upload_mb: int = Field(256, ge=1, le=1_000_000, description="largest upload, in MiB")
     max_clip_s: LongerThanNothing = Field(
         660.0, description="longest upload, in seconds of sound; less of many channels"
@@ -167,7 +151,9 @@ class Storage(Section):
     """The history."""
 
     path: FilePath | None = Field(
-        None, description="folder of database and clips; $STATE_DIRECTORY or ~/.local/state/tocsin"
+        None,
+        description="folder of database and clips; $STATE_DIRECTORY or ~/.local/state/tocsin",
+        examples=["/var/lib/tocsin"],
     )
     retention_days: float = Field(
         90.0, gt=0.0, le=36_500.0, description="older events and clips go, where the clock is right"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
 from edge.store.damage import move_aside, take_over
-from edge.store.faults import Damaged, is_damage, translated
+from edge.store.faults import Damaged, IoFailure, is_damage, translated
 from edge.store.opening import connect, holds_something, migrated, open_checked, reindex
+from edge.store.schema import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +39,14 @@ class Database:
         self.is_open = False
         self.suspect = False
         """Whether damage was met since the last look at the whole file."""
+        self.failed = False
+        """Whether a read or write failed since the file was opened."""
         self._idle: list[sqlite3.Connection] = []
         self._pool_lock = threading.Lock()
         self._generation = 0
         self._closed = False
         self.is_successor = False
-        """Whether the file was begun, this time, in the place of a damaged one."""
+        """Whether the file was begun, this time, in the place of one that was damaged or is lost."""
         self._aside: Path | None = None  # a damaged file of which nothing was taken over yet
         self._mended_s = -_AGAIN_S
         self._inode = 0
@@ -57,7 +60,7 @@ class Database:
                 self.relaxed = opened.enter_context(contextlib.closing(connect(self.path)))
                 self.relaxed.execute("PRAGMA synchronous = NORMAL")
                 self._inode = self.path.stat().st_ino
-                self.is_open, self.suspect = True, False
+                self.is_open, self.suspect, self.failed = True, False, False
                 opened.pop_all()
 
     def mend(self) -> None:
@@ -158,6 +161,9 @@ class Database:
         except Damaged:
             self.suspect = True
             raise
+        except IoFailure:
+            self.failed = True
+            raise
 
     def _open_sound(self) -> sqlite3.Connection:
         """Return the writing connection to a file that is sound, be it a new one."""
@@ -171,8 +177,11 @@ class Database:
                 self._set_aside(exc)
             else:
                 return migrated(connection, version)
-        elif holds_something(log_file) and (aside := move_aside(self.path)):  # SQLite would remove the log
-            log.warning("%s is empty or missing; its log is now %s-wal", self.path, aside.name)
+        elif self.path.exists() or holds_something(log_file):  # as a power cut may leave them
+            aside = move_aside(self.path) if holds_something(log_file) else None  # SQLite would remove the log
+            kept = f", its log is now {aside.name}-wal" if aside else ""
+            log.warning("%s is empty or missing%s; a new history is begun", self.path, kept)
+            self.is_successor = True
         connection = migrated(connect(self.path), 0)
         if self._aside is not None:
             self._take_over(self._aside, connection)
@@ -206,6 +215,8 @@ def read_state(database: Database, key: str) -> str | None:
             translated(database.path, "read"),
             contextlib.closing(connect(database.path, "?immutable=1")) as connection,
         ):
+            if not tables(connection):  # a full disk did not let it be made
+                return None
             row = connection.execute(query, [key]).fetchone()
     else:
         return None

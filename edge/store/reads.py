@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edge.clock import parse_rfc3339
 from edge.errors import UsageError
-from edge.timestamps import parse_rfc3339
 
 if TYPE_CHECKING:
     import sqlite3

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Calibrate and measure a checkpoint, write its bundle, and open it as a device does."""
     from edge.inference.load import verify_bundle
+    from edge.pipeline.build import check_bundle
     from export.bundle.bundle import write_bundle
     from export.bundle.proof import read_proof
     from training.checkpoint import load_checkpoint
@@ -33,5 +34,5 @@ def run(options: argparse.Namespace) -> None:
         about = dataclasses.replace(about, notes=f"{read_proof(options.proof)}\n\n{about.notes}")
     evaluation = evaluate_checkpoint(data, options.cache, checkpoint)
     print(write_bundle(checkpoint, evaluation, about, options.out))
-    verify_bundle(options.out)
+    verify_bundle(options.out, check=check_bundle)
     print(f"{options.out}: written and verified")

@@ -22,6 +22,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure a clap network, write its bundle, and open it as a device does."""
     from edge.inference.bundle import CLAPS
     from edge.inference.load import verify_bundle
+    from edge.pipeline.build import check_bundle
     from export.bundle.bundle import write_bundle
     from export.bundle.clapcard import clap_card
     from export.bundle.clapcrops import graded_claps
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     about = about_of(options)
     evaluation = _evaluation(data, checkpoint)
     print(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=clap_card))
-    opened = verify_bundle(options.out, CLAPS)
+    opened = verify_bundle(options.out, CLAPS, check=check_bundle)
     # The golden recording holds no clap, so nothing in it would show a difference where it counts.
     parity = compare(checkpoint.model, opened.model_path, graded_claps())
     print(f"on claps: {parity}")

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from edge.actions import worker
 from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
-from edge.settings.reactions import Action
+from edge.publish.publisher import NullPublisher
+from edge.settings.actions import Action
 from edge.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Bench:
     """A runner with actions, and their results in order."""
 
     actions: dict[str, Action]
-    broker: ActionBroker | None = None
+    broker: ActionBroker = field(default_factory=NullPublisher)
     results: queue.Queue[tuple[str, Occasion, str]] = field(default_factory=queue.Queue)
 
     def __post_init__(self) -> None:
@@ -85,7 +86,7 @@ def bench(quick: None) -> Iterator[Any]:
     made: list[Bench] = []
 
     def make(broker: ActionBroker | None = None, **actions: Action) -> Bench:
-        made.append(Bench(actions, broker))
+        made.append(Bench(actions, broker or NullPublisher()))
         return made[-1]
 
     yield make

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge.actions.toggle import Follower
-from edge.settings.reactions import Toggle
+from edge.settings.actions import Toggle
 
 
 def follower(**values: Any) -> Follower:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event, pattern_event
-from edge.types import Event, Pattern, Phase
+from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
+from edge.types import Event, ModelInfo, Pattern, Phase
 from tests.api.fake_node import frame
 from tests.api.proxy import PREFIX, proxied
 from tests.api.routes import ROUTES
@@ -206,3 +206,10 @@ def test_description_says_where_it_is(client: httpx.Client) -> None:
         assert httpx.get(f"{address}openapi.json").json()["servers"] == [{"url": PREFIX}]
     for odd in ("", "/", "//evil.example", "https://evil.example", "tocsin", "/a b", "/a?b"):
         assert "servers" not in client.get("/openapi.json", headers={"X-Forwarded-Prefix": odd}).json()
+
+
+def test_every_answer_to_an_upload_is_counted_from_nought(client: httpx.Client, document: dict[str, Any]) -> None:
+    """Whatever status the description has: the first of them is an increase."""
+    figures = client.get("/metrics").text
+    for status in (*document["paths"]["/classify"]["post"]["responses"], "499"):
+        assert f'tocsin_classify_requests_total{{code="{status}"}} 0.0\n' in figures

@@ -16,7 +16,7 @@ import soundfile as sf
 import edge
 from edge.inference.load import load_classifier
 from edge.pipeline.clip import ClipClassifier
-from edge.settings.tree import Detection
+from edge.settings.detection import Detection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edge.away.switch import AwaySwitch, _joined, status
 from edge.away.zone import LOCAL
-from edge.settings.reactions import Away
+from edge.settings.away import Away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

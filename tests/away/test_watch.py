@@ -10,7 +10,7 @@ import pytest
 from edge.away.watch import IGNORED, AwayWatch
 from edge.errors import ConfigError
 from edge.frontend.params import FrontEndParams
-from edge.settings.reactions import Away
+from edge.settings.away import Away
 from edge.types import Scores
 
 if TYPE_CHECKING:

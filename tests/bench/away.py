@@ -27,7 +27,7 @@ from edge.frontend.params import FrontEndParams
 from edge.frontend.stream import StreamingFrames
 from edge.inference.library import Library
 from edge.inference.load import load_classifier
-from edge.settings.reactions import Away
+from edge.settings.away import Away
 from edge.types import Scores
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from edge.timestamps import parse_rfc3339
+from edge.clock import parse_rfc3339
 from tests.support.node import RunningNode
 
 RATE = 16_000

@@ -13,7 +13,7 @@ from edge.claps.confirm import confirm, physics
 from edge.claps.crop import BEFORE_SAMPLES, CLAP_FRONT_END, crop_features
 from edge.claps.listener import ClapListener
 from edge.claps.onsets import Onset, OnsetDetector
-from edge.settings.reactions import Claps
+from edge.settings.claps import Claps
 from edge.types import Scores
 
 if TYPE_CHECKING:

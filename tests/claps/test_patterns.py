@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.claps.patterns import Matcher
-from edge.settings.reactions import Claps
+from edge.settings.claps import Claps
 from edge.types import Clap
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edge import cli
+from edge.claps.listener import HeardOnset
 from edge.cli import claps
 from edge.data import street_path
 from edge.settings.load import load_settings
@@ -27,30 +27,20 @@ RATE_HZ = 16_000
 STEP_S = 0.25
 
 
-@dataclass(frozen=True)
-class Heard:
-    """An onset as the listener reports it."""
-
-    at: int
-    level_db: float
-    probability: float
-    clap: Clap | None
-    why: str
-
-
-def heard(at_s: float, why: str = "") -> Heard:
+def heard(at_s: float, why: str = "") -> HeardOnset:
     at = round(at_s * RATE_HZ)
-    return Heard(at, -20.0, 0.1, None, why) if why else Heard(at, -20.0, 0.9, Clap(at, 0.9, -20.0), "")
+    return HeardOnset(at, -20.0, 0.1, None, why) if why else HeardOnset(at, -20.0, 0.9, Clap(at, 0.9, -20.0), "")
 
 
-def pattern(*at_s: float, decided_s: float, **also: str) -> Pattern:
-    return Pattern("double", tuple(round(s * RATE_HZ) for s in at_s), round(decided_s * RATE_HZ), 0.9, **also)
+def pattern(*at_s: float, decided_s: float, reason: str = "", detail: str = "") -> Pattern:
+    onsets = tuple(round(s * RATE_HZ) for s in at_s)
+    return Pattern("double", onsets, round(decided_s * RATE_HZ), 0.9, reason=reason, detail=detail)
 
 
 class Sound:
     """A source of which it is known what is heard in it; remembers who listens."""
 
-    def __init__(self, *found: Heard | Pattern) -> None:
+    def __init__(self, *found: HeardOnset | Pattern) -> None:
         self.found = found
         self.asked: list[tuple[Settings, Source]] = []
 
@@ -62,7 +52,7 @@ class Sound:
         step = round(STEP_S * RATE_HZ)
         for begin in range(0, 20 * RATE_HZ, step):
             now = range(begin, begin + step)
-            onsets = [one for one in self.found if isinstance(one, Heard) and one.at in now]
+            onsets = [one for one in self.found if isinstance(one, HeardOnset) and one.at in now]
             patterns = [one for one in self.found if isinstance(one, Pattern) and one.decided in now]
             yield claps.Step(begin + step, onsets, patterns)
 
@@ -71,7 +61,7 @@ class Sound:
 def listen_to(monkeypatch: pytest.MonkeyPatch, home: dict[str, str]) -> Any:
     monkeypatch.setenv("HOME", home["HOME"])
 
-    def use(*found: Heard | Pattern) -> Sound:
+    def use(*found: HeardOnset | Pattern) -> Sound:
         sound = Sound(*found)
         monkeypatch.setattr(claps, "open_hearing", sound.open)
         return sound
@@ -79,7 +69,7 @@ def listen_to(monkeypatch: pytest.MonkeyPatch, home: dict[str, str]) -> Any:
     return use
 
 
-def rhythm(begin_s: float) -> list[Heard]:
+def rhythm(begin_s: float) -> list[HeardOnset]:
     return [heard(begin_s + s) for s in (0.0, 0.6, 0.65, 0.9)]
 
 
@@ -193,7 +183,7 @@ class Line:
         self.over = True
         return []
 
-    def take_onsets(self) -> list[Heard]:
+    def take_onsets(self) -> list[HeardOnset]:
         return [heard(1.5)] if self.over else []
 
     def take_patterns(self) -> list[Pattern]:
@@ -205,7 +195,7 @@ def test_a_recording_is_heard_to_its_end(
 ) -> None:
     """All of it goes through the pipeline, and what its end decides is shown."""
     line, bundle = Line(), SimpleNamespace(params=SimpleNamespace(sample_rate_hz=RATE_HZ))
-    monkeypatch.setattr(claps, "classifier_of", lambda settings: SimpleNamespace(bundle=bundle))
+    monkeypatch.setattr(claps, "model_of", lambda settings: (SimpleNamespace(bundle=bundle), settings))
     monkeypatch.setattr(claps, "clap_network_of", lambda settings: None)
     monkeypatch.setattr(claps, "build_pipeline", lambda bundle, settings, *, source, clap_network: line)
     assert cli.main(["claps", "test", "--source", f"file:{silence}?speed=max"]) == 0

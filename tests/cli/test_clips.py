@@ -57,7 +57,9 @@ def test_classify_as_table(tocsin: Tocsin, horn: Path) -> None:
     head, line = tocsin("classify", horn).stdout.splitlines()
     assert head.split() == ["file", "seconds", "labels", "events"]
     assert line.startswith(str(horn))
-    onset_s = float(re.search(r"horn ([\d.]+)-", line)[1])
+    horned = re.search(r"horn ([\d.]+)-", line)
+    assert horned
+    onset_s = float(horned[1])
     assert HONKS_S[0] <= onset_s <= HONKS_S[1]
 
 
@@ -136,7 +138,7 @@ def test_whether_a_file_can_be_read_is_said_by_whoever_opens_it(
 
 def essence(line: str) -> dict[str, Any]:
     """Return an event without what differs from run to run: ids and wall times."""
-    event = json.loads(line)
+    event: dict[str, Any] = json.loads(line)
     for name in ("id", "time", "recordedtime"):
         del event[name]
     for name in ("event_id", "onset_time", "end_time"):
@@ -192,7 +194,8 @@ def test_street_scene_is_heard(tocsin: Tocsin) -> None:
     onsets = [(e["subject"], e["data"]["onset_s"]) for e in events if e["data"]["phase"] == "start"]
 
     def within(span: dict[str, Any], label: str, onset_s: float) -> bool:
-        return label == span["label"] and span["onset_s"] - SLACK_S <= onset_s <= span["end_s"] + SLACK_S
+        near: bool = span["onset_s"] - SLACK_S <= onset_s <= span["end_s"] + SLACK_S
+        return near and label == span["label"]
 
     assert [span for span in truth if not any(within(span, *onset) for onset in onsets)] == []
     assert [onset for onset in onsets if not any(within(span, *onset) for span in truth)] == []

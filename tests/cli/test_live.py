@@ -156,6 +156,22 @@ def test_names_of_sources() -> None:
         sources_of(["a=mic", "a=udp://:1"])
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{'a' * 65}=mic", "--source: name: String should have at most 64 characters"),
+        (f"file:{'a' * 4096}", "--source: spec: String should have at most 4096 characters"),
+        ("file:a\nb", "--source: spec: must not hold control characters"),
+    ],
+    ids=["name", "long", "control"],
+)
+def test_a_source_keeps_the_limits_of_the_configuration(text: str, words: str) -> None:
+    """Beyond them it is wrong usage, in one line."""
+    with pytest.raises(UsageError) as caught:
+        sources_of([text])
+    assert str(caught.value) == words
+
+
 @pytest.mark.usefixtures("_own_node")
 def test_log_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Text has a time unless the journal adds one; JSON is one object a line, exceptions included."""

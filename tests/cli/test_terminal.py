@@ -14,8 +14,14 @@ import pytest
 
 from edge import cli
 from edge.audio.decode.clip import open_clip
+from edge.audio.factory import make_source
 from edge.cli import common, terminal
+from edge.errors import TocsinError
+from edge.jsontext import encoded
 from edge.pipeline import clip
+from edge.settings.secrets import masked
+from edge.settings.source_spec import parse_source
+from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +69,18 @@ def test_any_name_in_any_encoding(home: dict[str, str], names: Path, env: dict[s
         assert {os.fsencode(path) for path in paths} == {os.path.join(os.fsencode(names), n) for n in NAMES}  # noqa: PTH118
 
 
+@pytest.mark.parametrize("name", [os.fsdecode(name) for name in NAMES[:4]], ids=ascii)
+def test_a_source_of_the_command_line_is_any_file(names: Path, name: str) -> None:
+    """A configuration, which is text in lines, cannot name them all."""
+    (source,) = common.sources_of([f"file:{names}/{name}?speed=max"])
+    played = make_source(parse_source(source.spec), 16_000)
+    played.open()
+    assert played.read()
+    played.close()
+    shown = masked(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
+    assert json.loads(encoded(shown)) == source.spec.replace("\udcff", "\ufffd")
+
+
 def test_what_is_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Such as the words of a bundle that somebody made; its lines stay, and JSON stays JSON."""
     common.say("made by \x1b]0;me\x07\nand \x9b31m you")
@@ -97,7 +115,7 @@ def test_a_fault_with_one_recording_costs_no_other(
     said = capsys.readouterr()
     assert said.out.count("horn.wav") == 2
     assert said.err.count(f"tocsin: {bad}: internal error: ZeroDivisionError") == said.err.count("\n") == 2
-    with pytest.raises(cli.TocsinError) as raised:
+    with pytest.raises(TocsinError) as raised:
         cli.main(["classify", str(bad), "--debug"])
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
 

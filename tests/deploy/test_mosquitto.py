@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -16,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.node.retained import States
 from edge.publish.mqtt import MqttPublisher
+from edge.publish.topics import Topics
 from edge.settings.tree import Settings
 from edge.store import Store
 from tests.support.listener import WAIT_S, until
@@ -23,7 +23,7 @@ from tests.support.listener import WAIT_S, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
+pytestmark = pytest.mark.broker
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "mosquitto.conf"
 USERS = ("street-12", "street-13", "homeassistant", "dashboard")
@@ -99,8 +99,8 @@ def test_home_assistant_works_and_nobody_does_what_is_not_theirs(tmp_path: Path,
     publisher = MqttPublisher(
         settings.mqtt, "street-12", store, on_command=lambda *told: commands.append(told), password="street-12"
     )
-    states = States(publisher, settings, "street-12", ["siren"])
-    states.announce({}, ["mic"])
+    states = States(publisher, settings, Topics("tocsin", "street-12"), ["siren"], dict)
+    states.announce(["mic"])
     publisher.start()
     assistant = User("homeassistant", port, "homeassistant/#", "tocsin/#")
     device = "homeassistant/device/tocsin_street-12_mic/config"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,21 +12,27 @@ from hypothesis import strategies as st
 
 from edge.detection.detector import TABLE, Detector, Signal, State, next_state
 from edge.detection.level import LevelMeter
-from edge.detection.rules import Rule
 from edge.frontend.params import FrontEndParams
 from edge.types import Event, Phase
+from tests.support.rules import make_rule
+
+if TYPE_CHECKING:
+    from edge.detection.rules import Rule
 
 PARAMS = FrontEndParams()
 STEP = PARAMS.decision_samples
 FIRST = (PARAMS.decision_frames - 1) * PARAMS.hop_samples + PARAMS.n_fft
-FAST = Rule("gunshot", on=0.6, off=0.3, min_windows=1, hold_s=0.5, cooldown_s=0.25, max_duration_s=10, smoothing_s=0)
+FAST = make_rule(
+    "gunshot", on=0.6, off=0.3, min_windows=1, hold_s=0.5, cooldown_s=0.25, max_duration_s=10, smoothing_s=0
+)
 
 
-def detector(rule: Rule, update_s: float = 2.0) -> Detector:
+def detector(rule: Rule, update_s: float = 2.0, meter: LevelMeter | None = None) -> Detector:
     ids = itertools.count(1)
-    meter = LevelMeter(PARAMS)
-    meter.push(np.full((640, PARAMS.n_fft // 2 + 1), 1e-6, np.float32))
-    return Detector(rule, PARAMS, meter, lambda: f"event-{next(ids)}", update_s=update_s)
+    if meter is None:
+        meter = LevelMeter(PARAMS)
+        meter.push(np.full((640, PARAMS.n_fft // 2 + 1), 1e-6, np.float32))
+    return Detector(rule, PARAMS, meter, lambda: f"event-{next(ids)}", update_s=update_s, offset_db=0.0)
 
 
 def run(rule: Rule, scores: list[float], **options: float) -> list[Event]:
@@ -68,14 +75,14 @@ def test_a_dip_shorter_than_the_hold_does_not_end_an_event() -> None:
 
 def test_enough_windows_in_a_row_are_needed() -> None:
     """A single window does not make a siren."""
-    rule = Rule("siren", on=0.6, off=0.3, min_windows=3, smoothing_s=0)
+    rule = make_rule("siren", on=0.6, off=0.3, min_windows=3, smoothing_s=0)
     assert run(rule, [0.9, 0.9, 0.1] * 5) == []
     assert phases(run(rule, [0.9, 0.9, 0.9])) == ["start"]
 
 
 def test_a_minimum_duration_delays_the_report_but_not_the_onset() -> None:
     """The event began when it was first heard."""
-    rule = Rule("siren", on=0.6, off=0.3, min_windows=1, min_duration_s=0.5, smoothing_s=0)
+    rule = make_rule("siren", on=0.6, off=0.3, min_windows=1, min_duration_s=0.5, smoothing_s=0)
     late = run(rule, [0.0] * 20 + [0.9] * 5)
     assert phases(late) == ["start"]
     assert late[0].decided - FIRST == 24 * STEP
@@ -84,7 +91,7 @@ def test_a_minimum_duration_delays_the_report_but_not_the_onset() -> None:
 
 def test_no_new_event_begins_while_cooling() -> None:
     """After an end the label is quiet for its cooldown, then the same decision may begin the next one."""
-    rule = Rule("horn", on=0.6, off=0.3, min_windows=1, hold_s=0, cooldown_s=1.0, smoothing_s=0)
+    rule = make_rule("horn", on=0.6, off=0.3, min_windows=1, hold_s=0, cooldown_s=1.0, smoothing_s=0)
     events = run(rule, [0.9, 0.1, *[0.9] * 10])
     assert phases(events) == ["start", "end", "start"]
     assert events[2].decided - events[1].decided == PARAMS.sample_rate_hz
@@ -93,7 +100,7 @@ def test_no_new_event_begins_while_cooling() -> None:
 
 def test_an_event_that_never_stops_is_ended_and_begins_anew() -> None:
     """Nothing stays ON for ever."""
-    rule = Rule("traffic", on=0.6, off=0.3, min_windows=1, cooldown_s=0, max_duration_s=2.0, smoothing_s=0)
+    rule = make_rule("traffic", on=0.6, off=0.3, min_windows=1, cooldown_s=0, max_duration_s=2.0, smoothing_s=0)
     events = run(rule, [0.9] * 40, update_s=100)
     assert phases(events)[:3] == ["start", "end", "start"]
     assert events[1].end == events[1].decided
@@ -101,14 +108,14 @@ def test_an_event_that_never_stops_is_ended_and_begins_anew() -> None:
 
 def test_updates_come_at_their_interval() -> None:
     """A long event is heard of every `update_s` seconds."""
-    events = run(Rule("siren", min_windows=1, smoothing_s=0), [0.9] * 41, update_s=2.0)
+    events = run(make_rule("siren", min_windows=1, smoothing_s=0), [0.9] * 41, update_s=2.0)
     assert phases(events) == ["start", "update", "update"]
     assert events[1].decided - events[0].decided == 2 * PARAMS.sample_rate_hz
 
 
 def test_smoothing_averages_over_its_seconds() -> None:
     """One strong window in eight is not enough for a slow label."""
-    rule = Rule("siren", on=0.6, off=0.3, min_windows=1, smoothing_s=1.0)
+    rule = make_rule("siren", on=0.6, off=0.3, min_windows=1, smoothing_s=1.0)
     assert run(rule, [0.0] * 8 + [1.0] + [0.0] * 8) == []
     events = run(rule, [0.0] * 8 + [1.0] * 8)
     assert phases(events) == ["start"]
@@ -143,12 +150,11 @@ def test_the_end_of_a_stream_ends_an_event_without_a_gap() -> None:
 
 def test_the_onset_is_where_the_level_rises() -> None:
     """A fast event's onset is found in the level, to a frame, not at the window's border."""
-    ids = itertools.count()
     meter = LevelMeter(PARAMS)
     power = np.full((64, PARAMS.n_fft // 2 + 1), 1e-8, np.float32)
     power[37:] = 1e-3
     meter.push(power)
-    machine = Detector(FAST, PARAMS, meter, lambda: str(next(ids)))
+    machine = detector(FAST, meter=meter)
     events = []
     for upto in range(8, 65, 8):
         end = (upto - 1) * PARAMS.hop_samples + PARAMS.n_fft
@@ -164,7 +170,7 @@ def test_a_start_has_a_level_wherever_its_onset_is(rise: int) -> None:
     power = np.full((40, PARAMS.n_fft // 2 + 1), 1e-8, np.float32)
     power[rise:] = 1e-3
     meter.push(power)
-    machine = Detector(FAST, PARAMS, meter, lambda: "x")
+    machine = detector(FAST, meter=meter)
     (start,) = machine.step(0.9, (40 - 1) * PARAMS.hop_samples + PARAMS.n_fft)
     assert start.laeq_db > -100
 
@@ -180,17 +186,15 @@ def test_every_move_of_the_table_is_taken_and_every_other_raises() -> None:
 
 
 RULES = st.builds(
-    lambda on, share, windows, duration, hold, cooldown, longest, smoothing: Rule(
-        "x", on, on * share, windows, duration, hold, cooldown, longest, smoothing
-    ),
+    lambda on, share, **others: make_rule("x", on=on, off=on * share, **others),
     st.floats(0.05, 1.0),
     st.floats(0.0, 1.0),
-    st.integers(1, 5),
-    st.sampled_from([0.0, 0.3]),
-    st.sampled_from([0.0, 0.2, 1.0]),
-    st.sampled_from([0.0, 0.5]),
-    st.sampled_from([0.5, 3.0, 60.0]),
-    st.sampled_from([0.0, 0.5, 2.0]),
+    min_windows=st.integers(1, 5),
+    min_duration_s=st.sampled_from([0.0, 0.3]),
+    hold_s=st.sampled_from([0.0, 0.2, 1.0]),
+    cooldown_s=st.sampled_from([0.0, 0.5]),
+    max_duration_s=st.sampled_from([0.5, 3.0, 60.0]),
+    smoothing_s=st.sampled_from([0.0, 0.5, 2.0]),
 )
 SCORES = st.lists(st.one_of(st.floats(0.0, 1.0), st.sampled_from([0.0, 1.0])), max_size=120)
 BREAKS = st.sets(st.integers(0, 119), max_size=4)

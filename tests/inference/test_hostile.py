@@ -18,6 +18,7 @@ import pytest
 from edge.errors import BundleError
 from edge.inference.library import Library
 from edge.inference.load import load_classifier
+from edge.pipeline.build import check_bundle
 from tests.support.bundles import LABELS, PARAMS, change_manifest, rewrite_manifest, write_bundle
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def bundle(tmp_path: Path) -> Path:
 def library(tmp_path: Path) -> Library:
     """Return a library with a shipped bundle."""
     write_bundle(tmp_path / "shipped" / "city", bundle_id="city", version="0.1")
-    return Library(tmp_path / "state", tmp_path / "shipped")
+    return Library(tmp_path / "state", tmp_path / "shipped", check=check_bundle)
 
 
 @pytest.fixture
@@ -118,6 +119,8 @@ HARM: dict[str, Callable[[Path], Any]] = {
     "front end a list": lambda path: change_manifest(path, frontend=[]),
     "labels are tables": lambda path: change_manifest(path, labels=[{}]),
     "a label with a line break": lambda path: change_manifest(path, labels=["a\nb", "gunshot", "siren"]),
+    "labels that share a topic": lambda path: change_manifest(path, labels=["Siren ", "gunshot", "siren"]),
+    "labels that share their letters": lambda path: change_manifest(path, labels=["gunshot 犬", "gunshot", "siren"]),
     "labels without end": lambda path: change_manifest(path, labels=[str(i) for i in range(5000)]),
     "calibration without end": lambda path: change_manifest(
         path, calibration={"scale": [math.inf] * len(LABELS), "bias": [0.0] * len(LABELS)}
@@ -161,14 +164,14 @@ def test_a_harmful_bundle_is_refused_and_replaced(
         library.install(bundle)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 700
-    assert load_classifier([bundle, *library.resolve("city")]).bundle.id == "city"
+    assert load_classifier([bundle, *library.resolve("city")], check=check_bundle).bundle.id == "city"
 
 
 def test_figures_that_could_not_be_measured_do_not_matter(bundle: Path, library: Library) -> None:
     """An exporter may have written NaN; whoever reads the manifest from here on gets valid JSON."""
     change_manifest(bundle, measured={"siren": {"ap": math.nan, "more": [math.inf, 1.0]}})
     target = library.install(bundle).path
-    manifest = load_classifier([target]).bundle.manifest
+    manifest = load_classifier([target], check=check_bundle).bundle.manifest
     assert manifest["measured"] == {"siren": {"ap": None, "more": [None, 1.0]}}
     assert library.install(bundle).how == "kept"
 

@@ -16,6 +16,7 @@ from edge.errors import BundleError, Forbidden, InputMissing, StorageError
 from edge.inference import unpack as unpacking
 from edge.inference.library import Library
 from edge.inference.load import load_classifier
+from edge.pipeline.build import check_bundle
 from tests.support.bundles import change_manifest, write_bundle
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def library(tmp_path: Path) -> Library:
     """Return a library with one shipped bundle, `city`, and nothing installed."""
     write_bundle(tmp_path / "shipped" / "city", bundle_id="city", version="0.1")
-    return Library(tmp_path / "state", tmp_path / "shipped")
+    return Library(tmp_path / "state", tmp_path / "shipped", check=check_bundle)
 
 
 @pytest.fixture
@@ -229,7 +230,7 @@ def test_a_bundle_gone_bad_is_replaced_by_the_one_before(library: Library, fresh
     newer = library.install(write_bundle(tmp_path / "newer", bundle_id="harbour", version="2.1")).path
     library.activate("harbour@2.1")
     (newer / "model.onnx").write_bytes((newer / "model.onnx").read_bytes()[:100])
-    assert load_classifier(library.resolve("city")).bundle.version == "2.0"
+    assert load_classifier(library.resolve("city"), check=check_bundle).bundle.version == "2.0"
     assert "model.onnx" in next(e["problem"] for e in library.entries() if e["version"] == "2.1")
     with pytest.raises(BundleError):
         library.activate("harbour@2.1")

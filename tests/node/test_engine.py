@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
 from edge.node.engine import Engine
+from edge.node.receiver import Receiver
 from edge.node.stream import History, Stream
 from edge.pipeline.build import build_pipeline
 from edge.settings.tree import Settings
@@ -77,26 +78,47 @@ def classifier(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
     return OnnxClassifier(read_bundle(request.param(tmp_path_factory.mktemp("bundle") / "tiny")))
 
 
-@pytest.fixture
-def heard() -> list[tuple[str, Event]]:
-    return []
+class Found(Receiver):
+    """Keeps what an engine finds."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Event]] = []
+        self.levels: list[tuple[str, Level]] = []
+        self.turns: list[bool] = []
+        self.worked = threading.Event()
+
+    def take_event(self, stream: Stream, event: Event) -> None:
+        self.events.append((stream.name, event))
+
+    def take_level(self, stream: Stream, level: Level) -> None:
+        self.levels.append((stream.name, level))
+
+    def end_turn(self, *, moved: bool) -> None:
+        self.turns.append(moved)
+        if moved:
+            self.worked.set()
 
 
 @pytest.fixture
-def build(classifier: OnnxClassifier, heard: list[tuple[str, Event]]) -> Callable[..., Engine]:
-    def make(*runners: FakeRunner, **options: Any) -> Engine:
+def found() -> Found:
+    return Found()
+
+
+@pytest.fixture
+def heard(found: Found) -> list[tuple[str, Event]]:
+    return found.events
+
+
+@pytest.fixture
+def build(classifier: OnnxClassifier, found: Found) -> Callable[..., Engine]:
+    def make(*runners: FakeRunner) -> Engine:
         def pipeline_of(name: str) -> Callable[[], Pipeline]:
             return lambda: build_pipeline(classifier.bundle, Settings(), source=name)
 
         streams = [Stream(runner, pipeline_of(runner.name)(), pipeline_of(runner.name)) for runner in runners]
-        return Engine(
-            streams,
-            classifier,
-            threading.Event(),
-            metrics=Metrics(CollectorRegistry()),
-            on_event=lambda stream, event: heard.append((stream.name, event)),
-            **options,
-        )
+        engine = Engine(streams, classifier, threading.Event(), metrics=Metrics(CollectorRegistry()), max_batch=64)
+        engine.follow(found)
+        return engine
 
     return make
 
@@ -230,14 +252,14 @@ def fault_in_levels(engine: Engine, stream: Stream) -> None:
 
 
 def fault_in_events(engine: Engine, stream: Stream) -> None:
-    told = engine._on_event
+    take = engine._receiver.take_event
 
-    def on_event(of: Stream, event: Event) -> None:
+    def take_event(of: Stream, event: Event) -> None:
         if of is stream and event.phase is Phase.START:
             failing()
-        told(of, event)
+        take(of, event)
 
-    engine._on_event = on_event
+    engine._receiver.take_event = take_event  # type: ignore[method-assign]
 
 
 def fault_in_network(engine: Engine, stream: Stream) -> None:
@@ -260,22 +282,21 @@ def failing(*_args: object) -> Any:
 @pytest.mark.parametrize("spoil", [fault_in_feed, fault_in_decide, fault_in_levels, fault_in_events, fault_in_network])
 def test_a_fault_in_one_stream_takes_nothing_from_the_others(
     build: Callable[..., Engine],
-    heard: list[tuple[str, Event]],
+    found: Found,
     caplog: pytest.LogCaptureFixture,
     spoil: Callable[[Engine, Stream], None],
     place: int,
 ) -> None:
     """Its source is offline with the reason, said once; every window and level of the others is there, in that turn."""
     runners = [FakeRunner(name, [hum(3), hum(1, 3 * RATE)]) for name in ("a", "b")]
-    levels: list[tuple[str, Level]] = []
-    engine = build(*runners, on_level=lambda stream, level: levels.append((stream.name, level)))
+    engine = build(*runners)
     sick, well = engine.streams[place], engine.streams[1 - place]
     before = sick.pipeline
     spoil(engine, sick)
     assert engine.turn()
-    assert next(event.phase for name, event in heard if name == well.name) is Phase.START
+    assert next(event.phase for name, event in found.events if name == well.name) is Phase.START
     assert metric(engine, "tocsin_windows_total", source=well.name) == 31
-    assert sum(name == well.name for name, _ in levels) == 3
+    assert sum(name == well.name for name, _ in found.levels) == 3
     assert len(sick.runner.broken_off) == 1
     assert sick.runner.broken_off[0].startswith("its sound cannot be analysed: ValueError: ")
     assert well.runner.broken_off == []
@@ -305,31 +326,23 @@ def test_after_a_fault_a_stream_is_heard_again_behind_a_gap(
 
 
 def test_a_turn_that_fails_as_a_whole_does_not_end_the_loop_nor_feed_the_watchdog(
-    build: Callable[..., Engine], heard: list[tuple[str, Event]], caplog: pytest.LogCaptureFixture
+    build: Callable[..., Engine], found: Found, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The loop goes on, and reports turns only when they worked."""
     runner = FakeRunner("mic")
-    turns: list[bool] = []
-    worked = threading.Event()
-
-    def on_turn(moved: bool) -> None:
-        turns.append(moved)
-        if moved:
-            worked.set()
-
-    engine = build(runner, on_turn=on_turn)
+    engine = build(runner)
     engine.submit(failing)
     engine.start()
     while not caplog.records:
         assert engine.alive
-        worked.wait(0.01)
-    assert True not in turns
+        found.worked.wait(0.01)
+    assert True not in found.turns
     engine.submit(lambda: runner.blocks.append(hum(3)))
-    assert worked.wait(5)
+    assert found.worked.wait(5)
     engine.stop()
     assert not engine.alive
     assert "a turn of the engine failed" in caplog.text
-    assert heard[-1][1].phase is Phase.END
+    assert found.events[-1][1].phase is Phase.END
 
 
 def test_history_gives_back_what_it_still_has() -> None:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from edge.clock import parse_rfc3339
 from edge.errors import UsageError
 from edge.node.reactions import Reactions
-from edge.publish.payload import EventContext, ModelInfo, Stamp
+from edge.publish.payload import Stamp
 from edge.settings.tree import Settings
+from edge.systemd import clock_synced
 from edge.telemetry import Metrics
-from edge.timestamps import parse_rfc3339
 from edge.types import Pattern
+from tests.support.messages import messages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 STATE, CLAP = "tocsin/n/away/state", "tocsin/n/mic/clap"
 DOUBLE = Pattern("double", (16_000, 24_000), 36_800, 0.9)
 HEARD = Pattern("sound", (16_000,), 20_000, 0.9)
-CONTEXT = EventContext("n", "mic", "", ModelInfo("tiny", "1", "0", "cpu"), False, True, "info")
 
 
 @dataclass
@@ -69,14 +70,14 @@ class Around:
 
 def started(around: Around, **away: Any) -> Reactions:
     broker: Any = around
+    settings = Settings.model_validate({"away": {"arming_s": 0, **away}})
     reactions = Reactions(
-        Settings.model_validate({"away": {"arming_s": 0, **away}}),
-        "n",
+        settings,
+        messages_of(settings),
         publisher=broker,
         store=broker,
         recorder=broker,
         metrics=Metrics(CollectorRegistry()),
-        rate_hz=16_000,
         on_armed=around.on_armed,
     )
     reactions.start()
@@ -84,7 +85,7 @@ def started(around: Around, **away: Any) -> Reactions:
 
 
 def hear(reactions: Reactions, pattern: Pattern) -> None:
-    reactions.heard("mic", pattern, lambda index: datetime.fromtimestamp(index / 16_000, timezone.utc), CONTEXT)
+    reactions.heard("mic", pattern, lambda index: datetime.fromtimestamp(index / 16_000, timezone.utc))
 
 
 def test_a_pattern_is_sent_at_once_and_kept_and_a_suppressed_one_is_neither() -> None:
@@ -115,7 +116,7 @@ def test_a_sound_is_reported_while_it_listens_and_through_the_outbox() -> None:
     ((topic, _, message),) = around.recorded
     assert topic == CLAP
     assert json.loads(message)["event_type"] == "sound"
-    assert json.loads(message)["clock_synced"] is CONTEXT.clock_synced
+    assert json.loads(message)["clock_synced"] is clock_synced()
     assert around.soon == []
     reactions.set_away(False)
     hear(reactions, HEARD)

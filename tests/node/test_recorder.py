@@ -16,13 +16,14 @@ from prometheus_client import CollectorRegistry
 
 from edge.errors import StorageError
 from edge.node.recorder import Recorder
-from edge.publish.payload import EventContext, ModelInfo, ending_of
+from edge.publish.payload import ending_of
 from edge.store import Store
 from edge.store.database import Database
 from edge.store.faults import DiskRefusal
 from edge.telemetry import Metrics
 from edge.types import Event, Phase
 from tests.support.listener import until
+from tests.support.messages import messages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,17 +71,11 @@ Build = Callable[..., Recorder]
 def build(store: Store, recorded: list[tuple[str, Event]], closed: list[tuple[str, str]]) -> Build:
     """Return what makes a recorder, of this store or of another."""
 
-    def context(source: str, _event: Event) -> EventContext:
-        model = ModelInfo("tiny", "1", "0" * 64, "cpu")
-        return EventContext("n", source, "", model, calibrated=False, clock_synced=True, severity="info")
-
     def make(into: Store = store) -> Recorder:
         return Recorder(
             into,
             Metrics(CollectorRegistry()),
-            rate_hz=16_000,
-            context=context,
-            topic=lambda source: f"t/{source}",
+            messages_of(),
             on_recorded=lambda source, event: recorded.append((source, event)),
             on_closed=lambda source, label: closed.append((source, label)),
         )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge.publish import topics
-from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event
+from edge.publish.payload import EventContext, Stamp, cloud_event
+from edge.publish.topics import Topics
 from edge.store import Store
-from edge.types import Event, Phase
+from edge.types import Event, ModelInfo, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ CONTEXT = EventContext(
 )
 
 
-TOPIC = topics.event("tocsin", "lamp", "mic")
+TOPIC = Topics("tocsin", "lamp").event("mic")
 
 
 def record(store: Store, number: int, *, topic: str = TOPIC) -> dict[str, Any]:

@@ -10,17 +10,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.publish import topics
 from edge.publish.hadevice import device_id, former_topics, parts, without
 from edge.publish.homeassistant import discovery
+from edge.publish.topics import Topics
 from edge.settings.tree import Settings
 
+WHERE = Topics("tocsin", "lamp-7")
 NODE, MIC = "homeassistant/device/tocsin_lamp-7/config", "homeassistant/device/tocsin_lamp-7_mic/config"
 
 
 def announced(*sources: str, labels: tuple[str, ...] = ("siren",), host: str = "", **values: Any) -> dict[str, Any]:
     settings = Settings.model_validate(values)
-    return dict(discovery(settings, "lamp-7", sources or ("mic",), labels, "1.0", host))
+    return dict(discovery(settings, Topics(settings.mqtt.base, "lamp-7"), sources or ("mic",), labels, "1.0", host))
 
 
 def test_it_is_told_of_every_alert_of_every_source() -> None:
@@ -153,7 +154,7 @@ def test_a_plain_name_keeps_its_id() -> None:
     assert device_id("tocsin", "lamp-7", "mic") == "tocsin_lamp-7_mic"
     settings = Settings()
     assert former_topics(settings, "lamp-7", ["mic"]) == [
-        topic for topic, _ in discovery(settings, "lamp-7", ["mic"], [], "")
+        topic for topic, _ in discovery(settings, WHERE, ["mic"], [], "")
     ]
 
 
@@ -163,7 +164,7 @@ def test_labels_and_own_parts_do_not_share_a_name() -> None:
     device = announced("mic", labels=labels, claps={"enabled": True})[MIC]
     assert len(device["components"]) == len(labels) + 4
     topics_of = [part["state_topic"] for part in device["components"].values()]
-    assert topics.sound("tocsin", "lamp-7", "mic", "level") in topics_of
+    assert WHERE.sound("mic", "level") in topics_of
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.clock import parse_rfc3339
 from edge.errors import ConfigError
 from edge.publish import topics
 from edge.publish.payload import (
     EventContext,
-    ModelInfo,
     Stamp,
     cloud_event,
     ending_of,
@@ -24,8 +24,7 @@ from edge.publish.payload import (
     pattern_event,
     pattern_message,
 )
-from edge.timestamps import parse_rfc3339
-from edge.types import Event, Pattern, Phase
+from edge.types import Event, ModelInfo, Pattern, Phase
 
 RATE = 16_000
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -200,18 +199,18 @@ def test_the_end_of_a_killed_processs_event_is_where_its_length_says(phase: Phas
 
 def test_topics_are_those_of_the_contract() -> None:
     """Written out, so that a change of code cannot change them unseen."""
-    where = ("tocsin", "lamp-7")
-    assert topics.status(*where) == "tocsin/lamp-7/status"
-    assert topics.info(*where) == "tocsin/lamp-7/info"
-    assert topics.source_status(*where, "mic") == "tocsin/lamp-7/mic/status"
-    assert topics.event(*where, "mic") == "tocsin/lamp-7/mic/event"
-    assert topics.sound(*where, "mic", "siren") == "tocsin/lamp-7/mic/sound/siren"
-    assert topics.level(*where, "mic") == "tocsin/lamp-7/mic/level"
-    assert topics.clap(*where, "mic") == "tocsin/lamp-7/mic/clap"
-    assert topics.away_set(*where) == "tocsin/lamp-7/away/set"
-    assert topics.away_state(*where) == "tocsin/lamp-7/away/state"
-    assert topics.detect_set(*where) == "tocsin/lamp-7/+/detect/set"
-    assert topics.detect_state(*where, "mic") == "tocsin/lamp-7/mic/detect/state"
+    where = topics.Topics("tocsin", "lamp-7")
+    assert where.status == "tocsin/lamp-7/status"
+    assert where.info == "tocsin/lamp-7/info"
+    assert where.source_status("mic") == "tocsin/lamp-7/mic/status"
+    assert where.event("mic") == "tocsin/lamp-7/mic/event"
+    assert where.sound("mic", "siren") == "tocsin/lamp-7/mic/sound/siren"
+    assert where.level("mic") == "tocsin/lamp-7/mic/level"
+    assert where.clap("mic") == "tocsin/lamp-7/mic/clap"
+    assert where.away_set == "tocsin/lamp-7/away/set"
+    assert where.away_state == "tocsin/lamp-7/away/state"
+    assert where.detect_set() == "tocsin/lamp-7/+/detect/set"
+    assert where.detect_state("mic") == "tocsin/lamp-7/mic/detect/state"
 
 
 @pytest.mark.parametrize(
@@ -220,6 +219,14 @@ def test_topics_are_those_of_the_contract() -> None:
 def test_names_become_slugs(text: str, name: str) -> None:
     """A host name may be anything; a topic may not."""
     assert topics.slug(text) == name
+
+
+def test_labels_of_every_script_have_topics_of_their_own() -> None:
+    """Always the same, whatever is left of the label in plain letters."""
+    found = [topics.sound("t", "n", "mic", label) for label in ("Glas & Bruch", "犬吠え", "сирена", "🔔")]
+    assert found[:2] == ["t/n/mic/sound/glas-bruch", "t/n/mic/sound/label-4a15a041"]
+    assert len(set(found)) == len(found)
+    assert not any(topics.flaw(topic) for topic in found)
 
 
 def test_a_name_of_nothing_but_signs_is_refused() -> None:

@@ -12,14 +12,15 @@ from edge.node.retained import States
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.retained import Retained
+from edge.publish.topics import Topics
 from edge.settings.tree import Settings
-from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
     from edge.store import Store
+    from tests.support.broker import Broker
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+pytestmark = pytest.mark.broker
 LABELS = ("siren", "horn")
 FIRST: dict[str, Any] = {"homeassistant": {"enabled": True}, "away": {"enabled": True}}
 
@@ -40,9 +41,9 @@ class Run:
         mqtt = {"port": port, **values.pop("mqtt", {})}
         settings = Settings.model_validate({**FIRST, "mqtt": mqtt, **values})
         self.publisher = MqttPublisher(settings.mqtt, node, store)
-        self.states = States(self.publisher, settings, node, labels)
+        self.states = States(self.publisher, settings, Topics(settings.mqtt.base, node), labels, dict)
         self.sources = sources
-        self.states.announce({}, sources)
+        self.states.announce(sources)
         for source in sources:
             self.states.detect(source, enabled=True)
         if settings.away.enabled:
@@ -129,11 +130,11 @@ def test_a_label_that_goes_and_comes_while_it_runs(announced: dict[str, str], st
         components: dict[str, Any] = json.loads(heard.last(device) or "{}").get("components", {})
         return components
 
-    run.states.relabel(("siren", "clap"), run.sources, {})
+    run.states.relabel(("siren", "clap"))
     heard.wait(lambda heard: heard.last("tocsin/n1/mic/sound/horn") == "" and "clap" in parts())
     assert parts()["horn"] == {"platform": "binary_sensor"}
     heard.wait(lambda heard: heard.last("tocsin/n1/mic/sound/clap") == "OFF")
-    run.states.relabel(LABELS, run.sources, {})
+    run.states.relabel(LABELS)
     heard.wait(lambda heard: heard.last("tocsin/n1/mic/sound/horn") == "OFF" and parts()["horn"].get("name") == "Horn")
     run.end()
     assert "tocsin/n1/mic/sound/clap" not in kept(broker)

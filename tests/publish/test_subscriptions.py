@@ -12,6 +12,7 @@ from edge.publish import brake, loglimit, oversize
 from edge.publish.brake import Brake
 from edge.publish.loglimit import LimitedLog
 from edge.publish.subscriptions import Subscriptions
+from edge.publish.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ class Ear:
     def __init__(self, obey: Callable[[str, str], None] | None = None) -> None:
         self.now_s = 0.0
         self.commands: list[tuple[str, str]] = []
-        self.subscriptions = Subscriptions("t", "n", obey or self._obey, lambda: self.now_s)
+        self.subscriptions = Subscriptions(Topics("t", "n"), obey or self._obey, lambda: self.now_s)
 
     def _obey(self, suffix: str, payload: str) -> None:
         self.commands.append((suffix, payload))

@@ -6,12 +6,16 @@ import random
 import re
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from edge.errors import ConfigError
 from edge.settings import load as configfile
-from edge.settings.load import load_settings, masked
-from edge.settings.text import example, json_schema, to_toml
+from edge.settings.example import example
+from edge.settings.load import load_settings
+from edge.settings.schema import json_schema
+from edge.settings.secrets import masked
+from edge.settings.text import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +53,25 @@ def test_every_number_and_every_text_has_bounds() -> None:
     assert list(unbounded({"a": [{"type": "number", "minimum": 0}, {"type": "string"}]})) == ["/a/0", "/a/1"]
 
 
+def examples(schema: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield the examples in a schema, each with the schema of its setting."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from examples(item)
+    elif isinstance(schema, dict):
+        yield from ((schema, example) for example in schema.get("examples", ()))
+        for item in schema.values():
+            yield from examples(item)
+
+
+def test_every_example_is_allowed() -> None:
+    """What the documentation shows can be copied."""
+    shown = list(examples(json_schema()))
+    assert len(shown) > 10
+    for schema, value in shown:
+        jsonschema.validate(value, schema)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -67,6 +90,7 @@ def test_every_number_and_every_text_has_bounds() -> None:
         ("storage.max_events", 10**30),
         ("storage.path", "a\0b"),
         ("storage.path", "x" * 300),
+        ("storage.path", '"/var/lib/tocsin"'),
         ("model.bundle", "a\0b"),
         ("homeassistant.prefix", "ha/#"),
         ("homeassistant.prefix", "ha/"),
@@ -75,6 +99,10 @@ def test_every_number_and_every_text_has_bounds() -> None:
         ("mqtt.client_id", "c" * 70_000),
         ("mqtt.username", "ü" * 40_000),
         ("mqtt.username", "a\0b"),
+        ("mqtt.username", "'node'"),
+        ("mqtt.client_id", '"node"'),
+        ("mqtt.base", '"tocsin"'),
+        ("mqtt.ca_file", "'/etc/ca.pem'"),
         ("mqtt.password", "p" * 70_000),
         ("mqtt.password_file", "\0"),
         ("mqtt.host", '"broker"'),
@@ -126,12 +154,14 @@ def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: st
         ("node.location", "Mannerheimintie 95, 24 and 94 🚦"),
         ("node.location", "95,24.94 behind the station"),
         ("homeassistant.prefix", "ha/discovery"),
+        ("mqtt.username", 'a "node" of ours'),
+        ("model.bundle", "/srv/city's"),
         ("level.calibration_offset_db", 120),
         ("detection.max_duration_s", 86_400.0),
     ],
 )
 def test_what_is_odd_and_right_is_taken(tmp_path: Path, key: str, value: object) -> None:
-    """Addresses of either kind, names of any script, and places without numbers."""
+    """Addresses of either kind, names of any script or with quotes in them, and places without numbers."""
     section, name = key.split(".")
     file = tmp_path / "tocsin.toml"
     file.write_text(to_toml({section: {name: value}}), encoding="utf-8")

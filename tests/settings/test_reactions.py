@@ -11,9 +11,12 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.settings import load as configfile
-from edge.settings.load import load_settings, masked
-from edge.settings.reactions import CommandAction, MqttAction, WebhookAction
-from edge.settings.text import example, json_schema, to_toml
+from edge.settings.actions import CommandAction, MqttAction, WebhookAction
+from edge.settings.example import example
+from edge.settings.load import load_settings
+from edge.settings.schema import json_schema
+from edge.settings.secrets import masked
+from edge.settings.text import to_toml
 from edge.settings.tree import Settings
 from tests.support.configs import assert_said_with_its_line
 
@@ -130,6 +133,8 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
         ("[actions]\nlamp = 3", 2, "actions.lamp: must be a table, got 3"),
         ("[actions.'My Lamp']\ntype = 'mqtt'\ntopic = 'x'", 1, "actions.My Lamp: string should match pattern"),
         ("[actions.tv]\ntype = 'webhook'\nurl = 'tv'", 3, "actions.tv.url: input should be a valid URL"),
+        ("[actions.tv]\ntype = 'webhook'\nurl = 'http://me:1#2@tv/'", 3, "must not hold # itself; write %23"),
+        ("[actions.tv]\ntype = 'webhook'\nurl = 'http://me:a/b@tv/'", 3, "must not hold / itself; write %2F"),
         (WEBHOOK + "[actions.tv.headers]\nAuthorization = 3", 5, "actions.tv.headers.Authorization: input should be"),
         (COMMAND + "command = 'ls -l'", 3, "actions.bell.command: must be an array, got 'ls -l'"),
         (COMMAND + "command = []", 3, "actions.bell.command: "),
@@ -190,10 +195,12 @@ def test_the_example_switches_lamp_and_television_and_runs_an_alarm(file: Path) 
     """Without its comment signs it is a whole household."""
     file.write_text(re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE))
     settings = load_settings(file, environ={})
-    lamp = settings.actions[settings.claps.patterns["double"].actions[0]]
+    patterns = settings.claps.patterns
+    started = [*patterns["double"].actions, *patterns["triple"].actions, *settings.away.actions]
+    lamp, television, alarm = (settings.actions[name] for name in started)
     assert isinstance(lamp, MqttAction)
     assert lamp.toggle is not None
-    assert isinstance(settings.actions[settings.claps.patterns["triple"].actions[0]], WebhookAction)
-    assert isinstance(settings.actions[settings.away.actions[0]], CommandAction)
-    assert settings.claps.patterns["long-short-short"].rhythm == (1, 0.5, 0.5)
+    assert isinstance(television, WebhookAction)
+    assert isinstance(alarm, CommandAction)
+    assert patterns["long-short-short"].rhythm == (1.0, 0.5, 0.5)
     assert len(settings.away.schedule) == len(settings.away.quiet_hours) == 1

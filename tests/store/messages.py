@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from edge.publish.payload import EventContext, ModelInfo, Stamp, cloud_event
-from edge.types import Event, Phase
+from edge.publish.payload import EventContext, Stamp, cloud_event
+from edge.types import Event, ModelInfo, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -22,16 +24,6 @@ if TYPE_CHECKING:
     from tests.store.conftest import OpenStore
 
 ROOT = Path(__file__).parents[2]
-CAN_MOUNT = (
-    os.geteuid() == 0
-    and shutil.which("unshare") is not None
-    and (
-        subprocess.run(
-            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], check=False, capture_output=True
-        ).returncode
-        == 0
-    )
-)
 
 
 def start(*arguments: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
@@ -132,6 +124,25 @@ def test_damaged_files_do_not_pile_up(store: Store, open_store: OpenStore, tmp_p
     assert len(list((tmp_path / "state").glob("tocsin.db.corrupt-*"))) == 2
 
 
+def test_a_clock_that_is_behind_does_not_remove_what_was_just_moved_aside(
+    store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What waits for the broker in it is taken over, whatever the files before it are called."""
+    store.record(sound("a"), topic=TOPIC)
+    store.close()
+    for year in (2026, 2031, 2028, 1970):
+        clock = Mock(now=lambda zone, year=year: datetime(year, 1, 1, tzinfo=zone))
+        monkeypatch.setattr("edge.store.damage.datetime", clock)
+        with contextlib.closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as database:
+            database.execute("DROP TABLE sounds")
+        store = open_store()
+        assert [row.sequence for row in store.outbox_peek(0, 10)] == [1]
+        store.close()
+        names = [path.name for path in (tmp_path / "state").glob("tocsin.db.corrupt-*")]
+        assert any(f"corrupt-{year}" in name for name in names)
+        assert len(names) <= 2
+
+
 def test_a_newer_database_is_left_alone(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
     """After a downgrade the history is refused, not destroyed."""
     store.record(sound("a"), topic=None)
@@ -192,7 +203,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, open_store: OpenStore) -> None
     assert [int(message["sequence"]) for message in store.messages_after(0, 100_000)] == sequences(output)
 
 
-@pytest.mark.skipif(not CAN_MOUNT, reason="needs root and mount namespaces for a disk of its own")
+@pytest.mark.root
 def test_a_full_disk(tmp_path: Path) -> None:
     """On a disk that is full the store says so in one line; with room again all of it is there, without a gap."""
     disk = tmp_path / "disk"

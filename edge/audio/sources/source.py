@@ -1,4 +1,4 @@
-"""What a source of sound is to the runner, and the choice of the one that a spec asks for."""
+"""What a source of sound is to the runner."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edge.errors import SourceUnavailable
-from edge.settings.source_spec import FileSpec, MicSpec, PcmSpec, SourceSpec, UrlSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,27 +57,3 @@ class AudioSource(Protocol):
 
     def close(self) -> None:
         """Let go of everything; allowed at any time, twice too."""
-
-
-def make_source(spec: SourceSpec, rate_hz: int) -> AudioSource:
-    """Return the source that `spec` asks for, not yet open; a recording is read at `rate_hz`."""
-    # Each kind is imported when it is used: a node with one microphone carries no decoder.
-    if isinstance(spec, MicSpec):
-        from edge.audio.sources.microphone import MicrophoneSource  # noqa: PLC0415
-
-        return MicrophoneSource(spec.device)
-    if isinstance(spec, FileSpec):
-        from edge.audio.sources.file import FileSource  # noqa: PLC0415
-
-        return FileSource(spec, rate_hz)
-    if isinstance(spec, UrlSpec):
-        from edge.audio.sources.ffmpeg import FfmpegSource  # noqa: PLC0415
-
-        return FfmpegSource(spec)
-    if isinstance(spec, PcmSpec):
-        from edge.audio.sources.pcm import PcmSource  # noqa: PLC0415
-
-        return PcmSource(spec)
-    from edge.audio.sources.udp import UdpSource  # noqa: PLC0415
-
-    return UdpSource(spec)

@@ -1,0 +1,133 @@
+"""The commands below `config`, `model` and `claps`. Each imports what it needs when it runs, as in `edge.cli.app`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.cli.options import Config, Json, Name, OneSource, make_group
+
+config_app = make_group("Check and show the configuration.")
+model_app = make_group("The model bundles on this device.")
+claps_app = make_group("Learn and test clap patterns.")
+
+
+@config_app.command("check")
+def config_check(config: Config = None) -> int:
+    """Say whether the configuration is valid."""
+    from edge.cli import configs
+
+    return configs.check(config)
+
+
+@config_app.command("show")
+def config_show(
+    config: Config = None,
+    *,
+    rules: Annotated[bool, typer.Option("--rules", help="those of each label, and where they come from")] = False,
+    json: Json = False,
+) -> int:
+    """Print the effective values, with secrets masked."""
+    from edge.cli import configs
+
+    if rules:
+        return configs.rules(config, as_json=json)
+    return configs.show(config, as_json=json)
+
+
+@config_app.command("schema")
+def config_schema(config: Config = None) -> int:  # noqa: ARG001 - every config command takes it
+    """Print the JSON Schema of the configuration."""
+    from edge.cli import configs
+
+    return configs.schema()
+
+
+@config_app.command("example")
+def config_example() -> int:
+    """Print a commented configuration with every key."""
+    from edge.cli import configs
+
+    return configs.example()
+
+
+@model_app.command("list")
+def model_list(config: Config = None, *, json: Json = False) -> int:
+    """List the bundles; the one in use is marked."""
+    from edge.cli import models
+
+    return models.show_all(config, as_json=json)
+
+
+@model_app.command("info")
+def model_info(
+    name: Annotated[str | None, typer.Argument(metavar="[ID[@VERSION]]", help="else the one in use")] = None,
+    config: Config = None,
+    *,
+    json: Json = False,
+) -> int:
+    """Show a bundle's labels, thresholds, figures and licence note."""
+    from edge.cli import models
+
+    return models.info(name, config, as_json=json)
+
+
+@model_app.command("install")
+def model_install(
+    path: Annotated[Path, typer.Argument(metavar="PATH", readable=False, help="folder, .zip or .tar of one")],
+    config: Config = None,
+) -> int:
+    """Check a bundle and take it in; 'activate' puts it to use."""
+    from edge.cli import models
+
+    return models.install(path, config)
+
+
+@model_app.command("activate")
+def model_activate(name: Name, config: Config = None) -> int:
+    """Use a bundle from the next start of the service."""
+    from edge.cli import models
+
+    return models.activate(name, config)
+
+
+@model_app.command("rollback")
+def model_rollback(config: Config = None) -> int:
+    """Go back to the bundle that was in use before."""
+    from edge.cli import models
+
+    return models.rollback(config)
+
+
+@model_app.command("verify")
+def model_verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ID[@VERSION]|PATH]...", help="else all")] = None,
+    config: Config = None,
+) -> int:
+    """Check files and golden recording of bundles."""
+    from edge.cli import models
+
+    return models.verify(names or [], config)
+
+
+@claps_app.command("learn")
+def claps_learn(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="of the pattern")] = "own",
+    config: Config = None,
+    source: OneSource = None,
+    takes: Annotated[int, typer.Option("--takes", min=2, help="how often to ask for it")] = 3,
+) -> int:
+    """Clap a pattern a few times; print its lines for the configuration."""
+    from edge.cli import claps
+
+    return claps.learn(name, config, source, takes=takes)
+
+
+@claps_app.command("test")
+def claps_test(config: Config = None, source: OneSource = None, *, json: Json = False) -> int:
+    """Watch every onset, whether it counts as a clap and why not, and every pattern."""
+    from edge.cli import claps
+
+    return claps.test(config, source, as_json=json)

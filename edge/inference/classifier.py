@@ -1,0 +1,23 @@
+"""The classifier as its users see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge.types import MelWindow
+
+
+class Classifier(Protocol):
+    """Anything that turns log-mel windows into probabilities."""
+
+    def score(self, windows: Sequence[MelWindow]) -> NDArray[np.float32]:
+        """Return calibrated probabilities, shape (n, labels), of n windows.
+
+        Every window of a stretch of sound is to be scored once, in order: a streaming network remembers.
+        """

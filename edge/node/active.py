@@ -1,0 +1,60 @@
+"""The settings that a node runs with, and the rules that follow from them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from edge.detection.rules import rules_for
+from edge.node.reactions import may_be_heard
+from edge.pipeline.fitting import fitting
+
+if TYPE_CHECKING:
+    from edge.detection.rules import Rule
+    from edge.inference.bundle import Bundle
+    from edge.settings.tree import Settings
+    from edge.telemetry import Metrics
+
+log = logging.getLogger("tocsin.service")
+
+_LIVE = ("detection", "logging")  # the sections that a reload replaces
+
+
+class ActiveSettings:
+    """The only settings of a node: reduced to the labels of its bundle, here and at every reload."""
+
+    def __init__(self, settings: Settings, bundle: Bundle, *, replaced: bool) -> None:
+        """Reduce the settings where another bundle than the wanted one is in use (`replaced`).
+
+        Raises `ConfigError` for a label that the wanted bundle does not have.
+        """
+        self._bundle, self._replaced = bundle, replaced
+        self.settings = self._reduce(settings)
+        self.rules = self._rules_of(self.settings)
+        """By label."""
+
+    def change(self, settings: Settings) -> tuple[dict[str, Rule], list[str]]:
+        """Take over the live sections; return the new rules, not yet in force, and the sections that need a restart.
+
+        Raises `ConfigError` and changes nothing where the settings do not go together with the bundle.
+        """
+        settings = self._reduce(settings)
+        rules = self._rules_of(settings)
+        old = self.settings
+        changed = [name for name in type(settings).model_fields if getattr(settings, name) != getattr(old, name)]
+        self.settings = old.model_copy(update={name: getattr(settings, name) for name in _LIVE})
+        return rules, [name for name in changed if name not in _LIVE]
+
+    def declare(self, metrics: Metrics) -> None:
+        """Create the counters of everything that may happen before it does."""
+        settings = self.settings
+        patterns, reasons = may_be_heard(settings, self._bundle.labels)
+        names = [source.name for source in settings.sources]
+        metrics.declare(names, [*self.rules], patterns, reasons, [*settings.actions])
+
+    def _rules_of(self, settings: Settings) -> dict[str, Rule]:
+        rules = rules_for(self._bundle.labels, self._bundle.thresholds, settings.detection)
+        return {rule.label: rule for rule in rules}
+
+    def _reduce(self, settings: Settings) -> Settings:
+        return fitting(settings, self._bundle) if self._replaced else settings

@@ -1,0 +1,31 @@
+"""The receiver of everything that an engine finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.node.stream import Stream
+    from edge.types import Event, Level, Pattern
+
+
+class Receiver:
+    """Base class of receivers, which ignores everything.
+
+    Every method is called on the engine's thread and must not block.
+    """
+
+    def take_event(self, stream: Stream, event: Event) -> None:
+        """Take a message of a stream."""
+
+    def take_pattern(self, stream: Stream, pattern: Pattern) -> None:
+        """Take a pattern of a stream, also one that is suppressed."""
+
+    def take_level(self, stream: Stream, level: Level) -> None:
+        """Take the level of a second of a stream."""
+
+    def end_turn(self, *, moved: bool) -> None:
+        """Note the end of a turn, in which audio `moved` or not."""
+
+    def finish(self) -> None:
+        """Note that every source came to its end and all of it was decided."""

@@ -1,0 +1,89 @@
+"""The lines of the keys in a TOML text; its reader gives values alone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from edge.settings.text import read_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from edge.settings.keys import Key
+
+_DEPTH = 16  # of keys whose line is kept; none that means anything is half as deep
+_PIECE = re.compile(
+    r"""
+    "{3} (?: \\. | [^\\] )*? "{3,5}  # texts of several lines; up to two quotes before the last three belong to them
+    | '{3} .*? '{3,5}
+    | " (?: \\. | [^"\\] )* "
+    | ' [^']* '
+    | \# [^\n]*
+    | [\[\]{}=\n]
+    | [^\[\]{}=\n"'\#]+
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_NESTING = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def find_lines(text: str) -> dict[Key, int]:
+    """Return the line, from 1, on which each key and table of a valid TOML text begins.
+
+    Keys inside an array or an inline table have none of their own.
+    """
+    found: dict[Key, int] = {}
+    newest: dict[Key, int] = {}
+    table: Key = ()
+    for number, head in _statements(text):
+        if head.startswith("[["):
+            *above, name = _split(head[2:-2])
+            array = (*_resolve(above, newest), name)
+            newest[array] = newest.get(array, -1) + 1
+            key = table = (*array, newest[array])
+        elif head.startswith("["):
+            key = table = _resolve(_split(head[1:-1]), newest)
+        else:
+            key = (*table, *_split(head))
+        for n in range(1, len(key) + 1):
+            found.setdefault(key[:n], number)
+    return found
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the first line of each statement, and the head of a table or what stands before an equals sign."""
+    number = begin = 1
+    depth, head, in_value = 0, "", False
+    for piece in _PIECE.findall(f"{text}\n"):
+        if piece == "\n" and not depth:
+            if head.strip():
+                yield begin, head.strip()
+            begin, head, in_value = number + 1, "", False
+        elif in_value:
+            depth += _NESTING.get(piece, 0)
+        elif piece == "=":
+            in_value = True
+        elif not piece.startswith("#"):
+            head += piece
+        number += piece.count("\n")
+
+
+def _split(key: str) -> Key:
+    """Return the names in a dotted key."""
+    parts: list[str | int] = []
+    values = read_toml(f"{key} = 0")
+    while isinstance(values, dict) and len(parts) < _DEPTH:
+        ((part, values),) = values.items()
+        parts.append(part)
+    return tuple(parts)
+
+
+def _resolve(parts: Iterable[str | int], newest: Mapping[Key, int]) -> Key:
+    """Return the key of a table, which a head puts below the newest table of each array on the way."""
+    key: Key = ()
+    for part in parts:
+        key = (*key, part)
+        if key in newest:
+            key = (*key, newest[key])
+    return key

@@ -1,0 +1,81 @@
+"""The settings of the commands: what each changes about those of the service, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edge.settings.profiles import (
+    make_claps_settings,
+    make_demo_settings,
+    make_listen_settings,
+    make_replay_settings,
+    replace_sources,
+)
+from edge.settings.tree import Settings, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SERVICE = Settings.model_validate(
+    {
+        "sources": [{"name": "door"}, {"name": "yard", "spec": "udp://:5005"}],
+        "claps": {"sources": ["yard"], "patterns": {"double": {"actions": ["lamp"]}}},
+        "away": {"sources": ["door"], "actions": ["lamp"]},
+        "actions": {"lamp": {"type": "mqtt", "topic": "lamp/set"}},
+        "privacy": {"keep_clips": True},
+        "api": {"token": "sesame-open-now"},
+    }
+)
+STREET = Source(name="street", spec="file:street.flac")
+FOLDER = Path("/folder")
+UNSWITCHED = {"actions", "away.actions", "claps.patterns.double.actions"}
+
+
+def listened(settings: Settings) -> Settings:
+    return make_listen_settings(
+        settings, folder=FOLDER, model=Path("/city"), engines=Path("/engines"), claps=Path("/claps")
+    )
+
+
+PROFILES: list[tuple[Callable[[Settings], Settings], set[str]]] = [
+    (lambda settings: replace_sources(settings, [STREET]), {"sources"}),
+    (
+        lambda settings: make_demo_settings(settings, sources=[STREET], folder=FOLDER, api={"port": 0}),
+        UNSWITCHED | {"sources", "api.port", "node.id", "storage.path"},
+    ),
+    (
+        listened,
+        UNSWITCHED
+        | {"mqtt.enabled", "api.enabled", "storage.path", "privacy.keep_clips"}
+        | {"model.bundle", "model.cache_dir", "claps.bundle"},
+    ),
+    (lambda settings: make_replay_settings(settings, away=False), {"claps.sources", "away.enabled", "away.sources"}),
+    (lambda settings: make_claps_settings(settings, settings.sources[0]), {"sources", "claps.sources", "away.enabled"}),
+]
+
+
+def differences(one: Any, other: Any, key: str = "") -> set[str]:
+    """Return the keys of what two configurations do not have in common."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return {found for name in one for found in differences(one[name], other[name], f"{key}.{name}".lstrip("."))}
+    return set() if one == other else {key}
+
+
+@pytest.mark.parametrize(("profile", "changed"), PROFILES, ids=["run", "demo", "listen", "replay", "claps"])
+def test_a_command_changes_what_it_must(profile: Callable[[Settings], Settings], changed: set[str]) -> None:
+    """Every other value is that of the service, whose own settings stay as they are."""
+    before = SERVICE.model_dump()
+    assert differences(profile(SERVICE).model_dump(), before) == changed
+    assert SERVICE.model_dump() == before
+
+
+def test_what_is_configured_stays_with_a_demonstration_and_the_engines() -> None:
+    """A name, a folder and a cache that somebody chose are taken."""
+    own = {"node": {"id": "mine"}, "storage": {"path": "/mine"}, "model": {"cache_dir": "/cache"}}
+    settings = Settings.model_validate(own)
+    demo = make_demo_settings(settings, sources=[STREET], folder=FOLDER, api={})
+    assert (demo.node, demo.storage) == (settings.node, settings.storage)
+    assert listened(settings).model.cache_dir == Path("/cache")

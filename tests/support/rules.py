@@ -1,0 +1,13 @@
+"""Rules for detectors under test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.detection.rules import Rule
+from edge.settings.detection import ANY_LABEL
+
+
+def make_rule(label: str, **values: Any) -> Rule:
+    """Return a rule of the values built in for every label, but for those given."""
+    return Rule(label, **{**ANY_LABEL.collect_values(), **values})
