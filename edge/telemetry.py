@@ -84,9 +84,17 @@ class Metrics:
         )
 
     def declare(
-        self, sources: Sequence[str], alerts: Sequence[str], patterns: Sequence[str], actions: Sequence[str]
+        self,
+        sources: Sequence[str],
+        alerts: Sequence[str],
+        patterns: Sequence[str],
+        reasons: Sequence[str],
+        actions: Sequence[str],
     ) -> None:
-        """Set every counter whose labels are known to 0: the first gunshot is an increase, too."""
+        """Set every figure whose labels are known to 0: the first gunshot is an increase, too.
+
+        `reasons` are those for which a pattern may be suppressed.
+        """
         for source in sources:
             for counter in (self.windows, self.windows_dropped, self.clap_onsets):
                 counter.labels(source)
@@ -94,6 +102,10 @@ class Metrics:
                 self.events.labels(source, label)
             for pattern in patterns:
                 self.patterns.labels(source, pattern)
+            for reason in reasons:
+                self.patterns_suppressed.labels(source, reason)
+        for label in alerts:
+            self.event_latency.labels(label)
         for action in actions:
             for counter in (self.actions, self.action_failures, self.actions_dropped):
                 counter.labels(action)

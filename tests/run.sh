@@ -1,12 +1,20 @@
 #!/bin/sh
-# Everything that must hold, in one command: sh tests/run.sh [what to hand on to pytest]
-# Makes or reuses .venv; as root it also installs the Debian packages that some tests use.
+# Everything that must hold, in one command:
+#   sh tests/run.sh [what to hand on to pytest]     all of it; as root it also installs the Debian packages of some tests
+#   sh tests/run.sh quick [...]                     what needs no broker, browser, microphone, PyTorch, recordings or root
+# Makes or reuses .venv.
 set -eu
 cd "$(dirname "$0")/.."
 
+mode=full
+if [ "${1:-}" = quick ]; then
+    mode=quick
+    shift
+fi
+
 packages="mosquitto pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins ffmpeg sox flac lame chromium chromium-driver openssl systemd gcc libc6-dev"
 missing=""
-if command -v dpkg-query >/dev/null 2>&1; then
+if [ $mode = full ] && command -v dpkg-query >/dev/null 2>&1; then
     for package in $packages; do
         case "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)" in
         *"ok installed"*) ;;
@@ -27,6 +35,11 @@ fi
 
 [ -x .venv/bin/python ] || python3 -m venv .venv
 export PIP_DISABLE_PIP_VERSION_CHECK=1
+if [ $mode = quick ]; then
+    .venv/bin/python -m pip install --quiet --editable '.[dev]'
+    exec .venv/bin/python -m pytest -n auto --dist loadfile --ignore tests/training --ignore tests/export \
+        -m 'not (broker or browser or compiler or data or encoders or microphone or root or slow or torch)' "$@"
+fi
 .venv/bin/python -m pip install --quiet torch==2.13.0
 .venv/bin/python -m pip install --quiet --editable '.[train,dev]'
 
@@ -42,4 +55,10 @@ if [ -z "${TOCSIN_DATA:-}" ]; then
 fi
 
 # Style, types and the directions of imports are tests too (tests/house), so that the summary speaks of everything.
-exec .venv/bin/python -m pytest "$@"
+if [ $# -gt 0 ]; then
+    exec .venv/bin/python -m pytest "$@"
+fi
+.venv/bin/python -m pytest -n auto --dist loadfile --cov --cov-report=
+.venv/bin/python -m coverage report --skip-covered --skip-empty --fail-under=90
+.venv/bin/python -m coverage report --fail-under=98 \
+    --include='edge/frontend/*,edge/detection/*,edge/claps/*,edge/away/*,edge/pipeline/*' | tail -n 1

@@ -5,7 +5,8 @@ Receiving its body: `edge.api.deadline`, which can still answer; what comes afte
 Answering: a client must take what it is sent within `STALL_S`.
 
 So whoever asks nothing, half of something or slowly holds a place for seconds only. While every place is taken, one
-whose request is incomplete makes room for the next: who sent little before who sent much, and then the longest there.
+makes room for the next: who sends more requests than are answered, else who sent half of one: who sent little before
+who sent much, and then the longest there.
 """
 
 from __future__ import annotations
@@ -36,10 +37,16 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._wait()
         if len(self.connections) > MAX_CONNECTIONS:
-            others = [each for each in self.connections - {self} if isinstance(each, Connection) and each.incomplete]
-            leaver = min(others, key=lambda each: (each.received // _LITTLE, each.since_s), default=self)
+            leaver = self._leaver()
             self.connections.discard(leaver)
             leaver.transport.abort()
+
+    def _leaver(self) -> Connection:
+        """Return whose place this one gets; this one itself where all the others are being served."""
+        others = [each for each in self.connections - {self} if isinstance(each, Connection)]
+        incomplete = (each for each in others if each.incomplete)
+        first = min(incomplete, key=lambda each: (each.received // _LITTLE, each.since_s), default=self)
+        return next((each for each in others if each.greedy), first)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
@@ -52,6 +59,11 @@ class Connection(H11Protocol):
     def incomplete(self) -> bool:
         """Whether a request, or the rest of one, is still to come."""
         return self._stage in {"IDLE", "SEND_BODY"}
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the client asks on without waiting for answers, which no browser does."""
+        return self._stage == "DONE" and bool(self.conn.trailing_data[0])
 
     @property
     def _stage(self) -> str:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from edge.api.description import answer
 from edge.api.encode import NodeJson
 from edge.api.problems import documented
 from edge.api.query import any_of
+from edge.api.recording import Recording
 from edge.errors import UsageError
 from edge.settings.away import SOUND
 
@@ -105,8 +106,8 @@ def router(node: NodeApi) -> APIRouter:
 
     @routes.get(
         "/events/{event_id}/clip",
-        response_class=FileResponse,
-        responses={200: _SOUND, 206: {**_SOUND, "description": "a part of it"}, **documented(404)},
+        response_class=Recording,
+        responses={200: _SOUND, 206: {**_SOUND, "description": "a part of it"}, **documented(404, 416)},
     )
     def clip(event_id: EventId) -> Response:
         """The sound that was kept of an event."""
@@ -114,6 +115,6 @@ def router(node: NodeApi) -> APIRouter:
         path = store.clip_path(event_id)
         if path is None or not path.is_file():
             raise HTTPException(404, f"No sound is kept of event {event_id!r}; privacy.keep_clips allows it.")
-        return FileResponse(path, media_type="audio/flac", filename=f"{event_id}.flac")
+        return Recording(path, media_type="audio/flac", filename=f"{event_id}.flac")
 
     return routes

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from edge.api.worker import UploadWorker
 
 CLASSIFY_PATH = "/classify"
-_CODES = ("200", "400", "413", "415", "422", "429", "500", "503")
-"""Those that are counted from the start, so that the first of them is an increase."""
+_CODES = ("200", "400", "401", "403", "408", "413", "415", "421", "422", "429", "499", "500", "503")
+"""Those that are counted from the start, so that the first of them is an increase; 499: the client left."""
 _SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 

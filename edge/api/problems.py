@@ -73,6 +73,7 @@ _WHEN = {
     409: "the configuration of the node is against it",
     413: "too many bytes, or too long a recording",
     415: "not the right kind of body",
+    416: "the recording has no such part",
     421: "the node does not answer by this name",
     422: "a value, a parameter or a recording cannot be used",
     429: "too many at a time, or too many wrong tokens; `Retry-After` says when to come again",
@@ -117,7 +118,7 @@ async def _tocsin(request: Request, error: errors.TocsinError) -> NodeJson:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 async def _http(request: Request, error: HTTPException) -> NodeJson:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def only_known(request: Request) -> None:
     """Refuse, as a dependency of a route, parameters that it does not have and those that are given twice."""
     fields = request.scope["route"].dependant.query_params
-    known = [field.alias for field in fields]
+    known = query_names(request)
     lists = [field.alias for field in fields if get_origin(field.field_info.annotation) is list]
     for name in request.query_params:
         if name not in known:
@@ -26,6 +26,11 @@ async def only_known(request: Request) -> None:
         if name not in lists and len(request.query_params.getlist(name)) > 1:
             msg = f"query parameter '{name}' is given more than once; give one value"
             raise UsageError(msg)
+
+
+def query_names(request: Request) -> list[str]:
+    """Return the query parameters that the route of a request has."""
+    return [field.alias for field in request.scope["route"].dependant.query_params]
 
 
 def any_of(name: str, given: Sequence[str], known: Collection[str], is_known: Callable[[str], bool]) -> list[str]:

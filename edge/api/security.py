@@ -60,7 +60,7 @@ def require_token(settings: Api, token: str | None = None) -> str | None:
     """Return the token to ask for: `token`, else the one in `settings`; raises ConfigError when there must be one."""
     token = token or (settings.token.get_secret_value() if settings.token else None)
     if token:
-        place = f"api.token_file: the token in {settings.token_file}" if settings.token_file else "api.token"
+        place = f"api.token_file: the token in {settings.token_file}" if settings.token_file else "api.token:"
         if not _SENDABLE.fullmatch(token):
             msg = f"{place} must be of ASCII's letters, digits and signs, for a header carries no others"
             raise ConfigError(msg)

@@ -11,11 +11,12 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 
+from edge.api.query import query_names
 from edge.errors import EmptyInput, StorageError, TooLarge
 from edge.store import free_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from io import FileIO
 
     from starlette.requests import Request
@@ -59,7 +60,7 @@ async def receive_upload(
     multipart = kind == b"multipart/form-data"
     _check_headers(request, max_bytes + (_MULTIPART_OVERHEAD if multipart else 0), max_bytes)
     write = _limited(file, max_bytes, reserve)
-    part = _FilePart(options.get(b"boundary", b""), write) if multipart else None
+    part = _FilePart(options.get(b"boundary", b""), write, query_names(request)) if multipart else None
     async for chunk in request.stream():
         (part.feed if part else write)(chunk)
     if part:
@@ -104,10 +105,10 @@ def no_room(error: OSError) -> StorageError:
 
 
 class _FilePart:
-    """Hands on what is in the first part called `file`, and skips the others."""
+    """Hands on what is in the part called `file`, and skips others; but none that is meant to be heeded."""
 
-    def __init__(self, boundary: bytes, write: Callable[[bytes], None]) -> None:
-        self._write = write
+    def __init__(self, boundary: bytes, write: Callable[[bytes], None], query: Sequence[str] = ()) -> None:
+        self._write, self._query = write, query
         self._header = self._value = b""
         self._inside = self._found = self._ended = False
         callbacks: dict[str, Any] = {
@@ -150,10 +151,18 @@ class _FilePart:
         self._value += data[start:end]
 
     def _end_header(self) -> None:
-        if self._header.lower() == b"content-disposition" and not self._found:
+        if self._header.lower() == b"content-disposition":
             _, options = parse_options_header(self._value)
-            self._inside = self._found = options.get(b"name") == _FIELD
+            self._begin_field(options.get(b"name", b""))
         self._header = self._value = b""
+
+    def _begin_field(self, name: bytes) -> None:
+        if name == _FIELD:
+            if self._found:
+                raise HTTPException(422, "The multipart body has several fields called 'file'; send one at a time.")
+            self._inside = self._found = True
+        elif (text := name.decode("latin-1")) in self._query:
+            raise HTTPException(422, f"'{text}' is no field of the body; put it into the query, as ?{text}=.")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._inside:

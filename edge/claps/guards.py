@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.claps.reasons import APPLAUSE, CLAP, NOT_SURE, RESTLESS, heard_instead
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 RATE_HZ = 16_000
 _BEFORE = RATE_HZ // 5  # scores this much older than a decision are there when it is made, in any chunking
 _KEPT = 64
-_CLAP, _APPLAUSE = "clap", "applause"
-_NEVER_A_REASON = (_CLAP, "background")
 _HEARD_AFTER = RATE_HZ // 16  # of a clap, before a window's score says something about it
 _WINDOW = round(1.4 * RATE_HZ)  # a window that ended later does not hold it any more
 
@@ -46,7 +46,7 @@ class Guards:
         """Take the event model's labels; those it does not have guard nothing."""
         self._labels = tuple(labels)
         self._index = {label: n for n, label in enumerate(labels)}
-        self._against = np.array([label not in _NEVER_A_REASON for label in labels])
+        self._against = np.isin(labels, heard_instead(labels))
         self.reset()
 
     def reset(self) -> None:
@@ -81,12 +81,12 @@ class Guards:
         """Return the reason against a pattern and the figure behind it; two empty texts where there is none."""
         strays = self._strays_before(pattern)
         if strays >= _STRAYS:
-            return "restless", f"{strays} single claps just before it"
+            return RESTLESS, f"{strays} single claps just before it"
         others = self._others_near(pattern)
         if len(others) >= _RESTLESS:
-            return "restless", f"{len(others)} other sounds as loud around it"
+            return RESTLESS, f"{len(others)} other sounds as loud around it"
         if max(others, default=0.0) >= _DOUBTFUL:
-            return "not sure", f"one more that may be a clap, {max(others):.2f}"
+            return NOT_SURE, f"one more that may be a clap, {max(others):.2f}"
         heard = self._heard(pattern)
         return self._heard_instead(heard, pattern) if heard.size else ("", "")
 
@@ -97,15 +97,16 @@ class Guards:
         return np.max(rows, axis=0) if rows else np.empty(0, np.float32)
 
     def _heard_instead(self, heard: NDArray[np.float32], pattern: Pattern) -> tuple[str, str]:
-        clap = float(heard[self._index[_CLAP]]) if _CLAP in self._index else 1.0
-        applause = float(heard[self._index[_APPLAUSE]]) if _APPLAUSE in self._index else 0.0
+        clap = float(heard[self._index[CLAP]]) if CLAP in self._index else 1.0
+        applause = float(heard[self._index[APPLAUSE]]) if APPLAUSE in self._index else 0.0
         if applause >= _SURELY_APPLAUSE:
-            return _APPLAUSE, f"score {applause:.2f}"
-        other = int(np.where(self._against, heard, 0.0).argmax())
-        if clap < _HEARD and heard[other] >= _INSTEAD:
-            return self._labels[other], f"score {heard[other]:.2f}, clap {clap:.2f}"
+            return APPLAUSE, f"score {applause:.2f}"
+        against = np.where(self._against, heard, 0.0)
+        other = int(against.argmax())
+        if clap < _HEARD and against[other] >= _INSTEAD:
+            return self._labels[other], f"score {against[other]:.2f}, clap {clap:.2f}"
         if clap < _UNHEARD and pattern.confidence < _PERFECT:
-            return "not sure", f"clap score {clap:.2f}"
+            return NOT_SURE, f"clap score {clap:.2f}"
         return "", ""
 
     def _strays_before(self, pattern: Pattern) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import DataError
 from edge.settings.claps import SHIPPED, ClapPattern, Gap
-from edge.settings.section import limits_of
+from edge.settings.section import read_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from edge.types import Clap
 
 _STEP = 0.05  # of the rhythm and of the tolerance
-_TOLERANCES, _ROOM = (0.15, limits_of(ClapPattern.model_fields["tolerance"])[1]), 2.0
-_LONGEST_GAP = limits_of(Gap)[1]  # in multiples of the first
-_CLAPS = limits_of(ClapPattern.model_fields["claps"])
+_TOLERANCES, _ROOM = (0.15, read_limits(ClapPattern.model_fields["tolerance"])[1]), 2.0
+_LONGEST_GAP = read_limits(Gap)[1]  # in multiples of the first
+_CLAPS = read_limits(ClapPattern.model_fields["claps"])
 COUNTED = {claps: name for name, claps in SHIPPED.items()}
 """The shipped patterns by their number of claps."""
 _EVEN = 0.2  # gaps that differ by less are the same to whoever claps them

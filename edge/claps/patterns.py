@@ -15,6 +15,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Protocol
 
+from edge.claps.reasons import NO_PATTERN, NOT_SURE, TOO_MANY, TOO_SOON
 from edge.types import Pattern
 
 if TYPE_CHECKING:
@@ -240,13 +241,13 @@ class Matcher:
 
     def _objection(self, name: str | None, claps: Sequence[Clap], confidence: float) -> tuple[str, str]:
         if len(claps) > self._longest:
-            return "too many claps", ""
+            return TOO_MANY, ""
         if name is None:
-            return "no pattern", ""
+            return NO_PATTERN, ""
         if claps[0].at < self._refractory_until:
-            return "too soon", ""
+            return TOO_SOON, ""
         if confidence < self._sure[name]:
-            return "not sure", f"{confidence:.2f}, wanted {self._sure[name]:.2f}"
+            return NOT_SURE, f"{confidence:.2f}, wanted {self._sure[name]:.2f}"
         return "", ""
 
 

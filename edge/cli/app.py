@@ -10,9 +10,9 @@ import typer
 
 from edge import __version__
 from edge.cli.groups import claps_app, config_app, model_app
-from edge.cli.options import Config, Json, Sources, new_group
+from edge.cli.options import Config, Json, Sources, make_group
 
-app = new_group("Hears sirens, gunshots, traffic, horns and claps.", completion=True)
+app = make_group("Hears sirens, gunshots, traffic, horns and claps.", completion=True)
 app.add_typer(config_app, name="config")
 app.add_typer(model_app, name="model")
 app.add_typer(claps_app, name="claps")

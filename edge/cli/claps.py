@@ -15,12 +15,12 @@ from edge.audio.intake import Intake
 from edge.audio.splice import Splicer
 from edge.claps.learn import COUNTED, Learned, Takes
 from edge.claps.learn import learn as learn_from
-from edge.cli.common import clap_network_of, classifier_of, log_plainly, say, say_json, settings_of
+from edge.cli.common import clap_network_of, log_plainly, model_of, say, say_json, settings_of
 from edge.cli.terminal import one_line
 from edge.errors import UsageError
 from edge.pipeline.build import build_pipeline
 from edge.settings.claps import Claps
-from edge.settings.profiles import for_claps
+from edge.settings.profiles import make_claps_settings
 from edge.settings.section import SLUG_RULE
 from edge.settings.source_spec import parse_source
 from edge.settings.text import to_toml
@@ -114,12 +114,12 @@ def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
     if not chosen:
         msg = "no source that listens for claps is enabled; name one, as in --source mic"
         raise UsageError(msg)
-    return for_claps(settings, chosen[0]), chosen[0]
+    return make_claps_settings(settings, chosen[0]), chosen[0]
 
 
 def open_hearing(settings: Settings, source: Source) -> Hearing:
     """Load the networks and listen; a source that cannot be opened raises what its `open` does."""
-    classifier = classifier_of(settings)
+    classifier, settings = model_of(settings)
     network = clap_network_of(settings)
     pipeline = build_pipeline(classifier.bundle, settings, source=source.name, clap_network=network)
     rate_hz = classifier.bundle.params.sample_rate_hz

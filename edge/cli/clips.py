@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from edge.cli.common import (
     clap_network_of,
-    classifier_of,
     log_plainly,
+    model_of,
     node_name,
     say_json,
     say_table,
@@ -23,7 +23,7 @@ from edge.cli.common import (
 )
 from edge.cli.progress import bar
 from edge.errors import InputMissing, TocsinError, UsageError, describe_bug
-from edge.settings.profiles import for_replay
+from edge.settings.profiles import make_replay_settings
 from edge.settings.section import SLUG_RULE
 from edge.settings.tree import Source
 
@@ -44,8 +44,8 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
         raise UsageError(msg)
     from edge.pipeline.clip import ClipClassifier
 
-    settings = settings_of(config)
-    clips = ClipClassifier(classifier_of(settings), settings.detection)
+    classifier, settings = model_of(settings_of(config))
+    clips = ClipClassifier(classifier, settings.detection)
     wanted = top_k if as_json or top_k else _TABLE_LABELS
     files, code = _files(paths)
     rows: list[tuple[str, ...]] = []
@@ -119,12 +119,12 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
     except ValidationError as exc:
         msg = f"--source-name {source_name}: must be {SLUG_RULE}"
         raise UsageError(msg) from exc
-    settings = for_replay(settings_of(config), away=away)
+    classifier, settings = model_of(make_replay_settings(settings_of(config), away=away))
     # Where the events themselves appear on the terminal they show that it goes on.
     with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
         for event in events_of(
             file,
-            classifier_of(settings),
+            classifier,
             settings,
             node=node_name(settings),
             speed=times,

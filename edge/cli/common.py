@@ -15,7 +15,7 @@ from edge.cli.installed import credential_file, service_environ
 from edge.cli.terminal import one_line, to_json, write_line
 from edge.errors import UsageError
 from edge.settings.load import load_settings, state_dir
-from edge.settings.profiles import with_sources
+from edge.settings.profiles import replace_sources
 from edge.settings.secrets import secret
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _cell(text: str) -> str:
 def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
     """Return the effective settings; `sources`, each ``[NAME=]SPEC``, replace the configured ones."""
     settings = load_settings(config, environ=os.environ)
-    return with_sources(settings, sources_of(sources)) if sources else settings
+    return replace_sources(settings, sources_of(sources)) if sources else settings
 
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
@@ -135,18 +135,27 @@ def node_name(settings: Settings) -> str:
 
 def classifier_of(settings: Settings) -> OnnxClassifier:
     """Return the network that the settings and the library choose, ready to run."""
+    return model_of(settings)[0]
+
+
+def model_of(settings: Settings) -> tuple[OnnxClassifier, Settings]:
+    """Return the network that the settings and the library choose, and the settings that fit it if it is another."""
     from edge.inference.library import Library
     from edge.inference.load import load_classifier
     from edge.pipeline.build import check_bundle
+    from edge.pipeline.fitting import fitting
 
     model = settings.model
-    return load_classifier(
-        Library(models_folder_of(settings)).resolve(model.bundle),
+    candidates = Library(models_folder_of(settings)).resolve(model.bundle)
+    classifier = load_classifier(
+        candidates,
         check=check_bundle,
         provider=model.provider,
         threads=model.threads,
         cache_dir=model.cache_dir or own_folder_of(settings) / "tensorrt",  # the service could not write what root made
     )
+    replaced = classifier.bundle.path != candidates[0]
+    return classifier, fitting(settings, classifier.bundle) if replaced else settings
 
 
 def clap_network_of(settings: Settings) -> OnnxClassifier | None:

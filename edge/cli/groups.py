@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from edge.cli.options import Config, Json, Name, OneSource, new_group
+from edge.cli.options import Config, Json, Name, OneSource, make_group
 
-config_app = new_group("Check and show the configuration.")
-model_app = new_group("The model bundles on this device.")
-claps_app = new_group("Learn and test clap patterns.")
+config_app = make_group("Check and show the configuration.")
+model_app = make_group("The model bundles on this device.")
+claps_app = make_group("Learn and test clap patterns.")
 
 
 @config_app.command("check")

@@ -12,7 +12,7 @@ from edge.cli.common import log_as, models_folder_of, own_folder_of, settings_of
 from edge.cli.view import ConsoleHandler, View
 from edge.inference.library import Library
 from edge.node import service
-from edge.settings.profiles import for_listen
+from edge.settings.profiles import make_listen_settings
 
 if TYPE_CHECKING:
     from edge.node.node import Node
@@ -43,7 +43,7 @@ def listen(config: Path | None, sources: list[str]) -> int:
 def _quiet(settings: Settings, folder: Path) -> Settings:
     """Return settings of a node that keeps to itself, with the networks that the real one uses."""
     library = Library(models_folder_of(settings))
-    return for_listen(
+    return make_listen_settings(
         settings,
         folder=folder,
         model=library.resolve(settings.model.bundle)[0],

@@ -17,7 +17,7 @@ from edge.data import street_path
 from edge.errors import UsageError
 from edge.node import service
 from edge.node.stopping import end_process
-from edge.settings.profiles import for_demo
+from edge.settings.profiles import make_demo_settings
 from edge.settings.secrets import secret
 from edge.settings.source_spec import parse_source
 from edge.settings.tree import Source
@@ -59,7 +59,7 @@ def demo(config: Path | None, options: DemoOptions) -> int:
     """Play the street scene, in real time, or listen to `options.sources`, through everything that `run` has."""
 
     def read() -> Settings:
-        return _demo_settings(settings_of(config, options.sources), options)
+        return _read_demo_settings(settings_of(config, options.sources), options)
 
     settings = read()
     log_as(settings.logging, events=False)
@@ -80,13 +80,13 @@ def demo(config: Path | None, options: DemoOptions) -> int:
     return end_process(code, before)
 
 
-def _demo_settings(settings: Settings, options: DemoOptions) -> Settings:
+def _read_demo_settings(settings: Settings, options: DemoOptions) -> Settings:
     """Return the settings of the demonstration; raises `UsageError` for an address that anybody may reach."""
     sources = settings.sources
     if not options.sources:
         sources = (Source(name="street", spec=f"file:{street_path()}" + ("" if options.once else "?loop=1")),)
     folder = own_folder_of(settings) / "demo"
-    settings = for_demo(settings, sources=sources, folder=folder, api=_api_changes(options))
+    settings = make_demo_settings(settings, sources=sources, folder=folder, api=_collect_api_changes(options))
     api = settings.api
     if options.host and not (_local(options.host) or secret(api.token, api.token_file, "api_token")):
         msg = f"--host {options.host} is reachable from outside; name a file with a token, --token-file FILE"
@@ -94,7 +94,7 @@ def _demo_settings(settings: Settings, options: DemoOptions) -> Settings:
     return settings
 
 
-def _api_changes(options: DemoOptions) -> dict[str, Any]:
+def _collect_api_changes(options: DemoOptions) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if options.host:
         changes["host"] = options.host

@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 Name = Annotated[str, typer.Argument(metavar="ID[@VERSION]", help="a bundle on this device")]
 
 
-def new_group(text: str, *, completion: bool = False) -> typer.Typer:
+def make_group(text: str, *, completion: bool = False) -> typer.Typer:
     """Return a group without commands; `text` is its help."""
     return typer.Typer(
         help=text,

@@ -80,13 +80,13 @@ def explain_rules(
         values: dict[str, tuple[Any, Origin]] = {}
         layers: tuple[tuple[Origin, DetectionClass | None], ...] = (
             ("built-in", ANY_LABEL),
-            ("bundle", _of_bundle(thresholds.get(label, {}))),
+            ("bundle", _read_thresholds(thresholds.get(label, {}))),
             ("built-in", OF_LABEL.get(label)),
             ("configuration", settings),
             ("configuration", own),
         )
         for origin, layer in layers:
-            given = layer.given() if layer else {}
+            given = layer.collect_values() if layer else {}
             values |= {name: (value, origin) for name, value in given.items()}
         alert = label in default_alerts if own is None else own.alert is not False
         alert_from: Origin = "built-in" if own is None and settings.alert is None else "configuration"
@@ -113,7 +113,7 @@ def rules_for(
     return tuple(rules)
 
 
-def _of_bundle(values: Mapping[str, float]) -> DetectionClass:
+def _read_thresholds(values: Mapping[str, float]) -> DetectionClass:
     """Return what a bundle says of a label: where events begin and end, and whether one window decides."""
     said = {name: float(values[name]) for name in OF_BUNDLE if name in values}
     # Whether off is below on is seen once the configuration has had its say.

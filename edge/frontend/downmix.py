@@ -25,6 +25,7 @@ _SLOW_DECAY = 1.0 - 1.0 / 480  # five seconds: a pause between two sounds is no 
 _CANCELLED = 0.07  # of the loudest channel's power in the mean: one live channel of four; of two it would be a quarter
 _RESTORED = 0.3
 _LOUDER = 4.0  # times the power of the channel that was taken: another one is to be taken
+_ALIKE = 1.0 - 1e-9  # of a power: less is rounding
 _CERTAIN = 8  # segments after which the choice is no chance
 
 _MEAN = -1
@@ -95,18 +96,26 @@ class Downmix:
             if fast[0] >= loudest * _CANCELLED:  # also of silence
                 return _MEAN, _MEAN
             self._slow, self._segments = fast, 0
-            return _MEAN, fast.index(loudest, 1) - 1
+            return _MEAN, _first(fast, loudest)
         self._segments += 1
         self._slow = slow = [old * _SLOW_DECAY + new for old, new in zip(self._slow, power, strict=True)]
         if all(kept[0] > max(kept[1:]) * _RESTORED for kept in (fast, slow)):
             return taken, _MEAN
         loudest = max(slow[1:])
-        return taken, slow.index(loudest, 1) - 1 if loudest > _LOUDER * slow[taken + 1] else taken
+        return taken, _first(slow, loudest) if loudest > _LOUDER * slow[taken + 1] else taken
 
 
 def to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a whole recording, shape (n,) or (n, channels), as one channel."""
     return Downmix().push(samples)
+
+
+def _first(powers: Sequence[float], loudest: float) -> int:
+    """Return the first channel as loud as the loudest, of powers of the mean and of each channel.
+
+    Two channels in opposite phase are equally loud but for rounding, which depends on the chunking.
+    """
+    return next(channel for channel, power in enumerate(powers[1:]) if power >= loudest * _ALIKE)
 
 
 def _mean(channels: NDArray[np.float32]) -> NDArray[np.float32]:

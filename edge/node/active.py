@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
+from edge.away.watch import IGNORED
+from edge.claps.reasons import every_reason
 from edge.detection.rules import rules_for
+from edge.pipeline.fitting import fitting
 from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
     from edge.settings.tree import Settings
     from edge.telemetry import Metrics
-
-log = logging.getLogger("tocsin.service")
 
 _LIVE = ("detection", "logging")  # the sections that a reload replaces
 
@@ -49,32 +49,29 @@ class ActiveSettings:
     def declare(self, metrics: Metrics) -> None:
         """Create the counters of everything that may happen before it does."""
         settings = self.settings
-        patterns = [
-            name for name, pattern in settings.claps.patterns.items() if settings.claps.enabled and pattern.enabled
-        ]
-        patterns += [SOUND] if settings.away.enabled else []
-        metrics.declare([source.name for source in settings.sources], [*self.rules], patterns, [*settings.actions])
+        patterns, reasons = may_be_heard(settings, self._bundle.labels)
+        names = [source.name for source in settings.sources]
+        metrics.declare(names, [*self.rules], patterns, reasons, [*settings.actions])
 
     def _rules_of(self, settings: Settings) -> dict[str, Rule]:
         rules = rules_for(self._bundle.labels, self._bundle.thresholds, settings.detection)
         return {rule.label: rule for rule in rules}
 
     def _reduce(self, settings: Settings) -> Settings:
-        return without_labels_missing_in(self._bundle.labels, settings) if self._replaced else settings
+        return fitting(settings, self._bundle) if self._replaced else settings
 
 
-def without_labels_missing_in(labels: Sequence[str], settings: Settings) -> Settings:
-    """Return settings without what they say about other labels than these."""
-    detection, away = settings.detection, settings.away
-    unknown = sorted({*detection.classes, *away.ignore} - {*labels})
-    if not unknown:
-        return settings
-    log.warning("the model in use has no %s: what is set for them rests", ", ".join(unknown))
-    classes = {name: rule for name, rule in detection.classes.items() if name in labels}
-    ignore = tuple(label for label in away.ignore if label in labels)
-    return settings.model_copy(
-        update={
-            "detection": detection.model_copy(update={"classes": classes}),
-            "away": away.model_copy(update={"ignore": ignore}),
-        }
-    )
+def may_be_heard(settings: Settings, labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return every pattern that a node may hear, and every reason for which it may suppress one.
+
+    `labels` are the event model's.
+    """
+    patterns: list[str] = []
+    reasons: list[str] = []
+    if settings.claps.enabled:
+        patterns += [name for name, pattern in settings.claps.patterns.items() if pattern.enabled]
+        reasons += every_reason(labels)
+    if settings.away.enabled:
+        patterns.append(SOUND)
+        reasons += [IGNORED] if settings.away.ignore else []
+    return patterns, reasons

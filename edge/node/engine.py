@@ -49,7 +49,7 @@ class Engine:
         wake: threading.Event,
         *,
         metrics: Metrics,
-        max_batch: int = 64,
+        max_batch: int,
     ) -> None:
         """Take the streams; `wake` is set by their runners."""
         self.streams = list(streams)

@@ -9,8 +9,9 @@ from edge.away.watch import AwayWatch
 from edge.claps.bundle import check_clap_bundle, check_clap_rate, clap_threshold
 from edge.claps.listener import ClapListener
 from edge.detection.rules import rules_for
-from edge.inference.bundle import CLAPS
+from edge.inference.bundle import CLAPS, bad_bundle
 from edge.pipeline.pipeline import Pipeline
+from edge.publish.topics import label_name
 from edge.settings.detection import Detection
 
 if TYPE_CHECKING:
@@ -61,6 +62,16 @@ def check_bundle(bundle: Bundle) -> None:
         check_clap_bundle(bundle)
     else:
         rules_for(bundle.labels, bundle.thresholds, Detection())
+        _check_names(bundle)
+
+
+def _check_names(bundle: Bundle) -> None:
+    """Raise `BundleError` where two labels would be ON and OFF in each other's place."""
+    labels: dict[str, str] = {}
+    for label in bundle.labels:
+        other = labels.setdefault(label_name(label), label)
+        if other != label:
+            raise bad_bundle(bundle.path, f"the labels {other!r} and {label!r} have the same name in topics")
 
 
 def _clap_listener(bundle: Bundle, settings: Claps, network: OnnxClassifier) -> ClapListener:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client, TooLargeError
+from edge.publish.suspects import CALM_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +86,7 @@ class Connection:
         try:
             return self._keep()
         finally:
+            self._sender.lost()
             if connection := self._client.socket():
                 connection.close()
 
@@ -124,7 +126,7 @@ class Connection:
         poll.register(self._mail.bell, select.POLLIN)
         poll.register(connection, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
         leaves = self._leave.wanted.is_set()
-        wait_s = 0.0 if held else GRACE_S / 10 if leaves else TURN_S
+        wait_s = 0.0 if held else GRACE_S / 10 if leaves else CALM_S if self._sender.paused else TURN_S
         ready = dict(poll.poll(wait_s * 1000.0))
         if not ready and not leaves:
             self._mail.news.set()  # a look at the outbox costs little, and nothing stays there for want of a ring

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge.publish import hadevice
-from edge.publish.topics import Topics, slug
+from edge.publish.topics import Topics, label_name
 from edge.settings.away import SOUND
 from edge.types import SourceState
 
@@ -89,7 +89,7 @@ def _sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[st
     """Return a source's labels and level."""
     components: dict[str, Any] = {}
     for label in labels:
-        name = slug(label)
+        name = label_name(label)
         components[name] = {
             "platform": "binary_sensor",
             "unique_id": f"{device}_{name}",

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.mqtt")
 
 _CAP_S = 30.0  # longest wait before the next attempt
-_BRIEF_S = 15.0  # a connection that was accepted and lasted less has not been a good one
+# A connection that was accepted and lasted less has not been a good one. Other clients come back after up to 30 s, and
+# a link that died without a word is noticed after 45 s.
+_BRIEF_S = 40.0
 _BRIEF_MAX = 3  # such connections in a row until somebody else is suspected
 
 
@@ -74,7 +76,7 @@ class MqttPublisher:
         self._tls = broker.tls_context(settings)
         self._mail = Mailbox()
         self._retained = Retained(store, self._mail)
-        self._sender = Sender(store, self._mail, retained=self._retained, say=self._say)
+        self._sender = Sender(store, self._mail, retained=self._retained, say=self._say, status=self._status)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._leave = Leave()
         self._backoff = Backoff(_CAP_S)

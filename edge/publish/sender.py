@@ -17,6 +17,7 @@ from edge.errors import StorageError
 from edge.publish import broker, topics
 from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.refusals import Refusals
+from edge.publish.suspects import Suspects
 from edge.publish.window import Window
 
 if TYPE_CHECKING:
@@ -47,14 +48,19 @@ class Sender:
         *,
         retained: Retained,
         say: Callable[..., None],
+        status: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take where messages come from; `say` is told what does not work, as `logging` would be."""
+        """Take where messages come from; `say` is told what does not work, as `logging` would be.
+
+        The state on `status` is never withheld: where the broker forbids that, it forbids the last will as well.
+        """
         self._store, self._mail, self._retained, self._say, self._clock = store, mail, retained, say, clock
+        self._status = status
         self._window = Window(WINDOW)
         self._states: dict[int, tuple[str, bool]] = {}  # by number: the topic, and whether it is cleared
         self._quota = _UNLIMITED
-        self._refusals = Refusals()
+        self._refusals, self._suspects = Refusals(), Suspects()
         self._answered = False  # whether an event was answered on this line
         self._fruitless = 0
         self.unsendable = 0
@@ -69,12 +75,20 @@ class Sender:
         self._refusals.restart(self._clock())
         self._quota = quota or _UNLIMITED
 
+    def lost(self) -> None:
+        """Note that the line is no more."""
+        if not self._states:
+            self._suspects.rested(self._clock())
+
     def _look_back(self) -> None:
         """Draw a conclusion from the line before this one.
 
         Some brokers hang up at a message that they will not have, before anything was answered. Where that happens
         again and again events go one by one, and the one at which the next line is lost waits as if it were refused.
         """
+        if topic := self._suspects.begin(self._clock()):
+            text = "the broker ends the connection at the state on %s, which is withheld; see its log"
+            self._say(text, topics.shown(topic))
         lost = self._window.unanswered
         self._fruitless = self._fruitless + 1 if lost and not self._answered else 0
         self._answered = False
@@ -88,6 +102,11 @@ class Sender:
     def refused(self) -> dict[str, str]:
         """Why the broker will not have the events of a topic, for each that waits therefore. Thread-safe."""
         return self._refusals.reasons
+
+    @property
+    def paused(self) -> bool:
+        """Whether a state waits for nothing but a moment's calm."""
+        return self._suspects.probing and self._mail.changed and not self._states
 
     @property
     def quiet(self) -> bool:
@@ -106,22 +125,35 @@ class Sender:
         def send_soon(message: Soon) -> int | None:
             return line.send(message.topic, message.payload, qos=message.qos, retain=message.retain)
 
-        def send_state(topic: str, payload: bytes) -> bool:
-            return self._send_state(line, topic, payload)
-
         while self._room(WINDOW - self._mail.soon.in_flight) and self._mail.soon.send(send_soon):
             pass
-        while self._room(WINDOW - len(self._states)) and self._mail.send_state(send_state):
-            pass
-        if events:
-            try:
-                self._send_events(line)
-            except StorageError as exc:
-                self._mail.news.set()  # at the next turn again
-                self._say("events wait: %s", exc)
+        if not (events and self._suspects.careful):
+            self._send_states(line, WINDOW)
+            self._try_events(line, events=events)
+        elif not self._states and self._suspects.rested(self._clock()):
+            self._try_events(line)
+            if not self._window.in_flight:
+                self._send_states(line, 1)
+        self._look_at_states()
         while not line.jammed and (message := self._mail.next_volatile()):
+            if self._suspects.probing:
+                continue
             with contextlib.suppress(UnsendableError):  # the states beside it say so
                 line.send(*message, qos=0, retain=False)
+
+    def _send_states(self, line: Line, window: int) -> None:
+        def send_state(topic: str, payload: bytes) -> bool:
+            return self._suspects.withholds(topic) or self._send_state(line, topic, payload)
+
+        while self._room(window - len(self._states)) and self._mail.send_state(send_state):
+            pass
+
+    def _look_at_states(self) -> None:
+        """Note when all states are through, and offer one again that was withheld."""
+        if self._states or self._mail.changed or not self._suspects.rested(self._clock()):
+            return
+        if topic := self._suspects.through(self._clock()):
+            self._mail.repeat([topic])
 
     def expire(self, why: str) -> None:
         """Give up what should have gone soon and is too late; `why` it could not go."""
@@ -163,15 +195,27 @@ class Sender:
             return True
         if number is not None:
             self._states[number] = (topic, not payload)
+            if topic != self._status:
+                self._suspects.sent(topic)
         return number is not None
 
     def _state_answered(self, topic: str, cleared: bool, refusal: str) -> None:  # noqa: FBT001 - as it was kept
+        self._suspects.answered(self._clock())
         if refusal:
             self._say("the broker refused the state on %s: %s; %s", topics.shown(topic), refusal, broker.mend(refusal))
         if cleared:
             self._retained.cleared(topic, refused=bool(refusal))
 
     # Events
+
+    def _try_events(self, line: Line, *, events: bool = True) -> None:
+        if not events:
+            return
+        try:
+            self._send_events(line)
+        except StorageError as exc:
+            self._mail.news.set()  # at the next turn again
+            self._say("events wait: %s", exc)
 
     def _send_events(self, line: Line) -> None:
         while self._window.delivered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import zlib
 
 from edge.errors import ConfigError
 
@@ -17,12 +18,21 @@ def slug(text: str) -> str:
 
     Raises `ConfigError` when nothing is left of it.
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    name = _NOT_SLUG.sub("-", plain).strip("-")[:64]
+    name = _letters(text)
     if not name:
         msg = f"{text!r} has no letter or digit to make a name of; set node.id"
         raise ConfigError(msg)
     return name
+
+
+def label_name(label: str) -> str:
+    """Return a label as a name for topics; one in another script has a number that is always the same."""
+    return _letters(label) or f"label-{zlib.crc32(label.encode()):08x}"
+
+
+def _letters(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return _NOT_SLUG.sub("-", plain).strip("-")[:64]
 
 
 def flaw(topic: str) -> str:
@@ -77,7 +87,7 @@ class Topics:
 
     def sound(self, source: str, label: str) -> str:
         """Return the topic that is ON while a label sounds; a label may be any text, its level of the topic may not."""
-        return f"{self.prefix}{source}/sound/{slug(label)}"
+        return f"{self.prefix}{source}/sound/{label_name(label)}"
 
     def level(self, source: str) -> str:
         """Return the topic of a source's level."""

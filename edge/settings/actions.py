@@ -1,12 +1,12 @@
-"""The settings of actions: what a pattern starts."""
+"""The settings of actions."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from edge.settings.section import FilePath, Secret, Section, Text, Topic, plain_host
+from edge.settings.section import FilePath, Secret, Section, Text, Topic, WebAddress
 
 _LATIN_1 = 0xFF
 
@@ -52,19 +52,11 @@ _HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`
 _HeaderValue = Annotated[Secret, AfterValidator(_sendable)]
 
 
-def _with_host(value: HttpUrl) -> HttpUrl:
-    plain_host((value.host or "").strip("[]"))
-    return value
-
-
-_WebAddress = Annotated[HttpUrl, AfterValidator(_with_host)]
-
-
 class WebhookAction(Section):
     """Call a web address."""
 
     type: Literal["webhook"]
-    url: _WebAddress = Field(description="http or https address")
+    url: WebAddress = Field(description="http or https address")
     method: Literal["GET", "POST", "PUT"] = Field("POST", description="POST and PUT send JSON")
     headers: dict[_HeaderName, _HeaderValue] = Field(
         default_factory=dict, description="headers to add, such as Authorization"

@@ -1,4 +1,4 @@
-"""The settings of detection, and the values that are built in."""
+"""The settings of detection, and the built-in values of labels."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class DetectionClass(Section):
     severity: Literal["info", "warning", "critical"] | None = Field(None, description="carried in the event")
     save_clip: bool | None = Field(None, description="keep the sound of the event (needs privacy.keep_clips)")
 
-    def given(self) -> dict[str, Any]:
-        """Return what is set of the values that make a rule, by name."""
+    def collect_values(self) -> dict[str, Any]:
+        """Return the values of a rule by name, without those that are not set."""
         names = [name for name in DetectionClass.model_fields if name != "alert"]
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
@@ -66,7 +66,7 @@ ANY_LABEL = DetectionClass(
 IMPULSE = DetectionClass(smoothing_s=0.0, min_windows=1, hold_s=0.5, cooldown_s=0.25, max_duration_s=10.0)
 """Built-in values of labels whose sounds are over within a window."""
 
-_IMPULSE = IMPULSE.given()
+_IMPULSE = IMPULSE.collect_values()
 OF_LABEL: Mapping[str, DetectionClass] = {
     "gunshot": DetectionClass(**{**_IMPULSE, "severity": "critical"}),
     "glass": DetectionClass(**{**_IMPULSE, "severity": "warning"}),
@@ -85,5 +85,5 @@ OF_BUNDLE = ("on", "off")
 
 def built_in(label: str) -> dict[str, Any]:
     """Return the values of a label that no bundle and no configuration changes."""
-    values = {**ANY_LABEL.given(), **OF_LABEL.get(label, DetectionClass()).given()}
+    values = {**ANY_LABEL.collect_values(), **OF_LABEL.get(label, DetectionClass()).collect_values()}
     return {name: value for name, value in values.items() if name not in OF_BUNDLE}

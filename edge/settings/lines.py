@@ -1,11 +1,11 @@
-"""The line of each key in a TOML text, of which its reader says nothing."""
+"""The lines of the keys in a TOML text; its reader gives values alone."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from edge.settings.text import from_toml
+from edge.settings.text import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ _PIECE = re.compile(
 _NESTING = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
-def lines_of(text: str) -> dict[Key, int]:
+def find_lines(text: str) -> dict[Key, int]:
     """Return the line, from 1, on which each key and table of a valid TOML text begins.
 
     Keys inside an array or an inline table have none of their own.
@@ -38,14 +38,14 @@ def lines_of(text: str) -> dict[Key, int]:
     table: Key = ()
     for number, head in _statements(text):
         if head.startswith("[["):
-            *above, name = _parts(head[2:-2])
-            array = (*_below_newest(above, newest), name)
+            *above, name = _split(head[2:-2])
+            array = (*_resolve(above, newest), name)
             newest[array] = newest.get(array, -1) + 1
             key = table = (*array, newest[array])
         elif head.startswith("["):
-            key = table = _below_newest(_parts(head[1:-1]), newest)
+            key = table = _resolve(_split(head[1:-1]), newest)
         else:
-            key = (*table, *_parts(head))
+            key = (*table, *_split(head))
         for n in range(1, len(key) + 1):
             found.setdefault(key[:n], number)
     return found
@@ -69,17 +69,17 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         number += piece.count("\n")
 
 
-def _parts(key: str) -> Key:
+def _split(key: str) -> Key:
     """Return the names in a dotted key."""
     parts: list[str | int] = []
-    values = from_toml(f"{key} = 0")
+    values = read_toml(f"{key} = 0")
     while isinstance(values, dict) and len(parts) < _DEPTH:
         ((part, values),) = values.items()
         parts.append(part)
     return tuple(parts)
 
 
-def _below_newest(parts: Iterable[str | int], newest: Mapping[Key, int]) -> Key:
+def _resolve(parts: Iterable[str | int], newest: Mapping[Key, int]) -> Key:
     """Return the key of a table, which a head puts below the newest table of each array on the way."""
     key: Key = ()
     for part in parts:

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from edge.errors import ConfigError, UsageError
 from edge.settings.environment import set_from_environment, variables_of
 from edge.settings.keys import explain
-from edge.settings.lines import lines_of
+from edge.settings.lines import find_lines
 from edge.settings.source_spec import clash, parse_source
-from edge.settings.text import NotToml, from_toml
+from edge.settings.text import NotToml, read_toml
 from edge.settings.textfile import is_there, read_text
 from edge.settings.tree import Settings
 
@@ -91,7 +91,7 @@ class _Places:
     @functools.cached_property
     def lines(self) -> Mapping[Key, int]:
         """Where the keys of the file stand; only a fault asks for them."""
-        return lines_of(self.text)
+        return find_lines(self.text)
 
     def of(self, key: Key) -> str:
         """Return the place of a key, or of what it stands in, as the beginning of a message."""
@@ -132,7 +132,7 @@ def _read(path: Path | None) -> tuple[dict[str, Any], str, Path | None]:
     path = path or DEFAULT_PATH
     text = read_text(path, max_bytes=_FILE_BYTES)
     try:
-        return from_toml(text), text, path
+        return read_toml(text), text, path
     except NotToml as exc:
         at = _TOML_LINE.search(str(exc))
         line = at.group(1) if at else text.count("\n") + 1

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 _S = TypeVar("_S", bound=Section)
 
 
-def with_sources(settings: Settings, sources: Sequence[Source]) -> Settings:
+def replace_sources(settings: Settings, sources: Sequence[Source]) -> Settings:
     """Return the settings of a node with other sources."""
-    return _changed(settings, {"sources": tuple(sources)})
+    return _change(settings, {"sources": tuple(sources)})
 
 
-def for_demo(settings: Settings, *, sources: Sequence[Source], folder: Path, api: Mapping[str, Any]) -> Settings:
+def make_demo_settings(
+    settings: Settings, *, sources: Sequence[Source], folder: Path, api: Mapping[str, Any]
+) -> Settings:
     """Return the settings of a node that demonstrates; `api` has what differs of the web side.
 
     It neither touches a real node's history nor takes its name at the broker, and its patterns switch nothing.
@@ -30,10 +32,10 @@ def for_demo(settings: Settings, *, sources: Sequence[Source], folder: Path, api
         changes["node"] = {"id": "demo"}
     if settings.storage.path is None:
         changes["storage"] = {"path": folder}
-    return _changed(_without_actions(settings), changes)
+    return _change(_remove_actions(settings), changes)
 
 
-def for_listen(settings: Settings, *, folder: Path, model: Path, engines: Path, claps: Path) -> Settings:
+def make_listen_settings(settings: Settings, *, folder: Path, model: Path, engines: Path, claps: Path) -> Settings:
     """Return the settings of a node that keeps and sends nothing.
 
     `folder` is its state folder; `model` and `claps` are the bundles, and `engines` the folder of compiled networks,
@@ -47,33 +49,33 @@ def for_listen(settings: Settings, *, folder: Path, model: Path, engines: Path, 
         "model": {"bundle": str(model), "cache_dir": settings.model.cache_dir or engines},
         "claps": {"bundle": str(claps)},
     }
-    return _changed(_without_actions(settings), changes)
+    return _change(_remove_actions(settings), changes)
 
 
-def for_replay(settings: Settings, *, away: bool) -> Settings:
+def make_replay_settings(settings: Settings, *, away: bool) -> Settings:
     """Return the settings of a recording's pipeline.
 
     A recording is no source of the configuration: it takes part in everything that is asked for.
     """
-    return _changed(settings, {"claps": {"sources": ()}, "away": {"enabled": away, "sources": ()}})
+    return _change(settings, {"claps": {"sources": ()}, "away": {"enabled": away, "sources": ()}})
 
 
-def for_claps(settings: Settings, source: Source) -> Settings:
+def make_claps_settings(settings: Settings, source: Source) -> Settings:
     """Return the settings of a pipeline that listens to one source for claps alone."""
     claps = {"enabled": True, "sources": (source.name,)}
-    return _changed(settings, {"claps": claps, "away": {"enabled": False}, "sources": (source,)})
+    return _change(settings, {"claps": claps, "away": {"enabled": False}, "sources": (source,)})
 
 
-def _without_actions(settings: Settings) -> Settings:
+def _remove_actions(settings: Settings) -> Settings:
     """Return settings under which a pattern switches nothing."""
-    patterns = {name: _changed(pattern, {"actions": ()}) for name, pattern in settings.claps.patterns.items()}
-    return _changed(settings, {"claps": {"patterns": patterns}, "away": {"actions": ()}, "actions": {}})
+    patterns = {name: _change(pattern, {"actions": ()}) for name, pattern in settings.claps.patterns.items()}
+    return _change(settings, {"claps": {"patterns": patterns}, "away": {"actions": ()}, "actions": {}})
 
 
-def _changed(section: _S, changes: Mapping[str, Any]) -> _S:
+def _change(section: _S, changes: Mapping[str, Any]) -> _S:
     """Return a section with other values; those of a section in it are in a mapping of their own."""
     values = {}
     for name, value in changes.items():
         old = getattr(section, name)
-        values[name] = _changed(old, value) if isinstance(old, Section) else value
+        values[name] = _change(old, value) if isinstance(old, Section) else value
     return section.model_copy(update=values)

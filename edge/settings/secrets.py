@@ -1,4 +1,4 @@
-"""Secrets: where they come from, and the settings without them."""
+"""Secrets of the configuration, and settings without them."""
 
 from __future__ import annotations
 

@@ -7,13 +7,25 @@ import unicodedata
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+)
 from pydantic.fields import FieldInfo
+
+from edge.settings.address import misplaced
 
 YEAR_S = 31_536_000.0
 _NAME_BYTES = 255  # of one folder or file, on every file system of Linux
 _BYTES_OF_MQTT = 65_535  # of a text in the protocol
 _NO_CHARACTERS = "\ufffe\uffff" + "".join(map(chr, range(0xFDD0, 0xFDF0)))  # by Unicode's own word
+_QUOTES = "\"'"
 _NO_HOST = "must be a name or an address alone, such as sensor.example, 192.0.2.1 or ::1; the port has a key of its own"
 
 
@@ -23,17 +35,24 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def limits_of(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - a type, and values of it
-    """Return the least and the greatest value of a field or an annotated type; None for a limit that it lacks."""
+def read_limits(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - a type, and values of it
+    """Return the least and the greatest value of a field or an annotated type, or None."""
     field = kind if isinstance(kind, FieldInfo) else FieldInfo.from_annotation(kind)
     limits = {name: getattr(limit, name) for limit in field.metadata for name in ("ge", "le") if hasattr(limit, name)}
     return limits.get("ge"), limits.get("le")
 
 
-def _no_controls(value: str) -> str:
-    """Refuse what no name, address or topic holds: brokers end a connection over it, and systems a call."""
+def _bare(value: str) -> str:
+    """Refuse what no name, address, path or topic holds.
+
+    Brokers end a connection over a control character, and systems a call. Quotes around the whole come from a variable
+    that no shell has read, or were written twice.
+    """
     if any(unicodedata.category(sign) in ("Cc", "Cs") or sign in _NO_CHARACTERS for sign in value):
         msg = "must not hold control characters"
+        raise ValueError(msg)
+    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
+        msg = "must not have quotes around it; leave them out"
         raise ValueError(msg)
     return value
 
@@ -66,6 +85,17 @@ def plain_host(value: str) -> str:
     return value
 
 
+def _misplaced(value: object) -> object:
+    if isinstance(value, str) and (why := misplaced(value)):
+        raise ValueError(why)
+    return value
+
+
+def _with_host(value: HttpUrl) -> HttpUrl:
+    plain_host((value.host or "").strip("[]"))
+    return value
+
+
 def _not_empty(value: object) -> object:
     if value == "":
         msg = "must not be empty; leave it out instead"
@@ -74,7 +104,7 @@ def _not_empty(value: object) -> object:
 
 
 def _path(value: Path) -> Path:
-    _no_controls(str(value))
+    _bare(str(value))
     if any(len(part.encode()) > _NAME_BYTES for part in value.parts):
         msg = f"must not have a part of more than {_NAME_BYTES} bytes"
         raise ValueError(msg)
@@ -103,11 +133,12 @@ Seconds = Annotated[float, Field(ge=0.0, le=YEAR_S)]
 LongerThanNothing = Annotated[float, Field(gt=0.0, le=YEAR_S)]
 """Seconds, and not none."""
 Text = Annotated[str, Field(max_length=65_536)]
-Line = Annotated[str, Field(max_length=4096), AfterValidator(_no_controls)]
-Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_no_controls), AfterValidator(plain_host)]
+Line = Annotated[str, Field(max_length=4096), AfterValidator(_bare)]
+Host = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_bare), AfterValidator(plain_host)]
 """A name or an address, without a port."""
-MqttText = Annotated[str, Field(max_length=_BYTES_OF_MQTT), AfterValidator(_no_controls), AfterValidator(_mqtt_text)]
-Topic = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_no_controls), AfterValidator(_topic)]
+WebAddress = Annotated[HttpUrl, BeforeValidator(_misplaced), AfterValidator(_with_host)]
+MqttText = Annotated[str, Field(max_length=_BYTES_OF_MQTT), AfterValidator(_bare), AfterValidator(_mqtt_text)]
+Topic = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_bare), AfterValidator(_topic)]
 Secret = Annotated[SecretStr, Field(max_length=4096)]
 FilePath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_path)]
 PathText = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_path_text)]

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from edge.errors import UsageError
+from edge.settings.address import mask, misplaced, unbroken
+from edge.settings.section import plain_host
 
 _ALLOWED = (
     "mic, mic:ID, file:PATH[?loop=1&speed=4], rtsp://…, http(s)://…, pcm:-[?rate=16000&channels=1], udp://[HOST]:PORT"
 )
 _URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
+_PLAIN = ("file:", "mic:")  # hold no password, and may hold spaces
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _RATE_HZ, _CHANNELS = 16_000, 1  # of samples whose source says neither
 _RATES_HZ = (4_000, 192_000)
 _MAX_CHANNELS = 8
 _MAX_SPEED = 1_000.0
-# Up to the last @ of the authority; a password with a slash that was not encoded is caught too, a port is none.
-_USERINFO = re.compile(r"(?<=://)(?:[^/?#\s:@]*:(?!\d+[/?#])\S*|[^/?#\s]*)@")
-_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SECRET_VALUE = re.compile(r"(?i)([?&][^=&#\s]*(?:pass|pwd|token|key|secret|auth|user|sig)[^=&#\s]*=)[^&#\s'\"]*")
-
-
-def mask(text: str) -> str:
-    """Return text with the user, the password and the secret parameters of any URL in it hidden."""
-    return _SECRET_VALUE.sub(r"\1***", _USERINFO.sub("***@", text))
 
 
 @dataclass(frozen=True)
@@ -110,7 +103,8 @@ def clash(one: SourceSpec, other: SourceSpec) -> str | None:
 
 
 def _wrong(text: str, why: str) -> UsageError:
-    return UsageError(f"source {mask(text)!r}: {why}")
+    shown = text if text.startswith(_PLAIN) else mask(unbroken(text))
+    return UsageError(f"source {shown!r}: {why}")
 
 
 def _file(text: str, rest: str) -> FileSpec:
@@ -155,28 +149,30 @@ def _udp(text: str) -> UdpSpec:
         host, port = parts.hostname or "", parts.port
     except ValueError as exc:
         raise _wrong(text, "the port must be a number from 1 to 65535, as in udp://:5005") from exc
+    try:
+        plain_host(host)
+    except ValueError as exc:
+        raise _wrong(text, f"the host {exc}") from exc
     if not port or parts.path or parts.username:
         raise _wrong(text, "must look like udp://:5005 or udp://192.168.1.5:5005")
     return UdpSpec(text, host, port, *_format(text, options))
 
 
 def _url(text: str) -> UrlSpec:
+    if why := misplaced(text):
+        raise _wrong(text, why)
     try:
-        parts = urlsplit(text)
-        host, user = parts.hostname, parts.username
+        host = urlsplit(text).hostname
     except ValueError:
-        host = user = None
-    if not host or any(character.isspace() or not character.isprintable() for character in text):
+        host = None
+    if any(character.isspace() for character in text):
+        raise _wrong(text, "an address must not hold white space; write %20 where it belongs to a name or password")
+    if not host or not text.isprintable():
         raise _wrong(text, "must look like rtsp://host/path or http://host/path")
-    # Such a character ends the authority, so what follows it would be taken for a path, and the user for the host.
-    if user is None and _USERINFO.search(text):
-        raise _wrong(text, "a user or password must not hold / ? or # itself; write %2F, %3F or %23 instead")
-    if parts.fragment or text.endswith("#"):
+    if "#" in text:
         raise _wrong(text, "# has no meaning in a stream's address; write %23 where it belongs to a name or password")
-    if _BARE_PERCENT.search(parts.netloc):
-        raise _wrong(text, "a user or password must not hold a bare %; write %25 instead")
     try:
-        port = parts.port
+        port = urlsplit(text).port
     except ValueError:
         port = 0
     if port == 0:

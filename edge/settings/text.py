@@ -20,7 +20,7 @@ NotToml = tomllib.TOMLDecodeError
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def from_toml(text: str) -> dict[str, Any]:
+def read_toml(text: str) -> dict[str, Any]:
     """Return the values of a TOML text; raises `NotToml`, or another `ValueError` for numbers beyond any use."""
     values: dict[str, Any] = tomllib.loads(text)
     return values

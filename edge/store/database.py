@@ -43,7 +43,7 @@ class Database:
         self._generation = 0
         self._closed = False
         self.is_successor = False
-        """Whether the file was begun, this time, in the place of a damaged one."""
+        """Whether the file was begun, this time, in the place of one that was damaged or is lost."""
         self._aside: Path | None = None  # a damaged file of which nothing was taken over yet
         self._mended_s = -_AGAIN_S
         self._inode = 0
@@ -171,8 +171,11 @@ class Database:
                 self._set_aside(exc)
             else:
                 return migrated(connection, version)
-        elif holds_something(log_file) and (aside := move_aside(self.path)):  # SQLite would remove the log
-            log.warning("%s is empty or missing; its log is now %s-wal", self.path, aside.name)
+        elif self.path.exists() or holds_something(log_file):  # as a power cut may leave them
+            aside = move_aside(self.path) if holds_something(log_file) else None  # SQLite would remove the log
+            kept = f", its log is now {aside.name}-wal" if aside else ""
+            log.warning("%s is empty or missing%s; a new history is begun", self.path, kept)
+            self.is_successor = True
         connection = migrated(connect(self.path), 0)
         if self._aside is not None:
             self._take_over(self._aside, connection)

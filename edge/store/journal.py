@@ -184,7 +184,7 @@ class Journal:
     def _first_sequence(self, highest: int) -> int:
         """Return the last sequence that may have been given out by the processes before."""
         noted = self._note.read()
-        if self._db.is_successor:  # of a damaged file, which may not have told all; the note is younger than Tocsin
+        if self._db.is_successor:  # of a file that may not have told all; the note is younger than Tocsin
             return max(highest, noted + _SLACK, int(time.time()))
         if noted > highest:
             text = "%s lacks the last messages before sequence %d: they are lost from the history, which goes on at %d"

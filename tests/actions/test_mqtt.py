@@ -14,14 +14,15 @@ from edge.settings.tree import Mqtt
 from edge.store import Store
 from tests.actions.conftest import WAIT_S, action, occasion
 from tests.actions.things import home_assistant, tasmota, zigbee2mqtt
-from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+    from tests.support.broker import Broker
+
+pytestmark = pytest.mark.broker
 
 LAMP = {
     "topic": "zigbee2mqtt/lamp/set",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -14,10 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from selenium.webdriver.chrome.webdriver import WebDriver
-
-needs_browser = pytest.mark.skipif(
-    not (shutil.which("chromedriver") and shutil.which("chromium")), reason="chromium and chromium-driver not installed"
-)
 
 
 def start_browser() -> WebDriver:

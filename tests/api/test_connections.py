@@ -12,6 +12,7 @@ import pytest
 
 from edge.api import connection, deadline, linger
 from tests.api.fake_node import source
+from tests.support.listener import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,6 +162,28 @@ def test_full_house_makes_room(serve: Serve, monkeypatch: pytest.MonkeyPatch, se
         assert httpx.get(client.base_url.join("/livez"), timeout=2).status_code == 200
         upload.sendall(bytes(1000))
         assert upload.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("wanted", ["/", "/sources", "/static/app.js"])
+def test_crowd_that_asks_without_end_makes_room(serve: Serve, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    """Requests one behind the other, which need no token to keep a place as long as they are answered."""
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 8)
+    with serve(token=TOKEN) as client, ExitStack() as crowd:
+        for _ in range(9):
+            raw = crowd.enter_context(socket.socket())
+            raw.settimeout(0.2)
+            raw.connect((client.base_url.host, client.base_url.port))
+            with suppress(OSError):
+                raw.sendall(f"GET {wanted} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 30_000)
+        until(lambda: served(client.base_url.join("/livez")), timeout_s=5)
+
+
+def served(url: httpx.URL) -> bool:
+    """Return whether a newcomer is answered."""
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.parametrize("line", ["POST /login", "POST /logout", "PUT /away", "POST /classify", "GET /sources"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from selenium.webdriver.common.by import By
 
-from tests.api.browser import needs_browser, text, until
+from tests.api.browser import text, until
 from tests.api.fake_node import LABELS, frame, message, source
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.api.conftest import Serve
     from tests.api.fake_node import FakeNode
 
-pytestmark = needs_browser
+pytestmark = pytest.mark.browser
 
 
 def record(node: FakeNode, event_id: str, label: str, second: int, **data: Any) -> None:

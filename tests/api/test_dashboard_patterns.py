@@ -15,7 +15,7 @@ from edge.clock import rfc3339
 from edge.errors import UsageError
 from edge.publish.payload import EventContext, Stamp, pattern_event
 from edge.types import ModelInfo, Pattern
-from tests.api.browser import needs_browser, text, until
+from tests.api.browser import text, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.api.conftest import Serve
     from tests.api.fake_node import FakeNode
 
-pytestmark = needs_browser
+pytestmark = pytest.mark.browser
 CONTEXT = EventContext("node", "mic", "", ModelInfo("city", "0.1.0", "0" * 64, "cpu"), False, True, "info")
 OFF = {"enabled": True, "state": "OFF", "armed": False, "arming_until": None, "quiet": False}
 NONE = "\N{EN DASH}"

@@ -206,3 +206,10 @@ def test_description_says_where_it_is(client: httpx.Client) -> None:
         assert httpx.get(f"{address}openapi.json").json()["servers"] == [{"url": PREFIX}]
     for odd in ("", "/", "//evil.example", "https://evil.example", "tocsin", "/a b", "/a?b"):
         assert "servers" not in client.get("/openapi.json", headers={"X-Forwarded-Prefix": odd}).json()
+
+
+def test_every_answer_to_an_upload_is_counted_from_nought(client: httpx.Client, document: dict[str, Any]) -> None:
+    """Whatever status the description has: the first of them is an increase."""
+    figures = client.get("/metrics").text
+    for status in (*document["paths"]["/classify"]["post"]["responses"], "499"):
+        assert f'tocsin_classify_requests_total{{code="{status}"}} 0.0\n' in figures

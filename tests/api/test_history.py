@@ -135,7 +135,9 @@ def test_query_that_nothing_heeds_is_refused(
     answer = client.request(method, path)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
-    assert words in answer.json()["detail"]
+    detail = answer.json()["detail"]
+    assert words in detail
+    assert not detail.endswith("?.")
 
 
 @pytest.mark.parametrize(
@@ -173,6 +175,13 @@ def test_clip_is_flac_in_parts_too(client: httpx.Client, node: FakeNode, tmp_pat
     assert whole.headers["content-type"] == "audio/flac"
     assert whole.content == clip.read_bytes()
     assert client.get("/events/e1/clip", headers={"Range": "bytes=0-3"}).content == b"fLaC"
+    for none in ("bytes=5-2", "bytes=", "items=0-3", "nonsense"):
+        answer = client.get("/events/e1/clip", headers={"Range": none})
+        assert (answer.status_code, answer.content) == (200, clip.read_bytes())
+    beyond = client.get("/events/e1/clip", headers={"Range": "bytes=104-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */104")
+    assert beyond.headers["content-type"] == "application/problem+json"
+    assert beyond.json()["instance"] == "/events/e1/clip"
     clip.unlink()
     assert client.get("/events/e1/clip").status_code == 404
     assert client.get("/events/e2/clip").status_code == 404

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from selenium.webdriver.common.by import By
 
-from tests.api.browser import needs_browser, text, until
+from tests.api.browser import text, until
 from tests.api.fake_node import frame, source
 from tests.api.routes import ROUTES
 
@@ -23,7 +23,7 @@ TOKEN = "correct-horse-battery"
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-@needs_browser
+@pytest.mark.browser
 def test_dashboard_shows_sources_scores_and_events_as_they_come(
     client: httpx.Client, node: FakeNode, page: WebDriver
 ) -> None:
@@ -48,7 +48,7 @@ def test_dashboard_shows_sources_scores_and_events_as_they_come(
     assert page.get_log("browser") == []
 
 
-@needs_browser
+@pytest.mark.browser
 def test_spectrogram_is_drawn(client: httpx.Client, node: FakeNode, page: WebDriver) -> None:
     """A loud band makes a bright pixel at its height, low tones at the bottom."""
     page.get(str(client.base_url))
@@ -59,7 +59,7 @@ def test_spectrogram_is_drawn(client: httpx.Client, node: FakeNode, page: WebDri
     assert page.execute_script(pixel, 0)[0] < 20
 
 
-@needs_browser
+@pytest.mark.browser
 def test_chosen_source_is_heard_and_stays_chosen(client: httpx.Client, node: FakeNode, page: WebDriver) -> None:
     """Another source is shown when it is chosen, and again when the page is loaded again."""
     node.states.append(source("yard"))
@@ -79,7 +79,7 @@ def play_both(node: FakeNode) -> bool:
     return True
 
 
-@needs_browser
+@pytest.mark.browser
 def test_data_never_becomes_html(client: httpx.Client, node: FakeNode, page: WebDriver) -> None:
     """A name with markup in it is shown as it is spelled."""
     node.states[:] = [source(EVIL, "offline", EVIL, device=EVIL)]
@@ -91,7 +91,7 @@ def test_data_never_becomes_html(client: httpx.Client, node: FakeNode, page: Web
     assert page.get_log("browser") == []
 
 
-@needs_browser
+@pytest.mark.browser
 def test_lost_connection_is_shown(serve: Serve, node: FakeNode, page: WebDriver) -> None:
     """When the node is gone the page says so, and that it is trying."""
     with serve() as client:
@@ -101,7 +101,7 @@ def test_lost_connection_is_shown(serve: Serve, node: FakeNode, page: WebDriver)
     until(page, lambda: page.find_element(By.ID, "still").is_displayed())
 
 
-@needs_browser
+@pytest.mark.browser
 def test_not_ready_is_shown_with_the_reason(client: httpx.Client, node: FakeNode, page: WebDriver) -> None:
     """What keeps the node from being ready stands at the top."""
     node.not_ready.append("disk low")
@@ -109,7 +109,7 @@ def test_not_ready_is_shown_with_the_reason(client: httpx.Client, node: FakeNode
     until(page, lambda: "disk low" in text(page, "#ready"))
 
 
-@needs_browser
+@pytest.mark.browser
 def test_history_is_filtered_and_paged(client: httpx.Client, node: FakeNode, page: WebDriver) -> None:
     """Older events come when asked for, and one sound alone when chosen."""
     for i in range(40):
@@ -127,7 +127,7 @@ def test_history_is_filtered_and_paged(client: httpx.Client, node: FakeNode, pag
     assert not page.find_element(By.ID, "older").is_displayed()
 
 
-@needs_browser
+@pytest.mark.browser
 def test_sign_in_leads_to_the_dashboard(serve: Serve, node: FakeNode, page: WebDriver) -> None:
     """A person with the token gets in through the form."""
     with serve(token=TOKEN) as client:
@@ -138,7 +138,7 @@ def test_sign_in_leads_to_the_dashboard(serve: Serve, node: FakeNode, page: WebD
         page.get("about:blank")
 
 
-@needs_browser
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [360, 1280])
 def test_page_fits_its_screen_and_names_its_controls(
     client: httpx.Client, node: FakeNode, page: WebDriver, width: int
@@ -161,7 +161,7 @@ def name_of(element: Any) -> str:
     return element.accessible_name or element.text
 
 
-@needs_browser
+@pytest.mark.browser
 def test_documentation_is_drawn_from_the_description(client: httpx.Client, page: WebDriver) -> None:
     """/docs lists every route without a word from elsewhere."""
     page.get(str(client.base_url.join("/docs")))

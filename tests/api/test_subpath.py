@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from selenium.webdriver.common.by import By
 
-from tests.api.browser import needs_browser, text, until
+from tests.api.browser import text, until
 from tests.api.fake_node import frame
 from tests.api.proxy import PREFIX, proxied
 
@@ -31,7 +31,7 @@ def address(client: httpx.Client) -> Iterator[str]:
         yield address
 
 
-@needs_browser
+@pytest.mark.browser
 def test_dashboard_works(address: str, node: FakeNode, page: WebDriver, tmp_path: Path) -> None:
     """Sources, both streams, the history, a recording and the switch of the away mode are all found."""
     clip = tmp_path / "e1.flac"
@@ -48,7 +48,7 @@ def test_dashboard_works(address: str, node: FakeNode, page: WebDriver, tmp_path
     until(page, lambda: node.away_on)
 
 
-@needs_browser
+@pytest.mark.browser
 @pytest.mark.parametrize(("path", "seen"), [("docs", "/classify"), ("configuration", "node")])
 def test_other_pages_work(address: str, page: WebDriver, path: str, seen: str) -> None:
     """Each finds its parts and leads back to the dashboard."""
@@ -58,7 +58,7 @@ def test_other_pages_work(address: str, page: WebDriver, path: str, seen: str) -
     until(page, lambda: page.current_url.startswith(address) and text(page, "#link") == "Connected")
 
 
-@needs_browser
+@pytest.mark.browser
 def test_signing_in_and_out_works(serve: Serve, page: WebDriver) -> None:
     """The form leads to the dashboard and back, and the cookie is of this path alone."""
     with serve(token=TOKEN) as client, proxied(client.base_url.host, client.base_url.port) as address:
@@ -76,7 +76,7 @@ def test_signing_in_and_out_works(serve: Serve, page: WebDriver) -> None:
         assert page.current_url == address
 
 
-@needs_browser
+@pytest.mark.browser
 def test_nobody_is_offered_to_sign_out_who_did_not_sign_in(client: httpx.Client, page: WebDriver) -> None:
     """A node without a token has no button for it."""
     page.get(str(client.base_url))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 from typing import TYPE_CHECKING
@@ -14,7 +13,8 @@ from edge import cli
 from edge.audio.sources import devices
 from edge.audio.sources.devices import Microphone
 from edge.audio.sources.identity import identify
-from edge.cli import bench, doctor
+from edge.cli import bench
+from edge.cli.checks import machine, sources
 from edge.settings.tree import Settings
 from tests.support.bundles import write_bundle
 
@@ -105,7 +105,7 @@ def test_doctor_takes_a_microphone_as_run_does(
     found = [Microphone(identify(name).stable_id, name, 1, 48_000, False, "ALSA") for name in names]
     monkeypatch.setattr(devices, "list_microphones", lambda: found)
     spec = f"mic:{device}" if device else "mic"
-    check = doctor.microphones(Settings.model_validate({"sources": [{"name": "a", "spec": spec}]}))
+    check = sources.microphones(Settings.model_validate({"sources": [{"name": "a", "spec": spec}]}))
     assert (check.state, words in check.found) == (state, True)
 
 
@@ -114,7 +114,7 @@ def test_a_check_that_fails_costs_no_other(
 ) -> None:
     """Whatever it meets, it is said in its line."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: 1 // 0)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: 1 // 0)
     assert cli.main(["doctor", "--json"]) == 1
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert "ZeroDivisionError" in checks["disk"]["found"]
@@ -151,7 +151,7 @@ def test_doctor_looks_at_the_clap_network_and_the_programs_of_actions(
     assert [checks[name]["state"] for name in ("claps", "actions")] == ["note", "ok"]
 
 
-@pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
+@pytest.mark.broker
 def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
     """A broker that lets us in is fine, one that does not like the password is named with the mend."""
     passwords = tmp_path / "passwd"

@@ -195,7 +195,7 @@ def test_a_recording_is_heard_to_its_end(
 ) -> None:
     """All of it goes through the pipeline, and what its end decides is shown."""
     line, bundle = Line(), SimpleNamespace(params=SimpleNamespace(sample_rate_hz=RATE_HZ))
-    monkeypatch.setattr(claps, "classifier_of", lambda settings: SimpleNamespace(bundle=bundle))
+    monkeypatch.setattr(claps, "model_of", lambda settings: (SimpleNamespace(bundle=bundle), settings))
     monkeypatch.setattr(claps, "clap_network_of", lambda settings: None)
     monkeypatch.setattr(claps, "build_pipeline", lambda bundle, settings, *, source, clap_network: line)
     assert cli.main(["claps", "test", "--source", f"file:{silence}?speed=max"]) == 0

@@ -27,6 +27,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 MODELS = DEPLOY.parent / "edge" / "models"
 UNIT = DEPLOY / "tocsin.service"
 EXPOSURE_MAX = 2.0
+GPU_TASKS = 128
 
 
 @pytest.fixture
@@ -133,7 +134,15 @@ def test_limits_have_room_for_as_many_streams_as_they_say(file: str, streams: in
     assert f"for {streams}" in text
     memory, unit, tasks = re.findall(r"^MemoryMax=(\d+)([MG])\nTasksMax=(\d+)$", text, flags=re.MULTILINE)[0]
     assert int(memory) * {"M": 1, "G": 1024}[unit] >= 75 + 13 * streams
-    assert int(tasks) >= 16 + 12 * streams
+    assert int(tasks) >= 16 + 12 * streams + GPU_TASKS
+
+
+@pytest.mark.parametrize("file", ["nvidia.conf", "jetson.conf"])
+def test_a_drop_in_for_a_gpu_takes_no_room_from_one_for_streams(file: str) -> None:
+    """Of two that set the same limit the one later in the alphabet would count."""
+    limits = dict(re.findall(r"^(MemoryMax|TasksMax|LimitNOFILE)=(.+)$", (DEPLOY / file).read_text(), re.MULTILINE))
+    assert limits == {"MemoryMax": "infinity"}
+    assert file > "cameras.conf"
 
 
 def test_unit_switches_telemetry_off(unit: configparser.RawConfigParser) -> None:
@@ -147,7 +156,7 @@ def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> No
     assert "PrivateDevices" not in unit["Service"]
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (apt install systemd)")
+@pytest.mark.systemd
 def test_unit_is_hardened() -> None:
     """The exposure that systemd finds is 2.0 or less."""
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)]
@@ -157,7 +166,7 @@ def test_unit_is_hardened() -> None:
     assert float(found.group(1)) <= EXPOSURE_MAX
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (apt install systemd)")
+@pytest.mark.systemd
 def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
     """Every line is known to systemd, of the drop-ins too."""
     program = tmp_path / "tocsin"
@@ -176,7 +185,7 @@ def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
     assert "tocsin" not in answer.stderr
 
 
-@pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
+@pytest.mark.broker
 def test_broker_takes_its_example(tmp_path: Path, free_port: int) -> None:
     """Mosquitto starts with the example, and lets in who has the password alone."""
     import paho.mqtt.client as paho

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.support.listener import WAIT_S, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt install mosquitto)")
+pytestmark = pytest.mark.broker
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "mosquitto.conf"
 USERS = ("street-12", "street-13", "homeassistant", "dashboard")

@@ -14,7 +14,7 @@ from edge.detection.detector import TABLE, Detector, Signal, State, next_state
 from edge.detection.level import LevelMeter
 from edge.frontend.params import FrontEndParams
 from edge.types import Event, Phase
-from tests.support.rules import rule_of
+from tests.support.rules import make_rule
 
 if TYPE_CHECKING:
     from edge.detection.rules import Rule
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 PARAMS = FrontEndParams()
 STEP = PARAMS.decision_samples
 FIRST = (PARAMS.decision_frames - 1) * PARAMS.hop_samples + PARAMS.n_fft
-FAST = rule_of("gunshot", on=0.6, off=0.3, min_windows=1, hold_s=0.5, cooldown_s=0.25, max_duration_s=10, smoothing_s=0)
+FAST = make_rule(
+    "gunshot", on=0.6, off=0.3, min_windows=1, hold_s=0.5, cooldown_s=0.25, max_duration_s=10, smoothing_s=0
+)
 
 
 def detector(rule: Rule, update_s: float = 2.0, meter: LevelMeter | None = None) -> Detector:
@@ -73,14 +75,14 @@ def test_a_dip_shorter_than_the_hold_does_not_end_an_event() -> None:
 
 def test_enough_windows_in_a_row_are_needed() -> None:
     """A single window does not make a siren."""
-    rule = rule_of("siren", on=0.6, off=0.3, min_windows=3, smoothing_s=0)
+    rule = make_rule("siren", on=0.6, off=0.3, min_windows=3, smoothing_s=0)
     assert run(rule, [0.9, 0.9, 0.1] * 5) == []
     assert phases(run(rule, [0.9, 0.9, 0.9])) == ["start"]
 
 
 def test_a_minimum_duration_delays_the_report_but_not_the_onset() -> None:
     """The event began when it was first heard."""
-    rule = rule_of("siren", on=0.6, off=0.3, min_windows=1, min_duration_s=0.5, smoothing_s=0)
+    rule = make_rule("siren", on=0.6, off=0.3, min_windows=1, min_duration_s=0.5, smoothing_s=0)
     late = run(rule, [0.0] * 20 + [0.9] * 5)
     assert phases(late) == ["start"]
     assert late[0].decided - FIRST == 24 * STEP
@@ -89,7 +91,7 @@ def test_a_minimum_duration_delays_the_report_but_not_the_onset() -> None:
 
 def test_no_new_event_begins_while_cooling() -> None:
     """After an end the label is quiet for its cooldown, then the same decision may begin the next one."""
-    rule = rule_of("horn", on=0.6, off=0.3, min_windows=1, hold_s=0, cooldown_s=1.0, smoothing_s=0)
+    rule = make_rule("horn", on=0.6, off=0.3, min_windows=1, hold_s=0, cooldown_s=1.0, smoothing_s=0)
     events = run(rule, [0.9, 0.1, *[0.9] * 10])
     assert phases(events) == ["start", "end", "start"]
     assert events[2].decided - events[1].decided == PARAMS.sample_rate_hz
@@ -98,7 +100,7 @@ def test_no_new_event_begins_while_cooling() -> None:
 
 def test_an_event_that_never_stops_is_ended_and_begins_anew() -> None:
     """Nothing stays ON for ever."""
-    rule = rule_of("traffic", on=0.6, off=0.3, min_windows=1, cooldown_s=0, max_duration_s=2.0, smoothing_s=0)
+    rule = make_rule("traffic", on=0.6, off=0.3, min_windows=1, cooldown_s=0, max_duration_s=2.0, smoothing_s=0)
     events = run(rule, [0.9] * 40, update_s=100)
     assert phases(events)[:3] == ["start", "end", "start"]
     assert events[1].end == events[1].decided
@@ -106,14 +108,14 @@ def test_an_event_that_never_stops_is_ended_and_begins_anew() -> None:
 
 def test_updates_come_at_their_interval() -> None:
     """A long event is heard of every `update_s` seconds."""
-    events = run(rule_of("siren", min_windows=1, smoothing_s=0), [0.9] * 41, update_s=2.0)
+    events = run(make_rule("siren", min_windows=1, smoothing_s=0), [0.9] * 41, update_s=2.0)
     assert phases(events) == ["start", "update", "update"]
     assert events[1].decided - events[0].decided == 2 * PARAMS.sample_rate_hz
 
 
 def test_smoothing_averages_over_its_seconds() -> None:
     """One strong window in eight is not enough for a slow label."""
-    rule = rule_of("siren", on=0.6, off=0.3, min_windows=1, smoothing_s=1.0)
+    rule = make_rule("siren", on=0.6, off=0.3, min_windows=1, smoothing_s=1.0)
     assert run(rule, [0.0] * 8 + [1.0] + [0.0] * 8) == []
     events = run(rule, [0.0] * 8 + [1.0] * 8)
     assert phases(events) == ["start"]
@@ -184,7 +186,7 @@ def test_every_move_of_the_table_is_taken_and_every_other_raises() -> None:
 
 
 RULES = st.builds(
-    lambda on, share, **others: rule_of("x", on=on, off=on * share, **others),
+    lambda on, share, **others: make_rule("x", on=on, off=on * share, **others),
     st.floats(0.05, 1.0),
     st.floats(0.0, 1.0),
     min_windows=st.integers(1, 5),

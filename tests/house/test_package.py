@@ -11,10 +11,7 @@ import zipfile
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CHANGELOG.md", "deploy/install.md")
 WHEEL_BYTES_MAX = 12_000_000
 
 
@@ -45,6 +42,14 @@ def test_a_device_gets_what_it_needs_and_no_more() -> None:
     # The last four come with FastAPI and pydantic, whose faces they are.
     needed = imported("edge") - {"starlette", "anyio", "pydantic-core", "typing-extensions"}
     assert declared() | {"tomli"} == needed | {"tomli"}
+
+
+def test_tested_versions_are_those_of_a_device() -> None:
+    """`deploy/constraints.txt` pins every need of a device, and nothing that only training or tests need."""
+    lines = (ROOT / "deploy" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in lines if not line.startswith("#")}
+    assert declared() - {"tomli"} <= pinned
+    assert not pinned & (declared("dev") | declared("train")) - declared()
 
 
 def test_a_device_gets_nothing_that_trains() -> None:
@@ -81,31 +86,6 @@ def test_the_wheel_holds_edge_alone(tmp_path: Path) -> None:
     ):
         assert wanted in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-
-
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_lead_somewhere(document: str) -> None:
-    """Every relative link in a document is a file or folder of the repository."""
-    path = ROOT / document
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
-    assert [link for link in links if not (path.parent / link).exists()] == []
-
-
-def test_the_readme_begins_with_two_commands() -> None:
-    """The first two blocks of commands are the demonstration and the tests."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert blocks[0].strip() == "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/tocsin demo"
-    assert blocks[1].strip() == "sh tests/run.sh"
-
-
-def test_the_readme_names_every_command() -> None:
-    """The table of commands and the program agree."""
-    from edge.cli.app import app
-
-    rows = re.findall(r"^\| `tocsin (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    commands = {(c.name or c.callback.__name__) for c in app.registered_commands if c.callback}
-    groups = {group.name for group in app.registered_groups}
-    assert set(rows) == commands | groups
 
 
 def test_ci_is_the_same_command() -> None:

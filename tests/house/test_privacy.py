@@ -10,7 +10,7 @@ import pytest
 from edge.data import street_path
 from tests.support.node import RunningNode
 from tests.support.recordings import made_up
-from tests.support.spy import COMPILER, Spy
+from tests.support.spy import Spy
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("edge", "training", "export")
@@ -18,7 +18,7 @@ RECIPE = ROOT / "tests" / "support" / "small.toml"
 WINDOWS = 24
 """Decisions of a run: three seconds, in which a library that calls home has looked up where that is."""
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler (apt install gcc libc6-dev)")
+pytestmark = pytest.mark.compiler
 
 
 @pytest.fixture

@@ -21,11 +21,12 @@ BIN = Path(sys.executable).parent
         ["ruff", "format", "--check"],
         ["mypy"],
         ["lint-imports", "--no-logo"],
+        ["codespell", "edge", "training", "export", "tests", "deploy", ".github", "README.md", "CHANGELOG.md"],
     ],
     ids=" ".join,
 )
 def test_tool_is_content(command: list[str]) -> None:
-    """Style, form, types and the directions of imports are as pyproject.toml wants them."""
+    """Style, form, types, directions of imports and spelling are as pyproject.toml wants them."""
     path = os.pathsep.join((str(BIN), os.environ.get("PATH", "")))
     answer = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False

@@ -119,6 +119,8 @@ HARM: dict[str, Callable[[Path], Any]] = {
     "front end a list": lambda path: change_manifest(path, frontend=[]),
     "labels are tables": lambda path: change_manifest(path, labels=[{}]),
     "a label with a line break": lambda path: change_manifest(path, labels=["a\nb", "gunshot", "siren"]),
+    "labels that share a topic": lambda path: change_manifest(path, labels=["Siren ", "gunshot", "siren"]),
+    "labels that share their letters": lambda path: change_manifest(path, labels=["gunshot 犬", "gunshot", "siren"]),
     "labels without end": lambda path: change_manifest(path, labels=[str(i) for i in range(5000)]),
     "calibration without end": lambda path: change_manifest(
         path, calibration={"scale": [math.inf] * len(LABELS), "bias": [0.0] * len(LABELS)}

@@ -17,7 +17,7 @@ from edge.inference.onnx import MAX_DECISIONS, OnnxClassifier, profile
 from edge.pipeline.pipeline import Pipeline
 from edge.types import AudioBlock, MelWindow, NetworkState
 from tests.support.bundles import LABELS, PARAMS, change_manifest, rewrite_manifest, write_bundle
-from tests.support.rules import rule_of
+from tests.support.rules import make_rule
 from tests.support.streaming import STATE_SIZE, STEP, write_streaming_bundle
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE, WINDOW = PARAMS.sample_rate_hz, PARAMS.window_frames
-RULES = (rule_of("gunshot", on=0.6, off=0.3, min_windows=1, smoothing_s=0.0),)
+RULES = (make_rule("gunshot", on=0.6, off=0.3, min_windows=1, smoothing_s=0.0),)
 
 
 @pytest.fixture(scope="module")

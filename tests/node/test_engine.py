@@ -116,7 +116,7 @@ def build(classifier: OnnxClassifier, found: Found) -> Callable[..., Engine]:
             return lambda: build_pipeline(classifier.bundle, Settings(), source=name)
 
         streams = [Stream(runner, pipeline_of(runner.name)(), pipeline_of(runner.name)) for runner in runners]
-        engine = Engine(streams, classifier, threading.Event(), metrics=Metrics(CollectorRegistry()))
+        engine = Engine(streams, classifier, threading.Event(), metrics=Metrics(CollectorRegistry()), max_batch=64)
         engine.follow(found)
         return engine
 

@@ -31,17 +31,21 @@ def test_what_may_happen_is_counted_from_nought() -> None:
     """Every counter of a known source, label, pattern or action is there before the first one, and only once."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    metrics.declare(["mic", "yard"], ["gunshot", "siren"], ["double"], ["lamp"])
+    metrics.declare(["mic", "yard"], ["gunshot", "siren"], ["double"], ["restless"], ["lamp"])
     first = figures(registry)
     for source in ("mic", "yard"):
         for name in ("windows", "windows_dropped", "clap_onsets"):
             assert first[f'tocsin_{name}_total{{source="{source}"}}'] == 0
         assert first[f'tocsin_events_total{{label="gunshot",source="{source}"}}'] == 0
         assert first[f'tocsin_patterns_total{{label="double",source="{source}"}}'] == 0
+        assert first[f'tocsin_patterns_suppressed_total{{label="restless",source="{source}"}}'] == 0
+    for label in ("gunshot", "siren"):
+        assert first[f'tocsin_event_latency_seconds_count{{label="{label}"}}'] == 0
+        assert first[f'tocsin_event_latency_seconds_bucket{{label="{label}",le="+Inf"}}'] == 0
     for name in ("actions", "action_failures", "actions_dropped"):
         assert first[f'tocsin_{name}_total{{label="lamp"}}'] == 0
     metrics.events.labels("mic", "gunshot").inc()
-    metrics.declare(["mic", "yard"], ["gunshot", "siren", "horn"], [], [])
+    metrics.declare(["mic", "yard"], ["gunshot", "siren", "horn"], [], [], [])
     assert figures(registry)['tocsin_events_total{label="gunshot",source="mic"}'] == 1
     assert not [name for name in first if name.partition("{")[0].endswith("_created")]
 
@@ -54,7 +58,7 @@ def test_a_node_has_its_figures_before_anything_was_heard(tmp_path: Path) -> Non
             "sources": [{"name": "yard", "spec": "file:/dev/null"}],
             "mqtt": {"enabled": False},
             "actions": {"lamp": {"type": "command", "command": ["true"]}},
-            "away": {"enabled": True},
+            "away": {"enabled": True, "ignore": ["dog"]},
         }
     )
     node = build_node(settings, state_dir=tmp_path).web
@@ -66,6 +70,9 @@ def test_a_node_has_its_figures_before_anything_was_heard(tmp_path: Path) -> Non
         assert seen[f'tocsin_events_total{{label="{label}",source="yard"}}'] == 0
     for label in ("double", "triple", "sound"):
         assert seen[f'tocsin_patterns_total{{label="{label}",source="yard"}}'] == 0
+    for reason in ("applause", "too many claps", "not sure", "jackhammer", "ignored label"):
+        assert seen[f'tocsin_patterns_suppressed_total{{label="{reason}",source="yard"}}'] == 0
+    assert seen['tocsin_event_latency_seconds_count{label="gunshot"}'] == 0
     assert seen['tocsin_actions_total{label="lamp"}'] == 0
     assert seen["tocsin_ready"] == 0
     assert seen["tocsin_disk_free_bytes"] > 0

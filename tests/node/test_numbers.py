@@ -21,7 +21,7 @@ from edge.pipeline.pipeline import Pipeline
 from edge.settings.tree import Settings
 from edge.types import AudioBlock, Event, Level, Pattern, Scores
 from tests.support.bundles import LABELS, PARAMS, write_bundle
-from tests.support.rules import rule_of
+from tests.support.rules import make_rule
 from tests.support.streaming import write_streaming_bundle
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Sick:
 @pytest.mark.parametrize("smoothing_s", [0.0, 2.0])
 def test_a_score_that_is_no_number_begins_nothing(value: float, smoothing_s: float) -> None:
     """It counts as 0, also in an average; an event that is going on ends of it as of silence."""
-    rules = [rule_of(label, min_windows=1, smoothing_s=smoothing_s) for label in LABELS]
+    rules = [make_rule(label, min_windows=1, smoothing_s=smoothing_s) for label in LABELS]
     pipeline = Pipeline(PARAMS, LABELS, rules, lambda: "e", update_s=2.0)
     samples = noise(20)
     assert pipeline.push(AudioBlock(samples, 0), Sick(value, range(30, 60))) == []
@@ -124,7 +124,9 @@ def test_a_score_that_is_no_number_begins_nothing(value: float, smoothing_s: flo
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_event_ends_when_its_scores_are_no_numbers_any_more(value: float) -> None:
     """Nothing stays on because a comparison is false."""
-    pipeline = Pipeline(PARAMS, LABELS, [rule_of(LABELS[0], min_windows=1, smoothing_s=0.0)], lambda: "e", update_s=2.0)
+    pipeline = Pipeline(
+        PARAMS, LABELS, [make_rule(LABELS[0], min_windows=1, smoothing_s=0.0)], lambda: "e", update_s=2.0
+    )
     classifier = Sick(0.9, range(20, 30))
     begun = pipeline.push(AudioBlock(noise(4), 0), classifier)
     classifier.value, classifier.bad = value, range(10_000)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.support.broker import MOSQUITTO
 from tests.support.listener import Listener, until
 from tests.support.node import RunningNode
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.broker import Broker
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+pytestmark = pytest.mark.broker
 
 RATE_HZ = 16_000
 STATE, CLAP = "tocsin/bench/away/state", "tocsin/bench/s0/clap"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.data import street_path
-from tests.support.broker import MOSQUITTO
 from tests.support.listener import Listener
 from tests.support.node import RunningNode
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.support.broker import Broker
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+pytestmark = pytest.mark.broker
 
 
 def test_the_next_start_sets_right_what_a_killed_one_left(tmp_path: Path, broker: Broker, listener: Listener) -> None:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge.data import street_path
-from tests.support.broker import MOSQUITTO, Broker
-from tests.support.disk import CAN_MOUNT, disk
+from tests.support.disk import disk
 from tests.support.listener import Listener, until
 from tests.support.node import RunningNode
 
@@ -20,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.broker import Broker
     from tests.support.disk import Disk
 
 pytestmark = [
-    pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto"),
-    pytest.mark.skipif(not CAN_MOUNT, reason="needs root, for a disk of its own"),
+    pytest.mark.broker,
+    pytest.mark.root,
 ]
 
 FAST = f"file:{street_path()}?speed=16"

@@ -16,7 +16,7 @@ from edge.inference.onnx import OnnxClassifier
 from edge.pipeline.pipeline import Pipeline
 from edge.types import AudioBlock, Event, Phase
 from tests.support.bundles import LABELS, PARAMS, write_bundle
-from tests.support.rules import rule_of
+from tests.support.rules import make_rule
 from tests.support.streaming import write_streaming_bundle
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 RATE = PARAMS.sample_rate_hz
 RULES = (
-    rule_of("gunshot", on=0.6, off=0.3, min_windows=1, hold_s=0.5, cooldown_s=0.25, smoothing_s=0.0),
-    rule_of("siren", on=0.6, off=0.3, min_windows=2, hold_s=1.0, smoothing_s=0.5),
+    make_rule("gunshot", on=0.6, off=0.3, min_windows=1, hold_s=0.5, cooldown_s=0.25, smoothing_s=0.0),
+    make_rule("siren", on=0.6, off=0.3, min_windows=2, hold_s=1.0, smoothing_s=0.5),
 )
 
 

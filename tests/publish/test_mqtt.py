@@ -15,7 +15,7 @@ from edge.errors import ConfigError, Unavailable
 from edge.publish.mqtt import MqttPublisher, check_broker
 from edge.settings.tree import Mqtt
 from tests.publish.conftest import open_store, record
-from tests.support.broker import MOSQUITTO, Broker
+from tests.support.broker import Broker
 from tests.support.listener import WAIT_S, Listener, until
 from tests.support.node import free_port
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edge.store import Store
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+pytestmark = pytest.mark.broker
 
 KILLED = """\
 import sys, time

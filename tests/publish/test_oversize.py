@@ -16,15 +16,14 @@ from edge.publish.mqtt import MqttPublisher
 from edge.publish.oversize import REST_S, Oversize
 from edge.settings.tree import Mqtt
 from tests.publish.conftest import record
-from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge.store import Store
+    from tests.support.broker import Broker
 
-needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
 SIZE_MB, ROOM_MB = 100, 24
 FOLLOWED = "zigbee2mqtt/lamp"
 
@@ -77,7 +76,7 @@ class Memory:
         return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
-@needs_mosquitto
+@pytest.mark.broker
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
 @pytest.mark.parametrize("topic", ["tocsin/lamp/away/set", "tocsin/lamp/any/detect/set", FOLLOWED])
 def test_a_large_message_costs_no_memory_and_events_go_on(
@@ -201,7 +200,7 @@ def test_a_topic_is_left_alone_after_the_second_in_a_row_and_asked_for_again_lat
     assert watch.came("a", 3.0 + REST_S), "and one more is enough then"
 
 
-@needs_mosquitto
+@pytest.mark.broker
 def test_a_topic_that_was_left_alone_is_heard_again(
     store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,6 +221,15 @@ def test_names_become_slugs(text: str, name: str) -> None:
     assert topics.slug(text) == name
 
 
+def test_labels_of_every_script_have_topics_of_their_own() -> None:
+    """Always the same, whatever is left of the label in plain letters."""
+    where = topics.Topics("t", "n")
+    found = [where.sound("mic", label) for label in ("Glas & Bruch", "犬吠え", "сирена", "🔔")]
+    assert found[:2] == ["t/n/mic/sound/glas-bruch", "t/n/mic/sound/label-4a15a041"]
+    assert len(set(found)) == len(found)
+    assert not any(topics.flaw(topic) for topic in found)
+
+
 def test_a_name_of_nothing_but_signs_is_refused() -> None:
     """An empty level in a topic would be a trap."""
     with pytest.raises(ConfigError, match=r"node\.id"):

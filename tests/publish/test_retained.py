@@ -14,13 +14,13 @@ from edge.publish.mqtt import MqttPublisher
 from edge.publish.retained import Retained
 from edge.publish.topics import Topics
 from edge.settings.tree import Settings
-from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
     from edge.store import Store
+    from tests.support.broker import Broker
 
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
+pytestmark = pytest.mark.broker
 LABELS = ("siren", "horn")
 FIRST: dict[str, Any] = {"homeassistant": {"enabled": True}, "away": {"enabled": True}}
 

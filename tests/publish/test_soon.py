@@ -17,16 +17,14 @@ from edge.publish.soon import SOON_MAX, Soon, SoonQueue
 from edge.publish.subscriptions import Subscriptions
 from edge.publish.topics import Topics
 from edge.settings.tree import Mqtt
-from tests.support.broker import MOSQUITTO, Broker
 from tests.support.listener import WAIT_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from edge.store import Store
+    from tests.support.broker import Broker
     from tests.support.listener import Listener
-
-needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="needs Debian's mosquitto")
 
 
 class Post:
@@ -175,7 +173,7 @@ def test_a_message_without_an_answer_is_given_up_in_time(publish: Callable[..., 
                 assert told.empty()
 
 
-@needs_broker
+@pytest.mark.broker
 def test_a_refusal_is_told_with_the_mend(broker: Broker, publish: Callable[..., MqttPublisher]) -> None:
     """MQTT 5 gives the reason."""
     broker.allow("topic write tocsin/#\n")
@@ -183,7 +181,7 @@ def test_a_refusal_is_told_with_the_mend(broker: Broker, publish: Callable[..., 
     assert soon(publisher).get(timeout=WAIT_S).startswith("the broker refused it: Not authorized; check the broker's")
 
 
-@needs_broker
+@pytest.mark.broker
 def test_a_stop_delivers_first_and_tells_the_rest(
     broker: Broker, listener: Listener, publish: Callable[..., MqttPublisher]
 ) -> None:
@@ -200,7 +198,7 @@ def test_a_stop_delivers_first_and_tells_the_rest(
     assert "the service stopped" in told[0].get(timeout=WAIT_S)
 
 
-@needs_broker
+@pytest.mark.broker
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
 def test_a_followed_topic_is_heard_retained_live_and_after_a_break(
     version: str, broker: Broker, listener: Listener, publish: Callable[..., MqttPublisher]
@@ -246,7 +244,7 @@ def test_what_may_not_be_followed_is_said() -> None:
     assert asked[3:] == asked[:3]
 
 
-@needs_broker
+@pytest.mark.broker
 def test_the_away_mode_is_commanded_and_a_retained_command_is_not_obeyed(
     broker: Broker, listener: Listener, store: Store
 ) -> None:
@@ -262,7 +260,7 @@ def test_the_away_mode_is_commanded_and_a_retained_command_is_not_obeyed(
     assert commands.empty()
 
 
-@needs_broker
+@pytest.mark.broker
 def test_many_threads_may_leave_messages(
     broker: Broker, listener: Listener, publish: Callable[..., MqttPublisher]
 ) -> None:

@@ -90,6 +90,7 @@ def test_every_example_is_allowed() -> None:
         ("storage.max_events", 10**30),
         ("storage.path", "a\0b"),
         ("storage.path", "x" * 300),
+        ("storage.path", '"/var/lib/tocsin"'),
         ("model.bundle", "a\0b"),
         ("homeassistant.prefix", "ha/#"),
         ("homeassistant.prefix", "ha/"),
@@ -98,6 +99,10 @@ def test_every_example_is_allowed() -> None:
         ("mqtt.client_id", "c" * 70_000),
         ("mqtt.username", "ü" * 40_000),
         ("mqtt.username", "a\0b"),
+        ("mqtt.username", "'node'"),
+        ("mqtt.client_id", '"node"'),
+        ("mqtt.base", '"tocsin"'),
+        ("mqtt.ca_file", "'/etc/ca.pem'"),
         ("mqtt.password", "p" * 70_000),
         ("mqtt.password_file", "\0"),
         ("mqtt.host", '"broker"'),
@@ -149,12 +154,14 @@ def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: st
         ("node.location", "Mannerheimintie 95, 24 and 94 🚦"),
         ("node.location", "95,24.94 behind the station"),
         ("homeassistant.prefix", "ha/discovery"),
+        ("mqtt.username", 'a "node" of ours'),
+        ("model.bundle", "/srv/city's"),
         ("level.calibration_offset_db", 120),
         ("detection.max_duration_s", 86_400.0),
     ],
 )
 def test_what_is_odd_and_right_is_taken(tmp_path: Path, key: str, value: object) -> None:
-    """Addresses of either kind, names of any script, and places without numbers."""
+    """Addresses of either kind, names of any script or with quotes in them, and places without numbers."""
     section, name = key.split(".")
     file = tmp_path / "tocsin.toml"
     file.write_text(to_toml({section: {name: value}}), encoding="utf-8")

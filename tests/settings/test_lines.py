@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.settings.lines import lines_of
-from edge.settings.text import NotToml, from_toml
+from edge.settings.lines import find_lines
+from edge.settings.text import NotToml, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def documents(draw: st.DrawFn) -> str:
         line = text.count("\n") + 1
         more = f"{text}{indent}{statement.replace('{line}', str(line))}{end}\n"
         try:
-            from_toml(more)
+            read_toml(more)
         except NotToml:  # a key twice, or a table below a value
             continue
         text = more
@@ -75,8 +75,8 @@ def numbers(value: Any, key: Key = ()) -> Iterator[tuple[Key, int]]:
 @given(documents())
 def test_every_value_is_found_on_its_line(text: str) -> None:
     """Also below arrays of tables, behind texts of several lines and under names with dots, quotes and brackets."""
-    lines = lines_of(text)
-    for key, line in numbers(from_toml(text)):
+    lines = find_lines(text)
+    for key, line in numbers(read_toml(text)):
         place = next(key[:n] for n in range(len(key), 0, -1) if key[:n] in lines)
         assert lines[place] == line, (key, place)
 
@@ -84,7 +84,7 @@ def test_every_value_is_found_on_its_line(text: str) -> None:
 @given(documents())
 def test_nothing_is_found_but_what_is_there(text: str) -> None:
     """Each key leads to a value of the document."""
-    for key in lines_of(text):
-        value: Any = from_toml(text)
+    for key in find_lines(text):
+        value: Any = read_toml(text)
         for part in key:
             value = value[part]

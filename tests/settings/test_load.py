@@ -15,7 +15,7 @@ from edge.settings import load as configfile
 from edge.settings.load import load_settings, state_dir
 from edge.settings.schema import json_schema
 from edge.settings.secrets import masked, secret
-from edge.settings.text import from_toml, to_toml
+from edge.settings.text import read_toml, to_toml
 from edge.settings.tree import Settings
 from tests.support.configs import assert_said_with_its_line
 
@@ -108,6 +108,7 @@ def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, wo
         ("TOCSIN_MQTT__HOTS", "x", "did you mean 'TOCSIN_MQTT__HOST'?"),
         ("TOCSIN_MQTT_PORT", "1", "no such setting"),
         ("TOCSIN_MQTT__PORT", "x", "mqtt.port: input should be a valid integer"),
+        ("TOCSIN_HOMEASSISTANT__PREFIX", '"ha"', "homeassistant.prefix: must not have quotes around it"),
         ("TOCSIN_MQTT", "x", "TOCSIN_MQTT__ENABLED"),
         ("TOCSIN_SOURCES", "mic", "must be JSON"),
         ("TOCSIN_SOURCES", '[{"spec": "tape:1"}]', "sources.0.spec"),
@@ -250,7 +251,7 @@ def test_effective_values_as_toml_read_back_the_same(file: Path) -> None:
 def test_any_text_survives_as_toml(text: str) -> None:
     """Quotes, line ends and letters of any script are escaped as TOML wants them."""
     values = {"node": {"location": text}, "classes": {text: {"on": 0.5}}}
-    assert from_toml(to_toml(values)) == values
+    assert read_toml(to_toml(values)) == values
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge.settings.profiles import for_claps, for_demo, for_listen, for_replay, with_sources
+from edge.settings.profiles import (
+    make_claps_settings,
+    make_demo_settings,
+    make_listen_settings,
+    make_replay_settings,
+    replace_sources,
+)
 from edge.settings.tree import Settings, Source
 
 if TYPE_CHECKING:
@@ -29,13 +35,15 @@ UNSWITCHED = {"actions", "away.actions", "claps.patterns.double.actions"}
 
 
 def listened(settings: Settings) -> Settings:
-    return for_listen(settings, folder=FOLDER, model=Path("/city"), engines=Path("/engines"), claps=Path("/claps"))
+    return make_listen_settings(
+        settings, folder=FOLDER, model=Path("/city"), engines=Path("/engines"), claps=Path("/claps")
+    )
 
 
 PROFILES: list[tuple[Callable[[Settings], Settings], set[str]]] = [
-    (lambda settings: with_sources(settings, [STREET]), {"sources"}),
+    (lambda settings: replace_sources(settings, [STREET]), {"sources"}),
     (
-        lambda settings: for_demo(settings, sources=[STREET], folder=FOLDER, api={"port": 0}),
+        lambda settings: make_demo_settings(settings, sources=[STREET], folder=FOLDER, api={"port": 0}),
         UNSWITCHED | {"sources", "api.port", "node.id", "storage.path"},
     ),
     (
@@ -44,8 +52,8 @@ PROFILES: list[tuple[Callable[[Settings], Settings], set[str]]] = [
         | {"mqtt.enabled", "api.enabled", "storage.path", "privacy.keep_clips"}
         | {"model.bundle", "model.cache_dir", "claps.bundle"},
     ),
-    (lambda settings: for_replay(settings, away=False), {"claps.sources", "away.enabled", "away.sources"}),
-    (lambda settings: for_claps(settings, settings.sources[0]), {"sources", "claps.sources", "away.enabled"}),
+    (lambda settings: make_replay_settings(settings, away=False), {"claps.sources", "away.enabled", "away.sources"}),
+    (lambda settings: make_claps_settings(settings, settings.sources[0]), {"sources", "claps.sources", "away.enabled"}),
 ]
 
 
@@ -68,6 +76,6 @@ def test_what_is_configured_stays_with_a_demonstration_and_the_engines() -> None
     """A name, a folder and a cache that somebody chose are taken."""
     own = {"node": {"id": "mine"}, "storage": {"path": "/mine"}, "model": {"cache_dir": "/cache"}}
     settings = Settings.model_validate(own)
-    demo = for_demo(settings, sources=[STREET], folder=FOLDER, api={})
+    demo = make_demo_settings(settings, sources=[STREET], folder=FOLDER, api={})
     assert (demo.node, demo.storage) == (settings.node, settings.storage)
     assert listened(settings).model.cache_dir == Path("/cache")

@@ -133,6 +133,8 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
         ("[actions]\nlamp = 3", 2, "actions.lamp: must be a table, got 3"),
         ("[actions.'My Lamp']\ntype = 'mqtt'\ntopic = 'x'", 1, "actions.My Lamp: string should match pattern"),
         ("[actions.tv]\ntype = 'webhook'\nurl = 'tv'", 3, "actions.tv.url: input should be a valid URL"),
+        ("[actions.tv]\ntype = 'webhook'\nurl = 'http://me:1#2@tv/'", 3, "must not hold # itself; write %23"),
+        ("[actions.tv]\ntype = 'webhook'\nurl = 'http://me:a/b@tv/'", 3, "must not hold / itself; write %2F"),
         (WEBHOOK + "[actions.tv.headers]\nAuthorization = 3", 5, "actions.tv.headers.Authorization: input should be"),
         (COMMAND + "command = 'ls -l'", 3, "actions.bell.command: must be an array, got 'ls -l'"),
         (COMMAND + "command = []", 3, "actions.bell.command: "),

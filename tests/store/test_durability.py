@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
     from tests.store.conftest import OpenStore
 
 ROOT = Path(__file__).parents[2]
-CAN_MOUNT = (
-    os.geteuid() == 0
-    and shutil.which("unshare") is not None
-    and (
-        subprocess.run(
-            ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], check=False, capture_output=True
-        ).returncode
-        == 0
-    )
-)
 
 
 def start(*arguments: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
@@ -192,7 +181,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, open_store: OpenStore) -> None
     assert [int(message["sequence"]) for message in store.messages_after(0, 100_000)] == sequences(output)
 
 
-@pytest.mark.skipif(not CAN_MOUNT, reason="needs root and mount namespaces for a disk of its own")
+@pytest.mark.root
 def test_a_full_disk(tmp_path: Path) -> None:
     """On a disk that is full the store says so in one line; with room again all of it is there, without a gap."""
     disk = tmp_path / "disk"

@@ -53,6 +53,25 @@ def test_a_new_history_goes_on_where_the_old_one_was(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("note", [None, b"", b"\0" * 21])
+@pytest.mark.parametrize("log", [None, b"pages"])
+def test_an_empty_database_without_a_number_beside_it_gives_none_again(
+    store: Store, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, note: bytes | None,
+    log: bytes | None,
+) -> None:  # fmt: skip
+    """A power cut may have emptied both, and an earlier version kept none; that is said, and the clock helps."""
+    last = record(store, 37)
+    store.close()
+    folder = tmp_path / "state"
+    (folder / "tocsin.sequence").unlink()
+    for name, left in (("tocsin.db", b""), ("tocsin.sequence", note), ("tocsin.db-wal", log)):
+        if left is not None:
+            (folder / name).write_bytes(left)
+    assert record(open_store(), 1) > last
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "tocsin.db is empty or missing" in said
+
+
 def test_an_ordinary_first_start_says_nothing(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     """And begins at one."""
     assert record(store, 1) == 1

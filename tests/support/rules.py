@@ -8,6 +8,6 @@ from edge.detection.rules import Rule
 from edge.settings.detection import ANY_LABEL
 
 
-def rule_of(label: str, **values: Any) -> Rule:
+def make_rule(label: str, **values: Any) -> Rule:
     """Return a rule of the values built in for every label, but for those given."""
-    return Rule(label, **{**ANY_LABEL.given(), **values})
+    return Rule(label, **{**ANY_LABEL.collect_values(), **values})

@@ -6,7 +6,7 @@ import os
 import re
 from typing import IO
 
-from edge.settings.source_spec import mask
+from edge.settings.address import mask
 
 _KEPT_BYTES = 4096
 _READ_BYTES = 1 << 16
@@ -14,7 +14,13 @@ _MESSAGE_CHARACTERS = 200
 _POINTER = re.compile(r" @ 0x[0-9a-f]+")  # of the part that speaks: other in each run, so each would be news
 _NO_SOUND = re.compile(r"matches no streams|does not contain any stream")
 # Lines that follow the reason, or only say that there was one.
-_EMPTY_WORDS = re.compile(r"^To ignore this|^Error opening output|^Failed to set value|^Conversion failed|^Exiting")
+_EMPTY_WORDS = re.compile(
+    r"^(?:To ignore this|Failed to set value|Conversion failed|Exiting)"
+    r"|^Error (?:opening|parsing options for) (?:in|out)put"
+)
+# What ffmpeg makes of every failure of a connection; the part that met it has said more right before.
+_VAGUE = re.compile(r": (?:Input/output error|Immediate exit requested)$")
+_CONNECTION = re.compile(r"^\[(?:tcp|udp|tls|https?|httpproxy|rtsp)\b")
 
 
 class Complaints:
@@ -50,20 +56,22 @@ class Complaints:
 
     def tell_of_a_loss(self, url: str) -> bool:
         """Return whether the last line says that the connection to `url` broke."""
-        last = self._telling_line()
+        last = self._telling_lines()[-1]
         return last.startswith(url) or "during demuxing" in last
 
     def reason(self) -> str:
         """Return why the program ended, in one short line without secrets; empty when it said nothing."""
         if _NO_SOUND.search(self._text()):
             return "it has no sound; switch the audio of the camera or server on"
-        said = _POINTER.sub("", mask(self._telling_line()))[:_MESSAGE_CHARACTERS]
+        *_, before, last = ("", *self._telling_lines())
+        telling = before if _VAGUE.search(last) and _CONNECTION.match(before) else last
+        said = _POINTER.sub("", mask(telling))[:_MESSAGE_CHARACTERS]
         return f"ffmpeg says {said!r}" if said else ""
 
     def _text(self) -> str:
         return self._kept.decode(errors="replace").strip()
 
-    def _telling_line(self) -> str:
-        """Return the last line that is not one of those that follow every reason; it may hold a password."""
+    def _telling_lines(self) -> list[str]:
+        """Return the lines without those that follow every reason, but one at least; they may hold a password."""
         lines = [line.strip() for line in self._text().splitlines()]
-        return next((line for line in reversed(lines) if not _EMPTY_WORDS.match(line)), lines[-1] if lines else "")
+        return [line for line in lines if not _EMPTY_WORDS.match(line)] or lines[-1:] or [""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,9 @@ class UdpSource:
         try:
             self._socket = self._bound()
         except OSError as exc:
-            msg = f"udp port {self._spec.port} cannot be listened on: {exc.strerror or exc}; choose a free port"
+            taken = exc.errno in {errno.EADDRINUSE, errno.EACCES}
+            remedy = "choose a free port" if taken else "name an address of this machine, or none"
+            msg = f"udp port {self._spec.port} cannot be listened on: {exc.strerror or exc}; {remedy}"
             raise SourceUnavailable(msg) from exc
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self._socket.setblocking(False)

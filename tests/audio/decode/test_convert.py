@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from edge.errors import BrokenAudio, NotAudio, TooLarge
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+pytestmark = pytest.mark.ffmpeg
 
 SECONDS = 2.0
 PICTURE = "-f lavfi -i testsrc=d=2:s=64x64"

@@ -7,7 +7,6 @@ promises nothing, such as an MP3 without a header, is played as far as it goes. 
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,7 +22,7 @@ TOOLS = ("ffmpeg", "sox", "flac", "lame")
 RATE, SECONDS = 16_000, 2.0
 JUNK = random.Random(2).randbytes(4_000)
 
-pytestmark = pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
+pytestmark = pytest.mark.encoders
 
 
 class Format(NamedTuple):

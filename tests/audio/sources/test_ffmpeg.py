@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import stat
 import subprocess
 import sys
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     Listen: TypeAlias = Callable[..., Listener]
 
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+NO_HOST = 64 * "x"  # longer than a name may be, so that no server is asked for it
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def site(tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
-@needs_ffmpeg
+@pytest.mark.ffmpeg
 def test_a_stream_by_http_is_heard(listen: Listen, site: str) -> None:
     """It is fetched by ffmpeg, at its own rate; all of it comes through, mono, at the front end's rate."""
     listener = listen(f"{site}/tone.flac")
@@ -65,7 +64,7 @@ def test_a_stream_by_http_is_heard(listen: Listen, site: str) -> None:
     assert listener.runner.stats().rate_hz == 44_100
 
 
-@needs_ffmpeg
+@pytest.mark.ffmpeg
 def test_a_stream_whose_channels_cancel_each_other_is_heard(listen: Listen, site: str) -> None:
     """Its channels come apart from each other, so that one of them can be taken; the source's state says so."""
     listener = listen(f"{site}/opposite.flac")
@@ -75,7 +74,7 @@ def test_a_stream_whose_channels_cancel_each_other_is_heard(listen: Listen, site
     assert np.sqrt(np.square(sound).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
 
 
-@needs_ffmpeg
+@pytest.mark.ffmpeg
 def test_a_recording_by_http_is_heard_once_at_its_own_pace(listen: Listen, site: str) -> None:
     """It takes as long as it sounds, and at its end the source rests."""
     listener = listen(f"{site}/tone.flac")
@@ -88,7 +87,22 @@ def test_a_recording_by_http_is_heard_once_at_its_own_pace(listen: Listen, site:
     assert not listener.runner.stats().finished
 
 
-@needs_ffmpeg
+@pytest.mark.ffmpeg
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"http://{NO_HOST}/a.mp3", "resolve hostname xxx"),
+        (f"rtsp://{NO_HOST}/1", "resolve hostname xxx"),
+        ("https://127.0.0.1:{port}/tone.flac", "TLS packet"),
+    ],
+)
+def test_the_part_that_met_the_failure_says_why(listen: Listen, site: str, url: str, reason: str) -> None:
+    """The last line of ffmpeg is "Input/output error" whatever kept a connection from coming about."""
+    listener = listen(url.format(port=site.rpartition(":")[2]))
+    listener.until(lambda: reason in listener.runner.stats().detail)
+
+
+@pytest.mark.ffmpeg
 @pytest.mark.parametrize("path", ["none.flac", "notes.txt"])
 def test_what_ffmpeg_complains_of_is_said(listen: Listen, site: str, path: str) -> None:
     """A stream that is not there, or is none: offline, in ffmpeg's own words, without the password."""
@@ -198,7 +212,7 @@ def test_a_camera_is_asked_by_tcp_and_never_waits(tmp_path: Path, scheme: str) -
     assert not FfmpegSource(UrlSpec("x", "http://x")).live
 
 
-@needs_ffmpeg
+@pytest.mark.ffmpeg
 def test_only_the_sound_of_a_camera_is_asked_for(listen: Listen) -> None:
     """Video that is late, or never comes, holds nothing up."""
     with Camera() as camera:
@@ -207,7 +221,7 @@ def test_only_the_sound_of_a_camera_is_asked_for(listen: Listen) -> None:
         assert camera.tracks == ["audio"]
 
 
-@needs_ffmpeg
+@pytest.mark.ffmpeg
 def test_a_camera_without_sound_is_told_from_a_broken_one(listen: Listen) -> None:
     """What to do is said, not what ffmpeg would need on its command line."""
     with Camera(sound=False) as camera:
@@ -215,7 +229,7 @@ def test_a_camera_without_sound_is_told_from_a_broken_one(listen: Listen) -> Non
         listener.until(lambda: "has no sound; switch the audio" in listener.runner.stats().detail)
 
 
-@needs_ffmpeg
+@pytest.mark.ffmpeg
 def test_a_video_without_sound_is_named_as_that(listen: Listen, site: str, tmp_path: Path) -> None:
     """The same for a recording on a server."""
     make = ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc=d=1:s=32x32", str(tmp_path / "mute.mkv")]
@@ -233,6 +247,12 @@ def test_a_video_without_sound_is_named_as_that(listen: Listen, site: str, tmp_p
         (["[tcp @ 0x55] Connection refused", "Exiting normally, received signal 15."], "'[tcp] Connection refused'"),
         (["rtsp://me:hunter2@x/1: 401", "Conversion failed!"], "'rtsp://***@x/1: 401'"),
         (["Conversion failed!"], "'Conversion failed!'"),
+        (["[tcp @ 0x5] Failed to resolve hostname x", "rtsp://x: Input/output error"], "'[tcp] Failed to resolve"),
+        (["[tls @ 0x5] Bad", "[in#0 @ 0x6] Error opening input: Input/output error"], "'[tls] Bad'"),
+        (["[mp3 @ 0x5] Header missing", "rtsp://x: Input/output error"], "'rtsp://x: Input/output error'"),
+        (["[in#0 @ 0x5] Error opening input: 404", "Error opening input file rtsp://x."], "Error opening input: 404'"),
+        (["rtsp://x: Input/output error"], "'rtsp://x: Input/output error'"),
+        (["tcp: rtsp://me:hunter2@x refused", "Error opening input files: Invalid argument"], "rtsp://***@x refused"),
     ],
 )
 def test_the_line_that_holds_the_reason_is_found(tmp_path: Path, said: list[str], reason: str) -> None:
@@ -257,7 +277,7 @@ def test_a_program_that_complains_for_ever_is_heard_out(tmp_path: Path) -> None:
     source.close()
 
 
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+@pytest.mark.setpriv
 def test_no_program_outlives_a_node_that_was_killed(tmp_path: Path) -> None:
     """Also one that hangs and would never write again."""
     program = fake_ffmpeg(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")

@@ -19,7 +19,6 @@ from edge.audio.sources.microphone import MicrophoneSource
 from edge.errors import SourceUnavailable
 from edge.types import SourceState
 from tests.audio.listener import RATE, Listener
-from tests.support.pulse import HAVE_PULSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     Listen: TypeAlias = Callable[..., Listener]
 
 ROOT = Path(__file__).parents[3]
-needs_pulse = pytest.mark.skipif(not HAVE_PULSE, reason="PulseAudio and its tools are not installed")
 
 
 def child_of(listener: Listener) -> subprocess.Popen[bytes]:
@@ -41,7 +39,7 @@ def child_of(listener: Listener) -> subprocess.Popen[bytes]:
     return source._child
 
 
-@needs_pulse
+@pytest.mark.microphone
 def test_a_tone_played_is_the_tone_heard(pulse: Pulse, listen: Listen, tmp_path: Path) -> None:
     """Level and frequency of a tone survive the whole way, without a gap."""
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(2 * 48_000) / 48_000)
@@ -60,7 +58,7 @@ def test_a_tone_played_is_the_tone_heard(pulse: Pulse, listen: Listen, tmp_path:
     assert listener.runner.stats().rate_hz == 48_000
 
 
-@needs_pulse
+@pytest.mark.microphone
 def test_a_killed_capture_process_is_a_gap_and_begins_anew(pulse: Pulse, listen: Listen) -> None:
     """Within seconds the sound goes on, behind a gap as long as the loss."""
     listener = listen("mic")
@@ -73,7 +71,7 @@ def test_a_killed_capture_process_is_a_gap_and_begins_anew(pulse: Pulse, listen:
     assert listener.runner.stats().gap_s_total > 0.01
 
 
-@needs_pulse
+@pytest.mark.microphone
 def test_a_capture_process_that_hangs_is_replaced(pulse: Pulse, listen: Listen) -> None:
     """No sound for a second and a half from an open microphone is a loss, though nothing reports an error."""
     listener = listen("mic")
@@ -117,7 +115,7 @@ def start_slow_child(*arguments: str, descriptors: Sequence[int]) -> subprocess.
     )
 
 
-@needs_pulse
+@pytest.mark.microphone
 def test_the_sound_system_stops_and_comes_back(pulse: Pulse, listen: Listen) -> None:
     """Offline within 5 s, online within 10 s of its return, and no sound spans the gap."""
     listener = listen("mic")
@@ -131,7 +129,7 @@ def test_the_sound_system_stops_and_comes_back(pulse: Pulse, listen: Listen) -> 
     assert len(listener.gaps) == 1
 
 
-@needs_pulse
+@pytest.mark.microphone
 def test_microphones_are_listed_without_loading_portaudio(pulse: Pulse) -> None:
     """The list has the default input, and this process never loads the library."""
     found = list_microphones()
@@ -141,7 +139,7 @@ def test_microphones_are_listed_without_loading_portaudio(pulse: Pulse) -> None:
     assert "libportaudio" not in Path("/proc/self/maps").read_text()
 
 
-@needs_pulse
+@pytest.mark.microphone
 def test_a_microphone_is_picked_by_its_id(pulse: Pulse, listen: Listen) -> None:
     """An id of the list is opened; another is refused with those there are."""
     listener = listen("mic:pulse")
@@ -151,7 +149,7 @@ def test_a_microphone_is_picked_by_its_id(pulse: Pulse, listen: Listen) -> None:
     listener.until(lambda: "there is no microphone 'usb:1-1.4'; there are" in listener.runner.stats().detail)
 
 
-@needs_pulse
+@pytest.mark.microphone
 def test_the_capture_process_is_small_and_idle(pulse: Pulse, listen: Listen) -> None:
     """It loads no NumPy, and takes a small share of a processor."""
     listener = listen("mic")

@@ -163,7 +163,15 @@ def test_a_port_in_use_is_said(listen: Listen, sender: socket.socket) -> None:
     port = sender.getsockname()[1]
     listener = listen(f"udp://127.0.0.1:{port}")
     listener.until(lambda: "cannot be listened on" in listener.runner.stats().detail)
+    assert listener.runner.stats().detail.endswith("choose a free port")
     assert listener.runner.stats().state is SourceState.OFFLINE
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", 250 * "x."])
+def test_an_address_of_another_machine_is_told_from_a_port_in_use(host: str) -> None:
+    """Another port would not help; nor with a name that stands for nothing."""
+    with pytest.raises(SourceUnavailable, match="name an address of this machine, or none"):
+        UdpSource(UdpSpec("udp", host, free_port())).open()
 
 
 def test_a_quiet_port_is_offline_and_stays_open(

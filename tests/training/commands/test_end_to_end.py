@@ -27,7 +27,7 @@ ABOUT = 'id = "small"\nversion = "1"\ntraining_data = "a few clips"\nlicence = "
     scope="module",
     params=[
         "made up",
-        pytest.param("real", marks=pytest.mark.skipif(not DATA, reason="TOCSIN_DATA names no folder of recordings")),
+        pytest.param("real", marks=pytest.mark.data),
     ],
 )
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -120,7 +120,7 @@ def test_material_that_is_not_there_is_said(claps: dict[str, object], said: str,
         gather(data, clips, dataclasses.replace(CONFIG, claps=dataclasses.replace(CONFIG.claps, **claps)))
 
 
-@pytest.mark.skipif(not DATA, reason="TOCSIN_DATA names no folder of recordings")
+@pytest.mark.data
 @pytest.mark.parametrize(("group", "claps"), [("travisjayday", 2), ("vegard-num", 1)])
 def test_real_takes_hold_what_they_are_known_to_hold(group: str, claps: int) -> None:
     """Of twenty real takes nearly all have their known number of claps, with an onset at each."""

@@ -1,0 +1,61 @@
+"""Checks of the networks and of what runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge.cli.checks.check import Check
+from edge.cli.common import clap_network_of, classifier_of, models_folder_of
+from edge.errors import TocsinError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge.inference.onnx import OnnxClassifier
+    from edge.settings.tree import Settings
+
+
+def runtime(settings: Settings) -> Check:
+    """Check ONNX Runtime and the wanted provider."""
+    try:
+        from edge.inference.onnx import available_providers
+    except ImportError as exc:
+        return Check("onnx runtime", "fail", f"cannot be loaded ({exc})", "pip install onnxruntime")
+    ours, wanted = available_providers(), settings.model.provider
+    if wanted != "auto" and wanted not in ours:
+        mend = "install NVIDIA's wheel of ONNX Runtime, or set model.provider = 'auto'"
+        return Check("onnx runtime", "note", f"no {wanted} here, it will run on {ours[0]}", mend)
+    return Check("onnx runtime", "ok", ", ".join(ours))
+
+
+def model(settings: Settings) -> Check:
+    """Check the bundle: files, sums and golden recording."""
+    from edge.inference.library import Library
+
+    return _bundle(
+        "model", Library(models_folder_of(settings)).resolve(settings.model.bundle)[0], classifier_of, settings
+    )
+
+
+def claps(settings: Settings) -> Check:
+    """Check the clap network's bundle in the same way."""
+    from edge.inference.library import Library
+
+    wanted = Library(models_folder_of(settings)).clap_networks(settings.claps.bundle)[0]
+    return _bundle("claps", wanted, clap_network_of, settings)
+
+
+def _bundle(name: str, wanted: Path, load: Callable[[Settings], OnnxClassifier | None], settings: Settings) -> Check:
+    try:
+        classifier = load(settings)
+    except TocsinError as exc:
+        return Check(name, "fail", str(exc))
+    if classifier is None:
+        return Check(name, "note", f"{name}.enabled = false")
+    bundle = classifier.bundle
+    what = f"{bundle.network} network, {len(bundle.labels)} labels"
+    found = f"{bundle.id}@{bundle.version}, {what}, golden recording reproduced"
+    if bundle.path != wanted:
+        return Check(name, "fail", f"{wanted} cannot be used; running {found}", "see 'tocsin model verify'")
+    return Check(name, "ok", found)

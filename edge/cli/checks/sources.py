@@ -1,0 +1,71 @@
+"""Checks of what is listened to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from edge.cli.checks.check import Check
+from edge.errors import Unavailable
+
+if TYPE_CHECKING:
+    from edge.settings.tree import Settings
+
+Spec = TypeVar("Spec")
+
+
+def microphones(settings: Settings) -> Check:
+    """Check PortAudio and the microphones that are configured."""
+    from edge.audio.sources.devices import list_microphones
+    from edge.audio.sources.identity import exact_ids, matching
+    from edge.audio.sources.microphone import alike
+    from edge.settings.source_spec import MicSpec
+
+    specs = _specs(settings, MicSpec)
+    bad: Literal["fail", "note"] = "fail" if specs else "note"
+    try:
+        found = list_microphones()
+    except Unavailable as exc:
+        return Check("microphones", bad, str(exc))
+    if not found:
+        mend = "plug one in, and put the user into the group 'audio' (usermod -aG audio USER)"
+        return Check("microphones", bad, "none", mend)
+    names = [microphone.name for microphone in found]
+    places = {spec.device: matching(names, spec.device) for spec in specs if spec.device}
+    if missing := sorted(device for device, matched in places.items() if not matched):
+        return Check("microphones", "fail", f"not there: {', '.join(missing)}", "'tocsin devices' lists those that are")
+    if any(spec.device is None for spec in specs) and not any(microphone.is_default for microphone in found):
+        return Check("microphones", "fail", "no default one", "'tocsin devices' lists those that are; name one")
+    unsure = [alike(d, exact_ids([names[n] for n in matched])) for d, matched in places.items() if len(matched) > 1]
+    if unsure:
+        return Check("microphones", "note", "; ".join(unsure))
+    return Check("microphones", "ok", ", ".join(sorted({microphone.id for microphone in found})))
+
+
+def ffmpeg(settings: Settings) -> Check:
+    """Check ffmpeg, which opens network streams."""
+    from edge.settings.source_spec import UrlSpec
+
+    path = shutil.which("ffmpeg")
+    if path:
+        return Check("ffmpeg", "ok", path)
+    state: Literal["fail", "note"] = "fail" if _specs(settings, UrlSpec) else "note"
+    return Check("ffmpeg", state, "not installed", "rtsp and http sources need it: apt install ffmpeg")
+
+
+def files(settings: Settings) -> Check:
+    """Check that the configured recordings are there."""
+    from edge.settings.source_spec import FileSpec
+
+    specs = _specs(settings, FileSpec)
+    if missing := [str(spec.path) for spec in specs if not os.path.isfile(spec.path)]:  # noqa: PTH113 - no error either
+        return Check("files", "fail", f"not there: {', '.join(missing)}", "correct the path in sources")
+    return Check("files", "ok", f"{len(specs)} configured")
+
+
+def _specs(settings: Settings, kind: type[Spec]) -> list[Spec]:
+    from edge.settings.source_spec import parse_source
+
+    parsed = (parse_source(source.spec) for source in settings.sources if source.enabled)
+    return [spec for spec in parsed if isinstance(spec, kind)]
