@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,15 @@ from starlette.exceptions import HTTPException
 
 from edge.api.query import query_names
 from edge.errors import EmptyInput, StorageError, TooLarge
-from edge.store import free_bytes
+from edge.store import spare_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from io import FileIO
 
     from starlette.requests import Request
+
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with an upload is its answer
 
 MIB = 1024 * 1024
 _MULTIPART_OVERHEAD = 64 * 1024
@@ -31,7 +34,7 @@ class Uploads:
 
     def __init__(self, folder: Path | None, min_free_mb: int) -> None:
         """Take the folder, or None for that of temporary files."""
-        self._folder, self._min_free_bytes = folder or Path(tempfile.gettempdir()), min_free_mb * MIB
+        self._folder, self._min_free_mb = folder or Path(tempfile.gettempdir()), min_free_mb
 
     def unlinked_file(self) -> FileIO:
         """Open a file without a name: whatever happens to the process, nothing of the sound stays behind."""
@@ -42,7 +45,7 @@ class Uploads:
 
     def check(self, size: int) -> None:
         """Raise `StorageError` where `size` more bytes would take room that the history may need."""
-        if free_bytes(self._folder) < self._min_free_bytes + size:
+        if spare_bytes(self._folder, self._min_free_mb) < size:
             msg = "The upload could not be kept (the disk is almost full); free space on the node and try again."
             raise StorageError(msg)
 

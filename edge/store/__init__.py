@@ -1,8 +1,8 @@
 """What survives a power cut: history, outbox, kept sound and small states, in one folder."""
 
-from edge.store.faults import free_bytes
+from edge.store.faults import free_bytes, spare_bytes
 from edge.store.outbox import OutboxRow
 from edge.store.reads import Page
 from edge.store.store import Store
 
-__all__ = ["OutboxRow", "Page", "Store", "free_bytes"]
+__all__ = ["OutboxRow", "Page", "Store", "free_bytes", "spare_bytes"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from edge.errors import StorageError
 from edge.store import history
-from edge.store.faults import Damaged
+from edge.store.faults import Damaged, IoFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class Answers:
             try:
                 with self._db.reading() as connection:
                     answer, sick = question(connection)
-            except Damaged:
+            except (Damaged, IoFailure):
                 self._journal.catch_up()
                 if not rounds_left:
                     raise
@@ -58,7 +58,7 @@ class Answers:
             log.debug("damaged messages stay for now: %s", exc)
             return False
         self.removed += gone
-        log.error(
-            "%d damaged messages are removed from the history, such as %s", gone, [*sick.messages, *sick.sounds][:5]
-        )
+        places = [*sick.messages, *sick.sounds][:5]
+        text = "the history was damaged at sequences such as %s and is mended; %d messages of it are lost"
+        log.error(text, places, gone)
         return True

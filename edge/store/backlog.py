@@ -98,8 +98,8 @@ class Backlog:
             self._entries = {entry.sequence: entry for entry in entries}
         return highest + len(entries)
 
-    def waiting(self) -> tuple[int, float]:
-        """Return how many wait for the broker, and since when the oldest does, in Unix seconds."""
+    def waiting(self) -> tuple[int, tuple[int, float] | None]:
+        """Return how many wait for the broker, and the oldest: its sequence, and since when, in Unix seconds."""
         with self._lock:
-            times = [entry.queued_s for entry in self._entries.values() if entry.topic is not None]
-        return len(times), min(times, default=0.0)
+            found = [(entry.sequence, entry.queued_s) for entry in self._entries.values() if entry.topic is not None]
+        return len(found), found[0] if found else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.store.faults import DiskRefusal, free_bytes, translated
+from edge.store.faults import DiskRefusal, spare_bytes, translated
 from edge.store.history import EARLIEST_MS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Clips:
 
     def __init__(self, folder: Path, *, max_mb: int, min_free_mb: int) -> None:
         """Take where the folder is or will be; clips leave `min_free_mb` of the disk to the history."""
-        self._folder, self._max_bytes, self._min_free_bytes = folder, max_mb << 20, min_free_mb << 20
+        self._folder, self._max_bytes, self._min_free_mb = folder, max_mb << 20, min_free_mb
 
     def open(self) -> None:
         """Create the folder; what a killed process left half-written there goes. Raises `StorageError`."""
@@ -45,12 +45,13 @@ class Clips:
         sound = io.BytesIO()
         soundfile.write(sound, np.clip(samples, -1.0, 1.0), rate_hz, format="FLAC", subtype="PCM_16")
         path = self._folder / f"{event_id}.flac"
-        if free_bytes(self._folder) < self._min_free_bytes + sound.getbuffer().nbytes:
+        if spare_bytes(self._folder, self._min_free_mb) < sound.getbuffer().nbytes:
             msg = f"{path} is not written: the disk is almost full (storage.min_free_mb); make room on it"
             raise DiskRefusal(msg)
         part = path.with_name(path.name + _PART)
         with translated(path, "written"):
             try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)  # somebody may have removed it to make room
                 with part.open("wb") as file:
                     file.write(sound.getbuffer())
                     file.flush()
@@ -89,8 +90,8 @@ class Clips:
         """
         with translated(self._folder, "cleaned"):
             known = self._known()
-            room = free_bytes(self._folder) - self._min_free_bytes
-            excess = max(sum(size for _, size, _ in known) - self._max_bytes, -room)
+            lacking = -spare_bytes(self._folder, self._min_free_mb, margins=2)  # with room for new clips
+            excess = max(sum(size for _, size, _ in known) - self._max_bytes, lacking)
             if excess <= 0:
                 return
             sequences = order([path.stem for _, _, path in known])

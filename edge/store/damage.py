@@ -37,8 +37,8 @@ def move_aside(path: Path) -> Path | None:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
             found = True
-    known = sorted({_bare(each) for each in path.parent.glob(f"{path.name}.corrupt-*")})
-    for old in known[:-_KEPT]:
+    earlier = sorted({_bare(each) for each in path.parent.glob(f"{path.name}.corrupt-*")} - {aside.name})
+    for old in earlier[: 1 - _KEPT]:  # never the new one, whose name sorts first where the clock is behind
         for suffix in _SUFFIXES:
             path.with_name(old + suffix).unlink(missing_ok=True)
     return aside if found else None

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
 from edge.store.damage import move_aside, take_over
-from edge.store.faults import Damaged, is_damage, translated
+from edge.store.faults import Damaged, IoFailure, is_damage, translated
 from edge.store.opening import connect, holds_something, migrated, open_checked, reindex
+from edge.store.schema import tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,8 @@ class Database:
         self.is_open = False
         self.suspect = False
         """Whether damage was met since the last look at the whole file."""
+        self.failed = False
+        """Whether a read or write failed since the file was opened."""
         self._idle: list[sqlite3.Connection] = []
         self._pool_lock = threading.Lock()
         self._generation = 0
@@ -57,7 +60,7 @@ class Database:
                 self.relaxed = opened.enter_context(contextlib.closing(connect(self.path)))
                 self.relaxed.execute("PRAGMA synchronous = NORMAL")
                 self._inode = self.path.stat().st_ino
-                self.is_open, self.suspect = True, False
+                self.is_open, self.suspect, self.failed = True, False, False
                 opened.pop_all()
 
     def mend(self) -> None:
@@ -158,6 +161,9 @@ class Database:
         except Damaged:
             self.suspect = True
             raise
+        except IoFailure:
+            self.failed = True
+            raise
 
     def _open_sound(self) -> sqlite3.Connection:
         """Return the writing connection to a file that is sound, be it a new one."""
@@ -209,6 +215,8 @@ def read_state(database: Database, key: str) -> str | None:
             translated(database.path, "read"),
             contextlib.closing(connect(database.path, "?immutable=1")) as connection,
         ):
+            if not tables(connection):  # a full disk did not let it be made
+                return None
             row = connection.execute(query, [key]).fetchone()
     else:
         return None

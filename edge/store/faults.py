@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FULL_BYTES = 1 << 20  # with less than this, SQLite cannot make its files, and calls that an I/O error
+_MARGINS = 16  # in what is left free: how much the history may grow between two upkeeps
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DISK = (*_FULL, errno.EROFS, errno.EIO)
 _ROOM = "make room on the disk"
 _LOCKED = "another program has it open and locks it; end that program"
+_CHECK = "check the disk"
 _MESSAGES = {
     "locked": _LOCKED,
     "busy": _LOCKED,
     "full": _ROOM,
     "readonly": "check whether the disk is mounted read-only, and the folder's permissions",
-    "I/O error": "check the disk",
+    "I/O error": _CHECK,
     "unable to open": "check the disk and the folder's permissions",
 }
 """Words of SQLite's errors that come from outside of the database, with the remedy."""
@@ -32,6 +34,10 @@ _MESSAGES = {
 
 class DiskRefusal(StorageError):  # noqa: N818 - as the tree of edge.errors
     """The disk, or whoever else uses the database, does not allow it at the moment; later it may."""
+
+
+class IoFailure(DiskRefusal):
+    """A read or write failed: the disk is bad, or what SQLite keeps beside the database, which it makes anew."""
 
 
 class Damaged(StorageError):  # noqa: N818 - as the tree of edge.errors
@@ -57,7 +63,7 @@ def translated(path: Path, doing: str) -> Iterator[None]:
             msg = f"{path} cannot be {doing}: {why}; it is checked, and moved aside if it is damaged"
             raise Damaged(msg) from exc
         msg = f"{path} cannot be {doing}: {why}; {remedy}"
-        raise DiskRefusal(msg) from exc
+        raise (IoFailure if remedy == _CHECK else DiskRefusal)(msg) from exc
 
 
 def system_error(exc: OSError, path: Path, doing: str) -> StorageError:
@@ -83,6 +89,14 @@ def free_bytes(path: Path) -> int:
             path = path.parent
         else:
             return room.f_bavail * room.f_frsize
+
+
+def spare_bytes(path: Path, min_free_mb: int, margins: int = 1) -> int:
+    """Return how much of the disk may be taken from the history; less than 0 where so much is to be given back.
+
+    Some `margins` more than `min_free_mb` are left to it: else the node is not ready as soon as the history grows.
+    """
+    return free_bytes(path) - (min_free_mb << 20) * (_MARGINS + margins) // _MARGINS
 
 
 def _is_mistake(exc: sqlite3.Error) -> bool:

@@ -51,7 +51,8 @@ def newest_too_old(connection: sqlite3.Connection, oldest_s: float) -> int:
     """Return the sequence up to which events are surely older than `oldest_s`, in Unix seconds; 0 for none.
 
     The times of a node that did not know the time say nothing. But whatever was recorded before an event with a time
-    that can be believed is at least as old.
+    that can be believed is at least as old. An event may have been believed wrongly, so those before it whose own
+    times say otherwise are to be spared.
     """
     query = """SELECT s.sequence FROM (
             SELECT sequence, onset_ms FROM sounds WHERE onset_ms >= ? AND onset_ms < ? ORDER BY onset_ms DESC LIMIT ?
@@ -69,15 +70,23 @@ def newest_of_too_many(connection: sqlite3.Connection, max_events: int) -> int:
     return int(row[0]) if row else 0
 
 
-def remove_up_to(connection: sqlite3.Connection, sequence: int, limit: int) -> list[str]:
-    """Remove at most `limit` events up to a sequence, the oldest first; return their ids."""
-    query = "SELECT sequence, event_id FROM sounds WHERE sequence <= ? ORDER BY sequence LIMIT ?"
-    found = connection.execute(query, [sequence, limit]).fetchall()
+def remove_up_to(
+    connection: sqlite3.Connection, sequence: int, limit: int, *, spared_s: tuple[float, float] | None = None
+) -> list[str]:
+    """Remove at most `limit` events up to a sequence, the oldest first; return their ids.
+
+    Those that began within `spared_s`, in Unix seconds, stay.
+    """
+    first_s, last_s = spared_s or (1.0, 0.0)  # from one to nought: none
+    some = "FROM sounds WHERE sequence <= ? AND NOT onset_ms BETWEEN ? AND ?"
+    spared_ms = [round(first_s * 1000.0), round(last_s * 1000.0)]
+    query = f"SELECT sequence, event_id {some} ORDER BY sequence LIMIT ?"
+    found = connection.execute(query, [sequence, *spared_ms, limit]).fetchall()
     if found:
-        last = found[-1][0]
-        own = "SELECT event_id FROM sounds WHERE sequence <= ?"
-        connection.execute(f"DELETE FROM events WHERE event_id IN ({own})", [last])  # noqa: S608 - the line above
-        connection.execute("DELETE FROM sounds WHERE sequence <= ?", [last])
+        values = [found[-1][0], *spared_ms]
+        own = f"SELECT event_id {some}"
+        connection.execute(f"DELETE FROM events WHERE event_id IN ({own})", values)  # noqa: S608 - the line above
+        connection.execute(f"DELETE {some}", values)
     return [event_id.decode(errors="replace") for _, event_id in found if isinstance(event_id, bytes)]
 
 

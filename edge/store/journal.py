@@ -30,6 +30,7 @@ _RETRY_S = 1.0
 _PAUSE = 5  # times as long as a try took is the pause after it: a lock that is waited for must not hold up sounds
 _BATCH = 200  # messages in one transaction
 _TRIES = 3  # that a message may find the database damaged, before it is given up
+_LACKS = "%s lacks the last messages before sequence %d: they are lost from the history, which goes on at %d"
 _SLACK = 1000  # sequences left out where some may have been given out that nobody remembers
 
 
@@ -168,7 +169,7 @@ class Journal:
         """Go on from what an opened database knows."""
         with self._db.reading() as connection:
             highest = highest_sequence(connection)
-        self._outbox.adopt()
+        highest = self._outbox.adopt(highest)
         if not self._given:
             self.sequence = self._first_sequence(highest)
         first = self.backlog.first(1)
@@ -178,8 +179,11 @@ class Journal:
         if self._sent_ahead:
             self.sequence = self._outbox.move_behind(self.sequence)
             self._sent_ahead = False
+        known = first[0].sequence - 1 if first else self.sequence
         if self.inherited < 0:
             self.inherited = highest
+        elif highest < known and not self._db.is_successor:
+            log.warning(_LACKS, self._db.path, known, known + 1)
 
     def _first_sequence(self, highest: int) -> int:
         """Return the last sequence that may have been given out by the processes before."""
@@ -187,13 +191,12 @@ class Journal:
         if self._db.is_successor:  # of a file that may not have told all; the note is younger than Tocsin
             return max(highest, noted + _SLACK, int(time.time()))
         if noted > highest:
-            text = "%s lacks the last messages before sequence %d: they are lost from the history, which goes on at %d"
-            log.warning(text, self._db.path, noted, noted + _SLACK + 1)
+            log.warning(_LACKS, self._db.path, noted, noted + _SLACK + 1)
             return noted + _SLACK
         return highest
 
     def _catch_up(self) -> None:
-        if not self._db.is_open:
+        if self._db.failed or not self._db.is_open:
             self._open()
         elif self._db.suspect:
             self._db.mend()

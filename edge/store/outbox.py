@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
 from edge.store.faults import DiskRefusal
+from edge.store.sequence import SEQUENCE_MAX
 
 if TYPE_CHECKING:
     import sqlite3
@@ -44,12 +44,30 @@ class Outbox:
         self.removed = 0
         """Messages that never went out because they were damaged, since the start."""
 
-    def adopt(self) -> None:
-        """Count what is there, in a database that was opened."""
+    def adopt(self, highest: int) -> int:
+        """Count what is there, in a database that was opened; return the last sequence, which was `highest`.
+
+        Where the place of a message is damaged, so that nobody would look for it there, it comes behind the others.
+        """
         query = "SELECT count(*) FROM outbox WHERE sequence = ?"
-        with self._db.lock, self._db.reading() as connection:
-            self._waiting = connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
-            self._waiting -= sum(connection.execute(query, [each]).fetchone()[0] for each in self._crossed)
+        with self._db.lock:
+            with contextlib.suppress(DiskRefusal):  # then at the next start
+                highest = self._bring_back(highest)
+            with self._db.reading() as connection:
+                self._waiting = connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
+                self._waiting -= sum(connection.execute(query, [each]).fetchone()[0] for each in self._crossed)
+        return highest
+
+    def _bring_back(self, highest: int) -> int:
+        query = "SELECT sequence FROM outbox WHERE sequence NOT BETWEEN 1 AND ? ORDER BY sequence"
+        with self._db.reading() as connection:
+            astray = connection.execute(query, [SEQUENCE_MAX - 1]).fetchall()
+        places = [(place, sequence) for place, (sequence,) in enumerate(astray, highest + 1)]
+        if places:
+            with self._db.transaction() as connection:
+                connection.executemany("UPDATE outbox SET sequence = ? WHERE sequence = ?", places)
+            log.error("the places of %d messages that wait for the broker were damaged; they go last", len(places))
+        return highest + len(places)
 
     def move_behind(self, sequence: int) -> int:
         """Let what waits come behind a sequence that was sent already; return the last place in the queue."""
@@ -131,14 +149,14 @@ class Outbox:
                     connection.execute(f"DELETE FROM outbox WHERE sequence IN ({marks})", some)  # noqa: S608 - marks
                 self._crossed.difference_update(some)
 
-    def stats(self) -> tuple[int, float]:
-        """Return how many messages wait, and since when the oldest does, in Unix seconds."""
-        if not self._waiting:
-            return 0, time.time()
+    def stats(self) -> tuple[int, tuple[int, float] | None]:
+        """Return how many messages wait, and the oldest: its sequence, and since when it does, in Unix seconds."""
         row = None
-        with contextlib.suppress(StorageError), self._db.reading() as connection:
-            row = connection.execute("SELECT queued_s FROM outbox ORDER BY sequence LIMIT 1").fetchone()
-        return self._waiting, row[0] if row and isinstance(row[0], float) else time.time()
+        if self._waiting:
+            query = "SELECT sequence, queued_s FROM outbox ORDER BY sequence LIMIT 1"
+            with contextlib.suppress(StorageError), self._db.reading() as connection:
+                row = connection.execute(query).fetchone()
+        return self._waiting, row if row and isinstance(row[1], float) else None
 
 
 def _row(sequence: int, topic: object, payload: object) -> OutboxRow:

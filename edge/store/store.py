@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
 from edge.store import history, reads
+from edge.store.age import OldestAge
 from edge.store.answers import Answers
 from edge.store.clips import Clips
 from edge.store.database import Database, read_state
@@ -61,6 +61,7 @@ class Store:
         self._outbox = Outbox(self._db, max_rows=outbox_max)
         self._journal = Journal(folder, self._db, self._outbox, self._clips)
         self._answers = Answers(self._db, self._journal)
+        self._age = OldestAge()
         self._upkeep = Upkeep(self._db, self._clips, retention_days=retention_days, max_events=max_events)
         self._closing = threading.Lock()
         self._closed = False
@@ -117,7 +118,7 @@ class Store:
 
         Return whether that brought something about, such as that the outbox can be read again.
         """
-        if not (self._journal.problem or self._db.suspect or self.unwritten):
+        if not (self._journal.problem or self._db.suspect or self._db.failed or self.unwritten):
             return False
         self._journal.catch_up()
         return not self._journal.problem
@@ -144,10 +145,11 @@ class Store:
 
     def outbox_stats(self) -> tuple[int, float]:
         """Return how many messages wait, and for how many seconds the oldest has."""
-        stored, stored_since_s = self._outbox.stats()
-        here, here_since_s = self._journal.backlog.waiting()
-        since_s = min(stored_since_s if stored else here_since_s, here_since_s if here else stored_since_s)
-        return stored + here, max(0.0, time.time() - since_s) if stored + here else 0.0
+        (stored, first_stored), (here, first_here) = self._outbox.stats(), self._journal.backlog.waiting()
+        oldest = min((each for each in (first_stored, first_here) if each), default=None)
+        if oldest is None:
+            return stored + here, 0.0
+        return stored + here, self._age.seconds(*oldest, inherited=oldest[0] <= self._journal.inherited)
 
     @property
     def outbox_dropped(self) -> int:

@@ -27,15 +27,15 @@ class Upkeep:
 
     def maintain(self, now: float, *, by_age: bool) -> None:
         """Do one upkeep, at `now` in Unix seconds; see `Store.maintain`."""
-        oldest_s = now - self._retention_s if by_age else None
+        young_s = (now - self._retention_s, now) if by_age else None
         try:
-            self._prune_clips(oldest_s)  # first: on a full disk this makes the room that removing events needs
+            self._prune_clips(young_s)  # first: on a full disk this makes the room that removing events needs
         finally:
-            self._forget(oldest_s)
+            self._forget(young_s)
 
-    def _prune_clips(self, oldest_s: float | None) -> None:
+    def _prune_clips(self, young_s: tuple[float, float] | None) -> None:
         self._clips.prune(self._sequences)
-        if oldest_s is not None and (old := self._clips.too_old(oldest_s)):
+        if young_s is not None and (old := self._clips.too_old(young_s[0])):
             # A clip goes with its event; only one without an event goes by its own age.
             events = self._sequences(old)
             self._clips.remove(event_id for event_id in old if event_id not in events)
@@ -44,19 +44,19 @@ class Upkeep:
         with self._db.reading() as connection:
             return history.known(connection, event_ids)
 
-    def _forget(self, oldest_s: float | None) -> None:
+    def _forget(self, young_s: tuple[float, float] | None) -> None:
         with self._db.reading() as connection:
             too_many = history.newest_of_too_many(connection, self._max_events)
-            too_old = 0 if oldest_s is None else history.newest_too_old(connection, oldest_s)
-        for bound, steps in ((too_many, _STEPS), (too_old, _STEPS_BY_AGE)):
+            too_old = 0 if young_s is None else history.newest_too_old(connection, young_s[0])
+        for bound, steps, spared_s in ((too_many, _STEPS, None), (too_old, _STEPS_BY_AGE, young_s)):
             for _ in range(steps):
-                if not bound or self._remove_some(bound) < _STEP:
+                if not bound or self._remove_some(bound, spared_s) < _STEP:
                     break
         self._db.shrink(_SHRINK_PAGES)
 
-    def _remove_some(self, bound: int) -> int:
+    def _remove_some(self, bound: int, spared_s: tuple[float, float] | None) -> int:
         """Remove a step of events, oldest first, up to the sequence `bound`; return how many."""
         with self._db.transaction(durable=False) as connection:
-            event_ids = history.remove_up_to(connection, bound, _STEP)
+            event_ids = history.remove_up_to(connection, bound, _STEP, spared_s=spared_s)
         self._clips.remove(event_ids)
         return len(event_ids)

@@ -14,9 +14,14 @@ import pytest
 
 from edge import cli
 from edge.audio.decode.clip import open_clip
+from edge.audio.factory import make_source
 from edge.cli import common, terminal
 from edge.errors import TocsinError
+from edge.jsontext import encoded
 from edge.pipeline import clip
+from edge.settings.secrets import masked
+from edge.settings.source_spec import parse_source
+from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +67,18 @@ def test_any_name_in_any_encoding(home: dict[str, str], names: Path, env: dict[s
         assert len(paths) == len(NAMES)
     else:
         assert {os.fsencode(path) for path in paths} == {os.path.join(os.fsencode(names), n) for n in NAMES}  # noqa: PTH118
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(name) for name in NAMES[:4]], ids=ascii)
+def test_a_source_of_the_command_line_is_any_file(names: Path, name: str) -> None:
+    """A configuration, which is text in lines, cannot name them all."""
+    (source,) = common.sources_of([f"file:{names}/{name}?speed=max"])
+    played = make_source(parse_source(source.spec), 16_000)
+    played.open()
+    assert played.read()
+    played.close()
+    shown = masked(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
+    assert json.loads(encoded(shown)) == source.spec.replace("\udcff", "\ufffd")
 
 
 def test_what_is_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.api.encode import NodeJson
-from edge.api.encode import dumps as api_dumps
 from edge.cli.common import say_json
-from edge.jsontext import dumps
+from edge.jsontext import dumps, encoded
 from edge.publish.mqtt import _encode
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def test_whatever_is_encoded_is_json_and_keeps_what_is_a_number(value: Any) -> N
     """NaN and the infinities become null, wherever they are; nothing else changes."""
     again = strict(dumps(value))
     assert again == json.loads(json.dumps(value), parse_constant=lambda _: None)
-    assert strict(api_dumps(value)) == again
+    assert strict(encoded(value)) == again
 
 
 FIGURES = {"score": math.nan, "level": {"laeq": -math.inf}, "l": [1.0, math.inf]}
@@ -53,3 +52,9 @@ def test_every_way_out_says_null(capsys: pytest.CaptureFixture[str]) -> None:
     assert strict(capsys.readouterr().out) == NULLS
     assert strict(NodeJson(FIGURES).body) == NULLS
     assert strict(_encode(FIGURES)) == NULLS
+
+
+def test_what_is_no_unicode_leaves_as_text_that_every_program_takes() -> None:
+    """A file's name may be any bytes; JSON in an answer or at the broker is UTF-8, and escapes no half character."""
+    for encode in (_encode, lambda value: bytes(NodeJson(value).body)):
+        assert encode({"spec": "file:\udcff é"}).decode() == '{"spec":"file:\ufffd é"}'

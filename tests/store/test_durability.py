@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -119,6 +122,25 @@ def test_damaged_files_do_not_pile_up(store: Store, open_store: OpenStore, tmp_p
         (tmp_path / "state" / "tocsin.db").write_bytes(b"no database " * 1000)
         open_store().close()
     assert len(list((tmp_path / "state").glob("tocsin.db.corrupt-*"))) == 2
+
+
+def test_a_clock_that_is_behind_does_not_remove_what_was_just_moved_aside(
+    store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What waits for the broker in it is taken over, whatever the files before it are called."""
+    store.record(sound("a"), topic=TOPIC)
+    store.close()
+    for year in (2026, 2031, 2028, 1970):
+        clock = Mock(now=lambda zone, year=year: datetime(year, 1, 1, tzinfo=zone))
+        monkeypatch.setattr("edge.store.damage.datetime", clock)
+        with contextlib.closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as database:
+            database.execute("DROP TABLE sounds")
+        store = open_store()
+        assert [row.sequence for row in store.outbox_peek(0, 10)] == [1]
+        store.close()
+        names = [path.name for path in (tmp_path / "state").glob("tocsin.db.corrupt-*")]
+        assert any(f"corrupt-{year}" in name for name in names)
+        assert len(names) <= 2
 
 
 def test_a_newer_database_is_left_alone(store: Store, open_store: OpenStore, tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.errors import StorageError
+from edge.store import Store
 from tests.store.messages import TOPIC, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from edge.store import Store
     from tests.store.conftest import OpenStore
 
     Lock = Callable[[], contextlib.AbstractContextManager[None]]
@@ -137,6 +138,23 @@ def test_a_start_without_the_database_knows_what_was_kept(lock: Lock, open_store
         assert open_store().state_get("away") == "kept"
 
 
+def test_a_start_on_a_disk_that_let_no_table_be_made_says_no_more_than_that(
+    lock: Lock, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing was kept in a database that is only begun, and it is not damaged."""
+    (tmp_path / "state").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as begun:
+        begun.execute("PRAGMA journal_mode = WAL")
+    with lock():
+        store = open_store()
+        assert store.state_get("away") is None
+        record(store, "a")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "waits in memory" in caplog.text
+    store.catch_up()
+    assert (store.problem, waiting(store)) == ("", ["a"])
+
+
 def test_numbers_that_turn_out_to_be_taken_are_changed(
     lock: Lock, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -156,6 +174,29 @@ def test_numbers_that_turn_out_to_be_taken_are_changed(
     assert (message["data"]["event_id"], store.lost) == ("new", 0)
     assert int(message["sequence"]) == store.latest_sequence() == 8
     assert id_.startswith("m")
+
+
+@pytest.mark.parametrize("content", [b"", b"no log" * 999, bytes(4096 * 30)])
+@pytest.mark.parametrize("ask", [Store.events, waiting])
+def test_a_log_that_is_spoilt_meanwhile_is_made_anew(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, ask: Callable[[Store], object]
+) -> None:
+    """SQLite calls that an error of the disk; whoever meets it, the history goes on at the next try."""
+    record(store, "a")
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    record(store, "b")
+    (tmp_path / "state" / "tocsin.db-wal").write_bytes(content)
+    with contextlib.suppress(StorageError):
+        ask(store)
+    store.catch_up()
+    for name in "cd":
+        record(store, name)
+    assert (store.problem, store.unwritten, store.lost) == ("", 0, 0)
+    assert [item["event_id"] for item in store.events().items] in (["d", "c"], ["d", "c", "a"])
+    assert waiting(store)[-2:] == ["c", "d"]
+    # SQLite may write to the database what is in its log, before that is found to be wrong.
+    assert "lacks the last messages before sequence 2" in caplog.text or "a new history is begun" in caplog.text
 
 
 def test_memory_is_bounded(writing: Lock, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

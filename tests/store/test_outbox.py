@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -15,8 +16,6 @@ from edge.store import OutboxRow, Store
 from tests.store.messages import TOPIC, sound
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.store.conftest import OpenStore
 
 OUTBOX_MAX = 8
@@ -52,18 +51,56 @@ def test_only_what_is_acknowledged_goes(store: Store) -> None:
     assert [row.sequence for row in store.outbox_peek(0, 1)] == [2]
 
 
-def test_the_oldest_age_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many wait and for how long, by the clock; a clock that was set back makes no negative age."""
-    now = 1000.0
-    monkeypatch.setattr("edge.store.outbox.time.time", lambda: now)
-    store.record(sound("a"), topic=TOPIC)
-    now = 1030.0
-    store.record(sound("b"), topic=TOPIC)
-    assert store.outbox_stats() == (2, 30.0)
+class Clocks:
+    """A wall clock that can be set, beside one that cannot."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, wall_s: float) -> None:
+        self.running_s, self.wall_s = 500.0, wall_s
+        monkeypatch.setattr("edge.store.age.running_s", lambda: self.running_s)
+        monkeypatch.setattr("time.time", lambda: self.wall_s)
+
+    def go_on(self, seconds: float) -> None:
+        self.running_s += seconds
+        self.wall_s += seconds
+
+
+def test_the_oldest_age_is_told(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many wait and for how long, also since before a restart."""
+    clocks = Clocks(monkeypatch, 1.8e9)
+    store = open_store()
+    assert store.outbox_stats() == (0, 0.0)
+    for name in "ab":
+        store.record(sound(name), topic=TOPIC)
+        clocks.go_on(30.0)
+    assert store.outbox_stats() == (2, 60.0)
     store.outbox_done(1)
-    assert store.outbox_stats() == (1, 0.0)
-    now = 500.0
-    assert store.outbox_stats() == (1, 0.0)
+    assert store.outbox_stats() == (1, 30.0)
+    store.close()
+    clocks.go_on(3600.0)
+    assert open_store().outbox_stats() == (1, 3630.0)
+
+
+@pytest.mark.parametrize("begin_s", [9.0, 1.8e9, 1.9e9])
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_clock_that_is_set_makes_no_message_old(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, begin_s: float, restart: bool
+) -> None:
+    """Nor young, once it was seen: a box that learns the time is not stuck for that, and one that is stuck stays so."""
+    clocks = Clocks(monkeypatch, begin_s)
+    store = open_store()
+    for name in "ab":
+        store.record(sound(name), topic=TOPIC)
+        clocks.go_on(10.0)
+    if restart:
+        store.close()
+        store = open_store()
+    assert store.outbox_stats()[1] == (0.0 if restart and begin_s == 9.0 else 20.0)
+    clocks.wall_s = 1.85e9
+    clocks.go_on(300.0)
+    assert 300.0 <= store.outbox_stats()[1] <= 320.0
+    store.outbox_done(1)
+    if begin_s == 9.0:
+        assert store.outbox_stats()[1] <= 320.0
 
 
 def test_when_too_much_waits_the_oldest_goes(open_store: OpenStore, caplog: pytest.LogCaptureFixture) -> None:

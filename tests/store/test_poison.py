@@ -129,6 +129,23 @@ def test_a_waiting_message_that_cannot_be_read(
     assert len(check(store)) == 7
 
 
+@pytest.mark.parametrize("place", ["-sequence", "sequence + (1 << 61)", "sequence - (1 << 62)"])
+def test_a_waiting_message_in_a_place_where_none_is_looked_for(
+    store: Store, open_store: OpenStore, tmp_path: Path, place: str
+) -> None:
+    """It is sent all the same, and keeps no other from it."""
+    prepare(store)
+    damage(tmp_path / "state", (f"UPDATE outbox SET sequence = {place} WHERE sequence IN (1, 4)", []))  # noqa: S608
+    store = open_store()
+    first = store.outbox_peek(0, 99)
+    new = store.record(sound("late"), topic=TOPIC)
+    sent = [json.loads(row.payload)["id"] for row in first]
+    assert sent[:8] == [f"m{number}" for number in (2, 3, 5, 6, 7, 8, 9, 10)]
+    assert set(sent[8:]) == {"m1", "m4"}
+    assert [json.loads(row.payload)["id"] for row in store.outbox_peek(first[-1].sequence, 99)] == [new["id"]]
+    check(store)
+
+
 @pytest.mark.parametrize(
     "statement",
     ["UPDATE sqlite_sequence SET seq = 3", "DELETE FROM sqlite_sequence", "UPDATE sqlite_sequence SET seq = 'many'",

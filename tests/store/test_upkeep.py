@@ -63,6 +63,28 @@ def test_times_of_a_clock_that_was_not_set_are_not_believed(open_store: OpenStor
     assert ids(store) == ["behind"]
 
 
+@pytest.mark.parametrize("behind_days", [3, 400])
+def test_a_clock_that_was_behind_for_a_while_removes_nothing_younger(open_store: OpenStore, behind_days: int) -> None:
+    """What it recorded seems old, and was believed; the events before it are not, whatever the order."""
+    store = open_store(retention_days=2.0)
+    behind_s = -behind_days * DAY_S
+    events = [("old", -3 * DAY_S, True), ("unset", -NOON_S + 9.0, False), ("a", 0.0, True), ("slow", 1.0, False)]
+    for name, onset_s, synced in (*events, ("behind", behind_s, True), ("behind too", behind_s + 1.0, True)):
+        store.record(sound(name, onset_s=onset_s, synced=synced), topic=None)
+        store.record(sound(name, "end", onset_s=onset_s, synced=synced), topic=None)
+    store.record(sound("b", onset_s=60.0), topic=None)
+    store.save_clip("a", noise(), RATE_HZ)
+    for _ in range(3):
+        store.maintain(NOON_S + DAY_S)
+    assert ids(store) == ["b", "slow", "a"]
+    assert [message["data"]["event_id"] for message in store.messages_after(0, 99)] == ["a", "a", "slow", "slow", "b"]
+    assert store.clip_path("a") is not None
+    store.maintain(NOON_S + 2 * DAY_S + 30.0)
+    assert ids(store) == ["b", "slow"]  # nothing says how old this one is before the next is too old
+    store.maintain(NOON_S + 2 * DAY_S + 90.0)
+    assert ids(store) == []
+
+
 def test_an_upkeep_by_age_removes_little(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock may be set right in the meantime."""
     monkeypatch.setattr(upkeep, "_STEP", 2)
@@ -109,18 +131,31 @@ def test_a_clip_of_1970_is_no_older_than_its_event(open_store: OpenStore) -> Non
 def test_clips_leave_room_for_the_history(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where less than `min_free_mb` is left none is written, and upkeep gives up the oldest ones."""
-    free = 100 << 20
-    monkeypatch.setattr("edge.store.clips.free_bytes", lambda _path: free)
+    """A little more than `min_free_mb`, in which it grows; upkeep gives up the oldest for it, and for new ones."""
+    folder = tmp_path / "state" / "clips"
+    others = 0  # that use the disk
+
+    def free(_path: Path) -> int:
+        return (90 << 20) - others - sum(path.stat().st_size for path in folder.iterdir())
+
+    monkeypatch.setattr("edge.store.faults.free_bytes", free)
     store = open_store(min_free_mb=64)
-    for i in range(4):
-        store.record(sound(f"c{i}", onset_s=i), topic=None)
-        store.save_clip(f"c{i}", noise(4.0), RATE_HZ)
-    free = (64 << 20) - 150_000  # a clip has some 110 kB
+    names = [f"c{i:02d}" for i in range(80)]
+    for i, name in enumerate(names):
+        store.record(sound(name, onset_s=i), topic=None)
+    for name in names[:40]:
+        store.save_clip(name, noise(8.0), RATE_HZ)  # some 230 kB each
+    others = 14 << 20
     with pytest.raises(StorageError, match="almost full"):
-        store.save_clip("d", noise(), RATE_HZ)
-    store.maintain(NOON_S)
-    assert sorted(path.stem for path in (tmp_path / "state" / "clips").iterdir()) == ["c2", "c3"]
+        store.save_clip(names[40], noise(8.0), RATE_HZ)
+    for first in (40, 50, 60, 70):
+        store.maintain(NOON_S)
+        for name in names[first : first + 10]:
+            store.save_clip(name, noise(8.0), RATE_HZ)
+        left = sorted(path.stem for path in folder.iterdir())
+        assert left == names[first + 10 - len(left) : first + 10]
+        assert free(folder) > (64 << 20) + 1_000_000
+        others += 200_000  # the history
 
 
 def test_the_newest_of_too_many_stay(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,9 +315,15 @@ def test_a_half_written_clip_is_cleared_away(store: Store, open_store: OpenStore
 
 
 def test_a_clip_that_cannot_be_written_is_told(store: Store, tmp_path: Path) -> None:
-    """Where the clip's folder is gone, that is the error, in one line, and nothing is left behind."""
-    (tmp_path / "state" / "clips").rmdir()
-    with pytest.raises(StorageError, match=r"a\.flac cannot be written: No such file or directory"):
+    """In one line; a folder that somebody removed to make room is made again."""
+    folder = tmp_path / "state" / "clips"
+    folder.rmdir()
+    store.save_clip("a", noise(), RATE_HZ)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (folder / "a.flac").rename(tmp_path / "a.flac")
+    folder.rmdir()
+    folder.touch()
+    with pytest.raises(StorageError, match=r"a\.flac cannot be written: Not a directory"):
         store.save_clip("a", noise(), RATE_HZ)
 
 

@@ -66,7 +66,7 @@ class Clip:
         """What is to be known about the sound decoded so far, in one line; empty when all is well."""
         if self._held > _ALL:
             return self._downmix.remark
-        lack = f"it is cut off: it holds {math.floor(100 * self._held)}% of what its header promises"
+        lack = f"it is cut off or damaged: {math.floor(100 * self._held)}% of it is heard"
         return f"{lack}; {self._downmix.remark}".removesuffix("; ")
 
     def blocks(self, rate_out_hz: int, block_s: float = 0.5) -> Iterator[NDArray[np.float32]]:

@@ -65,6 +65,8 @@ class Body:
     """What the header should say of the length, and where."""
     tail: bool = False
     """Whether libsndfile needs what lies behind the samples."""
+    codec: int | None = None
+    """The number of the codec, in the kin of WAV."""
 
     @property
     def there(self) -> int:
@@ -120,8 +122,16 @@ def _chunked_body(file: BinaryIO, size: int, kind: _Kind) -> Body | None:
             promised = there
         there = min(there, promised)
         tail = kind.samples == b"SSND" and b"COMM" not in places
-        return Body(begin, begin + there, promised, _patches(at, places, kind, there), tail)
+        return Body(begin, begin + there, promised, _patches(at, places, kind, there), tail, _codec(file, places, kind))
     return None
+
+
+def _codec(file: BinaryIO, places: dict[bytes, int], kind: _Kind) -> int | None:
+    at = next((place for name, place in places.items() if name.startswith(b"fmt ")), None)
+    if at is None:
+        return None
+    file.seek(at + kind.head.size)
+    return int.from_bytes(file.read(2), "big" if kind.head.format.startswith(">") else "little")
 
 
 def _chunks(file: BinaryIO, position: int, size: int, kind: _Kind) -> Iterator[tuple[bytes, int, int]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import BinaryIO
 
 from edge.audio.decode.view import Window
 
 FLAC = b"fLaC"
-_HEADS = (FLAC + b"\x00\x00\x00\x22", FLAC + b"\x80\x00\x00\x22")  # the block that comes first, of 34 bytes
+_HEAD = re.compile(FLAC + rb"[\x00\x80]\x00\x00\x22")  # the block that comes first, of 34 bytes
+_HEAD_BYTES = 8
 _LENGTH_AT, _LENGTH_BYTES, _LENGTH_MASK = 21, 5, (1 << 36) - 1  # a stream's samples in each channel, 0 for unknown
 
 
@@ -24,8 +26,4 @@ def flac_part(file: BinaryIO, begin: int, size: int) -> tuple[int, int]:
 
 def next_flac(file: BinaryIO, position: int, size: int) -> int | None:
     """Return where the first stream begins at or behind `position`; None when there is none."""
-    window = Window(file)
-    found = window.find(FLAC, position, size)
-    while found is not None and not window.at(found, len(_HEADS[0])).startswith(_HEADS):
-        found = window.find(FLAC, found + 1, size)
-    return found
+    return Window(file).find(_HEAD, _HEAD_BYTES, position, size)

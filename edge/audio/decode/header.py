@@ -10,8 +10,11 @@ _WAVE, _AIFF = (b"WAVE",), (b"AIFF", b"AIFC")
 _CONTAINERS = {b"RIFF": _WAVE, b"RIFX": _WAVE, b"RF64": _WAVE, b"FORM": _AIFF}
 _MAGICS = (b"fLaC", b"OggS", b".snd", b"dns.", b"caff", b"riff", b"ID3")
 _BEGINNING = re.compile(
-    rb"fLaC[\x00\x80]\x00\x00\x22|OggS\x00\x02|(RIFF|RIFX|RF64)....WAVE|FORM....AIF[FC]|caff\x00\x01", re.DOTALL
+    rb"fLaC[\x00\x80]\x00\x00\x22|OggS\x00\x02|(RIFF|RIFX|RF64)....WAVE|FORM....AIF[FC]|caff\x00\x01"
+    rb"|riff\x2e\x91\xcf\x11|\.snd\x00\x00\x00|\x00\x00\x00.ftyp|\x1a\x45\xdf\xa3|\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    re.DOTALL,
 )
+ASF = "asf"
 _MOST_JUNK = 1 << 18
 _DEMUXERS = {
     b"RIFF": "wav",
@@ -37,7 +40,7 @@ _FOREIGN = (
     (4, (b"ftyp",), Foreign("MPEG-4 (m4a, mp4)", "mov")),
     (0, (b"\x1a\x45\xdf\xa3",), Foreign("WebM or Matroska", "matroska")),
     (0, (b"#!AMR",), Foreign("AMR", "amr")),
-    (0, (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",), Foreign("Windows Media", "asf")),
+    (0, (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",), Foreign("Windows Media", ASF)),
     (0, (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9"), Foreign("AAC", "aac")),
 )
 

@@ -15,6 +15,8 @@ from edge.audio.decode.ogg import OGG, OggError, ogg_links
 if TYPE_CHECKING:
     from edge.audio.decode.view import Piece
 
+# Those of WAV that libsndfile knows; it calls a file in any other damaged.
+_WAVE_CODECS = frozenset({1, 2, 3, 6, 7, 0x11, 0x31, 0x38, 0x40, 0x55, 0xFFFE})
 _OGG_CODECS = {b"\x7fFLAC": "Ogg FLAC", b"Speex   ": "Speex"}
 
 
@@ -55,7 +57,9 @@ def layout_of(file: BinaryIO, size: int, max_s: float | None) -> Layout:
         if body is None:
             return Layout([((0, size),)])
         held = body.there / body.promised if body.promised else 0.0
-        return Layout([_patched(size if body.tail else body.end, body.patches)], held)
+        foreign = body.codec is not None and body.codec not in _WAVE_CODECS
+        codec = f"WAV in a codec ({body.codec:#06x}) that libsndfile lacks" if foreign else ""
+        return Layout([_patched(size if body.tail else body.end, body.patches)], held, codec=codec)
     return _mpeg_layout(file, size, start, longest_s)
 
 

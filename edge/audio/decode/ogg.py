@@ -7,13 +7,15 @@ missing end, and calls it the whole.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from typing import BinaryIO, NamedTuple
 
 from edge.audio.decode.view import Window
 
 OGG = b"OggS"
-_BEGINNING = OGG + b"\x00\x02"  # of a stream's first page
+_BEGINNING = re.compile(OGG + rb"\x00\x02")  # of a stream's first page
+_BEGINNING_BYTES = 6
 _HEAD = struct.Struct("<4sBBqIIIB")  # capture, version, flags, granule, serial, number of the page, checksum, segments
 _MAGIC_BYTES = 8
 _MOST_BYTES = _HEAD.size + 255 + _MAGIC_BYTES
@@ -67,9 +69,10 @@ def ogg_links(file: BinaryIO, size: int, max_s: float = math.inf) -> list[OggLin
             continue
         if walk.due or not position:
             raise OggError(_end_of(data, page, position))
-        found = window.find(_BEGINNING, position + 1, size)
+        found = window.find(_BEGINNING, _BEGINNING_BYTES, position + 1, size)
         if found is None:
             return walk.links
+        walk.count()
         position = found
 
 
@@ -83,11 +86,15 @@ class _Walk:
         self._pages_left = most_pages
         self._group, self._in_group = 0, False
 
-    def add(self, page: _Page, position: int) -> None:
+    def count(self) -> None:
+        """Take one page, or what looked like one, off those that are allowed."""
         self._pages_left -= 1
         if self._pages_left < 0 or len(self.links) > _MOST_LINKS:
             msg = "is damaged: it has more pages or parts than sound can need"
             raise OggError(msg)
+
+    def add(self, page: _Page, position: int) -> None:
+        self.count()
         begins = bool(page.flags & _BEGINS)
         if begins and not self._in_group:
             self._group = position
@@ -98,7 +105,7 @@ class _Walk:
                 self.links.append(OggLink(self._group, position, page.magic))
         if page.serial in self.due:
             _count(page, self.due, position)
-        if self.links:
+            # What follows the sound is no part of it: libsndfile sums up whatever there looks like a page.
             self.links[-1] = self.links[-1]._replace(end=position + page.size)
 
 

@@ -7,9 +7,11 @@ import math
 import os
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from edge.audio.decode.asf import asf_held
 from edge.audio.decode.convert import ConvertedReader, ConvertError, ffmpeg_path
+from edge.audio.decode.effort import Effort
 from edge.audio.decode.flac import flac_part, next_flac
-from edge.audio.decode.header import Foreign, foreign_codec, foreign_format, junk_before, looks_like_audio
+from edge.audio.decode.header import ASF, Foreign, foreign_codec, foreign_format, junk_before, looks_like_audio
 from edge.audio.decode.layout import Layout, LayoutError, layout_of
 from edge.audio.decode.sndfile import CodecError, OpenError, SoundReader
 from edge.audio.decode.view import View
@@ -68,26 +70,32 @@ def runs_of(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reader]
     if not head:
         msg = f"{name} is empty"
         raise EmptyInput(msg)
+    size = file.seek(0, os.SEEK_END)
     foreign = foreign_format(head)
     if foreign is not None:
-        yield from _converted(file, name, foreign, bounded=max_s is not None)
+        held = asf_held(file, size) if foreign.demuxer == ASF else 1.0
+        _check_held(Layout([], held), name)
+        yield from _converted(file, name, foreign, max_s, held)
         return
-    size = file.seek(0, os.SEEK_END)
     try:
         layout = layout_of(file, size, max_s)
     except LayoutError as exc:
         msg = f"{name} {exc}"
         raise BrokenAudio(msg) from exc
     _check_held(layout, name)
-    container = foreign_codec(head)
+    container, effort = foreign_codec(head), Effort(bounded=max_s is not None)
     try:
-        yield from _decoded(file, size, name, layout)
+        yield from _decoded(file, size, name, layout, effort)
     except (CodecError, OpenError) as exc:
+        if effort.too_much:
+            msg = f"{name} is damaged: it takes too long to read"
+            raise BrokenAudio(msg) from exc
         # The pages of an Ogg file were found whole, so it is not damage: another codec, or a picture comes first.
         if container is None or not (isinstance(exc, CodecError) or container.demuxer == "ogg"):
             raise _unread(file, head, name) from exc
-        what = layout.codec or f"{container.demuxer.upper()} in a codec that libsndfile lacks"
-        yield from _converted(file, name, Foreign(what, container.demuxer), bounded=max_s is not None)
+        lack = "in a codec that libsndfile lacks" if isinstance(exc, CodecError) else "that libsndfile cannot open"
+        what = layout.codec or f"{container.demuxer.upper()} {lack}"
+        yield from _converted(file, name, Foreign(what, container.demuxer), max_s)
 
 
 def _unread(file: BinaryIO, head: bytes, name: str) -> DataError:
@@ -99,7 +107,7 @@ def _unread(file: BinaryIO, head: bytes, name: str) -> DataError:
     return NotAudio(f"{name} is no audio that can be read; WAV, FLAC, OGG, Opus and MP3 are")
 
 
-def _decoded(file: BinaryIO, size: int, name: str, layout: Layout) -> Generator[Reader]:
+def _decoded(file: BinaryIO, size: int, name: str, layout: Layout, effort: Effort) -> Generator[Reader]:
     """Yield the runs that libsndfile decodes. Raises `CodecError` and `OpenError` of the first."""
     if layout.codec:
         raise CodecError(layout.codec)
@@ -107,7 +115,7 @@ def _decoded(file: BinaryIO, size: int, name: str, layout: Layout) -> Generator[
         msg = "no beginning that is known"
         raise OpenError(msg)
     waiting = list(layout.runs)
-    with contextlib.closing(SoundReader(View(file, waiting.pop(0)))) as reader:
+    with contextlib.closing(SoundReader(View(file, waiting.pop(0), effort))) as reader:
         if reader.frames == 0 and not waiting:
             msg = f"{name} holds no sound"
             raise EmptyInput(msg)
@@ -117,7 +125,7 @@ def _decoded(file: BinaryIO, size: int, name: str, layout: Layout) -> Generator[
     for _ in range(_MOST_RUNS):
         if not waiting:
             return
-        with contextlib.closing(_part(View(file, waiting.pop(0)), name)) as reader:
+        with contextlib.closing(_part(View(file, waiting.pop(0), effort), name)) as reader:
             yield reader
             waiting += _next_flac(file, size, reader) if layout.flac else []
     msg = f"{name} is damaged: it is made of too many parts"
@@ -149,15 +157,17 @@ def _next_flac(file: BinaryIO, size: int, reader: SoundReader) -> list[tuple[Pie
     return [] if found is None else [(flac_part(file, found, size),)]
 
 
-def _converted(file: BinaryIO, name: str, what: Foreign, *, bounded: bool) -> Generator[Reader]:
+def _converted(file: BinaryIO, name: str, what: Foreign, max_s: float | None, held: float = 1.0) -> Generator[Reader]:
     program = ffmpeg_path()
     if program is None:
         msg = f"{name} is {what.name}, which is read through ffmpeg: apt install ffmpeg, or turn it into WAV or FLAC"
         raise NotAudio(msg)
     try:
-        reader = ConvertedReader(file, what.demuxer, program, bounded=bounded)
+        reader = ConvertedReader(file, what.demuxer, program, max_s)
     except ConvertError as exc:
-        msg = f"{name} is {what.name}, but ffmpeg finds no sound in it: it is cut off, damaged, or has none"
+        why = "it is cut off, damaged, in a rare codec, or has none"
+        msg = f"{name} is {what.name}, but ffmpeg finds no sound in it: {why}"
         raise BrokenAudio(msg) from exc
     with contextlib.closing(reader):
+        reader.held = held
         yield reader

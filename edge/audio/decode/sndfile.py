@@ -40,12 +40,16 @@ class SoundReader:
     def __init__(self, view: View) -> None:
         """Open it; raises `CodecError` and `OpenError`."""
         try:
-            with quiet():
+            with view.effort.counted(), quiet():
                 self._sound = _Forwards(view)
         except sf.LibsndfileError as exc:
             raise (CodecError if exc.code == _UNSUPPORTED else OpenError)(str(exc)) from exc
         except (sf.SoundFileError, TypeError, ValueError) as exc:
             raise OpenError(str(exc)) from exc
+        if view.effort.too_much:
+            self._sound.close()
+            msg = "it takes too long"
+            raise OpenError(msg)
         self.view, self.failed, self.done, self.held, self.exact = view, False, 0, 1.0, True
         self.rate_hz, self.channels = int(self._sound.samplerate), int(self._sound.channels)
         frames = int(self._sound.frames)
@@ -65,13 +69,15 @@ class SoundReader:
         out = np.empty(frames if self.channels == 1 else (frames, self.channels), np.float32)
         if self.failed or not frames:
             return out[:0]
-        with quiet():
+        with self.view.effort.counted(), quiet():
             try:
                 count = len(self._sound.read(out=out))
             except sf.SoundFileError:
                 # What was decoded before the damage lies in `out`; how much it is only the position tells.
                 self.failed, count = True, max(0, self._sound.tell() - self.done)
         self.done += count
+        self.view.effort.reward(count / self.rate_hz)
+        self.failed |= self.view.effort.too_much
         return out[:count]
 
     def close(self) -> None:

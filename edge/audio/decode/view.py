@@ -8,7 +8,10 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Sequence
+
+    from edge.audio.decode.effort import Effort
 
     Piece = bytes | tuple[int, int]
     """Bytes, or where a part of the file begins and ends."""
@@ -20,9 +23,9 @@ _AHEAD_BYTES, _WINDOW_BYTES = 1 << 16, 1 << 18
 class View:
     """A file put together from pieces, without a copy. Its calls never raise: C code cannot see an exception."""
 
-    def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
-        """Take the pieces in their order; `file` stays the caller's to close."""
-        self._file, self._pieces = file, pieces
+    def __init__(self, file: BinaryIO, pieces: Sequence[Piece], effort: Effort) -> None:
+        """Take the pieces in their order; `file` stays the caller's to close. Where `effort` is too much, it ends."""
+        self._file, self._pieces, self.effort = file, pieces, effort
         self._ends = list(itertools.accumulate(_size(piece) for piece in pieces))
         self._position, self._begin, self._data = 0, 0, b""
         self.size = self._ends[-1] if self._ends else 0
@@ -70,7 +73,7 @@ class View:
         return self._position
 
     def _read(self, count: int) -> bytes:
-        if self._position >= self.size:
+        if self._position >= self.size or self.effort.too_much:
             return b""
         index = bisect_right(self._ends, self._position)
         piece = self._pieces[index]
@@ -100,14 +103,14 @@ class Window:
             self.begin, self.data, offset = position, self._file.read(max(count, _WINDOW_BYTES)), 0
         return self.data[offset : offset + count]
 
-    def find(self, wanted: bytes, position: int, size: int) -> int | None:
-        """Return where these bytes are, at or behind `position`; None when they are not in the file's `size`."""
+    def find(self, wanted: re.Pattern[bytes], length: int, position: int, size: int) -> int | None:
+        """Return where there is a match, of this length, at or behind `position`; None when none is in `size` bytes."""
         while position < size:
-            data = self.at(position, min(_WINDOW_BYTES, size - position))
-            found = data.find(wanted)
-            if found >= 0:
-                return position + found
-            position += max(1, len(data) - len(wanted) + 1)
+            self.at(position, min(length, size - position))
+            found = wanted.search(self.data, position - self.begin, size - self.begin)
+            if found:
+                return self.begin + found.start()
+            position = max(position, self.begin + len(self.data) - length) + 1
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -29,12 +30,23 @@ MADE = {
     "lossless.caf": "-c:a alac",
     "windows.wma": "-c:a wmav2",
     "radio.aac": "-c:a aac",
+    "camera.wav": "-c:a ac3",
+    "lossless.wav": "-c:a flac",
+    "windows.w64": "-c:a wmav2",
+}
+LONGER, LONGER_PICTURE = 6.0, PICTURE.replace("d=2", "d=6")
+COVER = f"{LONGER_PICTURE} -map 0:a -map 1:v -c:v mjpeg -frames:v 1 -disposition:v attached_pic"
+WITHOUT_A_LENGTH = {
+    "camera.mp4": f"{LONGER_PICTURE} -c:v mpeg4 -c:a aac -movflags +faststart",
+    "cover.m4a": f"{COVER} -c:a aac -movflags +faststart",
+    "camera.mkv": f"{LONGER_PICTURE} -c:v mpeg4 -c:a libopus",
+    "windows.wma": "-c:a wmav2",
 }
 
 
-def made(path: Path, options: str) -> Path:
-    """Return a file that ffmpeg made of two seconds of stereo noise."""
-    sound = f"-f lavfi -i anoisesrc=r=32000:a=0.1:d={SECONDS}"
+def made(path: Path, options: str, seconds: float = SECONDS) -> Path:
+    """Return a file that ffmpeg made of some seconds of stereo noise."""
+    sound = f"-f lavfi -i anoisesrc=r=32000:a=0.1:d={seconds}"
     subprocess.run(
         ["ffmpeg", "-v", "error", "-y", *f"{sound} {options} -ac 2".split(), str(path)], check=True, timeout=60
     )
@@ -75,6 +87,26 @@ def test_half_a_recording_is_refused(tmp_path: Path) -> None:
         heard_s(io.BytesIO(data[: len(data) // 2]))
 
 
+@pytest.mark.parametrize("name", list(WITHOUT_A_LENGTH))
+def test_half_of_what_has_a_picture_or_no_exact_length_is_refused(name: str, tmp_path: Path) -> None:
+    """A length that is also a picture's, or that ffmpeg guesses, tells nothing; that the file breaks off does."""
+    data = made(tmp_path / name, WITHOUT_A_LENGTH[name], seconds=LONGER).read_bytes()
+    assert heard_s(io.BytesIO(data)) == pytest.approx(LONGER, abs=0.1)
+    with pytest.raises(BrokenAudio, match=r"is cut off: it holds (4\d|50)% of"):
+        heard_s(io.BytesIO(data[: len(data) // 2]))
+    with open_clip(io.BytesIO(data[: len(data) * 95 // 100])) as clip:
+        assert sum(block.size for block in clip.blocks(16_000)) / 16_000 == pytest.approx(LONGER * 0.95, abs=0.2)
+        assert re.fullmatch(r"it is cut off or damaged: 9[3-6]% of it is heard", clip.remark)
+
+
+def test_a_length_that_ffmpeg_guesses_refuses_nothing(tmp_path: Path) -> None:
+    """What follows the sound, and a header written into a pipe, make the guess too long."""
+    data = made(tmp_path / "windows.wma", "-c:a wmav2").read_bytes()
+    piped = made(tmp_path / "piped.wma", "-c:a wmav2 -f asf -seekable 0").read_bytes()
+    for whole in (data + bytes(20_000), data + data, piped):
+        assert heard_s(io.BytesIO(whole), max_s=2.5) == pytest.approx(SECONDS, abs=0.1)
+
+
 def test_a_picture_without_sound_is_said(tmp_path: Path) -> None:
     """A camera's clip may have none."""
     path = tmp_path / "silent.mp4"
@@ -99,3 +131,14 @@ def test_ffmpeg_ends_with_the_clip(tmp_path: Path) -> None:
     next(clip.blocks(16_000))
     clip.close()
     assert process.returncode is not None
+
+
+def test_a_damaged_ogg_is_not_said_to_lack_a_codec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pages are whole; that what they hold is not, libsndfile does not tell from a picture that comes first."""
+    data = bytearray(made(tmp_path / "sound.ogg", "-c:a libvorbis").read_bytes())
+    data[1000:1040] = bytes(40)  # in what the decoder needs first
+    with pytest.raises(BrokenAudio, match="is OGG that libsndfile cannot open, but ffmpeg finds no sound in it"):
+        heard_s(io.BytesIO(data))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotAudio, match="is OGG that libsndfile cannot open, which is read through ffmpeg"):
+        heard_s(io.BytesIO(data))

@@ -90,11 +90,10 @@ OTHERWISE: dict[str, dict[str, str | Heard]] = {
     "rf64": {"unknown length": OWN_PIPE},
     "w64": {
         "unknown length": OWN_PIPE,
-        "junk before": "no audio",
         "junk behind": Heard(SECONDS, "ffmpeg wants a chunk behind the sound"),
     },
     "aifc": {"unknown length": OWN_PIPE},
-    "au": {"chained": TO_THE_END, "junk before": "no audio", "junk behind": TO_THE_END},
+    "au": {"chained": TO_THE_END, "junk behind": TO_THE_END},
     "flac": {"chained": Heard(2 * SECONDS, "ffmpeg loses a block where they meet")},
     "vorbis": PAGED,
     "opus": PAGED,
@@ -103,8 +102,7 @@ OTHERWISE: dict[str, dict[str, str | Heard]] = {
     "mp3 no header": ENDLESS,
     "mp3 vbr no header": ENDLESS,
     "mp2": ENDLESS,
-    "m4a": {"half": "cut off, damaged", "less 5 %": "cut off, damaged", "junk before": "no audio"},
-    "webm": {"junk before": "no audio"},
+    "m4a": {"half": "cut off, damaged", "less 5 %": "cut off, damaged"},
 }
 
 
