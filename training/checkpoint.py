@@ -52,7 +52,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises what `read_values` does, and `DataError` for weights of another version's network.
     """
     values = read_values(path, _FORMAT, "a checkpoint")
-    config = config_of(path, values)
+    config = parse_config(path, values)
     try:
         params, labels = FrontEndParams.from_dict(values["frontend"]), tuple(values["labels"])
         weights, step = dict(values["weights"]), int(values["step"])
@@ -68,7 +68,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(model.eval(), config, params, labels, step)
 
 
-def config_of(path: Path, values: dict[str, Any]) -> Config:
+def parse_config(path: Path, values: dict[str, Any]) -> Config:
     """Return the settings among the values of a file; raise `DataError` for those of another version."""
     try:
         return config_from_dict(values["config"])

@@ -10,11 +10,11 @@ import numpy as np
 
 from edge.inference.bundle import EVENTS, FORMAT, GOLDEN, MANIFEST, MODEL, STREAMING, WINDOW
 from edge.jsontext import dumps
-from export.bundle.card import model_card
-from export.bundle.golden import golden_features, golden_waveform
-from export.graph.fold import folded
+from export.bundle.card import render_model_card
+from export.bundle.golden import compute_golden_features, cut_golden_waveform
+from export.graph.fold import fold
 from export.graph.onnx import run_onnx, to_onnx
-from export.graph.parity import Parity, compare
+from export.graph.parity import Parity, compare_networks
 from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def write_bundle(
     out: Path,
     *,
     task: str = EVENTS,
-    card: Card = model_card,
+    card: Card = render_model_card,
 ) -> Parity:
     """Write the bundle of a checkpoint to the folder `out`; return how far the export differs from training.
 
@@ -48,11 +48,11 @@ def write_bundle(
     compute what the trained one does.
     """
     params = checkpoint.params
-    network = to_onnx(folded(checkpoint.model), params)
-    waveform = golden_waveform(about.golden, params.sample_rate_hz)
+    network = to_onnx(fold(checkpoint.model), params)
+    waveform = cut_golden_waveform(about.golden, params.sample_rate_hz)
     streaming = isinstance(checkpoint.model, Streaming)
-    mel, features = golden_features(waveform, params, streaming=streaming)
-    parity = compare(checkpoint.model, network, features)
+    mel, features = compute_golden_features(waveform, params, streaming=streaming)
+    parity = compare_networks(checkpoint.model, network, features)
     parity.check()
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from training.report.claps import claps_table, others_table
+from training.report.claps import tabulate_claps, tabulate_others
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,11 +52,11 @@ uploader. An onset counts where the recording goes on long enough after it:
 _NONE_LEFT_OUT = "No recordings without claps were left out of training, so nothing is said about them here."
 
 
-def clap_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:
+def render_clap_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:
     """Return the card of a clap network's bundle as Markdown."""
     figures = manifest["measured"]["clap"]
     people = checkpoint.config.claps.people
-    left_out = _LEFT_OUT.format(fold=figures["fold"], table=others_table(figures).markdown())
+    left_out = _LEFT_OUT.format(fold=figures["fold"], table=tabulate_others(figures).to_markdown())
     return _CARD.format(
         id=manifest["id"],
         version=manifest["version"],
@@ -68,7 +68,7 @@ def clap_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -
         people=", ".join(f"{which} of `{group}`" for group, which in people.items()),
         licence=manifest["licence"],
         on=figures["on"],
-        claps=claps_table(figures).markdown(),
+        claps=tabulate_claps(figures).to_markdown(),
         others=left_out if figures["others"] else _NONE_LEFT_OUT,
         notes=notes.strip(),
         name=manifest["id"],

@@ -9,7 +9,7 @@ import numpy as np
 from edge.errors import DataError
 from edge.frontend.mel import log_mel
 from training.data.features import load_audio
-from training.measure.scoring import windows_of
+from training.measure.scoring import cut_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LENGTH_S = 6.0
 
 
-def golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
+def cut_golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
     """Return the loudest 6 s of a recording, or all of a shorter one, as multiples of 1/32768.
 
     Raises `DataError` for what is not audio.
@@ -34,7 +34,7 @@ def golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
     return np.asarray(np.round(np.clip(samples, -1.0, 1.0) * 32767.0) / 32768.0, np.float32)
 
 
-def golden_features(
+def compute_golden_features(
     waveform: NDArray[np.float32], params: FrontEndParams, *, streaming: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the features, shape (frames, n_mels), and what the network gets of them, as `network_features` has it.
@@ -45,17 +45,17 @@ def golden_features(
     if len(mel) < params.window_frames:
         msg = f"the golden recording must be longer than {params.window_s:.2f} s"
         raise DataError(msg)
-    return mel, network_features(mel, params, streaming=streaming)
+    return mel, arrange_features(mel, params, streaming=streaming)
 
 
-def network_features(mel: NDArray[np.float32], params: FrontEndParams, *, streaming: bool) -> NDArray[np.float32]:
+def arrange_features(mel: NDArray[np.float32], params: FrontEndParams, *, streaming: bool) -> NDArray[np.float32]:
     """Return what a network gets of a clip's features, shape (frames, n_mels).
 
     A window network gets the service's windows, (windows, window_frames, n_mels); a streaming network the whole steps
     of the clip as one sequence, (1, decision_frames * steps, n_mels). Silence comes before a clip that is too short.
     """
     if not streaming:
-        return windows_of(mel, params, params.decision_frames)
+        return cut_windows(mel, params, params.decision_frames)
     step = params.decision_frames
     missing = -len(mel) % step if len(mel) < params.window_frames else 0
     mel = np.pad(mel, ((missing, 0), (0, 0)), constant_values=params.silence)

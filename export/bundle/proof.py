@@ -35,5 +35,5 @@ def _section(values: dict[str, Any]) -> str:
     parts = [f"## {values['title']}", values.get("text", "").strip()]
     if columns:
         cells = [["-" if value is None else str(value) for value in row] for row in rows]
-        parts.append(Table([str(name) for name in columns], cells).markdown())
+        parts.append(Table([str(name) for name in columns], cells).to_markdown())
     return "\n\n".join(part for part in parts if part)

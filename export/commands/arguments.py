@@ -40,7 +40,7 @@ def add_bundle(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder")
 
 
-def about_of(options: argparse.Namespace) -> About:
+def build_about(options: argparse.Namespace) -> About:
     """Return what is said about a bundle; raise `UsageError` for a name that a device would refuse."""
     if options.about is not None:
         about = read_about(options.about, options.golden)

@@ -19,6 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print what bundles or checkpoints cost on one thread here, beside the published figures of others."""
     from export.compare.source import open_source
-    from export.compare.speed import bench_table, time_networks
+    from export.compare.speed import tabulate_speed, time_networks
 
-    print(bench_table(time_networks([open_source(path) for path in options.networks])))
+    print(tabulate_speed(time_networks([open_source(path) for path in options.networks])))

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.commands.arguments import about_of, add_bundle
-from training.commands.arguments import data_of
+from export.commands.arguments import add_bundle, build_about
+from training.commands.arguments import require_data
 
 if TYPE_CHECKING:
     import argparse
@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> None:
     from training.checkpoint import load_checkpoint
     from training.measure.evaluation import evaluate_checkpoint
 
-    data, checkpoint = data_of(options), load_checkpoint(options.checkpoint)
-    about = about_of(options)
+    data, checkpoint = require_data(options), load_checkpoint(options.checkpoint)
+    about = build_about(options)
     if options.proof:
         about = dataclasses.replace(about, notes=f"{read_proof(options.proof)}\n\n{about.notes}")
     evaluation = evaluate_checkpoint(data, options.cache, checkpoint)

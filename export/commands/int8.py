@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.commands.arguments import add_data, data_of
+from training.commands.arguments import add_data, require_data
 
 if TYPE_CHECKING:
     import argparse
@@ -25,22 +25,22 @@ def run(options: argparse.Namespace) -> None:
 
     What it loses is counted on the validation part: the test part stays untouched by choices.
     """
-    from export.compare.recordings import calibration_of, parts_of
+    from export.compare.recordings import feed_calibration, open_parts
     from export.compare.source import INT8, open_source
-    from export.compare.timing import side_by_side_ms
-    from export.graph.int8 import Verdict, quantized
-    from export.graph.onnx import run_onnx, session
+    from export.compare.timing import time_jobs_ms
+    from export.graph.int8 import Comparison, quantize
+    from export.graph.onnx import open_session, run_onnx
 
-    data, source = data_of(options), open_source(options.checkpoint)
-    parts = parts_of(data, options.cache, source.required_checkpoint())
-    small = quantized(source.network, calibration_of(source, parts["train"]))
-    forms = [functools.partial(run_onnx, session(network)) for network in (source.network, small)]
-    one, held = source.live_features(), parts["validation"]
+    data, source = require_data(options), open_source(options.checkpoint)
+    parts = open_parts(data, options.cache, source.require_checkpoint())
+    small = quantize(source.network, feed_calibration(source, parts["train"]))
+    forms = [functools.partial(run_onnx, open_session(network)) for network in (source.network, small)]
+    one, held = source.make_live_features(), parts["validation"]
     means = (held.mean_average_precision(held.scores(form, streaming=source.streaming)) for form in forms)
-    verdict = Verdict(*side_by_side_ms([functools.partial(form, one) for form in forms]), *means)
+    verdict = Comparison(*time_jobs_ms([functools.partial(form, one) for form in forms]), *means)
     print(verdict)
     target = options.out or source.folder / INT8
-    if verdict.ships or options.force:
+    if verdict.pays or options.force:
         target.write_bytes(small)
         print(f"{target}: written")
     else:

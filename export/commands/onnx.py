@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the folded network of a checkpoint as ONNX."""
-    from export.graph.fold import folded
+    from export.graph.fold import fold
     from export.graph.onnx import to_onnx
     from training.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(options.checkpoint)
-    options.out.write_bytes(to_onnx(folded(checkpoint.model), checkpoint.params))
+    options.out.write_bytes(to_onnx(fold(checkpoint.model), checkpoint.params))

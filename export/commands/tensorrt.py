@@ -24,13 +24,13 @@ def run(options: argparse.Namespace) -> None:
     """Build the TensorRT engine of a checkpoint or bundle for this machine's GPU, or find it in the cache."""
     from export.compare.recordings import quantize_for_tensorrt
     from export.compare.source import open_source
-    from export.graph.tensorrt import engine_of, require
+    from export.graph.tensorrt import open_engine, require_tensorrt
 
-    package, gpu = require()
+    package, gpu = require_tensorrt()
     source, network = open_source(options.network), None
     if options.precision == "int8":
         network = quantize_for_tensorrt(source, options.data, options.cache)
-    path = engine_of(
+    path = open_engine(
         network or source.network, source.params, options.precision, options.engines, package=package, gpu=gpu
     )
     print(f"{path}: {options.precision} engine for {gpu.name} ({gpu.capability}), TensorRT {package.__version__}")

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
-from export.bundle.golden import network_features
+from export.bundle.golden import arrange_features
 from training.measure.metrics import average_precision
 from training.measure.scoring import ClipScores
 
@@ -41,8 +41,8 @@ class LabelledSet:
         Decisions count that have heard a whole window, or the last one of a shorter clip.
         """
         bar = tqdm(self.clips, desc="score", unit="clip", disable=None, leave=False)
-        rows = [_heard(network, self.store.of(clip), self.store.params, streaming=streaming) for clip in bar]
-        return ClipScores(list(self.clips), rows).pooled()
+        rows = [_score_clip(network, self.store.get(clip), self.store.params, streaming=streaming) for clip in bar]
+        return ClipScores(list(self.clips), rows).pool()
 
     def mean_average_precision(self, scores: NDArray[np.float64]) -> float:
         """Return the mean over the labels that a clip of the set carries; raises `DataError` when none does."""
@@ -54,7 +54,7 @@ class LabelledSet:
         return float(np.mean(each))
 
 
-def thinned(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
+def thin_clips(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
     """Return up to `most` clips of each label, spread evenly over the label's clips: enough to compare two forms by."""
     by_label: dict[str, list[Clip]] = {}
     for clip in clips:
@@ -63,6 +63,6 @@ def thinned(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
     return tuple(group[i] for group, chosen in zip(by_label.values(), spread, strict=True) for i in chosen)
 
 
-def _heard(network: Network, mel: Floats, params: FrontEndParams, *, streaming: bool) -> Floats:
-    logits = network(network_features(mel, params, streaming=streaming))
+def _score_clip(network: Network, mel: Floats, params: FrontEndParams, *, streaming: bool) -> Floats:
+    logits = network(arrange_features(mel, params, streaming=streaming))
     return logits[-(-min(params.window_frames, len(mel)) // params.decision_frames) - 1 :] if streaming else logits

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.compare.timing import side_by_side_ms
-from export.graph.cost import Cost, cost
-from export.graph.onnx import INPUT, STATE, session, state_size
+from export.compare.timing import time_jobs_ms
+from export.graph.cost import Cost, count_cost
+from export.graph.onnx import INPUT, STATE, get_state_size, open_session
 from training.report.tables import Table
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Published:
+class PublishedCost:
     """A network that is known from elsewhere, without its features, as ours are counted."""
 
     name: str
@@ -31,8 +31,8 @@ class Published:
 
 
 PUBLISHED = (
-    Published("YAMNet (tensorflow/models)", 3.73, 69.2, 0.96),
-    Published("EfficientAT mn04_as (Schmid et al. 2023)", 0.983, 110.0, 10.0),
+    PublishedCost("YAMNet (tensorflow/models)", 3.73, 69.2, 0.96),
+    PublishedCost("EfficientAT mn04_as (Schmid et al. 2023)", 0.983, 110.0, 10.0),
 )
 """Multiplications and mn04's parameters from their READMEs, YAMNet's parameters from its layers; that mn04's count is
 for 10 s is how its training cuts clips. Patches are laid end to end: YAMNet's own overlap of a half doubles its cost.
@@ -46,7 +46,7 @@ _COLUMNS = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredCost:
     """A bundle's cost, and its milliseconds on one thread, features excluded."""
 
     source: Source
@@ -59,21 +59,21 @@ class Measured:
     """The same second in one call, as a clip is classified."""
 
 
-def time_networks(sources: Sequence[Source]) -> list[Measured]:
+def time_networks(sources: Sequence[Source]) -> list[MeasuredCost]:
     """Time all networks side by side, each round every one of them."""
     jobs = []
     for source in sources:
-        opened, params = session(source.network), source.params
-        one = source.live_features()
+        opened, params = open_session(source.network), source.params
+        one = source.make_live_features()
         decisions = round(params.frames_per_s / params.decision_frames)
         second = np.concatenate([one] * decisions, axis=1 if source.streaming else 0)
-        state = {STATE: np.zeros((1, state_size(opened)), np.float32)} if source.streaming else {}
+        state = {STATE: np.zeros((1, get_state_size(opened)), np.float32)} if source.streaming else {}
         jobs += [functools.partial(opened.run, None, {INPUT: features, **state}) for features in (one, second)]
-    taken_ms = side_by_side_ms(jobs)
+    taken_ms = time_jobs_ms(jobs)
     return [
-        Measured(
+        MeasuredCost(
             source,
-            cost(source.network, source.params),
+            count_cost(source.network, source.params),
             one_ms,
             one_ms * source.params.frames_per_s / source.params.decision_frames,
             at_once_ms,
@@ -82,7 +82,7 @@ def time_networks(sources: Sequence[Source]) -> list[Measured]:
     ]
 
 
-def bench_table(rows: Sequence[Measured]) -> str:
+def tabulate_speed(rows: Sequence[MeasuredCost]) -> str:
     """Return a Markdown table of the bundles, and of the published networks below them."""
     lines = []
     for row in rows:
@@ -94,4 +94,4 @@ def bench_table(rows: Sequence[Measured]) -> str:
     for other in PUBLISHED:
         each, steady = f"{other.macs_m:g} M for {other.heard_s:g} s", f"{other.macs_m / other.heard_s:.1f} M"
         lines.append([other.name, f"{other.parameters_m:g} M", "-", each, steady, "-", "-", "-"])
-    return Table(_COLUMNS, lines).markdown()
+    return Table(_COLUMNS, lines).to_markdown()

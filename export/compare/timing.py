@@ -13,7 +13,7 @@ _IN_A_ROW = 10
 """Runs of a job before the next one's turn: enough for its numbers to be near the processor again."""
 
 
-def side_by_side_ms(jobs: Sequence[Callable[[], object]], rounds: int = 30) -> list[float]:
+def time_jobs_ms(jobs: Sequence[Callable[[], object]], rounds: int = 30) -> list[float]:
     """Return the median milliseconds of each job, after a round that does not count.
 
     The jobs take turns in every round, so that whatever else the machine does troubles all of them alike.

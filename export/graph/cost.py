@@ -34,17 +34,17 @@ class Cost:
         return self.macs * params.frames_per_s / params.decision_frames
 
 
-def cost(network: bytes, params: FrontEndParams) -> Cost:
+def count_cost(network: bytes, params: FrontEndParams) -> Cost:
     """Count a network in its ONNX file, streaming or not."""
     graph = onnx.load_from_string(network)
     streaming = any(node.name == STATE for node in graph.graph.input)
-    shapes = _shapes(graph, params.decision_frames if streaming else params.window_frames)
-    macs = sum(_macs(node, shapes) for node in graph.graph.node)
+    shapes = _infer_shapes(graph, params.decision_frames if streaming else params.window_frames)
+    macs = sum(_count_macs(node, shapes) for node in graph.graph.node)
     learned = (tensor for tensor in graph.graph.initializer if tensor.data_type != onnx.TensorProto.INT64)
     return Cost(sum(math.prod(tensor.dims) for tensor in learned), macs, len(graph.graph.node))
 
 
-def _shapes(graph: onnx.ModelProto, frames: int) -> dict[str, Shape]:
+def _infer_shapes(graph: onnx.ModelProto, frames: int) -> dict[str, Shape]:
     """Return the shape of every tensor for one decision of one stream."""
     for node in graph.graph.input:
         dims = node.type.tensor_type.shape.dim
@@ -60,7 +60,7 @@ def _shapes(graph: onnx.ModelProto, frames: int) -> dict[str, Shape]:
     return known
 
 
-def _macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
+def _count_macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
     """Return the products of a node: output numbers, times those that each is summed from."""
     if node.op_type == "Conv":
         return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])

@@ -15,7 +15,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edge.errors import DataError
-from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, session, state_size
+from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, get_state_size, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +35,7 @@ _PERCENTILE = 99.99
 _PIECE_DECISIONS = 8
 
 
-def quantized(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = False) -> bytes:
+def quantize(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = False) -> bytes:
     """Return a network whose convolutions and products are of 8-bit numbers, from what they meet on `feeds`.
 
     Weights have a scale a channel, activations a range a tensor that leaves out the highest and lowest of 10,000
@@ -45,7 +45,7 @@ def quantized(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = Fal
     if (first := next(feeds, None)) is None:
         msg = "no training clip is as long as a window: nothing to set the scales of an 8-bit network by"
         raise DataError(msg)
-    logging.getLogger().addFilter(_no_advice)
+    logging.getLogger().addFilter(_drop_advice)
     try:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):  # its progress is no answer
             target = Path(folder) / "int8.onnx"
@@ -69,17 +69,17 @@ def quantized(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = Fal
             )
             return target.read_bytes()
     finally:
-        logging.getLogger().removeFilter(_no_advice)
+        logging.getLogger().removeFilter(_drop_advice)
 
 
-def calibration_feeds(network: bytes, clips: Iterable[Floats], params: FrontEndParams) -> Iterator[Feed]:
+def make_feeds(network: bytes, clips: Iterable[Floats], params: FrontEndParams) -> Iterator[Feed]:
     """Yield what a network meets when it hears clips, each log-mel of shape (frames, n_mels).
 
     A window network meets windows that do not overlap; a streaming one pieces of each clip with the state that the
     pieces before left behind. A clip without a whole window is left out.
     """
-    opened = session(network)
-    size = state_size(opened)
+    opened = open_session(network)
+    size = get_state_size(opened)
     step = _PIECE_DECISIONS * params.decision_frames if size else params.window_frames
     for mel in clips:
         state = np.zeros((1, size), np.float32)
@@ -91,7 +91,7 @@ def calibration_feeds(network: bytes, clips: Iterable[Floats], params: FrontEndP
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
+class Comparison:
     """An 8-bit network beside the one that it was made from."""
 
     float_ms: float
@@ -100,7 +100,7 @@ class Verdict:
     int8_map: float
 
     @property
-    def ships(self) -> bool:
+    def pays(self) -> bool:
         """Whether it is faster and loses no more than it may."""
         return self.int8_ms < self.float_ms and self.float_map - self.int8_map <= ALLOWED_LOSS
 
@@ -126,6 +126,6 @@ class _Feeds(CalibrationDataReader):  # type: ignore[misc] # the package carries
         return next(self._feeds, None)
 
 
-def _no_advice(record: logging.LogRecord) -> bool:
+def _drop_advice(record: logging.LogRecord) -> bool:
     """Drop the quantizer's advice to prepare a network: ours is folded and has its shapes."""
     return "pre-processing" not in record.getMessage()

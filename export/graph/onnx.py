@@ -13,7 +13,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from export.graph.simplify import simplified
+from export.graph.simplify import simplify
 from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def to_onnx(model: nn.Module, params: FrontEndParams) -> bytes:
     model = model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload] # not in its types
     if isinstance(model, Streaming):
         frames = _EXAMPLE_DECISIONS * params.decision_frames
-        graph = _traced(
+        graph = _trace(
             _Sequence(model).eval(),
             {INPUT: torch.zeros(2, frames, params.n_mels), STATE: torch.zeros(2, model.state_size)},
             {OUTPUT: {0: "batch", 1: "decisions"}, STATE_OUT: {0: "batch"}},
@@ -62,13 +62,13 @@ def to_onnx(model: nn.Module, params: FrontEndParams) -> bytes:
         graph.graph.output[1].type.CopyFrom(graph.graph.input[1].type)  # the tracer does not see that it is as long
     else:
         example = {INPUT: torch.zeros(2, params.window_frames, params.n_mels)}
-        graph = _traced(model, example, {OUTPUT: {0: "batch"}}, {INPUT: {0: "batch"}})
-    graph = simplified(graph)
+        graph = _trace(model, example, {OUTPUT: {0: "batch"}}, {INPUT: {0: "batch"}})
+    graph = simplify(graph)
     onnx.checker.check_model(graph, full_check=True)
     return bytes(graph.SerializeToString())
 
 
-def _traced(
+def _trace(
     model: nn.Module, inputs: dict[str, Tensor], outputs: dict[str, dict[int, str]], axes: dict[str, dict[int, str]]
 ) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -88,7 +88,7 @@ def _traced(
         return onnx.load(target)
 
 
-def session(network: Path | bytes) -> ort.InferenceSession:
+def open_session(network: Path | bytes) -> ort.InferenceSession:
     """Open a network on the processor with one thread, as a device does."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -98,7 +98,7 @@ def session(network: Path | bytes) -> ort.InferenceSession:
     return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def state_size(opened: ort.InferenceSession) -> int:
+def get_state_size(opened: ort.InferenceSession) -> int:
     """Return the numbers of a stream's state, 0 for a window network."""
     return next((int(node.shape[1]) for node in opened.get_inputs() if node.name == STATE), 0)
 
@@ -109,8 +109,8 @@ def run_onnx(network: Path | bytes | ort.InferenceSession, features: Floats) -> 
     `features` are windows, shape (decisions, window_frames, mels), or one sequence that begins a stream, shape
     (1, decision_frames * decisions, mels).
     """
-    opened = network if isinstance(network, ort.InferenceSession) else session(network)
-    if size := state_size(opened):
+    opened = network if isinstance(network, ort.InferenceSession) else open_session(network)
+    if size := get_state_size(opened):
         return run_pieces(opened, [features], np.zeros((len(features), size), np.float32))
     parts = [opened.run([OUTPUT], {INPUT: features[at : at + _BATCH]})[0] for at in range(0, len(features), _BATCH)]
     return np.concatenate(parts)

@@ -71,7 +71,7 @@ class Gpu:
     capability: str
 
 
-def require() -> tuple[Any, Gpu]:
+def require_tensorrt() -> tuple[Any, Gpu]:
     """Return NVIDIA's package and the GPU; raises `Unavailable` that says which of them is missing."""
     try:
         package = importlib.import_module("tensorrt")
@@ -85,7 +85,7 @@ def require() -> tuple[Any, Gpu]:
     return package, Gpu(torch.cuda.get_device_name(), f"{major}.{minor}")
 
 
-def profile_of(network: bytes, params: FrontEndParams) -> dict[str, Shapes]:
+def make_profile(network: bytes, params: FrontEndParams) -> dict[str, Shapes]:
     """Return the smallest, usual and largest shape of each input of a network in an ONNX file."""
     inputs = {node.name: node.type.tensor_type.shape.dim for node in onnx.load_from_string(network).graph.input}
     if STATE not in inputs:
@@ -97,12 +97,12 @@ def profile_of(network: bytes, params: FrontEndParams) -> dict[str, Shapes]:
     }
 
 
-def unsupported(network: bytes) -> list[str]:
+def list_unsupported(network: bytes) -> list[str]:
     """Return the operators of a network that are not in `SUPPORTED`."""
     return sorted({node.op_type for node in onnx.load_from_string(network).graph.node} - SUPPORTED)
 
 
-def engine_of(
+def open_engine(
     network: bytes,
     params: FrontEndParams,
     precision: str,
@@ -115,16 +115,16 @@ def engine_of(
 
     Raises `DataError` for a network that TensorRT cannot read, `Unavailable` when it cannot build for this GPU.
     """
-    if unknown := unsupported(network):
+    if unknown := list_unsupported(network):
         msg = f"the network has operators that are not known to work in TensorRT: {', '.join(unknown)}"
         raise DataError(msg)
-    profile = profile_of(network, params)
+    profile = make_profile(network, params)
     sha256 = hashlib.sha256(network).hexdigest()
     key = engine_key(sha256, package.__version__, precision, repr(profile), gpu.name, gpu.capability)
     target = cache / f"{key}.engine"
     if not target.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        plan = build(network, profile, precision, package)
+        plan = build_engine(network, profile, precision, package)
         handle, part = tempfile.mkstemp(dir=cache, suffix=".part")
         with os.fdopen(handle, "wb") as file:
             file.write(plan)
@@ -132,7 +132,7 @@ def engine_of(
     return target
 
 
-def build(network: bytes, profile: Mapping[str, Shapes], precision: str, package: Any) -> bytes:  # noqa: ANN401
+def build_engine(network: bytes, profile: Mapping[str, Shapes], precision: str, package: Any) -> bytes:  # noqa: ANN401
     """Return the serialized engine of a network; this can take minutes."""
     logger = package.Logger(package.Logger.WARNING)
     builder = package.Builder(logger)
@@ -174,18 +174,18 @@ class Engine:
         self._piece = _DECISIONS[-1] * params.decision_frames
         self._device = device
 
-    def logits(self, features: Floats) -> Floats:
+    def compute_logits(self, features: Floats) -> Floats:
         """Return the logits, shape (decisions, labels), of what `export.graph.onnx.run_onnx` takes."""
         x = torch.from_numpy(features).to(self._device)
         if not self._streaming:
-            return _numpy(torch.cat([self._run({INPUT: part})[OUTPUT] for part in torch.split(x, _STREAMS[-1])]))
+            return _to_numpy(torch.cat([self._run({INPUT: part})[OUTPUT] for part in torch.split(x, _STREAMS[-1])]))
         state = torch.zeros(1, int(self._engine.get_tensor_shape(STATE)[1]), device=self._device)
         rows = []
         for piece in torch.split(x, self._piece, dim=1):
             answer = self._run({INPUT: piece, STATE: state})
             state = answer[STATE_OUT]
             rows.append(answer[OUTPUT][0])
-        return _numpy(torch.cat(rows))
+        return _to_numpy(torch.cat(rows))
 
     def _run(self, feed: Mapping[str, Tensor]) -> dict[str, Tensor]:
         held = {name: tensor.contiguous() for name, tensor in feed.items()}
@@ -203,5 +203,5 @@ class Engine:
         return answer
 
 
-def _numpy(logits: Tensor) -> Floats:
+def _to_numpy(logits: Tensor) -> Floats:
     return np.asarray(logits.cpu().numpy(), np.float32)

@@ -39,5 +39,5 @@ def test_only_windows_that_heard_most_count() -> None:
 def test_the_device_scores_a_clip_as_training_does() -> None:
     """Figures in a card are figures of `tocsin classify`."""
     logits = np.random.default_rng(1).normal(0, 3, (20, 5))
-    trained = ClipScores([], [logits.astype(np.float32)]).pooled()[0]
+    trained = ClipScores([], [logits.astype(np.float32)]).pool()[0]
     assert np.allclose(scores(1 / (1 + np.exp(-logits))), trained, atol=1e-5)

@@ -23,5 +23,5 @@ class Batch:
     """The teacher's probabilities."""
     logits: Tensor | None = None
     """Another teacher's logits of its own classes, shape (batch, classes)."""
-    told: Tensor | None = None
+    logits_weight: Tensor | None = None
     """Weight of each sample's logits, shape (batch,)."""

@@ -15,12 +15,12 @@ _DISTORTION = 0.03
 """Share of the lost power that clipping spreads over all bands."""
 
 
-def gain(power: Tensor, gain_db: Tensor) -> Tensor:
+def apply_gain(power: Tensor, gain_db: Tensor) -> Tensor:
     """Change the level of each sample by `gain_db` of shape (batch,)."""
     return power * from_db(gain_db)[:, None, None]
 
 
-def clip_loud(power: Tensor) -> Tensor:
+def clip_to_full_scale(power: Tensor) -> Tensor:
     """Hold frames at full scale, and spread a part of what is lost over the bands, as a clipping converter does."""
     total = power.sum(dim=2, keepdim=True)
     ratio = (_FULL_SCALE / total.clamp_min(1e-12)).clamp_max(1.0)

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-def _stripe(batch: int, size: int, widest: int, generator: Generator) -> Tensor:
+def _draw_stripe(batch: int, size: int, widest: int, generator: Generator) -> Tensor:
     """Return a stripe of random place and width for each sample, shape (batch, size) of bool."""
-    return _span(batch, size, torch.randint(0, widest + 1, (batch, 1), generator=generator), generator)
+    return _draw_span(batch, size, torch.randint(0, widest + 1, (batch, 1), generator=generator), generator)
 
 
-def _span(batch: int, size: int, width: Tensor | int, generator: Generator) -> Tensor:
+def _draw_span(batch: int, size: int, width: Tensor | int, generator: Generator) -> Tensor:
     """Return a stripe of a given width at a random place for each sample, shape (batch, size) of bool."""
     last = torch.as_tensor(size - width + 1).clamp_min(1)
     start = (torch.rand((batch, 1), generator=generator) * last).long()
@@ -40,10 +40,10 @@ def spec_augment(
     batch, frames, mels = features.shape
     bands = torch.zeros((batch, mels), dtype=torch.bool)
     for _ in range(mel_stripes):
-        bands |= _stripe(batch, mels, mel_mask, generator)
+        bands |= _draw_stripe(batch, mels, mel_mask, generator)
     times = torch.zeros((batch, frames), dtype=torch.bool)
     for _ in range(time_stripes):
-        times |= _stripe(batch, frames, time_mask, generator)
+        times |= _draw_stripe(batch, frames, time_mask, generator)
     return features.masked_fill(bands[:, None, :] | times[:, :, None], fill)
 
 
@@ -56,12 +56,12 @@ def patch_augment(features: Tensor, fill: float, generator: Generator, patches: 
     batch, frames, mels = features.shape
     holes = torch.zeros(features.shape, dtype=torch.bool)
     for _ in range(patches):
-        times = _span(batch, frames, size, generator)
-        holes |= times[:, :, None] & _span(batch, mels, size, generator)[:, None, :]
+        times = _draw_span(batch, frames, size, generator)
+        holes |= times[:, :, None] & _draw_span(batch, mels, size, generator)[:, None, :]
     return features.masked_fill(holes, fill)
 
 
-def silence_before(features: Tensor, which: Tensor, fill: float, generator: Generator) -> Tensor:
+def silence_start(features: Tensor, which: Tensor, fill: float, generator: Generator) -> Tensor:
     """Silence the first frames, all but 6 at most, of the samples that `which` (batch,) of bool chooses.
 
     So begins every stream: a network must not hear a shot where sound starts all at once.

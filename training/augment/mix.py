@@ -36,7 +36,7 @@ def mix_at_snr(signal: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
     return signal + noise * gain[:, None, None]
 
 
-def presence(snr_db: Tensor) -> Tensor:
+def snr_to_target(snr_db: Tensor) -> Tensor:
     """Return how far a background is to be reported, shape of `snr_db`: 1 at 0 dB and below, 0 from 20 dB on."""
     return (1.0 - snr_db / 20.0).clamp(0.0, 1.0)
 

@@ -27,11 +27,11 @@ def from_db(level_db: Tensor) -> Tensor:
     return torch.pow(10.0, level_db / 10.0)
 
 
-def uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+def draw_uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
     """Draw evenly from low to high."""
     return torch.rand(shape, generator=generator) * (high - low) + low
 
 
-def chosen(batch: int, chance: float, generator: Generator) -> Tensor:
+def draw_mask(batch: int, chance: float, generator: Generator) -> Tensor:
     """Draw which samples of a batch something happens to, shape (batch,) of bool."""
     return torch.rand(batch, generator=generator) < chance

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge.frontend.params import FrontEndParams
 
 
-def at_distance(power: Tensor, metres: Tensor, params: FrontEndParams) -> Tensor:
+def simulate_distance(power: Tensor, metres: Tensor, params: FrontEndParams) -> Tensor:
     """Return samples that were recorded 1 m away as they are `metres`, shape (batch,), away.
 
     By 1 / r, and by what air of 15 degrees and 60 % humidity takes from each band (ISO 9613-1).
@@ -28,7 +28,7 @@ def at_distance(power: Tensor, metres: Tensor, params: FrontEndParams) -> Tensor
     return power * from_db(-per_m * metres - 20.0 * torch.log10(metres))[:, None, :]
 
 
-def in_space(power: Tensor, response: NDArray[np.float32], params: FrontEndParams) -> Tensor:
+def apply_response(power: Tensor, response: NDArray[np.float32], params: FrontEndParams) -> Tensor:
     """Return samples, shape (batch, frames, mels), as heard through an impulse response at the front end's rate.
 
     Echoes add as power, hop by hop: right for a room's and a street's tail (`training.sound.rooms`), blind to the comb

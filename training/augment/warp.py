@@ -46,9 +46,9 @@ def pitch_shift(features: Tensor, semitones: Tensor, params: FrontEndParams) -> 
     below = at.floor().long().clamp(0, mels - 1)
     part = (at - below).clamp(0.0, 1.0).to(features.dtype)
 
-    def bands(index: Tensor) -> Tensor:
+    def take_bands(index: Tensor) -> Tensor:
         return features.gather(2, index[:, None, :].expand(batch, frames, mels))
 
-    moved = torch.lerp(bands(below), bands((below + 1).clamp_max(mels - 1)), part[:, None, :])
+    moved = torch.lerp(take_bands(below), take_bands((below + 1).clamp_max(mels - 1)), part[:, None, :])
     outside = at.round().clamp(0, mels - 1) != at.round()
     return moved.masked_fill(outside[:, None, :], params.silence)

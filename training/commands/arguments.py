@@ -38,14 +38,14 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/last"), help="folder for what is made")
 
 
-def add_measured(parser: argparse.ArgumentParser) -> None:
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     """Add the recordings, a checkpoint to measure, and a file for its figures."""
     add_data(parser)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--json", type=Path, help="write the figures here too")
 
 
-def data_of(options: argparse.Namespace) -> Path:
+def require_data(options: argparse.Namespace) -> Path:
     """Return the folder of the recordings; raise `UsageError` where none is named."""
     data: Path | None = options.data
     if data is None:
@@ -54,7 +54,7 @@ def data_of(options: argparse.Namespace) -> Path:
     return data
 
 
-def recipe_of(options: argparse.Namespace) -> Config:
+def load_recipe(options: argparse.Namespace) -> Config:
     """Read the recipe, with `--set` and `--device` over it; raises what `load_config` does."""
     device = getattr(options, "device", None)
     return load_config(options.config, [*options.set, *([f"train.device={device}"] if device else [])])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.jsontext import dumps
-from training.commands.arguments import add_data, data_of
+from training.commands.arguments import add_data, require_data
 
 if TYPE_CHECKING:
     import argparse
@@ -23,11 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write up to `--most` test clips of each label of a checkpoint as JSON, with their onsets."""
     from training.checkpoint import load_checkpoint
-    from training.data.heldout import held_out
-    from training.data.material import recordings_of
+    from training.data.dataset import open_checkpoint_recordings
+    from training.data.heldout import select_clips
 
     checkpoint = load_checkpoint(options.checkpoint)
-    have = recordings_of(data_of(options), options.cache, checkpoint)
+    have = open_checkpoint_recordings(require_data(options), options.cache, checkpoint)
     impulsive = checkpoint.config.data.impulsive
-    chosen = held_out(have.parts["test"], have.labels, have.store, impulsive, options.most)
+    chosen = select_clips(have.parts["test"], have.labels, have.store, impulsive, options.most)
     options.out.write_text(dumps(chosen, indent=1) + "\n", encoding="utf-8")

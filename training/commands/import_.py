@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge.errors import UsageError
 from training.data.imports import LAYOUTS
 from training.data.imports.classes import read_classes
-from training.data.imports.collect import collect
+from training.data.imports.collect import import_corpus
 from training.data.imports.cut import PART_S
 from training.data.manifest import split_labels
 from training.report.tables import Table
@@ -17,7 +17,7 @@ from training.report.tables import Table
 if TYPE_CHECKING:
     import argparse
 
-    from training.data.imports.collect import Imported
+    from training.data.imports.collect import ImportResult
 
 _FEWEST_GROUPS = 3
 
@@ -45,11 +45,11 @@ def run(options: argparse.Namespace) -> None:
     layout = LAYOUTS[options.layout]
     new_of = read_classes(options.map) if options.map else {}
     corpus = options.corpus or layout.corpus or source.name
-    imported = collect(corpus, layout.read(options.source), out, new_of)
-    print(summary(imported))
+    imported = import_corpus(corpus, layout.read(options.source), out, new_of)
+    print(summarize(imported))
 
 
-def summary(imported: Imported) -> str:
+def summarize(imported: ImportResult) -> str:
     """Return what an import came to: a line a label, what is left out, and which labels have too few recordings."""
     groups: defaultdict[str, set[str]] = defaultdict(set)
     clips, seconds = Counter[str](), Counter[str]()
@@ -62,7 +62,7 @@ def summary(imported: Imported) -> str:
         [label, str(len(mine)), str(clips[label]), f"{seconds[label] / 60:.1f}"]
         for label, mine in sorted(groups.items())
     ]
-    lines = [Table(["label", "recordings", "clips", "minutes"], rows).markdown()]
+    lines = [Table(["label", "recordings", "clips", "minutes"], rows).to_markdown()]
     if imported.skipped:
         lines.append(f"{imported.skipped} recordings cannot be used and are left out, see above")
     if imported.dropped:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.commands.arguments import add_recipe, data_of, recipe_of
+from training.commands.arguments import add_recipe, load_recipe, require_data
 
 if TYPE_CHECKING:
     import argparse
@@ -27,21 +27,23 @@ def run(options: argparse.Namespace) -> None:
     import dataclasses
 
     from training.checkpoint import load_checkpoint
-    from training.data.folds import division
-    from training.data.material import clips_of, front_end, material_of, open_recordings
+    from training.data.dataset import make_dataset, make_front_end, open_recordings, read_clips
+    from training.data.folds import choose_division
     from training.learn.engine import train
     from training.learn.losses import EXCLUSIVE
-    from training.measure.evaluation import Judge, hear
-    from training.report.proof import write_proof
-    from training.report.tables import markdown
+    from training.measure.evaluation import Evaluator, calibrate_and_score
+    from training.report.folder import write_report
+    from training.report.tables import format_figures
 
-    data, cache, config, out = data_of(options), options.cache, recipe_of(options), options.out
-    divide, method = division(config, options.folds, options.published, options.corpora)
-    have = open_recordings(data, cache, config, front_end(config))
-    judge, heard = Judge.of(have, config), []
-    for number, fold in enumerate(divide(clips_of(data, config)), 1):
+    data, cache, config, out = require_data(options), options.cache, load_recipe(options), options.out
+    divide, method = choose_division(config, options.folds, options.published, options.corpora)
+    have = open_recordings(data, cache, config, make_front_end(config))
+    evaluator, networks = Evaluator.from_recordings(have, config), []
+    for number, fold in enumerate(divide(read_clips(data, config)), 1):
         part = dataclasses.replace(have, parts=fold.parts)
-        path = train(material_of(data, cache, config, part), config, out / f"fold-{number}", resume=True)
+        path = train(make_dataset(data, cache, config, part), config, out / f"fold-{number}", resume=True)
         model = load_checkpoint(path).model
-        heard.append(hear(model, fold.name, fold.parts, judge, exclusive=config.train.loss in EXCLUSIVE))
-    print(markdown(write_proof(data, judge, heard, method, out)))
+        networks.append(
+            calibrate_and_score(model, fold.name, fold.parts, evaluator, exclusive=config.train.loss in EXCLUSIVE)
+        )
+    print(format_figures(write_report(data, evaluator, networks, method, out)))

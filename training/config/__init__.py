@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import UsageError
-from training.config.records import record_of
+from training.config.records import build_record
 from training.config.sections import (
     TRAIN_CHOICES,
     AugmentConfig,
@@ -16,7 +16,7 @@ from training.config.sections import (
     Stage,
     TrainConfig,
 )
-from training.config.toml import read_toml, toml_value
+from training.config.toml import parse_toml_value, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +53,7 @@ class Config:
 
 def config_from_dict(values: dict[str, Any]) -> Config:
     """Build the settings from plain values; raises `ConfigError` that names the key at fault."""
-    return record_of(Config, values)
+    return build_record(Config, values)
 
 
 def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
@@ -80,4 +80,4 @@ def _override(values: dict[str, Any], item: str) -> None:
             msg = f"--set {item}: {name} is no table, it has no keys"
             raise UsageError(msg)
         values = inner
-    values[last] = toml_value(text)
+    values[last] = parse_toml_value(text)

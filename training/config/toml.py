@@ -26,7 +26,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     return values
 
 
-def toml_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+def parse_toml_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
     """Return the value that a text stands for in TOML; a bare word is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from edge.errors import ConfigError, DataError
 from training.data.features import load_audio
-from training.data.split import families
+from training.data.split import group_families
+from training.sound.clap_scenes import SceneSounds, detect_onsets
 from training.sound.claps import RATE_HZ
-from training.sound.scenes import Material, onsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,17 +42,17 @@ _OF_A_GROUP, _OF_A_KIND = 25, 400
 _BACKGROUNDS, _BACKGROUND_S, _FAINT = 800, (2, 4), 0.01
 
 
-def fold_of(clips: Iterable[Clip]) -> dict[int, int]:
+def assign_folds(clips: Iterable[Clip]) -> dict[int, int]:
     """Return the fold of each clip by its index; a family of clips is in one fold, whatever else there is."""
     folds = {}
-    for family in families(clips):
+    for family in group_families(clips):
         name = min(clip.group for clip in family)
         fold = int(hashlib.sha256(name.encode()).hexdigest(), 16) % FOLDS
         folds.update({clip.index: fold for clip in family})
     return folds
 
 
-def trained_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[Clip]]:
+def select_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[Clip]]:
     """Return the clips of claps to train on, by group; raises `ConfigError` for a word other than `even` and `all`."""
     if wrong := sorted(set(config.people.values()) - {_EVEN, _ALL}):
         msg = f"claps.people: {wrong[0]!r} is neither {_EVEN!r} nor {_ALL!r}"
@@ -60,12 +60,12 @@ def trained_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[
     takes: defaultdict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         which = config.people.get(clip.group)
-        if clip.label == CLAP and which and (which == _ALL or number_of(clip) % 2 == 0):
+        if clip.label == CLAP and which and (which == _ALL or parse_number(clip) % 2 == 0):
             takes[clip.group].append(clip)
     return dict(takes)
 
 
-def number_of(clip: Clip) -> int:
+def parse_number(clip: Clip) -> int:
     """Return the first number in a clip's name; raises `DataError` where there is none."""
     found = re.search(r"\d+", clip.name)
     if found is None:
@@ -74,31 +74,31 @@ def number_of(clip: Clip) -> int:
     return int(found[0])
 
 
-def without_claps(clips: Iterable[Clip], config: Config) -> list[Clip]:
+def select_without_claps(clips: Iterable[Clip], config: Config) -> list[Clip]:
     """Return the clips that are known to hold no clap, and may be used."""
     left_out = set(config.data.exclude_names)
     return [clip for clip in clips if clip.label not in ("", CLAP) and clip.name not in left_out]
 
 
-def take_of(sound: NDArray[np.float32], dice: int) -> Take:
+def make_take(sound: NDArray[np.float32], seed: int) -> Take:
     """Return a recording of claps with something before and after them, and the sample indices where they begin.
 
-    A clap that was cut out of its room gets hiss around it, 6 dB below its end, from a generator of seed `dice`.
+    A clap that was cut out of its room gets hiss around it, 6 dB below its end, from a generator of seed `seed`.
     """
     if sound.size < _CUT_OUT_S * RATE_HZ:
         step = np.abs(np.diff(sound, prepend=np.float32(0.0)))
         begin = int(np.argmax(step > step.max() * _STEEP))
         # What counts for an onset is the level of the difference; at the cut the room still rings, so half of it.
         level = max(1e-5, 0.5 * float(np.median(np.abs(np.diff(sound[-RATE_HZ // 20 :])))))
-        hiss = np.random.default_rng(dice).standard_normal((2, _AROUND)).astype(np.float32) * np.float32(level)
+        hiss = np.random.default_rng(seed).standard_normal((2, _AROUND)).astype(np.float32) * np.float32(level)
         return np.concatenate((hiss[0], sound, hiss[1])), np.array([begin + _AROUND])
-    onsets = onsets_of(sound)
+    onsets = detect_onsets(sound)
     loudest_db = max((onset.level_db for onset in onsets), default=0.0)
     begins = [onset.at for onset in onsets if onset.level_db > loudest_db - _LEVELS_DB]
     return np.concatenate((sound, sound[: -_AROUND - 1 : -1])), np.array(begins, np.int64)
 
 
-def single_claps(take: Take) -> list[NDArray[np.float32]]:
+def cut_claps(take: Take) -> list[NDArray[np.float32]]:
     """Return the claps of a take, each from just before its attack to where it has faded."""
     sound, begins = take
     claps = []
@@ -110,17 +110,17 @@ def single_claps(take: Take) -> list[NDArray[np.float32]]:
     return claps
 
 
-def gather(data: Path, clips: Sequence[Clip], config: Config) -> Material:
+def gather_sounds(data: Path, clips: Sequence[Clip], config: Config) -> SceneSounds:
     """Read the recordings to train on; raises `DataError` where there are no claps, no others or no backgrounds."""
     takes = {
-        group: [take_of(load_audio(data / clip.file, RATE_HZ), clip.index) for clip in members]
-        for group, members in trained_takes(clips, config.claps).items()
+        group: [make_take(load_audio(data / clip.file, RATE_HZ), clip.index) for clip in members]
+        for group, members in select_takes(clips, config.claps).items()
     }
     takes = {group: [take for take in members if take[1].size] for group, members in takes.items()}
-    claps = {group: [clap for take in members for clap in single_claps(take)] for group, members in takes.items()}
-    folds = fold_of(clips)
-    usable = [clip for clip in without_claps(clips, config) if folds[clip.index] != config.claps.fold]
-    others, backgrounds = _stretches(data, usable, config)
+    claps = {group: [clap for take in members for clap in cut_claps(take)] for group, members in takes.items()}
+    folds = assign_folds(clips)
+    usable = [clip for clip in select_without_claps(clips, config) if folds[clip.index] != config.claps.fold]
+    others, backgrounds = _cut_stretches(data, usable, config)
     for what, found in (
         ("claps of claps.people", claps),
         ("onsets without claps", others),
@@ -129,10 +129,10 @@ def gather(data: Path, clips: Sequence[Clip], config: Config) -> Material:
         if not found:
             msg = f"{data}: no {what} to train on"
             raise DataError(msg)
-    return Material(claps, takes, others, backgrounds)
+    return SceneSounds(claps, takes, others, backgrounds)
 
 
-def _stretches(
+def _cut_stretches(
     data: Path, clips: Sequence[Clip], config: Config
 ) -> tuple[dict[str, list[NDArray[np.float32]]], list[NDArray[np.float32]]]:
     """Return stretches around an onset by kind, and backgrounds; a recording is read only where one is wanted."""
@@ -151,7 +151,7 @@ def _stretches(
         sound = load_audio(data / clip.file, RATE_HZ)
         if behind and sound.size >= least and np.abs(sound).max() > _FAINT:
             backgrounds.append(sound[:most].copy())
-        if wanted and (stretch := _stretch(sound, rng)) is not None:
+        if wanted and (stretch := _cut_stretch(sound, rng)) is not None:
             others[kind].append(stretch)
             of_group[kind, clip.group] += 1
     return {kind: found for kind, found in others.items() if found}, backgrounds
@@ -162,9 +162,9 @@ def _kind(clip: Clip, finer: Sequence[str]) -> str:
     return f"{clip.label}:{clip.fine}" if clip.label in finer else clip.label
 
 
-def _stretch(sound: NDArray[np.float32], rng: Generator) -> NDArray[np.float32] | None:
+def _cut_stretch(sound: NDArray[np.float32], rng: Generator) -> NDArray[np.float32] | None:
     """Return two seconds around one of a recording's onsets; None where it has none."""
-    onsets = onsets_of(sound)
+    onsets = detect_onsets(sound)
     if not onsets:
         return None
     begin = max(0, onsets[rng.integers(len(onsets))].at - _STRETCH_BEFORE)

@@ -40,7 +40,7 @@ class FeatureStore:
     """Clip i owns the rows ``offsets[i]:offsets[i + 1]``."""
     params: FrontEndParams
 
-    def of(self, clip: Clip) -> NDArray[np.float32]:
+    def get(self, clip: Clip) -> NDArray[np.float32]:
         """Return the features of a clip, shape (frames, n_mels)."""
         return self.frames[self.offsets[clip.index] : self.offsets[clip.index + 1]].astype(np.float32)
 
@@ -63,12 +63,12 @@ def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     return mono if rate_in_hz == rate_hz else np.asarray(soxr.resample(mono, rate_in_hz, rate_hz), np.float32)
 
 
-def frame_values(params: FrontEndParams) -> dict[str, Any]:
+def select_frame_params(params: FrontEndParams) -> dict[str, Any]:
     """Return the parameters that frames depend on; how a network takes them together is not among them."""
     return {name: value for name, value in params.to_dict().items() if name not in ("window_frames", "decision_frames")}
 
 
-def features_of(samples: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float16]:
+def compute_features(samples: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float16]:
     """Return the features of a clip, shape (frames, n_mels); one shorter than a frame is one frame."""
     padded = np.pad(samples, (0, max(0, params.n_fft - samples.size)))
     return log_mel(padded, params).astype(np.float16)
@@ -85,7 +85,7 @@ def open_features(data: Path, clips: Sequence[Clip], cache: Path, params: FrontE
         msg = f"{data}: the manifest lists no clips"
         raise DataError(msg)
     files = [(clip.file, (data / clip.file).stat().st_size) for clip in clips]
-    key = json.dumps([frame_values(params), files]).encode()
+    key = json.dumps([select_frame_params(params), files]).encode()
     folder = cache / f"mel-{hashlib.sha256(key).hexdigest()[:16]}"
     if not folder.exists():
         _compute(data, clips, folder, params)
@@ -106,7 +106,7 @@ def _compute(data: Path, clips: Sequence[Clip], folder: Path, params: FrontEndPa
         whole.mkdir()
         with (whole / _FRAMES).open("wb") as file:
             for clip in tqdm(clips, desc="features", unit="clip", disable=None):
-                mel = features_of(load_audio(data / clip.file, params.sample_rate_hz), params)
+                mel = compute_features(load_audio(data / clip.file, params.sample_rate_hz), params)
                 file.write(mel.tobytes())
                 lengths.append(len(mel))
         np.save(whole / _OFFSETS, np.cumsum([0, *lengths], dtype=np.int64))

@@ -24,11 +24,11 @@ def fit_to_labels(config: DataConfig, labels: Sequence[str]) -> DataConfig:
     Other sounds are mixed into all classes where the recordings have no ambience; `quiet_label` stays empty where they
     have no background: silence is then none of the classes. Raises `ConfigError` for a class that is not there.
     """
-    _require("impulsive", config.impulsive, labels)
-    _require("class_weights", config.class_weights, labels)
-    _require("background", config.background, labels)
-    _require("made", [label for label, count in config.made.items() if count], labels)
-    _require("quiet_label", [config.quiet_label] if config.quiet_label else [], labels)
+    _require_labels("impulsive", config.impulsive, labels)
+    _require_labels("class_weights", config.class_weights, labels)
+    _require_labels("background", config.background, labels)
+    _require_labels("made", [label for label, count in config.made.items() if count], labels)
+    _require_labels("quiet_label", [config.quiet_label] if config.quiet_label else [], labels)
     ambience = tuple(label for label in AMBIENCE if label in labels) or tuple(labels)
     quiet = QUIET if QUIET in labels else ""
     return dataclasses.replace(
@@ -36,7 +36,7 @@ def fit_to_labels(config: DataConfig, labels: Sequence[str]) -> DataConfig:
     )
 
 
-def _require(key: str, named: Collection[str], labels: Sequence[str]) -> None:
+def _require_labels(key: str, named: Collection[str], labels: Sequence[str]) -> None:
     if unknown := sorted(set(named) - set(labels)):
         msg = f"config: data.{key}: the recordings have no {', '.join(unknown)}; they have {', '.join(labels)}"
         raise ConfigError(msg)

@@ -59,10 +59,10 @@ def read_manifest(folder: Path) -> list[Clip]:
     Raises `DataError` when columns are missing or a row cannot be used, `OSError` when there is no such file.
     """
     path = folder / MANIFEST
-    return [_clip(path, index, row) for index, row in enumerate(read_csv(path, sorted(_COLUMNS))[1])]
+    return [_parse_clip(path, index, row) for index, row in enumerate(read_csv(path, sorted(_COLUMNS))[1])]
 
 
-def _clip(path: Path, index: int, row: Mapping[str, str]) -> Clip:
+def _parse_clip(path: Path, index: int, row: Mapping[str, str]) -> Clip:
     label, *others = split_labels(row["class"]) or ("",)
     if empty := [name for name in _FILLED if not row[name]]:
         msg = f"{path}: clip {index + 1} ({row['file'] or 'no file'}): {empty[0]} is empty"
@@ -93,12 +93,12 @@ def split_labels(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for part in text.split(SEPARATOR) if (name := part.strip())))
 
 
-def labels_of(clips: Iterable[Clip]) -> tuple[str, ...]:
+def collect_labels(clips: Iterable[Clip]) -> tuple[str, ...]:
     """Return the classes of the clips, sorted: the order of a network's outputs."""
     return tuple(sorted({label for clip in clips for label in clip.labels}))
 
 
-def renaming(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def invert_mapping(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Turn a class mapping, new name → old names, around.
 
     Raises `ConfigError` for an old name that stands under two new ones, and for a new name that a manifest cannot hold.
@@ -115,7 +115,7 @@ def renaming(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return new_of
 
 
-def renamed(labels: Sequence[str], new_of: Mapping[str, str]) -> tuple[str, ...]:
+def rename_labels(labels: Sequence[str], new_of: Mapping[str, str]) -> tuple[str, ...]:
     """Return the new names of a clip's labels, each once; labels that `new_of` does not name are dropped.
 
     A clip none of whose labels is named gets the new name of `EVERYTHING_ELSE`, if there is one.
@@ -135,12 +135,12 @@ def map_classes(clips: Iterable[Clip], mapping: Mapping[str, Sequence[str]]) -> 
     clips = list(clips)
     if not mapping:
         return clips
-    new_of, known = renaming(mapping), labels_of(clips)
+    new_of, known = invert_mapping(mapping), collect_labels(clips)
     if unknown := sorted(set(new_of) - set(known) - {EVERYTHING_ELSE}):
         msg = f"classes: the recordings have no {', '.join(unknown)}; they have {', '.join(known)}"
         raise ConfigError(msg)
     changed = []
     for clip in clips:
-        label, *others = renamed(clip.labels, new_of) or ("",)
+        label, *others = rename_labels(clip.labels, new_of) or ("",)
         changed.append(dataclasses.replace(clip, label=label, others=tuple(others)))
     return changed

@@ -19,7 +19,7 @@ _LARGEST = 1.5
 """A family may overfill a part this far."""
 
 
-def families(clips: Iterable[Clip]) -> list[list[Clip]]:
+def group_families(clips: Iterable[Clip]) -> list[list[Clip]]:
     """Join the clips that share a group or an uploader, directly or through others."""
     parent: dict[str, str] = {}
 
@@ -40,13 +40,15 @@ def families(clips: Iterable[Clip]) -> list[list[Clip]]:
     return list(members.values())
 
 
-def usable(clips: Sequence[Clip], config: DataConfig) -> list[Clip]:
+def select_usable(clips: Sequence[Clip], config: DataConfig) -> list[Clip]:
     """Return the clips that take part: those with a label that no setting leaves out.
 
     A recording that a left-out corpus shares is left out with it.
     """
     left_out = set(config.leave_out)
-    out = {clip.index for family in families(clips) if any(c.corpus in left_out for c in family) for clip in family}
+    out = {
+        clip.index for family in group_families(clips) if any(c.corpus in left_out for c in family) for clip in family
+    }
     return [c for c in clips if c.label and c.name not in config.exclude_names and c.index not in out]
 
 
@@ -58,19 +60,19 @@ def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, lis
     A family much larger than the share is trained on, so that one big recording does not become the whole test.
     With `config.spread`, every class of three families then has one in each part, one of two has none in the test part.
     """
-    usable_ = usable(clips, config)
-    ordered = sorted(families(usable_), key=lambda family: _order(family, seed))
+    usable_ = select_usable(clips, config)
+    ordered = sorted(group_families(usable_), key=lambda family: _hash_family(family, seed))
     total = _Count()
     for family in ordered:
         total.add(family)
     filled = {part: _Count() for part in PARTS}
     parts: dict[str, list[list[Clip]]] = {part: [] for part in PARTS}
     for family in ordered:
-        part = _part_of(family, config, total, filled)
+        part = _choose_part(family, config, total, filled)
         parts[part].append(family)
         filled[part].add(family)
     for label in sorted(total.families) if config.spread else ():
-        _spread(label, parts, config)
+        _spread_class(label, parts, config)
     return {
         part: sorted((clip for family in members for clip in family), key=lambda clip: clip.index)
         for part, members in parts.items()
@@ -84,12 +86,14 @@ def require_parts(parts: Mapping[str, Sequence[Clip]]) -> None:
         raise DataError(msg)
 
 
-def _spread(label: str, parts: Mapping[str, list[list[Clip]]], config: DataConfig) -> None:
+def _spread_class(label: str, parts: Mapping[str, list[list[Clip]]], config: DataConfig) -> None:
     """Move families of a class until each part that it has families enough for has one: the smallest, to be tested on.
 
     What belongs to the test part as a whole stays there.
     """
-    mine = {part: [f for f in parts[part] if _main_label(f) == label and not _only_tested(f, config)] for part in PARTS}
+    mine = {
+        part: [f for f in parts[part] if _main_label(f) == label and not _is_only_tested(f, config)] for part in PARTS
+    }
     wanted = PARTS[: sum(map(len, mine.values()))]
     for part in wanted:
         if any(_main_label(family) == label for family in parts[part]):
@@ -101,7 +105,7 @@ def _spread(label: str, parts: Mapping[str, list[list[Clip]]], config: DataConfi
             place[part].append(family)
 
 
-def _only_tested(family: list[Clip], config: DataConfig) -> bool:
+def _is_only_tested(family: list[Clip], config: DataConfig) -> bool:
     return any(clip.corpus in config.test_corpora for clip in family)
 
 
@@ -117,8 +121,8 @@ class _Count:
         self.families[_main_label(family)] += 1
 
 
-def _part_of(family: list[Clip], config: DataConfig, total: _Count, filled: dict[str, _Count]) -> str:
-    if _only_tested(family, config):
+def _choose_part(family: list[Clip], config: DataConfig, total: _Count, filled: dict[str, _Count]) -> str:
+    if _is_only_tested(family, config):
         return "test"
     label = _main_label(family)
     size = sum(clip.label == label for clip in family)
@@ -134,6 +138,6 @@ def _main_label(family: list[Clip]) -> str:
     return Counter(clip.label for clip in family).most_common(1)[0][0]
 
 
-def _order(family: list[Clip], seed: int) -> bytes:
+def _hash_family(family: list[Clip], seed: int) -> bytes:
     name = min(clip.group for clip in family)
     return hashlib.sha256(f"{seed} {name}".encode()).digest()

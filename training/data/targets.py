@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from training.data.manifest import Clip
 
 
-def label_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.bool_]:
+def build_label_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.bool_]:
     """Return whether each label holds in each clip, shape (clips, labels); `labels` has all that the clips have."""
     holds = np.zeros((len(clips), len(labels)), np.bool_)
     column = {label: index for index, label in enumerate(labels)}

@@ -28,11 +28,11 @@ class Teacher:
     offsets: Tensor
     """Clip i owns the rows ``offsets[i]:offsets[i + 1]``."""
 
-    def at(self, clips: Tensor, centre_s: Tensor) -> Tensor:
+    def look_up(self, clips: Tensor, centre_s: Tensor) -> Tensor:
         """Return the probabilities, shape (batch, labels), of the windows nearest to `centre_s` in the clips."""
-        return self.scores[_nearest(self.offsets, clips, centre_s)].float() / 255.0
+        return self.scores[_find_nearest(self.offsets, clips, centre_s)].float() / 255.0
 
-    def highest(self, clip: int) -> Tensor:
+    def get_highest(self, clip: int) -> Tensor:
         """Return the highest probability of each label over a clip, shape (labels,)."""
         return self.scores[self.offsets[clip] : self.offsets[clip + 1]].amax(dim=0).float() / 255.0
 
@@ -42,7 +42,7 @@ def read_teacher(path: Path, labels: Sequence[str], n_clips: int) -> Teacher:
 
     Raises `DataError` for another file, other labels or another number of clips, `OSError` when it is not there.
     """
-    scores, offsets, known = _arrays(path, ("scores", "offsets", "labels"), n_clips)
+    scores, offsets, known = _read_arrays(path, ("scores", "offsets", "labels"), n_clips)
     names = [str(name) for name in known]
     if missing := sorted(set(labels) - set(names)):
         msg = f"{path}: the teacher does not know {', '.join(missing)}"
@@ -68,23 +68,23 @@ class LogitTeacher:
         """Number of the teacher's classes."""
         return self.logits.shape[1]
 
-    def at(self, clips: Tensor, centre_s: Tensor) -> tuple[Tensor, Tensor]:
+    def look_up(self, clips: Tensor, centre_s: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, (batch, classes), of the windows nearest to `centre_s`, and which clips it has heard."""
         heard = clips < len(self.offsets) - 1
-        rows = _nearest(self.offsets, clips.clamp_max(len(self.offsets) - 2), centre_s)
+        rows = _find_nearest(self.offsets, clips.clamp_max(len(self.offsets) - 2), centre_s)
         return self.logits[rows].float(), heard
 
 
 def read_logits(path: Path, n_clips: int) -> LogitTeacher:
     """Read an `.npz` of `scores` (uint8, logit = value * 0.08 - 14) and `offsets`; raises what `read_teacher` does."""
-    levels, offsets = _arrays(path, ("scores", "offsets"), n_clips)
+    levels, offsets = _read_arrays(path, ("scores", "offsets"), n_clips)
     scores = levels.astype(np.float32)
     # steps of 0.08 and the shift of -14 cancel out
     standard = (scores - scores.mean(axis=0)) / np.maximum(scores.std(axis=0), 1.0)
     return LogitTeacher(torch.from_numpy(standard.astype(np.float16)), torch.from_numpy(offsets.astype(np.int64)))
 
 
-def _arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]]:
+def _read_arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]]:
     """Read arrays of an `.npz`, `scores` and `offsets` of `n_clips` clips among them."""
     try:
         with np.load(path) as archive:
@@ -102,6 +102,6 @@ def _arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]
     return [values[name] for name in names]
 
 
-def _nearest(offsets: Tensor, clips: Tensor, centre_s: Tensor) -> Tensor:
+def _find_nearest(offsets: Tensor, clips: Tensor, centre_s: Tensor) -> Tensor:
     first, last = offsets[clips], offsets[clips + 1] - 1
     return (first + (centre_s - 1.0).round().long()).clamp(min=first, max=last)

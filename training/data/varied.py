@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from training.data.clap_takes import CLAP, single_claps, take_of
-from training.data.features import features_of, frame_values, load_audio
+from training.data.clap_takes import CLAP, cut_claps, make_take
+from training.data.features import compute_features, load_audio, select_frame_params
 from training.sound import synthesis
 from training.sound.chain import vary
 
@@ -41,7 +41,7 @@ _CHAIN = "training.augment.waveform.chain.vary 1"  # names the copies; another n
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Made:
+class SyntheticSounds:
     """Sounds that were made up, as features."""
 
     label: str
@@ -54,15 +54,15 @@ def open_copy(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndPa
 
     Clip i of copy `seed` always goes through the same chain. Raises what `load_audio` does.
     """
-    key = json.dumps([frame_values(params), [clip.file for clip in clips], seed, _CHAIN]).encode()
+    key = json.dumps([select_frame_params(params), [clip.file for clip in clips], seed, _CHAIN]).encode()
     path = cache / f"copy-{hashlib.sha256(key).hexdigest()[:16]}.npy"
     if not path.exists():
-        blocks = _each(partial(_changed, data, params, seed), clips, f"copy {seed}")
+        blocks = _process_clips(partial(_vary_clip, data, params, seed), clips, f"copy {seed}")
         _save(path, np.concatenate(blocks))
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
-def _each(work: Callable[[Clip], Frames], clips: Sequence[Clip], name: str) -> list[Frames]:
+def _process_clips(work: Callable[[Clip], Frames], clips: Sequence[Clip], name: str) -> list[Frames]:
     """Do the work on every clip, in one process a core: each is busy in NumPy."""
     bar = partial(tqdm, desc=name, total=len(clips), unit="clip", disable=None)
     if len(clips) <= _AT_ONCE:
@@ -72,32 +72,32 @@ def _each(work: Callable[[Clip], Frames], clips: Sequence[Clip], name: str) -> l
         return list(bar(pool.map(work, clips, chunksize=_AT_ONCE)))
 
 
-def _changed(data: Path, params: FrontEndParams, seed: int, clip: Clip) -> Frames:
+def _vary_clip(data: Path, params: FrontEndParams, seed: int, clip: Clip) -> Frames:
     samples = load_audio(data / clip.file, params.sample_rate_hz)
     changed = vary(samples, params.sample_rate_hz, np.random.default_rng([seed, clip.index]))
-    return features_of(changed, params)
+    return compute_features(changed, params)
 
 
-def make_sirens(count: int, params: FrontEndParams, seed: int) -> Made:
+def make_sirens(count: int, params: FrontEndParams, seed: int) -> SyntheticSounds:
     """Return sirens that nobody recorded."""
-    dice = [np.random.default_rng([seed, 1, number]) for number in range(count)]
-    sounds = (_levelled(synthesis.siren(rng), rng) for rng in tqdm(dice, "sirens", disable=None))
-    return Made(SIREN, [features_of(sound, params) for sound in sounds])
+    rngs = [np.random.default_rng([seed, 1, number]) for number in range(count)]
+    sounds = (_set_level(synthesis.make_siren(rng), rng) for rng in tqdm(rngs, "sirens", disable=None))
+    return SyntheticSounds(SIREN, [compute_features(sound, params) for sound in sounds])
 
 
-def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndParams, seed: int) -> Made:
+def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndParams, seed: int) -> SyntheticSounds:
     """Return sequences of claps, of the hands in the clips labelled so and of made-up ones, in made-up rooms."""
     people: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for clip in clips:
         if clip.label == CLAP:
-            people[clip.group].extend(single_claps(take_of(load_audio(data / clip.file, params.sample_rate_hz), 0)))
+            people[clip.group].extend(cut_claps(make_take(load_audio(data / clip.file, params.sample_rate_hz), 0)))
     have = {group: hands for group, hands in people.items() if hands}
-    dice = [np.random.default_rng([seed, 2, number]) for number in range(count)]
-    sounds = (_levelled(synthesis.claps(have, rng), rng) for rng in tqdm(dice, "claps", disable=None))
-    return Made(CLAP, [features_of(sound, params) for sound in sounds])
+    rngs = [np.random.default_rng([seed, 2, number]) for number in range(count)]
+    sounds = (_set_level(synthesis.make_claps(have, rng), rng) for rng in tqdm(rngs, "claps", disable=None))
+    return SyntheticSounds(CLAP, [compute_features(sound, params) for sound in sounds])
 
 
-def _levelled(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def _set_level(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Return a sound of peak 1 at -40 to 0 dBFS over a microphone's hiss."""
     hiss = rng.standard_normal(sound.size) * 10.0 ** (rng.uniform(-85.0, -50.0) / 20.0)
     return np.asarray(sound * 10.0 ** (rng.uniform(-40.0, 0.0) / 20.0) + hiss, np.float32)

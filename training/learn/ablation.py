@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Measure = Callable[[Config], Mapping[str, float]]
     Results = dict[str, dict[str, dict[str, float | None]]]
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 RECIPE, BARE = "recipe", "bare"
 _DETAILS = {"snr_db", "tilt_db", "mel_stripes", "time_stripes"}
@@ -31,41 +31,41 @@ _MADE_BEFORE = ("copies", "made")
 """Augmentations of `data`: what is computed before a run."""
 
 
-def variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
+def make_variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
     """Return the recipe, a copy without each augmentation that it has, and one without any, by name.
 
     `without` chooses which augmentations are left out one by one; nothing means all. Raises `UsageError` for a name
     that the recipe does not have.
     """
-    parts = _augmentations(config)
+    parts = _find_augmentations(config)
     chosen = tuple(without) or tuple(parts)
     if unknown := [name for name in chosen if name not in parts]:
         msg = f"ablation: the recipe has no augmentation {unknown[0]!r}; it has: {', '.join(parts) or 'none'}"
         raise UsageError(msg)
-    single = {f"without {name}": _off(config, [name], parts) for name in chosen}
-    return {RECIPE: config, **single, BARE: _off(config, parts, parts)}
+    single = {f"without {name}": _turn_off(config, [name], parts) for name in chosen}
+    return {RECIPE: config, **single, BARE: _turn_off(config, parts, parts)}
 
 
-def _augmentations(config: Config) -> dict[str, list[tuple[str, str]]]:
+def _find_augmentations(config: Config) -> dict[str, list[tuple[str, str]]]:
     """Return the section and key of the settings that turn each augmentation off, without those that are off."""
     parts: dict[str, list[tuple[str, str]]] = {}
     keys = [("augment", field.name) for field in dataclasses.fields(config.augment) if field.name not in _DETAILS]
     for section, key in [*keys, *(("data", key) for key in _MADE_BEFORE)]:
         value = getattr(getattr(config, section), key)
-        if value != _nothing(value):
+        if value != _get_off_value(value):
             parts.setdefault(_TOGETHER.get(key, key.removeprefix("p_").removesuffix("_db")), []).append((section, key))
     return parts
 
 
-def _nothing(value: Any) -> Any:  # noqa: ANN401 - a setting of any type
+def _get_off_value(value: Any) -> Any:  # noqa: ANN401 - a setting of any type
     """Return the value of a chance, count or range that changes nothing."""
-    return tuple(_nothing(item) for item in value) if isinstance(value, tuple) else type(value)()
+    return tuple(_get_off_value(item) for item in value) if isinstance(value, tuple) else type(value)()
 
 
-def _off(config: Config, names: Iterable[str], parts: Mapping[str, list[tuple[str, str]]]) -> Config:
+def _turn_off(config: Config, names: Iterable[str], parts: Mapping[str, list[tuple[str, str]]]) -> Config:
     for section, key in [place for name in names for place in parts[name]]:
         record = getattr(config, section)
-        quiet = dataclasses.replace(record, **{key: _nothing(getattr(record, key))})
+        quiet = dataclasses.replace(record, **{key: _get_off_value(getattr(record, key))})
         config = dataclasses.replace(config, **{section: quiet})
     return config
 
@@ -92,7 +92,7 @@ def ablate(
         for name, config in configs.items():
             if str(seed) in results.get(name, {}):
                 continue
-            _log.info("%s, seed %d", name, seed)
+            log.info("%s, seed %d", name, seed)
             run = dataclasses.replace(config, train=dataclasses.replace(config.train, seed=seed))
             measured = {
                 label: None if math.isnan(value) else float(value) for label, value in train_and_measure(run).items()

@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from training.data.teacher import Teacher
-from training.measure.scoring import logits_of_clip
+from training.measure.scoring import compute_clip_logits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ _END_S, _EVERY_S = 2.0, 1.0
 """A teacher's rows are of windows of 2 s, one a second."""
 
 
-def teacher_of(checkpoint: Checkpoint, clips: Sequence[Clip], store: FeatureStore) -> Teacher:
+def make_teacher(checkpoint: Checkpoint, clips: Sequence[Clip], store: FeatureStore) -> Teacher:
     """Return what a network says of every clip, as soft labels (Hinton, Vinyals & Dean 2015).
 
     It has learnt from most of these clips, so it is surer of them than of others. The decision that stands for a
@@ -33,7 +33,7 @@ def teacher_of(checkpoint: Checkpoint, clips: Sequence[Clip], store: FeatureStor
     first = max(0, round(_END_S * decisions_per_s) - params.window_frames // params.decision_frames)
     every, rows, counts = round(_EVERY_S * decisions_per_s), [], []
     for clip in tqdm(clips, "teacher", unit="clip", disable=None):
-        logits = logits_of_clip(model, store.of(clip), params, params.decision_frames)
+        logits = compute_clip_logits(model, store.get(clip), params, params.decision_frames)
         said = logits[first::every] if len(logits) > first else logits[-1:]
         rows.append(np.round(255.0 / (1.0 + np.exp(-said.astype(np.float64)))).astype(np.uint8))
         counts.append(len(said))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from training.learn.contrastive import PROJECTED, supervised_contrastive
-from training.learn.embedding import embedded, embedding_width
+from training.learn.embedding import embed, measure_embedding_width
 from training.learn.losses import CONTRASTIVE, label_and_teacher_loss, logit_loss
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Learner(nn.Module):
         self.model, self._config = model, config
         self.register_buffer("positive", positive, persistent=False)
         contrasts = config.loss in CONTRASTIVE
-        width = embedding_width(model, window) if n_logits or contrasts else 0
+        width = measure_embedding_width(model, window) if n_logits or contrasts else 0
         self.guess = nn.Linear(width, n_logits) if n_logits else None
         self.project = nn.Linear(width, PROJECTED) if contrasts else None
 
@@ -42,9 +42,9 @@ class Learner(nn.Module):
         """Return what is to be made smaller."""
         config = self._config
         if self.guess is None and self.project is None:
-            return self._told(self.model(batch.features), batch)
-        logits, embedding = embedded(self.model, batch.features)
-        loss = self._told(logits, batch)
+            return self._compute_label_loss(self.model(batch.features), batch)
+        logits, embedding = embed(self.model, batch.features)
+        loss = self._compute_label_loss(logits, batch)
         if self.project is not None:
             apart = supervised_contrastive(self.project(embedding), batch.target, config.temperature)
             loss = config.contrast_weight * apart + (1.0 - config.contrast_weight) * loss
@@ -52,5 +52,5 @@ class Learner(nn.Module):
             loss = loss + config.logit_weight * logit_loss(self.guess(embedding).float(), batch)
         return loss
 
-    def _told(self, logits: Tensor, batch: Batch) -> Tensor:
+    def _compute_label_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return label_and_teacher_loss(logits.float(), batch, self._config, self.positive)

@@ -38,7 +38,7 @@ def label_and_teacher_loss(logits: Tensor, batch: Batch, config: TrainConfig, po
     name = CONTRASTIVE.get(config.loss, config.loss)
     hard = _LABEL_LOSSES[name](logits, batch, config, positive)
     if name == "cross-entropy":
-        soft = _shares_loss(logits, _shares(batch.soft))
+        soft = _soft_cross_entropy(logits, _normalize_rows(batch.soft))
     else:
         soft = binary_cross_entropy_with_logits(logits, batch.soft)
     return (hard + config.distil_weight * soft) / (1.0 + config.distil_weight)
@@ -46,14 +46,14 @@ def label_and_teacher_loss(logits: Tensor, batch: Batch, config: TrainConfig, po
 
 def logit_loss(predicted: Tensor, batch: Batch) -> Tensor:
     """Return the mean Huber loss against another teacher's logits, shape (batch, classes), as far as it was told."""
-    if batch.logits is None or batch.told is None:
+    if batch.logits is None or batch.logits_weight is None:
         msg = "the batch has no logits to learn from"
         raise ValueError(msg)
     each = smooth_l1_loss(predicted, batch.logits, reduction="none").mean(dim=1)
-    return (each * batch.told).sum() / batch.told.sum().clamp_min(1.0)
+    return (each * batch.logits_weight).sum() / batch.logits_weight.sum().clamp_min(1.0)
 
 
-def positive_weights(holds: NDArray[np.bool_]) -> Tensor:
+def compute_positive_weights(holds: NDArray[np.bool_]) -> Tensor:
     """Return how much a clip with a label weighs beside one without, shape (labels,), of `holds`, (clips, labels).
 
     All clips with it weigh as much as all without, but none more than 100 or, where no clip has it, more than 1.
@@ -85,18 +85,18 @@ def _cross_entropy(logits: Tensor, batch: Batch, config: TrainConfig, _positive:
     """
     possible = ((batch.sure > 0) | (batch.target > 0)).to(logits.dtype)
     even = possible / possible.sum(dim=1, keepdim=True).clamp_min(1.0)
-    target = _shares(batch.target)
+    target = _normalize_rows(batch.target)
     smoothed = torch.lerp(target, even, config.label_smoothing) * target.sum(dim=1, keepdim=True)
-    return _shares_loss(logits.masked_fill(possible == 0, _IMPOSSIBLE), smoothed)
+    return _soft_cross_entropy(logits.masked_fill(possible == 0, _IMPOSSIBLE), smoothed)
 
 
-def _shares(values: Tensor) -> Tensor:
+def _normalize_rows(values: Tensor) -> Tensor:
     """Return rows of sum 1; a row of zeros, a sample of which nothing is known, stays one."""
     total = values.sum(dim=1, keepdim=True)
     return torch.where(total > 0, values / total.clamp_min(torch.finfo(values.dtype).tiny), 0.0)
 
 
-def _shares_loss(logits: Tensor, shares: Tensor) -> Tensor:
+def _soft_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
     return -(shares * log_softmax(logits, dim=1)).sum(dim=1).mean()
 
 

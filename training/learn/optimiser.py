@@ -22,7 +22,7 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
             kept.copy_(new)
 
 
-def optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """Return AdamW that decays kernels and leaves norms and biases alone."""
     kernels = [weight for weight in model.parameters() if weight.ndim > 1]
     others = [weight for weight in model.parameters() if weight.ndim <= 1]

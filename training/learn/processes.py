@@ -28,14 +28,14 @@ class Processes:
     place: int = 0
     """Number of this one on its machine."""
 
-    def share_of(self, batch: int) -> int:
+    def divide_batch(self, batch: int) -> int:
         """Return this process' part of a batch; raises `ConfigError` when it cannot be divided."""
         if batch % self.size:
             msg = f"config: train.batch: {batch} cannot be divided by {self.size} processes"
             raise ConfigError(msg)
         return batch // self.size
 
-    def together(self, learner: nn.Module) -> nn.Module:
+    def wrap(self, learner: nn.Module) -> nn.Module:
         """Return a module whose gradients are the mean over all processes; `ConfigError` on MPS, which cannot."""
         if self.size == 1:
             return learner
@@ -44,7 +44,7 @@ class Processes:
             raise ConfigError(msg)
         return DistributedDataParallel(learner)
 
-    def told(self, figure: float) -> float:
+    def broadcast(self, figure: float) -> float:
         """Return the figure that process 0 has."""
         if self.size == 1:
             return figure
@@ -52,7 +52,7 @@ class Processes:
         distributed.broadcast(known, 0)
         return known.item()
 
-    def any_of(self, said: bool) -> bool:  # noqa: FBT001 - what a process says
+    def reduce_any(self, said: bool) -> bool:  # noqa: FBT001 - what a process says
         """Return whether any process says so."""
         if self.size == 1:
             return said
@@ -60,7 +60,7 @@ class Processes:
         distributed.all_reduce(known, distributed.ReduceOp.MAX)
         return bool(known.item())
 
-    def gathered(self, mine: Tensor) -> Tensor:
+    def gather(self, mine: Tensor) -> Tensor:
         """Return what every process has, on the CPU and of one shape, stacked by rank."""
         if self.size == 1:
             return mine[None]
@@ -70,7 +70,7 @@ class Processes:
 
 
 @contextmanager
-def processes() -> Iterator[Processes]:
+def join_processes() -> Iterator[Processes]:
     """Join the processes that torchrun has started; without it there is this one.
 
     What the CPU has goes through gloo, what CUDA has through NCCL.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import DataError
-from training.checkpoint import config_of, read_values, write_values
+from training.checkpoint import parse_config, read_values, write_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def load_resume(path: Path, config: Config) -> dict[str, Any]:
     values = read_values(path, _FORMAT, "the state of a run")
     if changed := [
         f"{name} was {before!r} and is {now!r}"
-        for (name, before), (_, now) in zip(_flat(config_of(path, values)), _flat(config), strict=True)
+        for (name, before), (_, now) in zip(_flatten(parse_config(path, values)), _flatten(config), strict=True)
         if before != now and name not in _MAY_DIFFER
     ]:
         msg = f"{path}: {'; '.join(changed)}: go on with the same settings, or train anew in another folder"
@@ -39,7 +39,7 @@ def load_resume(path: Path, config: Config) -> dict[str, Any]:
     return values
 
 
-def _flat(config: Config) -> Iterator[tuple[str, Any]]:
+def _flatten(config: Config) -> Iterator[tuple[str, Any]]:
     for section, values in config.to_dict().items():
         for name, value in values.items():
             yield f"{section}.{name}", value

@@ -22,7 +22,7 @@ _SETTINGS, _LOOKS = "config.json", "log.jsonl"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Look:
+class Validation:
     """What was seen after a step."""
 
     step: int
@@ -42,22 +42,22 @@ class RunLog:
         self._folder = folder
         path = folder / _LOOKS
         lines = path.read_text("utf-8").splitlines() if step and path.exists() else []
-        kept = [line for line in lines if _step_of(path, line) <= step]
+        kept = [line for line in lines if _parse_step(path, line) <= step]
         path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
-    def settings(self, config: Config, about: dict[str, Any]) -> None:
+    def write_settings(self, config: Config, about: dict[str, Any]) -> None:
         """Write everything that the run was started with, `about` what the settings leave open."""
         versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
         values = {"config": config.to_dict(), **about, "versions": versions}
         (self._folder / _SETTINGS).write_text(dumps(values, indent=1) + "\n", encoding="utf-8")
 
-    def add(self, look: Look) -> None:
+    def add(self, look: Validation) -> None:
         """Append a look; what is no number is null."""
         with (self._folder / _LOOKS).open("a", encoding="utf-8") as file:
             file.write(dumps(dataclasses.asdict(look)) + "\n")
 
 
-def _step_of(path: Path, line: str) -> int:
+def _parse_step(path: Path, line: str) -> int:
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError) as exc:

@@ -23,14 +23,14 @@ class Progress:
     cuts: int = 0
     """How often the rate was cut."""
 
-    def looked(self, figure: float, config: TrainConfig) -> Progress:
+    def update(self, figure: float, config: TrainConfig) -> Progress:
         """Return the progress after a look that showed this mean average precision; NaN is no improvement."""
         if figure > self.best:
             return Progress(figure, cuts=self.cuts)
         cut = config.schedule == "plateau" and self.stale >= config.plateau_patience
         return Progress(self.best, self.waited + 1, 0 if cut else self.stale + 1, self.cuts + cut)
 
-    def over(self, config: TrainConfig) -> bool:
+    def is_over(self, config: TrainConfig) -> bool:
         """Return whether a run is to end before its last step."""
         return 0 < config.patience <= self.waited
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.measure.metrics import alarms_per_hour, threshold_at
-from training.measure.trial import holding
+from training.measure.metrics import alarms_per_hour, find_threshold
+from training.measure.trial import mark_label
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -48,7 +48,7 @@ class Background:
         return alarms_per_hour([part >= threshold for part in self.chances], self.step_s, round(1.0 / self.step_s))
 
 
-def background_of(
+def collect_background(
     trials: Sequence[Trial], column: int, label: str, kinds: Collection[str], step_s: float, *, sure: bool = False
 ) -> Background:
     """Take the held-out clips whose label is of `kinds`, that do not hold `label`, from corpora the networks never saw.
@@ -59,9 +59,9 @@ def background_of(
     parts: list[Floats] = []
     corpora = set()
     for trial in trials:
-        without = ~holding(trial.scored.clips, label)
+        without = ~mark_label(trial.scored.clips, label)
         for clip, chance, truth, free, new in zip(
-            trial.scored.clips, trial.chances, trial.truths, without, trial.unseen(), strict=True
+            trial.scored.clips, trial.chances, trial.truths, without, trial.mark_unseen(), strict=True
         ):
             if free and new and clip.label in kinds:
                 parts.append(chance[~np.isnan(truth[:, column]), column] if sure else chance[:, column])
@@ -69,20 +69,20 @@ def background_of(
     return Background(parts, len(corpora), step_s)
 
 
-def highest_of(trials: Sequence[Trial], column: int, label: str) -> Floats:
+def collect_highest(trials: Sequence[Trial], column: int, label: str) -> Floats:
     """Return the highest probability of every held-out clip that holds a label, shape (clips,)."""
     return np.array(
         [
             chance[:, column].max()
             for trial in trials
-            for chance, holds in zip(trial.chances, holding(trial.scored.clips, label), strict=True)
+            for chance, holds in zip(trial.chances, mark_label(trial.scored.clips, label), strict=True)
             if holds
         ]
     )
 
 
-def alarm_curve(positives: Floats, background: Background) -> list[tuple[float, float]]:
+def compute_alarm_curve(positives: Floats, background: Background) -> list[tuple[float, float]]:
     """Return (recall, false alarms an hour) at `RECALLS`; empty without a positive or without background."""
     if not len(positives) or not background.hours:
         return []
-    return [(recall, background.alarms_per_hour(threshold_at(positives, recall))) for recall in RECALLS]
+    return [(recall, background.alarms_per_hour(find_threshold(positives, recall))) for recall in RECALLS]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from training.data.onsets import loud_frames, onsets
+from training.data.onsets import find_loud_frames, find_onsets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class Calibration:
         return np.asarray(1.0 / (1.0 + np.exp(-(self.scale * logits + self.bias))), np.float64)
 
 
-def window_truth(
+def label_windows(
     clip: Clip, labels: Sequence[str], store: FeatureStore, teacher: Teacher | None, config: Config, hop_frames: int
 ) -> Floats:
     """Return what is known of each window of a clip, shape (windows, labels): 1, 0, or NaN where nobody is sure.
@@ -51,25 +51,25 @@ def window_truth(
     A clip's own labels hold in windows with an onset (classes of short sounds) or with loud frames in a quarter of
     them (others). Another label does not hold, unless the teacher thinks it might.
     """
-    mel, params = store.of(clip), store.params
+    mel, params = store.get(clip), store.params
     shift = max(0, params.window_frames - len(mel))
     begins = np.arange(0, max(1, len(mel) - params.window_frames + 1), hop_frames) - shift
     truth = np.zeros((len(begins), len(labels)))
     if teacher is not None:
         centre_s = torch.from_numpy((begins + params.window_frames / 2) / params.frames_per_s)
-        soft = teacher.at(torch.full((len(begins),), clip.index), centre_s).numpy()
+        soft = teacher.look_up(torch.full((len(begins),), clip.index), centre_s).numpy()
         truth[soft > config.train.unsure_above] = np.nan
     for label in clip.labels:
-        enough = _enough(mel, begins, params, impulsive=label in config.data.impulsive)
+        enough = _holds_enough(mel, begins, params, impulsive=label in config.data.impulsive)
         truth[:, labels.index(label)] = np.where(enough, 1.0, np.nan)
     return truth
 
 
-def _enough(
+def _holds_enough(
     mel: NDArray[np.float32], begins: NDArray[np.int64], params: FrontEndParams, *, impulsive: bool
 ) -> NDArray[np.bool_]:
     """Return which windows hold enough of the sound of a clip."""
-    anchors = onsets(mel, params) if impulsive else loud_frames(mel, params)
+    anchors = find_onsets(mel, params) if impulsive else find_loud_frames(mel, params)
     last = params.window_frames - (_HEARD_FRAMES if impulsive else 0)
     held = (anchors >= begins[:, None]) & (anchors < begins[:, None] + last)
     return np.asarray(held.sum(axis=1) >= (1 if impulsive else _LOUD_SHARE * min(params.window_frames, len(mel))))
@@ -116,7 +116,7 @@ def _fit_label(logits: Floats, truth: Floats, per_clip: Floats, prior: float) ->
     return fit_platt(logits[known], holds, weights)
 
 
-def thresholds(
+def choose_thresholds(
     labels: Sequence[str], scores: Floats, truth: Floats, allowed: Sequence[float], bounds: tuple[float, float]
 ) -> dict[str, Mapping[str, float]]:
     """Return `on` and `off` of each label from calibrated window scores, shape (windows, labels), and their truth.

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from training.data.onsets import loud_frames
+from training.data.onsets import find_loud_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ def count_events(reference: Sequence[Event], estimated: Sequence[Event], *, offs
     return EventCount(int(np.sum(pairs >= 0)), len(reference), len(estimated))
 
 
-def events_of(
+def find_events(
     chances: NDArray[np.float64], on: float, off: float, step_s: float, delay: Delay = NO_DELAY
 ) -> list[Event]:
     """Return the events in decisions, shape (decisions,), the first of which is about the first `step_s`.
@@ -87,20 +87,20 @@ def events_of(
     """
     known = np.where(chances >= on, 1, np.where(chances < off, 0, -1))  # -1: as before
     last = np.maximum.accumulate(np.where(known >= 0, np.arange(len(known)), 0))
-    found = [(a * step_s - delay.onset_s, b * step_s - delay.offset_s) for a, b in _runs(known[last] == 1)]
+    found = [(a * step_s - delay.onset_s, b * step_s - delay.offset_s) for a, b in _find_runs(known[last] == 1)]
     return [Event(onset_s, max(offset_s, onset_s + step_s)) for onset_s, offset_s in found]
 
 
-def loud_events(mel: NDArray[np.float32], params: FrontEndParams) -> list[Event]:
+def find_loud_events(mel: NDArray[np.float32], params: FrontEndParams) -> list[Event]:
     """Return where a clip, shape (frames, n_mels), is loud: the reference events of a clip of one sound.
 
     Recordings without annotated times have none better. Pauses up to half a second do not part an event.
     """
     loud = np.zeros(len(mel), np.bool_)
-    loud[loud_frames(mel, params)] = True
+    loud[find_loud_frames(mel, params)] = True
     pause = round(_PAUSE_S * params.frames_per_s)
     events: list[tuple[int, int]] = []
-    for begin, end in _runs(loud):
+    for begin, end in _find_runs(loud):
         if events and begin - events[-1][1] <= pause:
             events[-1] = (events[-1][0], end)
         else:
@@ -108,7 +108,7 @@ def loud_events(mel: NDArray[np.float32], params: FrontEndParams) -> list[Event]
     return [Event(begin / params.frames_per_s, end / params.frames_per_s) for begin, end in events]
 
 
-def _runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _find_runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return begin and end, the end not included, of every stretch of true values."""
     edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
     return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]

@@ -28,7 +28,7 @@ def grad_cam(model: nn.Module, log_mel: NDArray[np.float32], label: int) -> NDAr
     model.eval()
     try:
         with torch.enable_grad():
-            heat = _heat(model, torch.from_numpy(log_mel)[None].requires_grad_(), label)
+            heat = _compute_heat(model, torch.from_numpy(log_mel)[None].requires_grad_(), label)
     finally:
         model.train(was_training)
     stretched = nn.functional.interpolate(heat[None, None], log_mel.shape, mode="bilinear", align_corners=False)[0, 0]
@@ -37,7 +37,7 @@ def grad_cam(model: nn.Module, log_mel: NDArray[np.float32], label: int) -> NDAr
     return result
 
 
-def _heat(model: nn.Module, window: Tensor, label: int) -> Tensor:
+def _compute_heat(model: nn.Module, window: Tensor, label: int) -> Tensor:
     """Return the weighted sum of the last map, shape (steps, bands), without a gradient."""
     maps: list[Tensor] = []
 

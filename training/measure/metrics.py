@@ -56,7 +56,7 @@ def roc_auc(truth: Bools, scores: Floats, weights: Floats | None = None) -> floa
     return float(np.sum(positive * (below + negative / 2)) / pairs)
 
 
-def recording_weights(groups: Sequence[str]) -> Floats:
+def weigh_recordings(groups: Sequence[str]) -> Floats:
     """Return weights, shape (n,), that make every recording count the same, however many clips it gave."""
     _, inverse, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     return np.asarray(1.0 / counts[inverse], np.float64)
@@ -70,7 +70,7 @@ def precision_recall_f1(truth: Bools, alarm: Bools) -> tuple[float, float, float
     return float(precision), float(recall), 2 * hits / max(1.0, float(truth.sum() + alarm.sum()))
 
 
-def mean_of(values: Iterable[float | None]) -> float:
+def average_known(values: Iterable[float | None]) -> float:
     """Return the mean over the labels that have a figure: mAP of average precisions, macro-F1 of F1s; NaN of none."""
     known = [value for value in values if value is not None and not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
@@ -114,7 +114,7 @@ def reliability(truth: Bools, chances: Floats, weights: Floats | None = None, bi
     return Reliability(weight / max(float(weight.sum()), np.finfo(float).tiny), chance / filled, true / filled)
 
 
-def threshold_at(scores: Floats, recall: float) -> float:
+def find_threshold(scores: Floats, recall: float) -> float:
     """Return the highest threshold that keeps at least `recall` of the positives whose `scores` these are; one or more.
 
     Raises `ValueError` without a score.
@@ -125,11 +125,11 @@ def threshold_at(scores: Floats, recall: float) -> float:
     return float(np.sort(scores)[::-1][max(1, int(np.ceil(recall * len(scores) - _SLACK))) - 1])
 
 
-def false_positive_rate_at(truth: Bools, scores: Floats, recall: float) -> float:
+def false_positive_rate(truth: Bools, scores: Floats, recall: float) -> float:
     """Return the share of negatives above the threshold that keeps `recall` of the positives; NaN without either."""
     if truth.all() or not truth.any():
         return float("nan")
-    return float(np.mean(scores[~truth] >= threshold_at(scores[truth], recall)))
+    return float(np.mean(scores[~truth] >= find_threshold(scores[truth], recall)))
 
 
 def alarms_per_hour(stretches: Sequence[Bools], window_s: float, hold_windows: int) -> float:

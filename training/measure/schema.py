@@ -138,7 +138,7 @@ class Figures(TypedDict):
     folds: list[FoldFigures]
 
 
-def measured(figures: Figures) -> dict[str, dict[str, float | None]]:
+def summarize(figures: Figures) -> dict[str, dict[str, float | None]]:
     """Return the single numbers of every label, without curves: what a bundle's manifest carries."""
     brief: dict[str, dict[str, float | None]] = {}
     for label, values in figures["labels"].items():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BATCH = 256
 
 
-def windows_of(mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int) -> NDArray[np.float32]:
+def cut_windows(mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int) -> NDArray[np.float32]:
     """Return overlapping windows, shape (windows, window_frames, n_mels), of a clip's features.
 
     A clip shorter than a window is one, at its end: that is how the service hears a sound that begins a stream.
@@ -37,14 +37,14 @@ def windows_of(mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int
 
 
 @torch.inference_mode()
-def logits_of(model: nn.Module, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+def compute_logits(model: nn.Module, windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the logits, shape (windows, labels), of windows of shape (windows, frames, n_mels)."""
     parts = [model(torch.from_numpy(windows[at : at + _BATCH])).numpy() for at in range(0, len(windows), _BATCH)]
     return np.concatenate(parts)
 
 
 @torch.inference_mode()
-def decisions_of(model: Streaming, mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
+def stream_logits(model: Streaming, mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
     """Return the logits, shape (decisions, labels), that a streaming network gives to a clip fed from its start.
 
     As in the service, it has heard silence before. Only decisions that have heard a whole window of the clip count, as
@@ -67,7 +67,7 @@ class ClipScores:
     windows: list[NDArray[np.float32]]
     """For each clip, shape (windows, labels)."""
 
-    def pooled(self) -> NDArray[np.float64]:
+    def pool(self) -> NDArray[np.float64]:
         """Return one score a clip, shape (clips, labels): the generalised mean, of power 1/2, of its windows' odds.
 
         It lies between the highest window, which one mistake decides, and the average, which drowns a single shot.
@@ -87,13 +87,13 @@ def score_clips(model: nn.Module, clips: Iterable[Clip], store: FeatureStore, ho
     clips = list(clips)
     model.eval()
     bar = tqdm(clips, desc="score", unit="clip", disable=None, leave=False)
-    return ClipScores(clips, [logits_of_clip(model, store.of(clip), store.params, hop_frames) for clip in bar])
+    return ClipScores(clips, [compute_clip_logits(model, store.get(clip), store.params, hop_frames) for clip in bar])
 
 
-def logits_of_clip(
+def compute_clip_logits(
     model: nn.Module, mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int
 ) -> NDArray[np.float32]:
     """Return the logits, shape (decisions, labels), of a whole clip's features, shape (frames, n_mels)."""
     if isinstance(model, Streaming):
-        return decisions_of(model, mel, params)[:: max(1, hop_frames // params.decision_frames)]
-    return logits_of(model, windows_of(mel, params, hop_frames))
+        return stream_logits(model, mel, params)[:: max(1, hop_frames // params.decision_frames)]
+    return compute_logits(model, cut_windows(mel, params, hop_frames))

@@ -41,17 +41,17 @@ class Trial:
         """The probabilities of every decision, shape (decisions, labels) for each clip."""
         return [1.0 / (1.0 + np.exp(-logits.astype(np.float64))) for logits in self.scored.windows]
 
-    def unseen(self) -> list[bool]:
+    def mark_unseen(self) -> list[bool]:
         """Whether the corpus of each clip is new to the network."""
         return [clip.corpus not in self.corpora for clip in self.scored.clips]
 
 
-def calibrated(scored: ClipScores, calibration: Calibration) -> ClipScores:
+def apply_calibration(scored: ClipScores, calibration: Calibration) -> ClipScores:
     """Return scores whose logits are those of the calibrated probabilities."""
     logits = [np.asarray(calibration.scale * part + calibration.bias, np.float32) for part in scored.windows]
     return ClipScores(scored.clips, logits)
 
 
-def holding(clips: Sequence[Clip], label: str) -> Bools:
+def mark_label(clips: Sequence[Clip], label: str) -> Bools:
     """Return which clips hold a label, shape (clips,)."""
     return np.array([label in clip.labels for clip in clips], np.bool_)

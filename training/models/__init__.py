@@ -46,7 +46,7 @@ def build_model(config: ModelConfig, n_mels: int, n_labels: int) -> nn.Module:
     return REGISTRY[config.name](config, n_mels, n_labels)
 
 
-def step_frames(config: ModelConfig) -> int:
+def compute_step_frames(config: ModelConfig) -> int:
     """Return the frames between two decisions of the network that `config` names.
 
     Raises `ConfigError` for a streaming network whose strides do not divide the window that it is taught on.

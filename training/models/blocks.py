@@ -96,6 +96,6 @@ class MaxMeanHead(nn.Module):
         return logits
 
 
-def after_stride(size: int, stride: int) -> int:
+def divide_by_stride(size: int, stride: int) -> int:
     """Return the length of an axis after a padded 3-tap convolution of this stride."""
     return -(-size // stride)

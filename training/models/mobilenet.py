@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edge.errors import ConfigError
 from training.config import Stage
-from training.models.blocks import ConvNorm, TimePoolHead, after_stride
+from training.models.blocks import ConvNorm, TimePoolHead, divide_by_stride
 
 if TYPE_CHECKING:
     from training.config import ModelConfig
@@ -50,7 +50,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.skips else y
 
 
-def published_table(width: float) -> tuple[int, tuple[Stage, ...], int]:
+def make_published_table(width: float) -> tuple[int, tuple[Stage, ...], int]:
     """Return the channels of the stem, the stages, and the channels of the head for a width multiplier.
 
     The head is widened but never narrowed, as in the paper. Raises `ConfigError` for a width of 0 or less.
@@ -78,14 +78,14 @@ class MobileNet(nn.Module):
         """
         super().__init__()
         own = (config.stem, config.stages, config.head)
-        stem, stages, head = own if config.stages else published_table(config.width)
+        stem, stages, head = own if config.stages else make_published_table(config.width)
         blocks: list[nn.Module] = [ConvNorm(1, stem, (3, 3), (2, 2))]
-        width, bands = stem, after_stride(n_mels, 2)
+        width, bands = stem, divide_by_stride(n_mels, 2)
         for stage in stages:
             for index in range(stage.repeats):
                 stride = (stage.stride_time, stage.stride_mel) if index == 0 else (1, 1)
                 blocks.append(InvertedResidual(width, stage.channels, stage.expand, stride))
-                width, bands = stage.channels, after_stride(bands, stride[1])
+                width, bands = stage.channels, divide_by_stride(bands, stride[1])
         self.features = nn.Sequential(*blocks)
         self.head = TimePoolHead(width, bands, head, config.dropout, n_labels)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from edge.claps.crop import CLAP_FRONT_END
-from training.models.blocks import ConvNorm, after_stride
+from training.models.blocks import ConvNorm, divide_by_stride
 
 if TYPE_CHECKING:
     from training.config import ModelConfig
@@ -23,13 +23,13 @@ class OnsetNet(nn.Module):
         """Build the network for crops of `CLAP_FRONT_END.window_frames` frames of `n_mels` bands."""
         super().__init__()
         blocks: list[nn.Module] = [ConvNorm(1, config.stem, (3, 3), (1, 2))]
-        width, frames, bands = config.stem, CLAP_FRONT_END.window_frames, after_stride(n_mels, 2)
+        width, frames, bands = config.stem, CLAP_FRONT_END.window_frames, divide_by_stride(n_mels, 2)
         for stage in config.stages:
             for index in range(stage.repeats):
                 stride = (stage.stride_time, stage.stride_mel) if index == 0 else (1, 1)
                 blocks.append(ConvNorm(width, stage.channels, (3, 3), stride))
                 width = stage.channels
-                frames, bands = after_stride(frames, stride[0]), after_stride(bands, stride[1])
+                frames, bands = divide_by_stride(frames, stride[0]), divide_by_stride(bands, stride[1])
         self.features = nn.Sequential(*blocks)
         self.head = nn.Sequential(
             nn.Flatten(),

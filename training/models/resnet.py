@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from training.models.blocks import ConvNorm, TimePoolHead, after_stride
+from training.models.blocks import ConvNorm, TimePoolHead, divide_by_stride
 
 if TYPE_CHECKING:
     from training.config import ModelConfig
@@ -42,7 +42,7 @@ class ResNet(nn.Module):
         """Build the network for features of `n_mels` bands and `n_labels` independent labels."""
         super().__init__()
         blocks: list[nn.Module] = [ConvNorm(1, config.stem, (3, 3), (2, 2))]
-        width, bands = config.stem, after_stride(n_mels, 2)
+        width, bands = config.stem, divide_by_stride(n_mels, 2)
         for stage in config.stages:
             for index in range(stage.repeats):
                 stride = (stage.stride_time, stage.stride_mel) if index == 0 else (1, 1)
@@ -50,7 +50,7 @@ class ResNet(nn.Module):
                     blocks.append(Residual(width, stage.channels, stride))
                 else:
                     blocks.append(ConvNorm(width, stage.channels, (3, 3), stride))
-                width, bands = stage.channels, after_stride(bands, stride[1])
+                width, bands = stage.channels, divide_by_stride(bands, stride[1])
         self.features = nn.Sequential(*blocks)
         self.head = TimePoolHead(width, bands, config.head, config.dropout, n_labels)
 

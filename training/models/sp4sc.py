@@ -25,11 +25,11 @@ class SeparableBlock(nn.Sequential):
 
     def __init__(self, c_in: int, c_out: int) -> None:
         """Map (batch, c_in, time, mel) to (batch, c_out, time // 2, mel // 2)."""
-        filters = SumNorm(_filter(c_out, (3, 1)), _filter(c_out, (1, 3)))
+        filters = SumNorm(_make_filter(c_out, (3, 1)), _make_filter(c_out, (1, 3)))
         super().__init__(nn.Conv2d(c_in, c_out, 1, bias=False), filters, nn.ReLU(), nn.AvgPool2d(2))
 
 
-def _filter(channels: int, kernel: tuple[int, int]) -> nn.Conv2d:
+def _make_filter(channels: int, kernel: tuple[int, int]) -> nn.Conv2d:
     """Return a filter of each channel that keeps the size."""
     padding = (kernel[0] // 2 * _DILATION, kernel[1] // 2 * _DILATION)
     return nn.Conv2d(channels, channels, kernel, padding=padding, dilation=_DILATION, groups=channels, bias=False)

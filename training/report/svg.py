@@ -40,7 +40,7 @@ class Axis:
     ticks: Sequence[tuple[float, str]]
     log: bool = False
 
-    def place(self, value: float) -> float:
+    def locate(self, value: float) -> float:
         """Return where a value lies, 0 to 1; what is beyond an end lies on it."""
         value = min(max(value, self.low), self.high)
         if self.log:
@@ -48,7 +48,7 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
 
-def line_chart(series: Sequence[Series], x: Axis, y: Axis, about: str, *, diagonal: bool = False) -> str:
+def draw_line_chart(series: Sequence[Series], x: Axis, y: Axis, about: str, *, diagonal: bool = False) -> str:
     """Return a chart with its legend as HTML; `about` says in words what it shows. Up to `COLOURS` lines."""
     grid = "".join(_tick_x(x, at, text) for at, text in x.ticks) + "".join(_tick_y(y, at, text) for at, text in y.ticks)
     ideal = f'<path class="ideal" d="M{_x(x, x.low)} {_y(y, y.low)}L{_x(x, x.high)} {_y(y, y.high)}"/>'
@@ -99,8 +99,8 @@ def _tick_y(axis: Axis, at: float, text: str) -> str:
 
 
 def _x(axis: Axis, value: float) -> float:
-    return round(_LEFT + axis.place(value) * (_WIDTH - _LEFT - _RIGHT), 1)
+    return round(_LEFT + axis.locate(value) * (_WIDTH - _LEFT - _RIGHT), 1)
 
 
 def _y(axis: Axis, value: float) -> float:
-    return round(_HEIGHT - _BOTTOM - axis.place(value) * (_HEIGHT - _TOP - _BOTTOM), 1)
+    return round(_HEIGHT - _BOTTOM - axis.locate(value) * (_HEIGHT - _TOP - _BOTTOM), 1)

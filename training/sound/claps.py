@@ -16,7 +16,7 @@ _HAND_MODES_HZ = (420.0, 3_000.0)  # where hands resonate, from cupped to flat
 _BANDWIDTH_HZ = (250.0, 1_500.0)
 
 
-def synthetic_clap(rng: Generator) -> NDArray[np.float32]:
+def make_clap(rng: Generator) -> NDArray[np.float32]:
     """Return a clap of hands that never existed, shape (n,), peak 1.
 
     A burst of noise that decays within some milliseconds, through one to three resonances of the hands' cavity
@@ -38,12 +38,12 @@ def synthetic_clap(rng: Generator) -> NDArray[np.float32]:
     return np.asarray(clap / np.abs(clap).max(), np.float32)
 
 
-def at_speed(sound: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+def change_speed(sound: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Play a sound `factor` times as fast: smaller hands, a smaller room, a higher voice."""
     return np.asarray(soxr.resample(sound, RATE_HZ * factor, RATE_HZ, quality="LQ"), np.float32)
 
 
-def coloured(sound: NDArray[np.float32], spread_db: float, rng: Generator) -> NDArray[np.float32]:
+def colour(sound: NDArray[np.float32], spread_db: float, rng: Generator) -> NDArray[np.float32]:
     """Pass a sound through a smooth random equaliser of standard deviation `spread_db`, now and then band-limited."""
     spectrum, hz = np.fft.rfft(sound), np.fft.rfftfreq(sound.size, 1.0 / RATE_HZ)
     octave = np.log2(np.maximum(hz, 60.0) / 60.0)
@@ -54,7 +54,7 @@ def coloured(sound: NDArray[np.float32], spread_db: float, rng: Generator) -> ND
     return np.asarray(np.fft.irfft(spectrum * 10.0 ** (gain_db / 20.0), sound.size), np.float32)
 
 
-def room_response(rng: Generator) -> NDArray[np.float32]:
+def make_room_response(rng: Generator) -> NDArray[np.float32]:
     """Return an impulse response, shape (n,): the direct sound, a few early reflections and a tail.
 
     The tail falls by 60 dB in 0.1 to 1.2 s and darkens as it does; it holds -3 to 20 dB less energy than the direct
@@ -78,7 +78,7 @@ def room_response(rng: Generator) -> NDArray[np.float32]:
     return np.asarray(response, np.float32)
 
 
-def in_room(sound: NDArray[np.float32], response: NDArray[np.float32]) -> NDArray[np.float32]:
+def add_room(sound: NDArray[np.float32], response: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a sound as heard through an impulse response, as long as it was."""
     n = sound.size + response.size - 1
     size = 1 << (n - 1).bit_length()
@@ -86,7 +86,7 @@ def in_room(sound: NDArray[np.float32], response: NDArray[np.float32]) -> NDArra
     return np.asarray(wet[: sound.size], np.float32)
 
 
-def recorded(sound: NDArray[np.float32], clip_db: float, rng: Generator) -> NDArray[np.float32]:
+def simulate_recorder(sound: NDArray[np.float32], clip_db: float, rng: Generator) -> NDArray[np.float32]:
     """Return what a microphone makes of a sound: some hiss, a limit `clip_db` below the peak, 16 bits."""
     hiss_db = rng.uniform(-75.0, -45.0)
     sound = sound / max(1e-6, float(np.abs(sound).max())) + rng.standard_normal(sound.size) * 10.0 ** (hiss_db / 20.0)

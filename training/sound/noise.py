@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.sound.spectrum import shaped
+from training.sound.spectrum import filter_spectrum
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -29,7 +29,7 @@ def loud_power(samples: NDArray[np.float32], rate_hz: int) -> float:
     return float(np.partition(blocks, blocks.size - count)[blocks.size - count :].mean()) if blocks.size else 0.0
 
 
-def gain(samples: NDArray[np.float32], gain_db: float) -> NDArray[np.float32]:
+def apply_gain(samples: NDArray[np.float32], gain_db: float) -> NDArray[np.float32]:
     """Change the level."""
     return np.asarray(samples * np.float32(10.0 ** (gain_db / 20.0)), np.float32)
 
@@ -51,11 +51,11 @@ def mix_at_snr(
     return np.asarray(signal + under * np.float32(factor), np.float32)
 
 
-def coloured_noise(n: int, rate_hz: int, slope_db: float, rng: Generator) -> NDArray[np.float32]:
+def make_coloured_noise(n: int, rate_hz: int, slope_db: float, rng: Generator) -> NDArray[np.float32]:
     """Return Gaussian noise of mean square 1, shape (n,), that changes by `slope_db` an octave: 0 white, -3 pink."""
     white = rng.standard_normal(n, np.float32)
     exponent = slope_db / (20.0 * np.log10(2.0))
-    out = shaped(white, rate_hz, lambda hz: (np.maximum(hz, 30.0) / 1_000.0) ** exponent)
+    out = filter_spectrum(white, rate_hz, lambda hz: (np.maximum(hz, 30.0) / 1_000.0) ** exponent)
     power = float(np.mean(np.square(out))) if n else 0.0
     return np.asarray(out / np.float32(np.sqrt(max(_EPSILON, power))), np.float32)
 
@@ -69,7 +69,7 @@ def add_noise(
     """
     power = float(np.mean(np.square(samples))) if samples.size else 0.0
     level = np.float32(np.sqrt(power * 10.0 ** (-snr_db / 10.0)))
-    return np.asarray(samples + level * coloured_noise(samples.size, rate_hz, slope_db, rng), np.float32)
+    return np.asarray(samples + level * make_coloured_noise(samples.size, rate_hz, slope_db, rng), np.float32)
 
 
 def mixup(

@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 
 from training.sound import claps as sound
-from training.sound.spectrum import from_db, shaped
+from training.sound.spectrum import filter_spectrum, from_db
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -45,7 +45,7 @@ def barrier_loss_db(hz: NDArray[np.floating], detour_m: float) -> NDArray[np.flo
     return np.minimum(10.0 * np.log10((3.0 + 20.0 * fresnel) / 3.0), 24.0)
 
 
-def at_distance(
+def simulate_distance(
     samples: NDArray[np.float32],
     rate_hz: int,
     metres: float,
@@ -77,18 +77,18 @@ def at_distance(
         lag = np.float32(-2.0 * np.pi * (reflected_m - metres) / SPEED_OF_SOUND_M_S) * hz
         return np.asarray(direct * (1.0 + mirrored * np.exp(1j * lag)), np.complex64)
 
-    return shaped(samples, rate_hz, response)
+    return filter_spectrum(samples, rate_hz, response)
 
 
-def room_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+def make_room_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
     """Return an impulse response of a room, shape (n,), the direct sound first (`training.sound.claps`)."""
-    response = sound.room_response(rng)
+    response = sound.make_room_response(rng)
     if rate_hz == sound.RATE_HZ:
         return response
     return np.asarray(soxr.resample(response, sound.RATE_HZ, rate_hz, quality="LQ"), np.float32)
 
 
-def street_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+def make_street_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
     """Return an impulse response of a street between facades, shape (n,), 1.2 s at most, the direct sound first.
 
     Images of the source in two parallel walls, 8 to 40 m apart, give a flutter of echoes, each of which the relief of
@@ -99,10 +99,10 @@ def street_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
     rt60_s = rng.uniform(0.4, 1.6)
     n = round(min(_STREET_S, 0.75 * rt60_s) * rate_hz)
     echoes = np.zeros(n, np.float32)
-    delays_s, levels = _facades(rng)
+    delays_s, levels = _reflect_in_facades(rng)
     at = np.round(delays_s * rate_hz).astype(int)
     np.add.at(echoes, at[at < n], levels[at < n])
-    echoes += _sparse_tail(n, rate_hz, rt60_s, rng)
+    echoes += _make_sparse_tail(n, rate_hz, rt60_s, rng)
     scatter = rng.standard_normal(round(rng.uniform(0.001, 0.006) * rate_hz)).astype(np.float32)
     scatter *= np.exp(-np.linspace(0.0, 4.0, scatter.size, dtype=np.float32))
     response = np.convolve(echoes, scatter / np.linalg.norm(scatter))[:n]
@@ -110,7 +110,7 @@ def street_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
     return np.asarray(response, np.float32)
 
 
-def _facades(rng: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _reflect_in_facades(rng: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return delays behind the direct sound, in seconds, and levels of a source's images in two facades."""
     width_m, along_m = rng.uniform(8.0, 40.0), np.exp(rng.uniform(np.log(3.0), np.log(100.0)))
     source_m, microphone_m = rng.uniform(0.1, 0.9, 2) * width_m
@@ -123,7 +123,7 @@ def _facades(rng: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (path_m - direct_m)[order > 0] / SPEED_OF_SOUND_M_S, level[order > 0]
 
 
-def _sparse_tail(n: int, rate_hz: int, rt60_s: float, rng: Generator) -> NDArray[np.float32]:
+def _make_sparse_tail(n: int, rate_hz: int, rt60_s: float, rng: Generator) -> NDArray[np.float32]:
     """Return single echoes, some hundred a second, that fall by 60 dB in `rt60_s`; -25 to -6 dB of the direct sound."""
     count = max(1, round(n / rate_hz * rng.uniform(80.0, 500.0)))
     at = rng.integers(min(n - 1, round(0.02 * rate_hz)), n, count)

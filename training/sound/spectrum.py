@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 _RING_S = 0.25
 
 
-def fast_length(n: int) -> int:
+def find_fast_length(n: int) -> int:
     """Return the least 2^a, 3 * 2^a or 5 * 2^a that is not below n: a length that an FFT is fast at."""
     bits = max(3, (n - 1).bit_length())
     return next(size for size in (5 << bits - 3, 3 << bits - 2, 1 << bits) if size >= n)
 
 
-def shaped(samples: NDArray[np.float32], rate_hz: int, response: Response) -> NDArray[np.float32]:
+def filter_spectrum(samples: NDArray[np.float32], rate_hz: int, response: Response) -> NDArray[np.float32]:
     """Weigh the frequencies of a clip by `response`, which takes Hz, shape (bins,), and returns factors, maybe complex.
 
     A quarter of a second of silence follows the clip, so that what rings at its end does not appear at its begin.
     """
-    size = fast_length(samples.size + round(_RING_S * rate_hz))
+    size = find_fast_length(samples.size + round(_RING_S * rate_hz))
     hz = np.linspace(0.0, rate_hz / 2.0, size // 2 + 1, dtype=np.float32)
     spectrum = np.fft.rfft(samples, size)
     return np.asarray(np.fft.irfft(spectrum * response(hz), size)[: samples.size], np.float32)

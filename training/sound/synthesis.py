@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import signal
 
-from training.sound.claps import RATE_HZ, at_speed, coloured, in_room, room_response, synthetic_clap
+from training.sound.claps import RATE_HZ, add_room, change_speed, colour, make_clap, make_room_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _SIREN_S, _CLAPS_S = 5.0, 3.0
 _SOUND_M_S = 343.0
 
 
-def siren(rng: Generator) -> NDArray[np.float32]:
+def make_siren(rng: Generator) -> NDArray[np.float32]:
     """Return 5 s of a siren at 16 kHz, peak 1: wail, yelp, phaser, two tones, rise and fall, or one after another."""
     time_s = np.arange(round(_SIREN_S * RATE_HZ)) / RATE_HZ
     pitch_hz = _pattern(time_s, rng)
@@ -40,9 +40,9 @@ def siren(rng: Generator) -> NDArray[np.float32]:
         sound = sound + rng.uniform(0.2, 0.8) * _waveform(np.cumsum(other) * 2 * np.pi / RATE_HZ, other.max(), rng)
     low_hz, high_hz = rng.uniform(150.0, 500.0), rng.uniform(2_000.0, 7_500.0)
     horn = signal.butter(2, (low_hz, high_hz), "bandpass", fs=RATE_HZ, output="sos")
-    wet = coloured(np.asarray(signal.sosfilt(horn, sound), np.float32), 4.0, rng)
+    wet = colour(np.asarray(signal.sosfilt(horn, sound), np.float32), 4.0, rng)
     if rng.random() < 0.7:  # noqa: PLR2004
-        wet = in_room(wet, room_response(rng))
+        wet = add_room(wet, make_room_response(rng))
     return np.asarray(wet / max(1e-6, float(np.abs(wet).max())), np.float32)
 
 
@@ -87,14 +87,14 @@ def _waveform(phase: Floats, highest_hz: float, rng: Generator) -> Floats:
     return np.tanh(wave * rng.uniform(0.5, 3.0))
 
 
-def claps(people: Mapping[str, Sequence[NDArray[np.float32]]], rng: Generator) -> NDArray[np.float32]:
+def make_claps(people: Mapping[str, Sequence[NDArray[np.float32]]], rng: Generator) -> NDArray[np.float32]:
     """Return 3 s with one to eight claps of one person in one room, at 16 kHz, peak 1.
 
     `people` has single claps that begin with their attack, by person; four hands in ten are made up.
     """
     names = tuple(people)
     if not names or rng.random() < 0.4:  # noqa: PLR2004
-        hands: Sequence[NDArray[np.float32]] = [synthetic_clap(rng)]
+        hands: Sequence[NDArray[np.float32]] = [make_clap(rng)]
     else:
         hands = people[names[rng.integers(len(names))]]
     speed = 2.0 ** rng.uniform(-0.4, 0.4)
@@ -102,10 +102,10 @@ def claps(people: Mapping[str, Sequence[NDArray[np.float32]]], rng: Generator) -
     begins_s = rng.uniform(0.0, 1.0) + np.concatenate(([0.0], np.cumsum(gaps_s)))
     sound = np.zeros(round(_CLAPS_S * RATE_HZ), np.float32)
     for begin in np.round(begins_s[begins_s < _CLAPS_S - 0.1] * RATE_HZ).astype(int):
-        clap = at_speed(hands[int(rng.integers(len(hands)))], speed * rng.uniform(0.97, 1.03))
+        clap = change_speed(hands[int(rng.integers(len(hands)))], speed * rng.uniform(0.97, 1.03))
         clap = clap * 10.0 ** (rng.uniform(-6.0, 0.0) / 20.0) / max(1e-6, float(np.abs(clap).max()))
         sound[begin : begin + clap.size] += clap[: sound.size - begin]
     if rng.random() < 0.7:  # noqa: PLR2004
-        sound = in_room(sound, room_response(rng))
-    sound = coloured(sound, 5.0, rng)
+        sound = add_room(sound, make_room_response(rng))
+    sound = colour(sound, 5.0, rng)
     return np.asarray(sound / max(1e-6, float(np.abs(sound).max())), np.float32)

@@ -14,7 +14,7 @@ from edge.errors import DataError
 from edge.inference.bundle import read_bundle
 from export.bundle.about import About
 from export.bundle.bundle import write_bundle
-from export.bundle.golden import network_features
+from export.bundle.golden import arrange_features
 from export.bundle.proof import read_proof
 from export.graph.onnx import run_onnx, run_torch
 from tests.support.networks import EVALUATION, PARAMS, small_checkpoint
@@ -40,7 +40,7 @@ def test_a_bundle_of_either_kind_says_which_it_is(kind: str, golden: Path, tmp_p
     bundle = read_bundle(tmp_path / "out")
     assert bundle.manifest["network"] == kind
     assert bundle.manifest.get("state_size") == getattr(checkpoint.model, "state_size", None)
-    features = network_features(bundle.golden.mel, PARAMS, streaming=kind == "streaming")
+    features = arrange_features(bundle.golden.mel, PARAMS, streaming=kind == "streaming")
     decisions = len(bundle.golden.mel) // 8 if kind == "streaming" else (len(bundle.golden.mel) - 96) // 8 + 1
     assert bundle.golden.logits.shape == (decisions, len(LABELS))
     assert np.allclose(bundle.golden.logits, run_torch(checkpoint.model, features), atol=1e-3)
@@ -92,9 +92,9 @@ def test_other_files_are_no_proof(text: str, tmp_path: Path) -> None:
 def test_short_sounds_follow_silence() -> None:
     """Less than a window still gives a decision, with silence before it; whole steps of longer ones are heard."""
     mel = np.zeros((13, PARAMS.n_mels), np.float32)
-    short = network_features(mel, PARAMS, streaming=True)
+    short = arrange_features(mel, PARAMS, streaming=True)
     assert short.shape == (1, 16, PARAMS.n_mels)
     assert np.allclose(short[0, :3], PARAMS.silence)
     assert np.array_equal(short[0, 3:], mel)
-    assert network_features(mel, PARAMS, streaming=False).shape == (1, 96, PARAMS.n_mels)
-    assert network_features(np.zeros((101, 64), np.float32), PARAMS, streaming=True).shape == (1, 96, 64)
+    assert arrange_features(mel, PARAMS, streaming=False).shape == (1, 96, PARAMS.n_mels)
+    assert arrange_features(np.zeros((101, 64), np.float32), PARAMS, streaming=True).shape == (1, 96, 64)

@@ -17,9 +17,9 @@ from edge.data import street_path
 from edge.errors import DataError
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
-from export.graph.fold import fold_pair, folded
-from export.graph.onnx import INPUT, OUTPUT, run_onnx, run_torch, session, to_onnx
-from export.graph.parity import Parity, compare
+from export.graph.fold import fold, fold_pair
+from export.graph.onnx import INPUT, OUTPUT, open_session, run_onnx, run_torch, to_onnx
+from export.graph.parity import Parity, compare_networks
 from training.config import ModelConfig, Stage
 from training.models import REGISTRY, build_model
 from training.models.blocks import MelNorm, SumNorm
@@ -88,7 +88,7 @@ def features() -> NDArray[np.float32]:
 def test_folding_and_onnx_keep_the_probabilities(name: str) -> None:
     """Both stay within 1e-5 of the trained network, for every architecture of the registry."""
     model = trained(name)
-    parity = compare(model, to_onnx(folded(model), params_of(name)), features_of(name, model))
+    parity = compare_networks(model, to_onnx(fold(model), params_of(name)), features_of(name, model))
     assert max(parity.folded, parity.onnx) <= 1e-5
 
 
@@ -97,7 +97,7 @@ def test_no_norm_is_left_and_the_trained_network_stays(name: str) -> None:
     """The folded copy has fewer parameters and no batch norm; the original still has its own."""
     model = trained(name)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    copy = folded(model)
+    copy = fold(model)
     assert not any(isinstance(module, NORMS) for module in copy.modules())
     assert sum(w.numel() for w in copy.parameters()) < sum(w.numel() for w in model.parameters())
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
@@ -114,7 +114,7 @@ def test_the_bias_of_a_sum_is_added_once(biased: tuple[bool, bool]) -> None:
     nn.init.uniform_(norm.bias, 1.0, 2.0)
     nn.init.uniform_(norm.running_mean, 1.0, 2.0)
     x = torch.randn(1, 2, 4, 4)
-    assert torch.allclose(folded(sum_norm)(x), sum_norm(x), atol=1e-5)
+    assert torch.allclose(fold(sum_norm)(x), sum_norm(x), atol=1e-5)
 
 
 def test_a_small_variance_needs_the_eps() -> None:
@@ -131,19 +131,19 @@ def test_a_small_variance_needs_the_eps() -> None:
 def test_a_norm_without_its_convolution_is_refused(norm: nn.Module) -> None:
     """What cannot be folded is said, not shipped."""
     with pytest.raises(ValueError, match="cannot be folded"):
-        folded(nn.Sequential(nn.ReLU(), norm))
+        fold(nn.Sequential(nn.ReLU(), norm))
 
 
 def test_a_norm_without_statistics_is_refused() -> None:
     """A norm that looks at its batch has no fixed factor."""
     with pytest.raises(ValueError, match="without running statistics"):
-        folded(nn.Sequential(MelNorm(3, track_running_stats=False)))
+        fold(nn.Sequential(MelNorm(3, track_running_stats=False)))
 
 
 def test_the_batch_is_free_and_the_names_are_those_of_the_service(features: np.ndarray) -> None:
     """One file for every batch size, with the input and output that the service asks for."""
-    network = to_onnx(folded(trained("resnet")), PARAMS)
-    opened = session(network)
+    network = to_onnx(fold(trained("resnet")), PARAMS)
+    opened = open_session(network)
     assert [(node.name, node.shape[1:]) for node in opened.get_inputs()] == [(INPUT, [96, 64])]
     assert [(node.name, node.shape[1:]) for node in opened.get_outputs()] == [(OUTPUT, [5])]
     alone = np.concatenate([run_onnx(network, window[None]) for window in features])
@@ -152,7 +152,7 @@ def test_the_batch_is_free_and_the_names_are_those_of_the_service(features: np.n
 
 def test_the_network_holds_no_norm_and_no_training_node() -> None:
     """The graph is made of what every runtime has."""
-    graph = onnx.load_from_string(to_onnx(folded(trained("resnet")), PARAMS)).graph
+    graph = onnx.load_from_string(to_onnx(fold(trained("resnet")), PARAMS)).graph
     kinds = {node.op_type for node in graph.node}
     assert not kinds & {"BatchNormalization", "Dropout"}
     assert "Conv" in kinds

@@ -14,10 +14,10 @@ from training.augment.colour import add_noise, band_centres_hz, sparsify
 from training.augment.mask import patch_augment, spec_augment
 from training.augment.mix import mixup
 from training.augment.power import to_power
-from training.augment.space import at_distance, in_space
+from training.augment.space import apply_response, simulate_distance
 from training.augment.warp import pitch_shift, time_stretch
-from training.sound.claps import in_room
-from training.sound.rooms import air_absorption_db_per_m, street_response
+from training.sound.claps import add_room
+from training.sound.rooms import air_absorption_db_per_m, make_street_response
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -158,17 +158,17 @@ def test_a_codec_drops_what_the_loud_masks() -> None:
 
 def test_distance_is_that_of_the_waveform() -> None:
     """100 m take 40 dB and the air's share of every band."""
-    lost_db = -10 * torch.log10(at_distance(torch.ones(1, 1, 64), torch.tensor([100.0]), PARAMS)).flatten()
+    lost_db = -10 * torch.log10(simulate_distance(torch.ones(1, 1, 64), torch.tensor([100.0]), PARAMS)).flatten()
     air = 100.0 * air_absorption_db_per_m(band_centres_hz(PARAMS).numpy())
     assert lost_db.tolist() == pytest.approx((40.0 + air).tolist(), abs=1e-3)
 
 
 def test_a_street_on_power_is_near_the_street_on_the_waveform() -> None:
     """The tail of a burst falls alike in both, within 3 dB on the mean of all bands."""
-    response = street_response(RATE_HZ, np.random.default_rng(1))
+    response = make_street_response(RATE_HZ, np.random.default_rng(1))
     burst = np.pad(noise(0.1), (4_000, 10_000)).astype(np.float32)
-    heard = to_power(seen(in_room(burst, response)), PARAMS)[0].sum(dim=1)
-    made = in_space(to_power(seen(burst), PARAMS), response, PARAMS)[0].sum(dim=1)
+    heard = to_power(seen(add_room(burst, response)), PARAMS)[0].sum(dim=1)
+    made = apply_response(to_power(seen(burst), PARAMS), response, PARAMS)[0].sum(dim=1)
     audible = heard > heard.max() * 1e-4
     assert audible.sum() > 12
     assert (10 * torch.log10(made / heard))[audible].abs().mean() < 3.0

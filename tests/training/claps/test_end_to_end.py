@@ -16,15 +16,15 @@ from edge.claps.crop import BEFORE_SAMPLES, CLAP_FRONT_END
 from edge.inference.bundle import CLAPS, read_bundle
 from edge.inference.onnx import OnnxClassifier
 from export.__main__ import main as export_main
-from export.bundle.clapcrops import graded_claps
+from export.bundle.clapcrops import make_graded_claps
 from tests.support.claps import OTHERS, TAKES, clap_recordings, row_of_claps, tone_burst
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint
-from training.claps.augment import augmented
-from training.claps.learn import probabilities
+from training.claps.augment import augment_crops
+from training.claps.learn import predict
 from training.config import ClapsConfig
-from training.data.clap_takes import take_of
-from training.sound.scenes import crops_of, onsets_of
+from training.data.clap_takes import make_take
+from training.sound.clap_scenes import cut_crops, detect_onsets
 
 if TYPE_CHECKING:
     from edge.claps.onsets import Onset
@@ -75,13 +75,13 @@ def test_the_checkpoint_rebuilds_the_network(run: Path) -> None:
     assert checkpoint.model(torch.zeros(3, 40, 32)).shape == (3, 1)
 
 
-def test_claps_and_tones_are_told_apart(run: Path) -> None:
+def test_claps_and_tones_are_distinguished(run: Path) -> None:
     """Claps of new hands score higher than new tones."""
     rng = np.random.default_rng(77)
     model = load_checkpoint(run / "out" / "last.pt").model
-    claps = [crop for _ in range(5) for crop in crops_of(row_of_claps(rng, (0.5, 1.0)))[1]]
-    tones = [crop for _ in range(5) for crop in crops_of(tone_burst(rng))[1]]
-    assert np.median(probabilities(model, np.array(claps))) > 0.5 > np.median(probabilities(model, np.array(tones)))
+    claps = [crop for _ in range(5) for crop in cut_crops(row_of_claps(rng, (0.5, 1.0)))[1]]
+    tones = [crop for _ in range(5) for crop in cut_crops(tone_burst(rng))[1]]
+    assert np.median(predict(model, np.array(claps))) > 0.5 > np.median(predict(model, np.array(tones)))
 
 
 def test_the_same_seed_gives_the_same_network_from_kept_crops(run: Path) -> None:
@@ -130,14 +130,16 @@ def test_the_bundle_confirms_claps_on_a_device(run: Path) -> None:
         samples = sound[onset.at - BEFORE_SAMPLES :][: CLAP_FRONT_END.window_samples]
         return confirm(onset, samples, network).probability
 
-    claps, _ = take_of(row_of_claps(rng, (0.5, 1.0)), 0)
+    claps, _ = make_take(row_of_claps(rng, (0.5, 1.0)), 0)
     tone = tone_burst(rng)
-    assert min(judged(claps, onset) for onset in onsets_of(claps)) > max(judged(tone, o) for o in onsets_of(tone))
+    assert min(judged(claps, onset) for onset in detect_onsets(claps)) > max(
+        judged(tone, o) for o in detect_onsets(tone)
+    )
 
 
 def test_the_forms_are_compared_where_they_could_differ(run: Path) -> None:
     """Of the crops that an export is checked by, some are claps to the network and some are not."""
-    chances = probabilities(load_checkpoint(run / "out" / "last.pt").model, graded_claps())
+    chances = predict(load_checkpoint(run / "out" / "last.pt").model, make_graded_claps())
     assert chances.min() < 0.2
     assert chances.max() > 0.8
 
@@ -175,7 +177,7 @@ def test_augmentation_moves_an_onset_by_a_frame_at_most() -> None:
     crops = torch.full((64, 40, 32), -1.0)
     crops[:, 8] = 1.0
     config = ClapsConfig(tilt_db=0.0, p_noise=0.0, mel_mask=0)
-    changed = augmented(crops, config, torch.Generator().manual_seed(1))
+    changed = augment_crops(crops, config, torch.Generator().manual_seed(1))
     peak = changed.mean(dim=2).argmax(dim=1)
     assert set(peak.tolist()) == {7, 8, 9}
     assert changed.shape == crops.shape
@@ -184,7 +186,7 @@ def test_augmentation_moves_an_onset_by_a_frame_at_most() -> None:
 def test_augmentation_is_drawn_from_its_generator_and_blanks_whole_bands() -> None:
     """The same dice change a batch alike, other dice do not, and some bands of some crops are silent throughout."""
     crops = torch.full((64, 40, 32), 0.5)
-    first, again, other = (augmented(crops, ClapsConfig(), torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    first, again, other = (augment_crops(crops, ClapsConfig(), torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     blank = (first == CLAP_FRONT_END.silence).all(dim=1).sum(dim=1)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

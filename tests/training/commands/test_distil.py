@@ -13,7 +13,7 @@ from training.__main__ import main
 from training.checkpoint import load_checkpoint
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
-from training.learn.distillation import teacher_of
+from training.learn.distillation import make_teacher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_teacher_says_what_it_hears_second_by_second(data: Path, places: list[
     whole = rng.normal(size=(sum(frames), checkpoint.params.n_mels)).astype(np.float16)
     store = FeatureStore(whole, np.cumsum([0, *frames]), checkpoint.params)
     clips = [Clip(n, "", "siren", "c", str(n), "", "", "", 1.0) for n in range(len(frames))]
-    teacher = teacher_of(checkpoint, clips, store)
+    teacher = make_teacher(checkpoint, clips, store)
     assert np.diff(teacher.offsets).tolist() == [1, 1, 2, 9]
-    last = torch.sigmoid(checkpoint.model(torch.from_numpy(store.of(clips[1])[None, 128 - 96 :])))
+    last = torch.sigmoid(checkpoint.model(torch.from_numpy(store.get(clips[1])[None, 128 - 96 :])))
     assert torch.allclose(teacher.scores[1] / 255, last[0], atol=1 / 255)

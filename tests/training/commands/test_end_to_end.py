@@ -13,7 +13,7 @@ import torch
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
 from export.__main__ import main as export_main
-from export.bundle.golden import golden_features
+from export.bundle.golden import compute_golden_features
 from tests.support.recordings import LABELS, cut_from, made_up
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint
@@ -57,7 +57,7 @@ def test_the_checkpoint_rebuilds_the_network(run: Path) -> None:
 def test_the_bundle_runs_on_a_device(run: Path) -> None:
     """The service's own reader takes the bundle, and its golden replay passes."""
     bundle = read_bundle(run / "bundle")
-    _, windows = golden_features(bundle.golden.waveform, bundle.params)
+    _, windows = compute_golden_features(bundle.golden.waveform, bundle.params)
     chances = OnnxClassifier(bundle).probabilities(windows)
     assert bundle.labels == LABELS
     assert chances.shape == (len(windows), 4)

@@ -9,8 +9,8 @@ import pytest
 from edge.errors import ConfigError, DataError
 from training.config import DataConfig
 from training.data.fit import fit_to_labels
-from training.data.manifest import Clip, labels_of, map_classes, read_manifest
-from training.data.targets import label_matrix
+from training.data.manifest import Clip, collect_labels, map_classes, read_manifest
+from training.data.targets import build_label_matrix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def test_a_clip_may_have_several_labels(tmp_path: Path) -> None:
     assert (one.label, one.labels) == ("door", ("door", "voice"))
     assert two.labels == ("voice",)
     assert none.labels == ()
-    assert labels_of([one, two, none]) == ("door", "voice")
+    assert collect_labels([one, two, none]) == ("door", "voice")
 
 
 def test_fold_and_fine_are_read_where_they_are(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_wrong_mapping_is_refused(mapping: dict[str, list[str]], said: str) ->
 
 def test_the_matrix_has_every_label_of_a_clip() -> None:
     """One column a label, in their order; a clip without labels is a row without any."""
-    held = label_matrix([clip(0, "b", "a"), clip(1, "c"), clip(2)], ("a", "b", "c"))
+    held = build_label_matrix([clip(0, "b", "a"), clip(1, "c"), clip(2)], ("a", "b", "c"))
     assert held.tolist() == [[True, True, False], [False, False, True], [False, False, False]]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge.errors import DataError
 from training.config import DataConfig
 from training.data.manifest import Clip
-from training.data.split import PARTS, families, require_parts, split
+from training.data.split import PARTS, group_families, require_parts, split
 
 
 def clip(index: int, label: str = "siren", group: str = "", uploader: str = "", corpus: str = "corpus") -> Clip:
@@ -98,7 +98,7 @@ def test_excluded_names_take_no_part() -> None:
 def test_families_join_through_others() -> None:
     """Groups that share an uploader, directly or through a third, are one family."""
     chain = [clip(0, group="a", uploader="x"), clip(1, group="a"), clip(2, group="b", uploader="x"), clip(3, group="c")]
-    assert sorted(len(family) for family in families(chain)) == [1, 3]
+    assert sorted(len(family) for family in group_families(chain)) == [1, 3]
 
 
 @given(manifests(), st.integers(0, 99))
@@ -107,7 +107,7 @@ def test_a_class_with_recordings_enough_is_in_every_part(clips: list[Clip], seed
     parts = split(clips, DataConfig(spread=True), seed)
     homes = {member.index: part for part, members in parts.items() for member in members}
     found: dict[str, list[str]] = {}
-    for family in families([clip for clip in clips if clip.label]):
+    for family in group_families([clip for clip in clips if clip.label]):
         label = Counter(member.label for member in family).most_common(1)[0][0]
         found.setdefault(label, []).append(homes[family[0].index])
     for label, there in found.items():

@@ -13,10 +13,10 @@ from edge.errors import ConfigError
 from edge.frontend.params import FrontEndParams
 from training.augment.batch import Batch
 from training.config import ModelConfig, Stage, TrainConfig
-from training.learn.embedding import embedded, embedding_width
+from training.learn.embedding import embed, measure_embedding_width
 from training.learn.learner import Learner
 from training.learn.losses import label_and_teacher_loss, logit_loss
-from training.learn.optimiser import optimiser, update_average
+from training.learn.optimiser import make_optimiser, update_average
 from training.models import REGISTRY, build_model
 
 PARAMS = FrontEndParams()
@@ -39,7 +39,7 @@ def test_the_average_moves_by_its_decay() -> None:
 def test_norms_and_biases_do_not_decay() -> None:
     """Only kernels are pulled towards zero."""
     model = build_model(SMALL, PARAMS.n_mels, 3)
-    decayed, free = optimiser(model, TrainConfig(weight_decay=0.1)).param_groups
+    decayed, free = make_optimiser(model, TrainConfig(weight_decay=0.1)).param_groups
     assert decayed["weight_decay"] == 0.1
     assert free["weight_decay"] == 0.0
     assert all(weight.ndim > 1 for weight in decayed["params"])
@@ -81,10 +81,10 @@ def test_every_architecture_has_an_embedding(name: str) -> None:
     model = build_model(dataclasses.replace(SMALL, name=name), 64, 7)
     frames = CLAP_FRONT_END.window_frames if name == "onset" else 48
     window, before = torch.randn(2, frames, 64), torch.get_rng_state()
-    width = embedding_width(model, (frames, 64))
+    width = measure_embedding_width(model, (frames, 64))
     assert torch.equal(torch.get_rng_state(), before)
     model.eval()
-    logits, embedding = embedded(model, window)
+    logits, embedding = embed(model, window)
     dense = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
     assert embedding.shape == (2, width)
     assert torch.equal(logits, dense(embedding))
@@ -113,7 +113,7 @@ def test_a_learner_adds_the_loss_of_its_layers() -> None:
     model = build_model(dataclasses.replace(SMALL, dropout=0.0), 64, 3)
     config, batch = TrainConfig(logit_weight=0.25), batch_of(4, 3, 5)
     learner = Learner(model, config, torch.ones(3), 5, (48, 64))
-    logits, embedding = embedded(model, batch.features)
+    logits, embedding = embed(model, batch.features)
     assert learner.guess is not None
     alone = label_and_teacher_loss(logits, batch, config, torch.ones(3))
     guessed = logit_loss(learner.guess(embedding), batch)

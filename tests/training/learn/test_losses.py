@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from training.augment.batch import Batch
 from training.config import TRAIN_CHOICES, TrainConfig
 from training.learn.contrastive import supervised_contrastive
-from training.learn.losses import label_and_teacher_loss, logit_loss, positive_weights
+from training.learn.losses import compute_positive_weights, label_and_teacher_loss, logit_loss
 
 EVEN = torch.ones(4)
 
@@ -80,7 +80,7 @@ def test_rare_labels_weigh_as_much_as_common_ones() -> None:
     """Clips without a label over clips with it; 100 at most, 1 where there is none."""
     holds = np.zeros((1000, 4), np.bool_)
     holds[:500, 0] = holds[:10, 1] = holds[0, 2] = True
-    assert positive_weights(holds).tolist() == [1.0, 99.0, 100.0, 1.0]
+    assert compute_positive_weights(holds).tolist() == [1.0, 99.0, 100.0, 1.0]
 
 
 def test_the_focal_loss_is_that_of_its_paper() -> None:
@@ -166,7 +166,7 @@ def test_views_without_company_are_no_loss() -> None:
     assert gradient(loss, views).eq(0).all()
 
 
-def test_logits_count_as_far_as_they_were_told() -> None:
+def test_logits_count_by_their_weight() -> None:
     """The Huber loss of untold samples is left out, and a batch without logits is an error."""
     target = one_hot([0, 1])
     batch = Batch(torch.zeros(2, 1, 1), target, target, target, torch.zeros(2, 3), torch.tensor([1.0, 0.0]))

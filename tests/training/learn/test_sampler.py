@@ -11,8 +11,8 @@ from tests.support.mels import PARAMS, clicks, level, store_of
 from tests.support.trials import clip
 from training.config import AugmentConfig, Config, DataConfig
 from training.data.teacher import LogitTeacher, Teacher
-from training.data.varied import Made
-from training.learn.sampler import CropSampler, draw_weights, pool_of
+from training.data.varied import SyntheticSounds
+from training.learn.sampler import CropSampler, draw_weights, make_pool
 
 
 def test_drawing_balances_classes_corpora_and_recordings() -> None:
@@ -32,7 +32,7 @@ def test_drawing_balances_classes_corpora_and_recordings() -> None:
 def sampler(mel: np.ndarray, impulsive: float, teacher: Teacher | None = None) -> CropSampler:
     """Return a sampler over one clip, without changes of tempo and pitch."""
     config = Config(DataConfig(impulsive={"clap": impulsive}), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
-    return CropSampler(pool_of(store_of([mel]), [clip(0, "clap")]), ("clap", "rain"), teacher, None, config, {})
+    return CropSampler(make_pool(store_of([mel]), [clip(0, "clap")]), ("clap", "rain"), teacher, None, config, {})
 
 
 def test_a_short_sound_begins_inside_its_window_and_is_heard() -> None:
@@ -48,7 +48,7 @@ def test_a_short_sound_begins_inside_its_window_and_is_heard() -> None:
 def test_a_short_sound_may_come_out_of_silence() -> None:
     """What was before the click is digital silence, the click and what follows is as it was."""
     config = Config(DataConfig(impulsive={"clap": 1.0}, p_sudden=1.0), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
-    pool = pool_of(store_of([clicks([1.5])]), [clip(0, "clap")])
+    pool = make_pool(store_of([clicks([1.5])]), [clip(0, "clap")])
     drawn = CropSampler(pool, ("clap", "rain"), None, None, config, {}).draw(200, torch.Generator().manual_seed(1))
     silent = (drawn.features == PARAMS.silence).all(dim=2)
     begin = (drawn.features.mean(dim=2) > -0.2).int().argmax(dim=1)
@@ -84,7 +84,7 @@ def test_a_copy_of_other_recordings_is_refused() -> None:
     """Its clips would begin in the wrong places; the message says what to remove."""
     store = store_of([clicks([1.0])])
     with pytest.raises(DataError, match=r"remove the files copy-\*\.npy"):
-        pool_of(store, [clip(0, "clap")], [np.asarray(store.frames)[1:]])
+        make_pool(store, [clip(0, "clap")], [np.asarray(store.frames)[1:]])
 
 
 def test_windows_are_drawn_from_every_version_of_a_clip() -> None:
@@ -92,7 +92,7 @@ def test_windows_are_drawn_from_every_version_of_a_clip() -> None:
     store = store_of([level(0.1), level(0.2)])
     copies = [np.concatenate((level(1.1), level(1.2))), np.concatenate((level(2.1), level(2.2)))]
     config = Config(DataConfig(), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
-    pool = pool_of(store, [clip(1, "rain")], copies)
+    pool = make_pool(store, [clip(1, "rain")], copies)
     drawn = CropSampler(pool, ("clap", "rain"), None, None, config, {}).draw(300, torch.Generator().manual_seed(1))
     found = drawn.features.amax(dim=(1, 2))
     shares = [(found - height).abs().lt(0.01).float().mean().item() for height in (0.2, 1.2, 2.2)]
@@ -105,7 +105,7 @@ def test_made_up_sounds_are_drawn_and_no_teacher_has_heard_them() -> None:
     store = store_of([level(0.1)])
     teacher = Teacher(torch.tensor([[200, 100]], dtype=torch.uint8), torch.tensor([0, 1]))
     logits = LogitTeacher(torch.tensor([[0.5, -0.5]], dtype=torch.float16), torch.tensor([0, 1]))
-    pool = pool_of(store, [clip(0, "rain")], made=[Made("clap", [level(1.0), level(1.0)])])
+    pool = make_pool(store, [clip(0, "rain")], made=[SyntheticSounds("clap", [level(1.0), level(1.0)])])
     sampler_ = CropSampler(pool, ("clap", "rain"), teacher, logits, Config(), {})
     drawn = sampler_.draw(200, torch.Generator().manual_seed(1))
     made = drawn.target[:, 0] > 0
@@ -113,7 +113,7 @@ def test_made_up_sounds_are_drawn_and_no_teacher_has_heard_them() -> None:
     assert drawn.features[made][:, 48].mean() > drawn.features[~made][:, 48].mean()
     assert (drawn.soft[made] == torch.tensor([1.0, 0.0])).all()
     assert torch.allclose(drawn.soft[~made][:, 0], torch.tensor(200 / 255))
-    assert drawn.told is not None
+    assert drawn.logits_weight is not None
     assert drawn.logits is not None
-    assert torch.equal(drawn.told, (~made).float())
+    assert torch.equal(drawn.logits_weight, (~made).float())
     assert (drawn.logits[~made] == torch.tensor([0.5, -0.5])).all()

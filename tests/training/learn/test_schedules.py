@@ -44,20 +44,20 @@ def test_a_plateau_is_where_torch_finds_one(patience: int) -> None:
     progress = Progress()
     for figure in FIGURES:
         slow.step(figure)
-        progress = progress.looked(figure, config)
+        progress = progress.update(figure, config)
         assert learning_rate(9, config, progress.cuts) == steps.param_groups[0]["lr"], figure
 
 
 def test_patience_counts_looks_since_the_best() -> None:
     """The run is over after so many without improvement, whatever the rate does meanwhile, and never where it is 0."""
     config = TrainConfig(schedule="plateau", plateau_patience=0, patience=2)
-    seen = Progress().looked(0.5, config).looked(0.4, config)
-    assert not seen.over(config)
-    assert seen.looked(0.6, config).looked(0.5, config).over(config) is False
+    seen = Progress().update(0.5, config).update(0.4, config)
+    assert not seen.is_over(config)
+    assert seen.looked(0.6, config).looked(0.5, config).is_over(config) is False
     last = seen.looked(math.nan, config)
-    assert last.over(config)
+    assert last.is_over(config)
     assert (last.best, last.waited, last.cuts) == (0.5, 2, 2)
-    assert not last.over(TrainConfig())
+    assert not last.is_over(TrainConfig())
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 from edge.errors import DataError
 from tests.support.trials import clip, trial
 from training.measure.events import EventCount
-from training.measure.figures import measure
-from training.measure.held import pool_trials
+from training.measure.figures import count_figures
+from training.measure.pool import pool_trials
 from training.measure.scenes import SceneCount
-from training.measure.schema import Figures, load_figures, measured, save_figures
-from training.report.tables import markdown
+from training.measure.schema import Figures, load_figures, save_figures, summarize
+from training.report.tables import format_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def figures(step_s: float = 1.0) -> Figures:
     )
     scenes = SceneCount({None: [True, True], 10.0: [True, False]}, EventCount(1, 2, 2), EventCount(2, 2, 2))
     held = pool_trials([first, second], LABELS, ["wind"], step_s, 0.1)
-    return measure(held, ["siren", "horn"], "two folds", "Each corpus in turn.", {"siren": scenes})
+    return count_figures(held, ["siren", "horn"], "two folds", "Each corpus in turn.", {"siren": scenes})
 
 
 def test_a_label_is_counted_over_all_folds() -> None:
@@ -81,8 +81,8 @@ def test_a_rate_from_no_time_to_speak_of_is_none() -> None:
             values["false_alarms_per_hour"] is values["alarms"]["per_hour"] is values["alarms"]["sure_per_hour"] is None
         )
         assert values["alarms"]["curve"] == []
-    assert "| - | - | 0.00 |" in markdown(few)
-    assert "| 112.5 | 112.5 | 0.01 |" in markdown(figures())
+    assert "| - | - | 0.00 |" in format_figures(few)
+    assert "| 112.5 | 112.5 | 0.01 |" in format_figures(figures())
 
 
 def test_each_corpus_stands_by_itself_against_all_others() -> None:
@@ -131,7 +131,7 @@ def test_figures_survive_their_file(tmp_path: Path) -> None:
 
 def test_a_manifest_carries_single_numbers() -> None:
     """Counts, figures and alarms of every label, and none of the curves."""
-    siren = measured(figures())["siren"]
+    siren = summarize(figures())["siren"]
     assert (siren["clips"], siren["f1"], siren["false_alarms_per_hour_at_recall_90"]) == (4, 0.8889, 112.5)
     assert all(value is None or isinstance(value, (int, float)) for value in siren.values())
 
@@ -147,7 +147,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 
 def test_markdown_has_every_table() -> None:
     """A model card can take it as it is: what was done, the whole, labels, noise, corpora, folds."""
-    text = markdown(figures())
+    text = format_figures(figures())
     assert text.startswith("Each corpus in turn.\n\nmAP 1.000, accuracy 0.833")
     for line in (
         "| siren | 4 | 3 | 2 | 1.000 |",

@@ -10,7 +10,7 @@ import torch
 
 from edge.frontend.params import FrontEndParams
 from training.config import ModelConfig, Stage
-from training.measure.scoring import decisions_of
+from training.measure.scoring import stream_logits
 from training.models import build_model
 from training.models.streamnet import Streaming, StreamNet
 
@@ -114,7 +114,7 @@ def test_decisions_that_count_have_heard_a_window_or_the_whole_clip(
 ) -> None:
     """A clip gives a decision a step once a window is full, and a shorter one the last decision it has."""
     mel = np.random.default_rng(1).normal(size=(frames, PARAMS.n_mels)).astype(np.float32)
-    assert decisions_of(model, mel, PARAMS).shape == (decisions, 3)
+    assert stream_logits(model, mel, PARAMS).shape == (decisions, 3)
 
 
 def test_the_whole_of_a_short_clip_is_heard(model: StreamNet) -> None:
@@ -123,4 +123,4 @@ def test_the_whole_of_a_short_clip_is_heard(model: StreamNet) -> None:
     padded = np.concatenate((np.full((88 + 6, PARAMS.n_mels), PARAMS.silence, np.float32), mel))
     with torch.no_grad():
         expected = model.sequence(torch.from_numpy(padded)[None], start(model, 1))[0][0, -1:]
-    assert np.allclose(decisions_of(model, mel, PARAMS), expected, atol=1e-6)
+    assert np.allclose(stream_logits(model, mel, PARAMS), expected, atol=1e-6)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.waveforms import RATE_HZ, click, dice, level_db, pitch_hz, tone
+from tests.support.waveforms import RATE_HZ, click, level_db, make_rng, pitch_hz, tone
 from training.sound.noise import (
-    coloured_noise,
+    make_coloured_noise,
 )
 from training.sound.time import SEMITONES, SPEEDS, pitch_shift, time_stretch
 
@@ -24,7 +24,7 @@ def test_a_stretch_changes_the_length_and_not_the_pitch(speed: float, hz: float)
 
 def test_a_stretch_at_its_own_speed_is_the_sound() -> None:
     """Speed 1 finds every frame where it was."""
-    noise = coloured_noise(RATE_HZ, RATE_HZ, 0.0, dice())
+    noise = make_coloured_noise(RATE_HZ, RATE_HZ, 0.0, make_rng())
     assert np.allclose(time_stretch(noise, RATE_HZ, 1.0), noise, atol=1e-5)
 
 

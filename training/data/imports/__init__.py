@@ -27,10 +27,10 @@ class Layout:
 
 
 LAYOUTS = {
-    "urbansound8k": Layout("UrbanSound8K", "audio/foldN and metadata/UrbanSound8K.csv", urbansound8k.recordings),
-    "esc50": Layout("ESC-50", "audio and meta/esc50.csv", esc50.recordings),
-    "esc10": Layout("ESC-10", "the ten classes of ESC-50 that make ESC-10", esc50.recordings_of_esc10),
-    "fsd50k": Layout("FSD50K", "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth", fsd50k.recordings),
-    "folder": Layout("", "a folder a label", folder.recordings),
+    "urbansound8k": Layout("UrbanSound8K", "audio/foldN and metadata/UrbanSound8K.csv", urbansound8k.list_recordings),
+    "esc50": Layout("ESC-50", "audio and meta/esc50.csv", esc50.list_recordings),
+    "esc10": Layout("ESC-10", "the ten classes of ESC-50 that make ESC-10", esc50.list_esc10_recordings),
+    "fsd50k": Layout("FSD50K", "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth", fsd50k.list_recordings),
+    "folder": Layout("", "a folder a label", folder.list_recordings),
 }
 """What `python -m training import` can read."""

@@ -12,17 +12,17 @@ from tqdm import tqdm
 
 from edge.errors import DataError
 from training.data.csvfile import read_csv
+from training.data.imports.clip_folder import ClipFolder
 from training.data.imports.cut import UnusableError
-from training.data.imports.recording import label_of
-from training.data.imports.shelf import Shelf
-from training.data.manifest import MANIFEST, SEPARATOR, renamed
+from training.data.imports.recording import make_label
+from training.data.manifest import MANIFEST, SEPARATOR, rename_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from training.data.imports.clip_folder import Row
     from training.data.imports.recording import Recording
-    from training.data.imports.shelf import Row
 
 COLUMNS = (
     *("file", "class", "fine", "corpus", "origin", "group", "uploader"),
@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 @dataclasses.dataclass(slots=True)
-class Imported:
+class ImportResult:
     """What an import came to."""
 
     rows: list[Row] = dataclasses.field(default_factory=list)
@@ -42,7 +42,7 @@ class Imported:
     """Recordings that the class mapping leaves out, by their first label."""
 
 
-def collect(corpus: str, recordings: Sequence[Recording], out: Path, new_of: Mapping[str, str]) -> Imported:
+def import_corpus(corpus: str, recordings: Sequence[Recording], out: Path, new_of: Mapping[str, str]) -> ImportResult:
     """Bring the recordings of a corpus into the folder `out`, and list them in its manifest.csv.
 
     Rows of other corpora stay as they are, those of the same corpus are replaced, and a recording whose bytes have not
@@ -56,35 +56,37 @@ def collect(corpus: str, recordings: Sequence[Recording], out: Path, new_of: Map
     if mine and {row["origin"] for row in mine}.isdisjoint(recording.origin for recording in recordings):
         msg = f"{out / MANIFEST} has another corpus {corpus}, from {mine[0]['origin']}: name this one by --corpus"
         raise DataError(msg)
-    shelf = Shelf(out, corpus, mine)
-    imported = _import(corpus, recordings, shelf, new_of)
+    folder = ClipFolder(out, corpus, mine)
+    imported = _import_recordings(corpus, recordings, folder, new_of)
     if not imported.rows:
         msg = f"{corpus}: nothing to import; {imported.skipped} recordings cannot be used, "
         msg += f"{imported.dropped.total()} are of classes that are not asked for"
         raise DataError(msg)
     _write(out / MANIFEST, columns, others[:at] + imported.rows + others[at:])
-    shelf.keep_only(imported.rows)
+    folder.keep_only(imported.rows)
     return imported
 
 
-def _import(corpus: str, recordings: Sequence[Recording], shelf: Shelf, new_of: Mapping[str, str]) -> Imported:
-    imported, labels = Imported(), _labels(recordings)
-    there = _without_absent_folders(recordings, imported)
+def _import_recordings(
+    corpus: str, recordings: Sequence[Recording], folder: ClipFolder, new_of: Mapping[str, str]
+) -> ImportResult:
+    imported, labels = ImportResult(), _map_labels(recordings)
+    there = _drop_absent_folders(recordings, imported)
     for recording in tqdm(there, desc=corpus, unit="recording", disable=None):
         names = [labels[name] for name in recording.labels]
-        kept = renamed(names, new_of) if new_of else tuple(names)
+        kept = rename_labels(names, new_of) if new_of else tuple(names)
         if names and not kept:
             imported.dropped[names[0]] += 1
             continue
         try:
-            imported.rows.extend(_rows(corpus, recording, kept, shelf))
+            imported.rows.extend(_make_rows(corpus, recording, kept, folder))
         except UnusableError as exc:
-            _say(f"{recording.path}: {exc}")
+            _print_warning(f"{recording.path}: {exc}")
             imported.skipped += 1
     return imported
 
 
-def _rows(corpus: str, recording: Recording, kept: Sequence[str], shelf: Shelf) -> list[Row]:
+def _make_rows(corpus: str, recording: Recording, kept: Sequence[str], folder: ClipFolder) -> list[Row]:
     if not kept:
         msg = "has no label"
         raise UnusableError(msg)
@@ -99,14 +101,14 @@ def _rows(corpus: str, recording: Recording, kept: Sequence[str], shelf: Shelf) 
         "licence": recording.licence,
         "name": recording.name,
     }
-    return [{**shared, **cut} for cut in shelf.put(recording.path, recording.name)]
+    return [{**shared, **cut} for cut in folder.add(recording.path, recording.name)]
 
 
-def _labels(recordings: Sequence[Recording]) -> dict[str, str]:
+def _map_labels(recordings: Sequence[Recording]) -> dict[str, str]:
     """Return the label of each of the corpus's own names."""
     labels: dict[str, str] = {}
     for name in sorted({name for recording in recordings for name in recording.labels}):
-        label = label_of(name)
+        label = make_label(name)
         if label in labels.values():
             other = next(key for key, value in labels.items() if value == label)
             msg = f"{other!r} and {name!r} would both become the label {label!r}: rename one, or make them one"
@@ -115,17 +117,17 @@ def _labels(recordings: Sequence[Recording]) -> dict[str, str]:
     return labels
 
 
-def _without_absent_folders(recordings: Sequence[Recording], imported: Imported) -> list[Recording]:
+def _drop_absent_folders(recordings: Sequence[Recording], imported: ImportResult) -> list[Recording]:
     """Leave out what lies in folders that are not there, with one line a folder: a corpus may be there in part."""
     absent = {folder for folder in {recording.path.parent for recording in recordings} if not folder.is_dir()}
     count = Counter(recording.path.parent for recording in recordings)
     for folder in sorted(absent):
-        _say(f"{folder}: is not there; the {count[folder]} recordings in it are left out")
+        _print_warning(f"{folder}: is not there; the {count[folder]} recordings in it are left out")
         imported.skipped += count[folder]
     return [recording for recording in recordings if recording.path.parent not in absent]
 
 
-def _say(line: str) -> None:
+def _print_warning(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 

@@ -41,7 +41,7 @@ class Part:
     samples: NDArray[np.float32]
 
 
-def content_of(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Return a digest of a file's bytes; raises `UnusableError` for a file that cannot be read."""
     digest = hashlib.sha256()
     try:
@@ -53,20 +53,20 @@ def content_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def rate_of(path: Path) -> int:
+def read_rate(path: Path) -> int:
     """Return a recording's own sampling rate in Hz; raises `UnusableError` for what is not audio."""
-    with _told(path), open_clip(path) as clip:
+    with _convert_errors(path), open_clip(path) as clip:
         return clip.rate_hz
 
 
-def parts_of(path: Path) -> Iterator[Part]:
+def read_parts(path: Path) -> Iterator[Part]:
     """Yield a recording in parts of 10 s, the last one of 1 to 11 s, or the whole of a shorter recording.
 
     Parts that are silent are left out. Raises `UnusableError`, perhaps after some parts, for a recording that is empty,
     silent, or broken.
     """
     length, heard = 0, False
-    for number, samples in enumerate(_regrouped(_blocks(path))):
+    for number, samples in enumerate(_regroup(_read_blocks(path))):
         length += len(samples)
         if np.abs(samples).max(initial=0.0) >= _SILENCE:
             heard = True
@@ -78,21 +78,21 @@ def parts_of(path: Path) -> Iterator[Part]:
         raise UnusableError(msg)
 
 
-def _blocks(path: Path) -> Iterator[NDArray[np.float32]]:
+def _read_blocks(path: Path) -> Iterator[NDArray[np.float32]]:
     """Yield a recording as mono blocks at `RATE_HZ`, decoded as a device does; it is never in memory as a whole."""
-    with _told(path), open_clip(path) as clip:
+    with _convert_errors(path), open_clip(path) as clip:
         yield from clip.blocks(RATE_HZ, PART_S)
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _convert_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except TocsinError as exc:
         raise UnusableError(str(exc).removeprefix(f"{path} ")) from exc
 
 
-def _regrouped(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+def _regroup(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
     part, held = PART_S * RATE_HZ, np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate((held, block))

@@ -17,7 +17,7 @@ _OTHERS = {".3gp", ".aac", ".amr", ".m4a", ".mp4", ".webm", ".wma"}
 """What ffmpeg reads where it is installed; listed all the same where it is not, so that somebody is told."""
 
 
-def recordings(source: Path) -> list[Recording]:
+def list_recordings(source: Path) -> list[Recording]:
     """List the sound files of `source`/label/…, of any kind; hidden files and folders are passed over.
 
     A group is a file name without its suffix, or the folder below the label that a file lies in: what was recorded in
@@ -28,7 +28,7 @@ def recordings(source: Path) -> list[Recording]:
         msg = f"{source}: not a folder with a folder for each label"
         raise InputMissing(msg)
     inside = (path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file())
-    found = [_recording(source, path) for path in inside if _is_sound(path)]
+    found = [_make_recording(source, path) for path in inside if _is_sound(path)]
     if not any(recording.labels for recording in found):
         msg = f"{source}: no sound file in a folder of its label, as in {source.name}/door/1.wav"
         raise DataError(msg)
@@ -40,7 +40,7 @@ def _is_sound(inside: Path) -> bool:
     return not hidden and inside.suffix.lower() in _READABLE | _OTHERS
 
 
-def _recording(source: Path, inside: Path) -> Recording:
+def _make_recording(source: Path, inside: Path) -> Recording:
     folders = inside.parts[:-1]
     session = "/".join(folders if len(folders) > 1 else (*folders, inside.stem))
     return Recording(

@@ -32,25 +32,25 @@ class Recording:
     fold: str = ""
 
 
-def plain(text: str) -> str:
+def slugify(text: str) -> str:
     """Return text in lower-case letters without accents, digits and underscores; empty when nothing is left."""
     ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return _NOT_PLAIN.sub("_", ascii_only).strip("_")
 
 
-def label_of(text: str) -> str:
+def make_label(text: str) -> str:
     """Return text as a label: plain, as it becomes a part of topics and keys.
 
     Raises `DataError` when nothing is left of it.
     """
-    label = plain(text)
+    label = slugify(text)
     if not label:
         msg = f"{text!r} cannot be a label, as it has no Latin letter or digit: rename it"
         raise DataError(msg)
     return label
 
 
-def home_of(source: Path, marker: str) -> Path:
+def find_home(source: Path, marker: str) -> Path:
     """Return the folder that holds `marker`: `source`, or the one folder in it that does, as archives unpack to.
 
     Raises `InputMissing` when neither does.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Held:
+class PooledTrials:
     """What was held out by some trials, end to end."""
 
     labels: tuple[str, ...]
@@ -43,14 +43,14 @@ class Held:
 
 def pool_trials(
     trials: Iterable[Trial], labels: Sequence[str], background: Iterable[str], step_s: float, prior: float
-) -> Held:
+) -> PooledTrials:
     """Pool what the trials held out; raises `DataError` when that is nothing."""
     full = [trial for trial in trials if trial.scored.clips]
     if not full:
         msg = "no clip was held out: there is nothing to measure on"
         raise DataError(msg)
     on = [[[trial.thresholds[label]["on"] for label in labels]] * len(trial.scored.clips) for trial in full]
-    return Held(
+    return PooledTrials(
         labels=tuple(labels),
         trials=full,
         background=tuple(background),
@@ -58,6 +58,6 @@ def pool_trials(
         prior=prior,
         clips=[clip for trial in full for clip in trial.scored.clips],
         chances=[chance for trial in full for chance in trial.chances],
-        scores=np.concatenate([trial.scored.pooled() for trial in full]),
+        scores=np.concatenate([trial.scored.pool() for trial in full]),
         on=np.concatenate(on),
     )

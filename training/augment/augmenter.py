@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from training.augment.batch import Batch
-from training.augment.colour import band_limit, colour, noise, reverberate, sparsify
-from training.augment.level import clip_loud, gain
-from training.augment.mask import patch_augment, silence_before, spec_augment
-from training.augment.mix import mix_at_snr, presence
-from training.augment.power import chosen, to_features, to_power, uniform
-from training.augment.space import at_distance
+from training.augment.colour import band_limit, colour, draw_noise, reverberate, sparsify
+from training.augment.level import apply_gain, clip_to_full_scale
+from training.augment.mask import patch_augment, silence_start, spec_augment
+from training.augment.mix import mix_at_snr, snr_to_target
+from training.augment.power import draw_mask, draw_uniform, to_features, to_power
+from training.augment.space import simulate_distance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ _METRES, _MASKED_DB = (5.0, 300.0), (15.0, 40.0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Recipe:
+class Augmenter:
     """The augmentations, with all they need to know but the batch."""
 
     config: AugmentConfig
@@ -44,37 +44,44 @@ class Recipe:
         config, params = self.config, self.params
         size = len(batch.features)
         power = to_power(batch.features, params)
-        power = _some(power, config.p_distance, generator, lambda x: at_distance(x, _metres(len(x), generator), params))
-        power = _some(power, config.p_reverb, generator, lambda x: reverberate(x, params, generator))
-        power = _some(power, config.p_colour, generator, lambda x: colour(x, config.tilt_db, generator))
+        power = _change_some(
+            power,
+            config.p_distance,
+            generator,
+            lambda x: simulate_distance(x, _draw_distances(len(x), generator), params),
+        )
+        power = _change_some(power, config.p_reverb, generator, lambda x: reverberate(x, params, generator))
+        power = _change_some(power, config.p_colour, generator, lambda x: colour(x, config.tilt_db, generator))
         batch = dataclasses.replace(batch, features=power)
         order = torch.randperm(size, generator=generator)
-        batch = _mix(batch, _reordered(batch, order), config.p_mixup, (-6.0, 6.0), generator)
+        batch = _mix(batch, _reorder(batch, order), config.p_mixup, (-6.0, 6.0), generator)
         hidden = dataclasses.replace(backgrounds, features=to_power(backgrounds.features, params))
         batch = _mix(batch, hidden, config.p_background, config.snr_db, generator)
-        batch = self._quiet(batch, generator)
-        features = to_features(self._received(batch.features, generator), params)
+        batch = self._silence_some(batch, generator)
+        features = to_features(self._add_recorder(batch.features, generator), params)
         stripes = (config.mel_stripes, config.time_stripes)
         features = spec_augment(features, config.mel_mask, config.time_mask, params.silence, generator, *stripes)
-        features = _some(features, config.p_patch, generator, lambda x: patch_augment(x, params.silence, generator))
+        features = _change_some(
+            features, config.p_patch, generator, lambda x: patch_augment(x, params.silence, generator)
+        )
         lasting = ~(batch.target[:, self.impulsive] > 0).any(dim=1)
-        starts = chosen(size, config.p_left_silence, generator) & lasting
-        return dataclasses.replace(batch, features=silence_before(features, starts, params.silence, generator))
+        starts = draw_mask(size, config.p_left_silence, generator) & lasting
+        return dataclasses.replace(batch, features=silence_start(features, starts, params.silence, generator))
 
-    def _received(self, power: Tensor, generator: Generator) -> Tensor:
+    def _add_recorder(self, power: Tensor, generator: Generator) -> Tensor:
         """Return what a microphone makes of the sound: its level, its own noise, its limits."""
         config, params, size = self.config, self.params, len(power)
-        power = gain(power, uniform((size,), *config.gain_db, generator))
-        hiss = noise((size, *power.shape[1:]), uniform((size,), -95.0, -50.0, generator), params, generator)
-        power = power + hiss * chosen(size, config.p_noise, generator)[:, None, None]
-        power = clip_loud(power)
-        lost_db = float(uniform((1,), *_MASKED_DB, generator)) if config.p_codec else 0.0
-        power = _some(power, config.p_codec, generator, lambda x: sparsify(x, lost_db))
-        return _some(power, config.p_band_limit, generator, lambda x: band_limit(x, params, generator))
+        power = apply_gain(power, draw_uniform((size,), *config.gain_db, generator))
+        hiss = draw_noise((size, *power.shape[1:]), draw_uniform((size,), -95.0, -50.0, generator), params, generator)
+        power = power + hiss * draw_mask(size, config.p_noise, generator)[:, None, None]
+        power = clip_to_full_scale(power)
+        lost_db = float(draw_uniform((1,), *_MASKED_DB, generator)) if config.p_codec else 0.0
+        power = _change_some(power, config.p_codec, generator, lambda x: sparsify(x, lost_db))
+        return _change_some(power, config.p_band_limit, generator, lambda x: band_limit(x, params, generator))
 
-    def _quiet(self, batch: Batch, generator: Generator) -> Batch:
+    def _silence_some(self, batch: Batch, generator: Generator) -> Batch:
         """Turn some samples into digital silence, which is nothing but the quiet label, or nothing at all."""
-        quiet = chosen(len(batch.features), self.config.p_silence, generator)
+        quiet = draw_mask(len(batch.features), self.config.p_silence, generator)
         nothing = torch.zeros_like(batch.target[0])
         if self.quiet_label is not None:
             nothing[self.quiet_label] = 1.0
@@ -84,21 +91,21 @@ class Recipe:
             sure=torch.where(quiet[:, None], torch.ones_like(nothing), batch.sure),
             soft=torch.where(quiet[:, None], nothing, batch.soft),
             logits=batch.logits,
-            told=None if batch.told is None else batch.told.masked_fill(quiet, 0.0),
+            logits_weight=None if batch.logits_weight is None else batch.logits_weight.masked_fill(quiet, 0.0),
         )
 
 
-def _metres(size: int, generator: Generator) -> Tensor:
+def _draw_distances(size: int, generator: Generator) -> Tensor:
     """Draw distances of 5 to 300 m, shape (size,), each doubling as likely as any other."""
     low, high = _METRES
-    return torch.exp(uniform((size,), math.log(low), math.log(high), generator))
+    return torch.exp(draw_uniform((size,), math.log(low), math.log(high), generator))
 
 
-def _some(power: Tensor, chance: float, generator: Generator, change: Callable[[Tensor], Tensor]) -> Tensor:
+def _change_some(power: Tensor, chance: float, generator: Generator, change: Callable[[Tensor], Tensor]) -> Tensor:
     """Change the samples that the dice choose, and leave the others."""
     if not chance:  # nothing is drawn for what a recipe does not have, so that a new setting changes no old run
         return power
-    which = chosen(len(power), chance, generator)
+    which = draw_mask(len(power), chance, generator)
     if not which.any():
         return power
     out = power.clone()
@@ -109,14 +116,14 @@ def _some(power: Tensor, chance: float, generator: Generator, change: Callable[[
 def _mix(batch: Batch, other: Batch, chance: float, snr_db: tuple[float, float], generator: Generator) -> Batch:
     """Add other sounds, and their labels as far as they can be heard, to the samples that the dice choose."""
     size = len(batch.features)
-    which = chosen(size, chance, generator)
-    ratio_db = uniform((size,), *snr_db, generator)
-    heard = (presence(ratio_db) * which)[:, None]
+    which = draw_mask(size, chance, generator)
+    ratio_db = draw_uniform((size,), *snr_db, generator)
+    heard = (snr_to_target(ratio_db) * which)[:, None]
     mixed = mix_at_snr(batch.features, other.features, ratio_db)
-    logits, told = _mixed_logits(batch, other, heard)
+    logits, weight = _mix_logits(batch, other, heard)
     return Batch(
         logits=logits,
-        told=told,
+        logits_weight=weight,
         features=torch.where(which[:, None, None], mixed, batch.features),
         target=torch.maximum(batch.target, other.target * heard),
         sure=torch.where(which[:, None], torch.minimum(batch.sure, other.sure), batch.sure),
@@ -124,21 +131,21 @@ def _mix(batch: Batch, other: Batch, chance: float, snr_db: tuple[float, float],
     )
 
 
-def _mixed_logits(batch: Batch, other: Batch, heard: Tensor) -> tuple[Tensor | None, Tensor | None]:
+def _mix_logits(batch: Batch, other: Batch, heard: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """Raise the logits to the other sound's as far as that is heard; nobody asked the teacher, so they weigh less."""
-    if batch.logits is None or other.logits is None or batch.told is None or other.told is None:
-        return batch.logits, batch.told
+    if batch.logits is None or other.logits is None or batch.logits_weight is None or other.logits_weight is None:
+        return batch.logits, batch.logits_weight
     raised = batch.logits + heard * (other.logits - batch.logits).clamp_min(0.0)
     part = heard.squeeze(1)
-    return raised, batch.told * (1.0 - part + 0.5 * part * other.told)
+    return raised, batch.logits_weight * (1.0 - part + 0.5 * part * other.logits_weight)
 
 
-def _reordered(batch: Batch, order: Tensor) -> Batch:
+def _reorder(batch: Batch, order: Tensor) -> Batch:
     return Batch(
         features=batch.features[order],
         target=batch.target[order],
         sure=batch.sure[order],
         soft=batch.soft[order],
         logits=None if batch.logits is None else batch.logits[order],
-        told=None if batch.told is None else batch.told[order],
+        logits_weight=None if batch.logits_weight is None else batch.logits_weight[order],
     )

@@ -11,11 +11,11 @@ from edge.frontend.params import FrontEndParams
 from training.data.clap_takes import CLAP
 from training.data.features import FeatureStore, open_features
 from training.data.fit import fit_to_labels
-from training.data.manifest import Clip, labels_of, map_classes, read_manifest, split_labels
+from training.data.manifest import Clip, collect_labels, map_classes, read_manifest, split_labels
 from training.data.split import require_parts, split
 from training.data.teacher import LogitTeacher, Teacher, read_logits, read_teacher
-from training.data.varied import SIREN, Made, make_claps, make_sirens, open_copy
-from training.models import step_frames
+from training.data.varied import SIREN, SyntheticSounds, make_claps, make_sirens, open_copy
+from training.models import compute_step_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from training.config import Config
     from training.data.varied import Frames
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Recordings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Material:
+class Dataset:
     """What a run learns from and is watched on."""
 
     train: Sequence[Clip]
@@ -51,7 +51,7 @@ class Material:
     teacher: Teacher | None
     logits: LogitTeacher | None = None
     copies: Sequence[Frames] = ()
-    made: Sequence[Made] = ()
+    synthetic: Sequence[SyntheticSounds] = ()
 
 
 def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndParams) -> Recordings:
@@ -59,17 +59,17 @@ def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndPar
 
     Raises `DataError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
     """
-    clips = clips_of(data, config)
-    labels = labels_of(clips)
+    clips = read_clips(data, config)
+    labels = collect_labels(clips)
     fit_to_labels(config.data, labels)  # what does not fit is said before anything is computed
     teacher = read_teacher(data / config.data.teacher, labels, len(clips)) if config.data.teacher else None
     parts = split(clips, config.data, config.train.seed)
-    _log.info("clips: %s", ", ".join(f"{part} {len(members)}" for part, members in parts.items()))
+    log.info("clips: %s", ", ".join(f"{part} {len(members)}" for part, members in parts.items()))
     require_parts(parts)
     return Recordings(clips, labels, parts, open_features(data, clips, cache, params), teacher)
 
 
-def recordings_of(data: Path, cache: Path, checkpoint: Checkpoint) -> Recordings:
+def open_checkpoint_recordings(data: Path, cache: Path, checkpoint: Checkpoint) -> Recordings:
     """Open the recordings in `data` as the run of a checkpoint did.
 
     Raises what `open_recordings` does, and `DataError` for recordings with other labels than the network.
@@ -81,11 +81,11 @@ def recordings_of(data: Path, cache: Path, checkpoint: Checkpoint) -> Recordings
     return have
 
 
-def clips_of(data: Path, config: Config) -> list[Clip]:
+def read_clips(data: Path, config: Config) -> list[Clip]:
     """Return the clips of the manifest in `data` with the labels to learn; raises what `read_manifest` does."""
     clips = read_manifest(data)
     if config.data.fine:
-        clips = [_finely_labelled(clip) for clip in clips]
+        clips = [_use_fine_labels(clip) for clip in clips]
     corpora = {clip.corpus for clip in clips}
     for name in ("only", "leave_out", "test_corpora"):  # a typing mistake must not train on what is to be kept apart
         if unknown := sorted(set(getattr(config.data, name)) - corpora):
@@ -96,22 +96,22 @@ def clips_of(data: Path, config: Config) -> list[Clip]:
     return map_classes(clips, config.data.classes)
 
 
-def _finely_labelled(clip: Clip) -> Clip:
+def _use_fine_labels(clip: Clip) -> Clip:
     label, *others = split_labels(clip.fine) or ("",)
     return dataclasses.replace(clip, label=label, others=tuple(others))
 
 
-def front_end(config: Config) -> FrontEndParams:
+def make_front_end(config: Config) -> FrontEndParams:
     """Return the front end of the network that `config` describes."""
-    return FrontEndParams(decision_frames=step_frames(config.model))
+    return FrontEndParams(decision_frames=compute_step_frames(config.model))
 
 
-def open_material(data: Path, cache: Path, config: Config) -> Material:
+def open_dataset(data: Path, cache: Path, config: Config) -> Dataset:
     """Open the recordings in `data` for a run of `config`; raises what `open_recordings` does."""
-    return material_of(data, cache, config, open_recordings(data, cache, config, front_end(config)))
+    return make_dataset(data, cache, config, open_recordings(data, cache, config, make_front_end(config)))
 
 
-def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> Material:
+def make_dataset(data: Path, cache: Path, config: Config, have: Recordings) -> Dataset:
     """Return what a run learns from; copies and made-up sounds are computed the first time."""
     parts, settings, params, seed = have.parts, config.data, have.store.params, config.train.seed
     if unknown := sorted(set(settings.made) - {SIREN, CLAP}):
@@ -123,7 +123,7 @@ def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> Ma
     if count := settings.made.get(CLAP, 0):
         made.append(make_claps(data, parts["train"], count, params, seed))
     clips = have.clips
-    return Material(
+    return Dataset(
         parts["train"],
         parts["validation"],
         have.labels,
