@@ -33,7 +33,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return the exit status."""
+    """Run a command and return the exit status."""
     return run_command("python -m training", "Train and measure Tocsin's networks.", COMMANDS, arguments)
 
 

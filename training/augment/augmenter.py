@@ -1,4 +1,4 @@
-"""The chain of augmentations that a training batch goes through."""
+"""Chain of augmentations for training batches."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _METRES, _MASKED_DB = (5.0, 300.0), (15.0, 40.0)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Augmenter:
-    """The augmentations, with all they need to know but the batch."""
+    """All augmentations of a recipe, in their order."""
 
     config: AugmentConfig
     params: FrontEndParams
     impulsive: Tensor
-    """Which labels are impulsive, shape (labels,) of bool."""
+    """Mask of the impulsive labels, bool, shape (labels,)."""
     quiet_label: int | None
-    """The label of a window in which nothing sounds, if there is one."""
+    """The label of a window without sound, if there is one."""
 
     def __call__(self, batch: Batch, backgrounds: Batch, generator: Generator) -> Batch:
-        """Return an augmented batch of the same shapes; `backgrounds` is as large as `batch`."""
+        """Augment a batch, with as many backgrounds; return the same shapes."""
         config, params = self.config, self.params
         size = len(batch.features)
         power = to_power(batch.features, params)
@@ -69,7 +69,7 @@ class Augmenter:
         return dataclasses.replace(batch, features=silence_start(features, starts, params.silence, generator))
 
     def _add_recorder(self, power: Tensor, generator: Generator) -> Tensor:
-        """Return what a microphone makes of the sound: its level, its own noise, its limits."""
+        """Apply a recorder's gain, noise, clipping, codec and band limit."""
         config, params, size = self.config, self.params, len(power)
         power = apply_gain(power, draw_uniform((size,), *config.gain_db, generator))
         hiss = draw_noise((size, *power.shape[1:]), draw_uniform((size,), -95.0, -50.0, generator), params, generator)
@@ -80,7 +80,10 @@ class Augmenter:
         return _change_some(power, config.p_band_limit, generator, lambda x: band_limit(x, params, generator))
 
     def _silence_some(self, batch: Batch, generator: Generator) -> Batch:
-        """Turn some samples into digital silence, which is nothing but the quiet label, or nothing at all."""
+        """Replace some samples by digital silence.
+
+        Only the quiet label holds there, or no label.
+        """
         quiet = draw_mask(len(batch.features), self.config.p_silence, generator)
         nothing = torch.zeros_like(batch.target[0])
         if self.quiet_label is not None:
@@ -96,14 +99,14 @@ class Augmenter:
 
 
 def _draw_distances(size: int, generator: Generator) -> Tensor:
-    """Draw distances of 5 to 300 m, shape (size,), each doubling as likely as any other."""
+    """Draw distances of 5 to 300 m, log-uniform, shape (size,)."""
     low, high = _METRES
     return torch.exp(draw_uniform((size,), math.log(low), math.log(high), generator))
 
 
 def _change_some(power: Tensor, chance: float, generator: Generator, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Change the samples that the dice choose, and leave the others."""
-    if not chance:  # nothing is drawn for what a recipe does not have, so that a new setting changes no old run
+    """Change randomly chosen samples, and leave the others."""
+    if not chance:  # draws no random number for an absent augmentation, so that a new setting changes no old run
         return power
     which = draw_mask(len(power), chance, generator)
     if not which.any():
@@ -114,7 +117,7 @@ def _change_some(power: Tensor, chance: float, generator: Generator, change: Cal
 
 
 def _mix(batch: Batch, other: Batch, chance: float, snr_db: tuple[float, float], generator: Generator) -> Batch:
-    """Add other sounds, and their labels as far as they can be heard, to the samples that the dice choose."""
+    """Mix other sounds and their labels into randomly chosen samples."""
     size = len(batch.features)
     which = draw_mask(size, chance, generator)
     ratio_db = draw_uniform((size,), *snr_db, generator)
@@ -132,7 +135,10 @@ def _mix(batch: Batch, other: Batch, chance: float, snr_db: tuple[float, float],
 
 
 def _mix_logits(batch: Batch, other: Batch, heard: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """Raise the logits to the other sound's as far as that is heard; nobody asked the teacher, so they weigh less."""
+    """Raise the logits towards those of the other sound, as far as it is audible.
+
+    The teacher never scored the mixture, so the logits get less weight.
+    """
     if batch.logits is None or other.logits is None or batch.logits_weight is None or other.logits_weight is None:
         return batch.logits, batch.logits_weight
     raised = batch.logits + heard * (other.logits - batch.logits).clamp_min(0.0)

@@ -1,4 +1,7 @@
-"""What a crop goes through each time it is drawn: another microphone, some more hiss, an onset a frame off."""
+"""Augmentation of clap crops: another microphone, more noise, a shift of a frame.
+
+Each crop is augmented each time it is drawn.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _P_COLOUR = 0.7
 
 
 def augment_crops(crops: Tensor, config: ClapsConfig, generator: Generator) -> Tensor:
-    """Return changed crops, shape (n, window_frames, n_mels)."""
+    """Augment crops of shape (n, window_frames, n_mels)."""
     size, params = len(crops), CLAP_FRONT_END
     power = to_power(crops, params)
     coloured = colour(power, config.tilt_db, generator)
@@ -33,7 +36,10 @@ def augment_crops(crops: Tensor, config: ClapsConfig, generator: Generator) -> T
 
 
 def _shift(features: Tensor, generator: Generator) -> Tensor:
-    """Move each crop by a frame at most; what leaves at one end comes in at the other."""
+    """Shift each crop by a frame at most.
+
+    Frames that leave at one end come in at the other.
+    """
     moves = torch.randint(-1, 2, (len(features), 1), generator=generator)
     frames = (torch.arange(features.shape[1]) - moves) % features.shape[1]  # (n, frames)
     return features.gather(1, frames[:, :, None].expand_as(features))

@@ -1,4 +1,4 @@
-"""The crops that the clap network is trained on, made once and kept as 16-bit floats."""
+"""Crops for the training of the clap network, cached as 16-bit floats."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     Scene = Callable[[SceneSounds, Generator], list[NDArray[np.float32]]]
 
-_SCENES = 1  # one more where scenes are made in another way, so that no crop of the old way is used
-_BARREN = 1_000  # scenes without a crop in a row, after which there is none to be had
+_SCENES = 1  # version of the scenes: raise it when they are made differently, so that no old crop is used
+_BARREN = 1_000  # scenes without a crop in a row after which the recordings count as silent
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Crops:
 
 
 def open_crops(data: Path, clips: Sequence[Clip], cache: Path, config: Config) -> Crops:
-    """Open the crops of a recipe, making them first when there are none.
+    """Open the crops of a recipe; make them if they are not cached.
 
-    The cache's name is a hash of the file list and of everything in the recipe that they depend on.
+    The cache's name is a hash of the file list and of everything in the recipe that the crops depend on.
     """
     folder = cache / f"claps-{_hash_inputs(clips, config)}"
     if not (folder / "others.npy").exists():
@@ -60,7 +60,10 @@ def _hash_inputs(clips: Sequence[Clip], config: Config) -> str:
 
 
 def _write_crops(sounds: SceneSounds, folder: Path, config: Config) -> None:
-    """Write the crops; the others come last, so a cache that was cut short is never taken for whole."""
+    """Write the crops.
+
+    The others come last, so an interrupted cache is never taken for a complete one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number, name, scene, count in (
         (1, "claps", make_clap_scene, config.claps.crops),
@@ -73,7 +76,7 @@ def _write_crops(sounds: SceneSounds, folder: Path, config: Config) -> None:
 
 
 def _draw_crops(scene: Scene, sounds: SceneSounds, rng: Generator, count: int, name: str) -> NDArray[np.float16]:
-    """Return `count` crops of scenes; raises `DataError` where scenes sounds no onsets."""
+    """Draw `count` crops of scenes; raise `DataError` if scenes have no onsets."""
     crops = np.empty((count, CLAP_FRONT_END.window_frames, CLAP_FRONT_END.n_mels), np.float16)
     filled = barren = 0
     with tqdm(desc=name, total=count, unit="crop", disable=None) as bar:

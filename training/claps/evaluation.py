@@ -1,4 +1,4 @@
-"""The figures of a clap network, onset by onset, on takes and recordings that training left out."""
+"""Figures of a clap network by onset, on recordings not used for training."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
     from training.data.manifest import Clip
 
 ALL = "all"
-"""The line that sums up the classes."""
+"""The row that sums up the classes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Count:
-    """What was heard in some recordings."""
+    """Counts over some recordings."""
 
     recordings: int = 0
     samples: int = 0
     claps: int = 0
     onsets: int = 0
-    """Where there are claps, only those."""
+    """For takes of claps, only the onsets of claps."""
     confirmed: int = 0
-    """Onsets that were taken for claps."""
+    """Onsets that the network took for claps."""
 
     def __add__(self, other: Count) -> Count:
         return Count(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
 
 
 def evaluate_claps(data: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Measure a clap network on what it was not trained on of the recordings in `data`.
+    """Measure a clap network on the recordings in `data` not used for its training.
 
     Returns `on`, `fold`, `claps` by person and `others` by class; the latter is empty without a fold. Raises
     `DataError` for a checkpoint of another network, and for a recording that cannot be read.
@@ -80,7 +80,10 @@ def evaluate_claps(data: Path, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _select_unseen(checkpoint: Checkpoint, clips: Sequence[Clip]) -> list[Clip]:
-    """Return the takes of the recipe's people, and the recordings without claps, that were not trained on."""
+    """Select the takes and other recordings that were not trained on.
+
+    Takes are of the recipe's people; the others hold no claps.
+    """
     want, folds = checkpoint.config.claps, assign_folds(clips)
     trained = {clip.index for takes in select_takes(clips, want).values() for clip in takes}
     takes = [clip for clip in clips if clip.label == CLAP and clip.group in {*want.people, *want.others}]
@@ -95,7 +98,7 @@ def _count_take(checkpoint: Checkpoint, sound: NDArray[np.float32], begins: NDAr
 
 
 def _confirm_onsets(checkpoint: Checkpoint, sound: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the onsets of a sound and whether each is taken for a clap, shape (n,) both."""
+    """Return the onsets of a sound, and whether each is confirmed, both (n,)."""
     onsets, crops = cut_crops(sound)
     if not onsets:
         return np.empty(0, np.int64), np.empty(0, np.bool_)

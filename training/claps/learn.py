@@ -1,4 +1,4 @@
-"""One training run of the clap network: claps, all else, and what of all else looks most like claps."""
+"""Training of the clap network on claps, other onsets and hard other onsets."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ if TYPE_CHECKING:
 
 LABELS = ("clap",)
 log = logging.getLogger(__name__)
-_CLAPS, _OTHERS = 1 / 3, 7 / 12  # of a batch; the rest are hard ones
-_HARD = 1 / 5  # of the others, those that look most like claps
-_AT_ONCE = 2_048
+_CLAPS, _OTHERS = 1 / 3, 7 / 12  # shares of a batch; the rest are hard others
+_HARD = 1 / 5  # share of the others that counts as hard: those most similar to claps
+_BATCH = 2_048
 
 
 def train_claps(crops: Crops, config: Config, out: Path) -> Path:
-    """Train from scratch; return the path of the checkpoint, `out`/last.pt, that holds the averaged weights.
+    """Train from scratch; return the path of the checkpoint.
 
-    The checkpoint is written whenever hard crops are chosen, so a run that is cut short leaves one.
+    It is `out`/last.pt and holds the averaged weights. It is written each time hard crops are selected, so an
+    interrupted run leaves one.
     """
     out.mkdir(parents=True, exist_ok=True)
     with set_arithmetic(config.train):
@@ -49,9 +50,9 @@ def train_claps(crops: Crops, config: Config, out: Path) -> Path:
 
 @torch.inference_mode()
 def predict(model: nn.Module, crops: NDArray[np.float16] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the probability of each crop, shape (n,), of crops of shape (n, window_frames, n_mels)."""
+    """Return the probabilities, shape (n,), of crops (n, window_frames, n_mels)."""
     model.eval()
-    parts = (torch.from_numpy(crops[i : i + _AT_ONCE]).float() for i in range(0, len(crops), _AT_ONCE))
+    parts = (torch.from_numpy(crops[i : i + _BATCH]).float() for i in range(0, len(crops), _BATCH))
     chances = [torch.sigmoid(model(part)[:, 0]).numpy() for part in parts]
     return np.concatenate(chances) if chances else np.empty(0, np.float32)
 
@@ -75,7 +76,7 @@ def _learn(crops: Crops, config: Config, path: Path) -> None:
 
 
 def _divide_batch(batch: int) -> tuple[int, int, int]:
-    """Return how many of a batch are claps, others and hard others."""
+    """Return the numbers of claps, others and hard others in a batch."""
     claps, others = round(batch * _CLAPS), round(batch * _OTHERS)
     return claps, others, batch - claps - others
 
@@ -86,7 +87,7 @@ def _make_targets(batch: int, smoothing: float) -> Tensor:
 
 
 def _draw_batch(crops: Crops, hard: NDArray[np.int64], batch: int, generator: torch.Generator) -> Tensor:
-    """Return the crops of a step, claps first, shape (batch, window_frames, n_mels)."""
+    """Draw the crops of a step, claps first, (batch, window_frames, n_mels)."""
     claps, others, harder = _divide_batch(batch)
     drawn = np.concatenate(
         (
@@ -103,7 +104,10 @@ def _draw_indices(of: int, count: int, generator: torch.Generator) -> NDArray[np
 
 
 def _find_hardest(model: nn.Module, crops: Crops, step: int, on: float) -> NDArray[np.int64]:
-    """Return the positions of the other crops that look most like claps, and log how many would be taken for one."""
+    """Return the indices of the other crops most similar to claps.
+
+    Also logs the share of claps missed and of others taken for claps.
+    """
     chances = predict(model, crops.others)
     missed = float(np.mean(predict(model, crops.claps) < on))
     log.info(

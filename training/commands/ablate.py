@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_recipe(parser)
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="only these (default: each)")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds one after another")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train a recipe with and without each of its augmentations; print the table, and keep it in `--out`.
+    """Train a recipe with and without each augmentation, and print the table.
 
-    Raises `UsageError` for less than one seed, and what `train` and `ablation.ablate` raise.
+    The table is kept in `--out` too. Raises `UsageError` for less than one seed, and what `train` and `ablation.ablate`
+    raise.
     """
     from training.checkpoint import load_checkpoint
     from training.data.dataset import open_dataset

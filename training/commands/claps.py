@@ -1,4 +1,4 @@
-"""The command `claps`: the network that confirms claps."""
+"""The command `claps`: training of the network that confirms claps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train the clap network of a recipe on the crops of claps and all else in the recordings."""
+    """Train the clap network of a recipe on crops of the recordings."""
     from training.claps.crops import open_crops
     from training.claps.learn import train_claps
     from training.data.manifest import read_manifest

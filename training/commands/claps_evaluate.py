@@ -14,7 +14,7 @@ __all__ = ("add_arguments", "run")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the figures of a clap network as tables; write them to `--json` too."""
+    """Print the figures of a clap network as tables, and write `--json`."""
     from training.checkpoint import load_checkpoint
     from training.claps.evaluation import evaluate_claps
     from training.report.claps import tabulate_claps, tabulate_others

@@ -1,4 +1,4 @@
-"""The command `distil`: a network that learns from another beside the labels."""
+"""The command `distil`: training on the labels and on another network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_recipe(parser)
     parser.add_argument("--teacher", type=Path, required=True, help="the checkpoint of the network that teaches")
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train a network on the labels and on the answers of `--teacher`.
 
-    Raises `DataError` when the teacher has other labels or hears other frames.
+    Raises `DataError` when the teacher has other labels or another front end.
     """
     import dataclasses
 

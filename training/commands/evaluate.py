@@ -14,7 +14,7 @@ __all__ = ("add_arguments", "run")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the figures of a checkpoint as a table; write them to `--json` too."""
+    """Print the figures of a checkpoint as a table, and write `--json`."""
     from training.checkpoint import load_checkpoint
     from training.measure.evaluation import evaluate_checkpoint
     from training.report.tables import tabulate_brief

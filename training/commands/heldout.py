@@ -1,4 +1,4 @@
-"""The command `heldout`: a list of clips that training did not see."""
+"""The command `heldout`: a list of clips not used for training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_data(parser)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path, help="the JSON file to write")
@@ -21,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write up to `--most` test clips of each label of a checkpoint as JSON, with their onsets."""
+    """Write test clips of a checkpoint with their onsets as JSON.
+
+    Up to `--most` clips of each label are written.
+    """
     from training.checkpoint import load_checkpoint
     from training.data.dataset import open_checkpoint_recordings
     from training.data.heldout import select_clips

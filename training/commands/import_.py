@@ -1,4 +1,4 @@
-"""The command `import`: recordings in a folder with a manifest."""
+"""The command `import`: recordings copied into a folder with a manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FEWEST_GROUPS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     layouts = "; ".join(f"{name}: {layout.what}" for name, layout in LAYOUTS.items())
     parser.description = f"Recordings become 16 kHz mono FLAC in parts of about {PART_S} s. {layouts}."
     parser.add_argument("layout", choices=LAYOUTS)
@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Import a corpus and print what came of it.
+    """Import a corpus and print a summary.
 
-    Raises `DataError` for a corpus that cannot be used, `OSError` for one that is not there.
+    Raises `DataError` for a corpus that cannot be used, `OSError` for one that does not exist.
     """
     source, out = options.source.resolve(), options.out.resolve()
     if out.is_relative_to(source):
@@ -50,7 +50,10 @@ def run(options: argparse.Namespace) -> None:
 
 
 def summarize(imported: ImportResult) -> str:
-    """Return what an import came to: a line a label, what is left out, and which labels have too few recordings."""
+    """Return the summary of an import as text.
+
+    It has a row per label, the recordings left out, and the labels with too few recordings.
+    """
     groups: defaultdict[str, set[str]] = defaultdict(set)
     clips, seconds = Counter[str](), Counter[str]()
     for row in imported.rows:

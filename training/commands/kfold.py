@@ -1,4 +1,4 @@
-"""The command `kfold`: a network for each fold, and figures of what the folds held out."""
+"""The command `kfold`: a network per fold, and figures on the held-out clips."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_recipe(parser)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--folds", type=int, metavar="N", help="N folds of whole recordings and uploaders")
@@ -20,9 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train a network for each fold; write figures.json and report.html of what they held out, and print the figures.
+    """Train a network for each fold, and write and print the figures.
 
-    A fold that was trained already, by the same settings, is not trained again; one that was cut short goes on.
+    figures.json and report.html are about the held-out clips of all folds. A fold that was trained by the same settings
+    is not trained again; an interrupted one is resumed.
     """
     import dataclasses
 

@@ -1,4 +1,4 @@
-"""The command `report`: all figures of a checkpoint's test part, and a page of them."""
+"""The command `report`: all figures of a checkpoint's test part, with a page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _METHOD = "Calibrated on the validation part, counted on the test part."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_data(parser)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path, help="folder for figures.json and report.html")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write figures.json and report.html of a checkpoint on its test part; print the figures."""
+    """Write figures.json and report.html of a test part; print the figures."""
     from training.checkpoint import load_checkpoint
     from training.data.dataset import open_checkpoint_recordings
     from training.learn.losses import EXCLUSIVE

@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_recipe(parser)
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUT, if there is one")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="as --set train.device=DEVICE")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train a network from scratch, or go on with the run in `--out`; see `training.learn.engine.train`."""
+    """Train a network from scratch, or resume the run in `--out`.
+
+    See `training.learn.engine.train`.
+    """
     from training.data.dataset import open_dataset
     from training.learn.engine import train
 

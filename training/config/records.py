@@ -1,8 +1,8 @@
-"""Frozen records from plain values, with the key at fault in every message.
+"""Frozen records built from plain values, with the key at fault in every message.
 
-`edge.settings.section.Section` would change recipes and messages: pydantic takes `"5"` and `5.0` for a whole number and
-1 for true, and names a row of `model.stages` by its number. The records are also built by position, copied by
-`dataclasses.replace` and kept in checkpoints as plain values, which a `Section` is not made for.
+`edge.settings.section.Section` would change recipes and messages: pydantic accepts `"5"` and `5.0` as a whole number
+and 1 as true, and names a row of `model.stages` by its number. The records are also built by position, copied by
+`dataclasses.replace` and stored in checkpoints as plain values, which a `Section` does not support.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 def build_record(cls: type[T], values: Any, where: str = "") -> T:  # noqa: ANN401 - plain values of any shape
-    """Return the record of plain values; raise `ConfigError` that names the key at fault below `where`."""
+    """Build a record from plain values.
+
+    Raises `ConfigError` with the key at fault below `where`.
+    """
     if not isinstance(values, dict):
         msg = f"config: {where or 'the file'} must be a table, not {values!r}"
         raise ConfigError(msg)

@@ -53,8 +53,8 @@ def test_patience_counts_looks_since_the_best() -> None:
     config = TrainConfig(schedule="plateau", plateau_patience=0, patience=2)
     seen = Progress().update(0.5, config).update(0.4, config)
     assert not seen.is_over(config)
-    assert seen.looked(0.6, config).looked(0.5, config).is_over(config) is False
-    last = seen.looked(math.nan, config)
+    assert seen.update(0.6, config).update(0.5, config).is_over(config) is False
+    last = seen.update(math.nan, config)
     assert last.is_over(config)
     assert (last.best, last.waited, last.cuts) == (0.5, 2, 2)
     assert not last.is_over(TrainConfig())
