@@ -19,7 +19,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return the exit status."""
+    """Run a command and return the exit status."""
     return run_command("python -m export", "Turn checkpoints into bundles.", COMMANDS, arguments)
 
 

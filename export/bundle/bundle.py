@@ -1,4 +1,4 @@
-"""A bundle: the network with all that a device must know to use it."""
+"""Bundles: the network with everything that a device needs to run it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def write_bundle(
     task: str = EVENTS,
     card: Card = render_model_card,
 ) -> Parity:
-    """Write the bundle of a checkpoint to the folder `out`; return how far the export differs from training.
+    """Write the bundle of a checkpoint to `out`; return the differences of the export.
 
     `card` writes the model card from the manifest, the checkpoint and `about.notes`. The manifest is written last, so
-    a bundle that was cut short is refused by its reader. Raises `DataError` when the exported network does not
-    compute what the trained one does.
+    an interrupted bundle is refused by its reader. Raises `DataError` when the exported network does not compute what
+    the trained one does.
     """
     params = checkpoint.params
     network = to_onnx(fold(checkpoint.model), params)
@@ -80,7 +80,7 @@ def _manifest(checkpoint: Checkpoint, evaluation: Evaluation, about: About, task
             "bias": [round(float(value), 4) for value in calibration.bias],
         },
         "thresholds": {
-            # a device decides on a short sound by one window, and smooths the others
+            # a device decides on a short sound by one window, and smooths the scores of others
             label: {**pair, "impulsive": True} if label in checkpoint.config.data.impulsive else dict(pair)
             for label, pair in evaluation.thresholds.items()
         },

@@ -1,4 +1,4 @@
-"""The model card: what a person should know before trusting a bundle."""
+"""The model card of a bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Crops that a clap network gives every probability from none to sure, to compare its forms by."""
+"""Crops with a whole range of probabilities, to compare forms of a clap network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CROPS = 64
-_HISS_DB = (-60.0, 0.0)  # of the clap's peak
+_HISS_DB = (-60.0, 0.0)  # relative to the clap's peak
 
 
 def make_graded_claps() -> NDArray[np.float32]:
-    """Return crops, shape (n, window_frames, n_mels), of made-up claps under ever more hiss, always the same."""
+    """Return crops of synthetic claps with increasing noise.
+
+    The shape is (n, window_frames, n_mels). They are always the same.
+    """
     rng, crops = np.random.default_rng(0), []
     for hiss_db in np.linspace(*_HISS_DB, _CROPS):
         samples = rng.standard_normal(CLAP_FRONT_END.window_samples).astype(np.float32) * np.float32(

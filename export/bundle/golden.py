@@ -1,4 +1,4 @@
-"""The golden recording of a bundle: sound, features and logits that every start must find again."""
+"""The golden recording of a bundle: waveform, features and expected logits."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _LENGTH_S = 6.0
 
 
 def cut_golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
-    """Return the loudest 6 s of a recording, or all of a shorter one, as multiples of 1/32768.
+    """Return the loudest 6 s of a recording, as multiples of 1/32768.
 
-    Raises `DataError` for what is not audio.
+    A shorter recording is returned as a whole. Raises `DataError` for a file that is not audio.
     """
     samples, length = load_audio(recording, rate_hz), round(_LENGTH_S * rate_hz)
     if len(samples) > length:
@@ -37,9 +37,9 @@ def cut_golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
 def compute_golden_features(
     waveform: NDArray[np.float32], params: FrontEndParams, *, streaming: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the features, shape (frames, n_mels), and what the network gets of them, as `network_features` has it.
+    """Return the features, (frames, n_mels), and the network's input.
 
-    Raises `DataError` when the waveform is shorter than a window.
+    The input is that of `arrange_features`. Raises `DataError` when the waveform is shorter than a window.
     """
     mel = log_mel(waveform, params)
     if len(mel) < params.window_frames:
@@ -49,10 +49,10 @@ def compute_golden_features(
 
 
 def arrange_features(mel: NDArray[np.float32], params: FrontEndParams, *, streaming: bool) -> NDArray[np.float32]:
-    """Return what a network gets of a clip's features, shape (frames, n_mels).
+    """Return a network's input from a clip's features, shape (frames, n_mels).
 
     A window network gets the service's windows, (windows, window_frames, n_mels); a streaming network the whole steps
-    of the clip as one sequence, (1, decision_frames * steps, n_mels). Silence comes before a clip that is too short.
+    of the clip as one sequence, (1, decision_frames * steps, n_mels). A clip that is too short is preceded by silence.
     """
     if not streaming:
         return cut_windows(mel, params, params.decision_frames)

@@ -1,4 +1,4 @@
-"""Further measured tables for a model card, from a JSON file that says what was measured."""
+"""Further measured tables for a model card, from a JSON file."""
 
 from __future__ import annotations
 

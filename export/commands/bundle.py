@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_bundle(parser)
     parser.add_argument("--proof", type=Path, help="JSON of further measured tables for the model card")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Calibrate and measure a checkpoint, write its bundle, and open it as a device does."""
+    """Calibrate and measure a checkpoint, write its bundle, and verify it."""
     from edge.inference.load import verify_bundle
     from edge.pipeline.build import check_bundle
     from export.bundle.bundle import write_bundle

@@ -19,7 +19,7 @@ __all__ = ("add_arguments", "run")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure a clap network, write its bundle, and open it as a device does."""
+    """Measure a clap network, write its bundle, and verify it."""
     from edge.inference.bundle import CLAPS
     from edge.inference.load import verify_bundle
     from edge.pipeline.build import check_bundle
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     evaluation = _evaluate(data, checkpoint)
     print(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=render_clap_card))
     opened = verify_bundle(options.out, CLAPS, check=check_bundle)
-    # The golden recording holds no clap, so nothing in it would show a difference where it counts.
+    # The golden recording holds no clap, so it would not show a difference in their probabilities.
     parity = compare_networks(checkpoint.model, opened.model_path, make_graded_claps())
     print(f"on claps: {parity}")
     parity.check()
@@ -42,7 +42,10 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _evaluate(data: Path, checkpoint: Checkpoint) -> Evaluation:
-    """Return the figures; logits are taken as they are, and believed from the probability that the recipe set."""
+    """Return the figures of a clap network.
+
+    Logits are not calibrated; the recipe sets the threshold.
+    """
     import numpy as np
 
     from training.claps.evaluation import evaluate_claps

@@ -1,4 +1,4 @@
-"""The command `int8`: a network in 8 bits, where that pays."""
+"""The command `int8`: quantization to 8 bits."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_data(parser)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, help="the file to write (default: model.int8.onnx beside the checkpoint)")
-    parser.add_argument("--force", action="store_true", help="write it also where it does not pay")
+    parser.add_argument("--force", action="store_true", help="write it even if it is slower or less accurate")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Quantize a checkpoint on training clips; write the result where it is faster here and loses little.
+    """Quantize a checkpoint; write the result if it is faster and accurate enough.
 
-    What it loses is counted on the validation part: the test part stays untouched by choices.
+    Training clips set the scales. The loss is measured on the validation part: the test part is not used for choices.
     """
     from export.compare.recordings import feed_calibration, open_parts
     from export.compare.source import INT8, open_source
@@ -44,6 +44,6 @@ def run(options: argparse.Namespace) -> None:
         target.write_bytes(small)
         print(f"{target}: written")
     else:
-        if options.out is None:  # one of an older network must not pass for this one's
+        if options.out is None:  # removes the 8-bit form of an older network
             target.unlink(missing_ok=True)
-        print(f"{target}: not written; --force writes it all the same")
+        print(f"{target}: not written; --force writes it anyway")

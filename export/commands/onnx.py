@@ -1,4 +1,4 @@
-"""The command `onnx`: a checkpoint's network alone."""
+"""The command `onnx`: the network of a checkpoint without a bundle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
 

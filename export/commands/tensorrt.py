@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_data(parser)
     add_engines(parser)
     parser.add_argument("network", type=Path, metavar="CHECKPOINT", help=NETWORK)
@@ -21,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Build the TensorRT engine of a checkpoint or bundle for this machine's GPU, or find it in the cache."""
+    """Build the TensorRT engine of a checkpoint or bundle for this machine's GPU.
+
+    A cached engine is used if there is one.
+    """
     from export.compare.recordings import quantize_for_tensorrt
     from export.compare.source import open_source
     from export.graph.tensorrt import open_engine, require_tensorrt

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
-    # not the recordings of the environment: those may have other labels
+    """Add the arguments of the command."""
+    # without TOCSIN_DATA as the default: those recordings may have other labels
     parser.add_argument("--data", type=Path, help="folder with manifest.csv, to measure on its recordings too")
     add_cache(parser)
     add_golden(parser)
@@ -25,9 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Put the forms of a network side by side on its golden recording and, with `--data`, on a labelled set.
+    """Compare the forms of a network on its golden recording.
 
-    Raises `DataError` when folding or ONNX changes a probability by more than the limit.
+    With `--data` they are compared on a labelled set too. Raises `DataError` when folding or ONNX changes a probability
+    by more than the limit.
     """
     from edge.inference.onnx import OnnxClassifier
     from export.compare.forms import Places, compare_forms, open_forms, tabulate_forms

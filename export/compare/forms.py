@@ -1,4 +1,4 @@
-"""The forms of one network side by side: trained, folded, ONNX, 8 bits, TensorRT."""
+"""Forms of one network: trained, folded, ONNX, 8 bits, TensorRT."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """What was measured of one form."""
+    """Measurements of one form."""
 
     form: str
     change: float
@@ -37,23 +37,23 @@ class Row:
     ms: float
     """Median milliseconds of one decision."""
     mean_average_precision: float | None
-    """On the labelled set, None without one."""
+    """Mean average precision on the labelled set, None without one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Places:
-    """Folders that forms are made from and kept in."""
+    """Folders that forms are made from and stored in."""
 
     data: Path | None
-    """Recordings, None without."""
+    """Recordings, or None."""
     cache: Path
-    """Their features."""
+    """Features of the recordings."""
     engines: Path
     """TensorRT engines."""
 
 
 def open_forms(source: Source, places: Places) -> tuple[dict[str, Network], dict[str, str]]:
-    """Return the forms that are there, and why the others are not."""
+    """Return the available forms, and the reasons why others are absent."""
     forms: dict[str, Network] = {}
     absent: dict[str, str] = {}
     if source.checkpoint is None:
@@ -91,7 +91,10 @@ def compare_forms(
     source: Source,
     labelled: LabelledSet | None,
 ) -> list[Row]:
-    """Measure every form of a source, in the order given; `wanted` holds the logits that each gives for `golden`."""
+    """Measure every form of a source, in the order given.
+
+    `wanted` holds the expected logits for `golden`.
+    """
     one_decision = source.make_live_features()
     taken_ms = time_jobs_ms([functools.partial(network, one_decision) for network in forms.values()])
     rows = []
@@ -104,7 +107,10 @@ def compare_forms(
 
 
 def tabulate_forms(rows: Sequence[Row], absent: Mapping[str, str]) -> str:
-    """Return the rows as a Markdown table, followed by a line for each form that is not there, and why."""
+    """Return the rows as a Markdown table.
+
+    A line with the reason follows for each absent form.
+    """
     cells = [
         [row.form, f"{row.change:.2g}", format_cell(row.mean_average_precision, 4), format_cell(row.ms)] for row in rows
     ]

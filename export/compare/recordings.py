@@ -1,4 +1,4 @@
-"""The recordings that a checkpoint was made from, to set the scales of 8-bit networks by and to count on."""
+"""Recordings of a checkpoint, for scales of 8-bit networks and for comparisons."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _CALIBRATION_CLIPS = 8
 
 
 def open_parts(data: Path | None, cache: Path, checkpoint: Checkpoint) -> dict[str, LabelledSet]:
-    """Return the checkpoint's own division of the recordings in `data`; raise `UsageError` where that is None."""
+    """Open the parts of the recordings in `data` as a checkpoint divides them.
+
+    Raises `UsageError` for a `data` of None.
+    """
     if data is None:
         msg = "needs recordings: give the folder with manifest.csv by --data or TOCSIN_DATA"
         raise UsageError(msg)
@@ -35,7 +38,10 @@ def open_parts(data: Path | None, cache: Path, checkpoint: Checkpoint) -> dict[s
 
 
 def open_labelled_set(source: Source, data: Path | None, cache: Path) -> LabelledSet | None:
-    """Return the checkpoint's test part; for a bundle alone all recordings, None without recordings."""
+    """Open the checkpoint's test part, or for a bundle alone all recordings.
+
+    The result is None without recordings.
+    """
     if data is None:
         return None
     if source.checkpoint is not None:
@@ -46,12 +52,18 @@ def open_labelled_set(source: Source, data: Path | None, cache: Path) -> Labelle
 
 
 def feed_calibration(source: Source, training: LabelledSet) -> Iterator[dict[str, NDArray[np.float32]]]:
-    """Yield what a network is fed to set its scales by: a few training clips of each label."""
+    """Yield the inputs that set the scales of a network.
+
+    They are of a few training clips of each label.
+    """
     clips = thin_clips(training.clips, _CALIBRATION_CLIPS)
     return make_feeds(source.network, map(training.store.get, clips), source.params)
 
 
 def quantize_for_tensorrt(source: Source, data: Path | None, cache: Path) -> bytes:
-    """Return a checkpoint's 8-bit network as TensorRT reads it, with scales from training clips."""
+    """Return a checkpoint's 8-bit network in the form that TensorRT reads.
+
+    Training clips set its scales.
+    """
     training = open_parts(data, cache, source.require_checkpoint())["train"]
     return quantize(source.network, feed_calibration(source, training), for_tensorrt=True)

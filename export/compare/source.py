@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
 
 INT8 = "model.int8.onnx"
-"""The 8-bit network, beside the one that it was made from."""
+"""File name of the 8-bit network, beside its original."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """A network as ONNX, with what is known about it."""
+    """A network as ONNX, with its parameters and origin."""
 
     name: str
     network: bytes
@@ -42,18 +42,21 @@ class Source:
 
     @property
     def int8(self) -> bytes | None:
-        """The 8-bit network beside it, None where none was written."""
+        """The 8-bit network beside it, None if there is no such file."""
         path = self.folder / INT8
         return path.read_bytes() if path.exists() else None
 
     def read_golden(self, recording: Path) -> NDArray[np.float32]:
-        """Return what the network gets of a bundle's own golden recording, or of the loudest part of `recording`."""
+        """Return the network's input from a bundle's own golden recording.
+
+        For a checkpoint the loudest part of `recording` is used.
+        """
         rate_hz = self.params.sample_rate_hz
         waveform = self.bundle.golden.waveform if self.bundle else cut_golden_waveform(recording, rate_hz)
         return compute_golden_features(waveform, self.params, streaming=self.streaming)[1]
 
     def make_live_features(self) -> NDArray[np.float32]:
-        """Return the features of one live decision in silence, shape (1, frames, n_mels)."""
+        """Return the features of one live decision in silence, (1, frames, n_mels)."""
         frames = self.params.decision_frames if self.streaming else self.params.window_frames
         return np.full((1, frames, self.params.n_mels), self.params.silence, np.float32)
 
@@ -66,9 +69,9 @@ class Source:
 
 
 def open_source(path: Path) -> Source:
-    """Open a bundle's folder, or a checkpoint, whose network is folded and exported.
+    """Open a bundle's folder, or a checkpoint.
 
-    Raises `BundleError` and what `load_checkpoint` raises.
+    The network of a checkpoint is folded and exported. Raises `BundleError` and what `load_checkpoint` raises.
     """
     if path.is_dir():
         bundle = read_bundle(path)

@@ -1,4 +1,4 @@
-"""The speed of bundles here, beside the published figures of others."""
+"""The speed of bundles on this machine, beside published figures of others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PublishedCost:
-    """A network that is known from elsewhere, without its features, as ours are counted."""
+    """The published cost of another network.
+
+    It excludes features, as for ours.
+    """
 
     name: str
     parameters_m: float
@@ -34,9 +37,9 @@ PUBLISHED = (
     PublishedCost("YAMNet (tensorflow/models)", 3.73, 69.2, 0.96),
     PublishedCost("EfficientAT mn04_as (Schmid et al. 2023)", 0.983, 110.0, 10.0),
 )
-"""Multiplications and mn04's parameters from their READMEs, YAMNet's parameters from its layers; that mn04's count is
-for 10 s is how its training cuts clips. Patches are laid end to end: YAMNet's own overlap of a half doubles its cost.
-"""
+"""Multiplications and mn04's parameters are from their READMEs, YAMNet's parameters from its layers; mn04's count is
+for 10 s, the length of its training clips. Patches are laid end to end: YAMNet's own overlap of a half doubles its
+cost."""
 
 
 _COLUMNS = (
@@ -47,20 +50,20 @@ _COLUMNS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MeasuredCost:
-    """A bundle's cost, and its milliseconds on one thread, features excluded."""
+    """A bundle's cost, and its milliseconds on one thread, without features."""
 
     source: Source
     cost: Cost
     decision_ms: float
     """One live decision."""
     second_ms: float
-    """The decisions of a second of sound, one after the other as they fall live."""
+    """The decisions of a second of sound, one after the other as in live operation."""
     at_once_ms: float
-    """The same second in one call, as a clip is classified."""
+    """The same second in one call, as for a recorded clip."""
 
 
 def time_networks(sources: Sequence[Source]) -> list[MeasuredCost]:
-    """Time all networks side by side, each round every one of them."""
+    """Time all networks side by side, all of them in every round."""
     jobs = []
     for source in sources:
         opened, params = open_session(source.network), source.params
@@ -83,7 +86,7 @@ def time_networks(sources: Sequence[Source]) -> list[MeasuredCost]:
 
 
 def tabulate_speed(rows: Sequence[MeasuredCost]) -> str:
-    """Return a Markdown table of the bundles, and of the published networks below them."""
+    """Return a Markdown table of the bundles, then the published networks."""
     lines = []
     for row in rows:
         counted = row.cost

@@ -1,7 +1,7 @@
-"""Batch norms folded into the convolutions before them, by the modules of a network: nothing is traced.
+"""Batch norms folded into the convolutions before them, module by module.
 
-A norm is ``gamma * (y - mean) / sqrt(variance + eps) + beta``: a factor and a shift for each channel. Both are worked
-out in 64 bits. Leaving out `eps` changes probabilities by more than a tenth where a variance is small.
+A norm is ``gamma * (y - mean) / sqrt(variance + eps) + beta``: a factor and a shift for each channel. Both are computed
+in 64 bits. Leaving out `eps` changes probabilities by more than a tenth where a variance is small. Nothing is traced.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class MelAffine(nn.Module):
-    """What is left of a norm of the mel bands: a factor and a shift for each."""
+    """Affine map of a folded mel norm.
+
+    It has a factor and a shift for each band.
+    """
 
     def __init__(self, norm: MelNorm) -> None:
-        """Take both from a trained norm."""
+        """Compute both from a trained norm."""
         super().__init__()
         self.factor, self.shift = (nn.Parameter(value.float()) for value in _derive_affine(norm))
 
@@ -31,11 +34,11 @@ class MelAffine(nn.Module):
 
 
 def fold(model: nn.Module) -> nn.Module:
-    """Return a copy of a trained network that computes the same without a batch norm.
+    """Return a copy of a trained network without batch norms.
 
-    A norm is folded that directly follows its convolution in an `nn.Sequential`, or a sum of convolutions (`SumNorm`);
-    that of the features (`MelNorm`) becomes an affine map. Raises `ValueError` when another norm is left over: it would
-    be paid for at every window.
+    It computes the same. A norm is folded that directly follows its convolution in an `nn.Sequential`, or a sum of
+    convolutions (`SumNorm`); that of the features (`MelNorm`) becomes an affine map. Raises `ValueError` for any other
+    norm, which would cost time at every window.
     """
     model = copy.deepcopy(model).eval()
     for parent in list(model.modules()):
@@ -53,7 +56,7 @@ def fold(model: nn.Module) -> nn.Module:
 
 
 def fold_pair(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Return one convolution that computes what `norm(conv(x))` does in evaluation."""
+    """Return one convolution equal to `norm(conv(x))` in evaluation."""
     return _scale(conv, *_derive_affine(norm))
 
 
@@ -66,7 +69,7 @@ def _fold_children(parent: nn.Sequential) -> None:
 
 
 def _fold_sum(parent: SumNorm) -> None:
-    """Scale every branch; the shift is added once, by the first."""
+    """Scale every branch; the first one adds the shift."""
     if isinstance(parent.norm, nn.BatchNorm2d):
         factor, shift = _derive_affine(parent.norm)
         branches = [branch for branch in parent.branches if isinstance(branch, nn.Conv2d)]

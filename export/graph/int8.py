@@ -1,4 +1,7 @@
-"""Static quantization to 8 bits (Jacob et al. 2018), as ONNX with explicit quantize and dequantize nodes."""
+"""Static quantization to 8 bits (Jacob et al. 2018).
+
+The result is ONNX with explicit quantize and dequantize nodes.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +31,18 @@ if TYPE_CHECKING:
     Feed = dict[str, Floats]
 
 ALLOWED_LOSS = 0.005
-"""How much mean average precision an 8-bit network may lose."""
+"""Largest loss of mean average precision of an 8-bit network."""
 _KINDS = ["Conv", "MatMul", "Gemm"]
-"""Where the multiplications are. The state of a stream stays in 32 bits: what is rounded there adds up."""
+"""Operators with multiplications. The state of a stream stays in 32 bits, as its rounding errors would accumulate."""
 _PERCENTILE = 99.99
 _PIECE_DECISIONS = 8
 
 
 def quantize(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = False) -> bytes:
-    """Return a network whose convolutions and products are of 8-bit numbers, from what they meet on `feeds`.
+    """Return a network with 8-bit convolutions and products, scaled by `feeds`.
 
-    Weights have a scale a channel, activations a range a tensor that leaves out the highest and lowest of 10,000
-    numbers. TensorRT reads ranges around zero only, and biases that are floats. Raises `DataError` without feeds.
+    Weights have a scale per channel, activations a range per tensor that leaves out the highest and lowest of 10,000
+    numbers. TensorRT reads only ranges around zero and float biases. Raises `DataError` without feeds.
     """
     feeds = iter(feeds)
     if (first := next(feeds, None)) is None:
@@ -73,10 +76,10 @@ def quantize(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = Fals
 
 
 def make_feeds(network: bytes, clips: Iterable[Floats], params: FrontEndParams) -> Iterator[Feed]:
-    """Yield what a network meets when it hears clips, each log-mel of shape (frames, n_mels).
+    """Yield the inputs of a network for clips, each log-mel of shape (frames, n_mels).
 
-    A window network meets windows that do not overlap; a streaming one pieces of each clip with the state that the
-    pieces before left behind. A clip without a whole window is left out.
+    A window network gets windows that do not overlap; a streaming one pieces of each clip with the state after the
+    previous pieces. A clip without a whole window is left out.
     """
     opened = open_session(network)
     size = get_state_size(opened)
@@ -92,7 +95,7 @@ def make_feeds(network: bytes, clips: Iterable[Floats], params: FrontEndParams) 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
-    """An 8-bit network beside the one that it was made from."""
+    """An 8-bit network compared with its original."""
 
     float_ms: float
     int8_ms: float
@@ -101,7 +104,7 @@ class Comparison:
 
     @property
     def pays(self) -> bool:
-        """Whether it is faster and loses no more than it may."""
+        """Whether it is faster and its loss is small enough."""
         return self.int8_ms < self.float_ms and self.float_map - self.int8_map <= ALLOWED_LOSS
 
     def __str__(self) -> str:
@@ -117,7 +120,7 @@ class Comparison:
 
 
 class _Feeds(CalibrationDataReader):  # type: ignore[misc] # the package carries no types
-    """Feeds as the quantizer asks for them: one at a time, then None."""
+    """Adapter for the quantizer, which reads one feed at a time, then None."""
 
     def __init__(self, feeds: Iterable[Feed]) -> None:
         self._feeds = iter(feeds)
@@ -127,5 +130,8 @@ class _Feeds(CalibrationDataReader):  # type: ignore[misc] # the package carries
 
 
 def _drop_advice(record: logging.LogRecord) -> bool:
-    """Drop the quantizer's advice to prepare a network: ours is folded and has its shapes."""
+    """Drop the quantizer's advice to pre-process a network.
+
+    The network is folded and has its shapes already.
+    """
     return "pre-processing" not in record.getMessage()

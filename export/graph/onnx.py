@@ -1,4 +1,4 @@
-"""A network written as ONNX, checked, and run for comparison."""
+"""ONNX files of networks: writing, checking, and running for comparison."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 OPSET = 17
-"""Known to ONNX Runtime 1.13 and TensorRT 8.6, the oldest that a Jetson of today runs."""
+"""Operator set known to ONNX Runtime 1.13 and TensorRT 8.6, the oldest on current Jetsons."""
 INPUT, OUTPUT = "log_mel", "logits"
 STATE, STATE_OUT = "state", "state_out"
-"""What only a streaming network has: the state of each stream, before and after."""
+"""Input and output of a streaming network only: the state of each stream, before and after."""
 _BATCH = 64
 _EXAMPLE_DECISIONS = 3
 
 
 class _Sequence(nn.Module):
-    """A streaming network whose `forward` is its `sequence`: that is what the exporter traces."""
+    """A streaming network with its `sequence` as `forward`, for the exporter."""
 
     def __init__(self, network: Streaming) -> None:
         super().__init__()
@@ -44,11 +44,11 @@ class _Sequence(nn.Module):
 
 
 def to_onnx(model: nn.Module, params: FrontEndParams) -> bytes:
-    """Return a folded network as an ONNX file, for any batch.
+    """Return a folded network as an ONNX file, for any batch size.
 
     A window network maps log_mel (batch, window_frames, mels) to logits (batch, labels). A streaming network maps
-    log_mel (batch, decision_frames * k, mels) and state (batch, state_size) to logits (batch, k, labels) and
-    state_out. The file is checked, constants are folded, shapes written down; the weights are taken as they are.
+    log_mel (batch, decision_frames * k, mels) and state (batch, state_size) to logits (batch, k, labels) and state_out.
+    The file is checked, constants are folded and shapes are written; weights do not change.
     """
     model = model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload] # not in its types
     if isinstance(model, Streaming):
@@ -99,15 +99,15 @@ def open_session(network: Path | bytes) -> ort.InferenceSession:
 
 
 def get_state_size(opened: ort.InferenceSession) -> int:
-    """Return the numbers of a stream's state, 0 for a window network."""
+    """Return the size of a stream's state, 0 for a window network."""
     return next((int(node.shape[1]) for node in opened.get_inputs() if node.name == STATE), 0)
 
 
 def run_onnx(network: Path | bytes | ort.InferenceSession, features: Floats) -> Floats:
-    """Return the logits, shape (decisions, labels), that ONNX Runtime computes on one processor thread.
+    """Return the logits, (decisions, labels), of ONNX Runtime on one thread.
 
-    `features` are windows, shape (decisions, window_frames, mels), or one sequence that begins a stream, shape
-    (1, decision_frames * decisions, mels).
+    `features` are windows, shape (decisions, window_frames, mels), or one sequence that begins a stream, shape (1,
+    decision_frames * decisions, mels).
     """
     opened = network if isinstance(network, ort.InferenceSession) else open_session(network)
     if size := get_state_size(opened):
@@ -117,7 +117,10 @@ def run_onnx(network: Path | bytes | ort.InferenceSession, features: Floats) -> 
 
 
 def run_pieces(opened: ort.InferenceSession, pieces: list[Floats], state: Floats) -> Floats:
-    """Return the logits, shape (decisions, labels), of a stream's pieces, each (1, frames, mels), fed one by one."""
+    """Return the logits, (decisions, labels), of a stream run piece by piece.
+
+    Each piece has the shape (1, frames, mels).
+    """
     rows = []
     for piece in pieces:
         logits, state = opened.run([OUTPUT, STATE_OUT], {INPUT: piece, STATE: state})
@@ -127,7 +130,10 @@ def run_pieces(opened: ort.InferenceSession, pieces: list[Floats], state: Floats
 
 @torch.inference_mode()
 def run_torch(model: nn.Module, features: Floats) -> Floats:
-    """Return the logits, shape (decisions, labels), that PyTorch computes of what `run_onnx` takes."""
+    """Return the logits, (decisions, labels), of PyTorch.
+
+    `features` are those of `run_onnx`.
+    """
     model, x = model.eval(), torch.from_numpy(features)
     if isinstance(model, Streaming):
         logits, _ = model.sequence(x, torch.zeros(len(x), model.state_size))

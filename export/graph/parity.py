@@ -1,4 +1,4 @@
-"""PyTorch, folded PyTorch and ONNX side by side."""
+"""Parity of PyTorch, folded PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 LIMIT = 1e-5
-"""Largest change of a probability that an export may bring."""
+"""Largest allowed change of a probability by an export."""
 _PIECE = 5
-"""Decisions in a piece of a sequence: a streaming network is fed it in pieces, beside whole."""
+"""Decisions in a piece of a sequence: a streaming network is run in pieces too."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,16 +34,17 @@ class Parity:
         return f"largest change of a probability: folded {self.folded:.2g}, ONNX {self.onnx:.2g}"
 
     def check(self) -> None:
-        """Raise `DataError` beyond the limit."""
+        """Raise `DataError` for a change beyond the limit."""
         if not max(self.folded, self.onnx) <= LIMIT:
             msg = f"the export differs: folded by {self.folded:.2g}, ONNX by {self.onnx:.2g}; allowed {LIMIT:.0e}"
             raise DataError(msg)
 
 
 def compare_networks(model: nn.Module, network: Path | bytes, features: NDArray[np.float32]) -> Parity:
-    """Run features through all three: windows (n, frames, n_mels), or a stream's sequence (1, frames, n_mels).
+    """Run features through the trained, the folded and the ONNX network.
 
-    A sequence is fed to the ONNX network whole, and in pieces of whole decisions with the state carried: both count.
+    Features are windows (n, frames, n_mels), or a stream's sequence (1, frames, n_mels). A sequence is run in the ONNX
+    network as a whole, and in pieces of whole decisions with the state carried on: both count.
     """
     wanted = run_torch(model, features)
     opened = open_session(network)
@@ -56,10 +57,13 @@ def compare_networks(model: nn.Module, network: Path | bytes, features: NDArray[
 
 
 def find_largest_change(wanted: NDArray[np.float32], got: NDArray[np.float32]) -> float:
-    """Return the largest change of a probability between two arrays of logits; NaN where one is not a number."""
+    """Return the largest change of a probability between two arrays of logits.
+
+    It is NaN if a logit is not a number.
+    """
     return float(np.abs(to_probabilities(wanted) - to_probabilities(got)).max())
 
 
 def to_probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the probabilities of logits, before any calibration."""
+    """Return the probabilities of logits, without calibration."""
     return np.asarray(1.0 / (1.0 + np.exp(-logits.astype(np.float64))))

@@ -1,8 +1,8 @@
-"""A traced graph made ready to be called eight times a second: what can be known before is worked out before.
+"""Simplification of a traced graph: constants, sizes and shapes are computed before.
 
-A runtime fuses what it can prove to be of one shape. So every tensor's shape is written down as an expression of
+A runtime fuses operations that it can prove to be of one shape. So every tensor's shape is written as an expression of
 `batch` and `frames`: without, ONNX Runtime computes each residual sum of a streaming network by five operations, with
-it inside the convolution before.
+it inside the previous convolution.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _TO_THE_END = 2**31 - 1
 _ROUNDS = 2
-"""What one round works out, the next can build on: the size of a state, then where the next one begins."""
+"""Number of rounds: the second uses results of the first, as the size of a state, then the start of the next one."""
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a network that computes the same: constants worked out, no computed shape, all shapes written down."""
+    """Return an equal network with constants, shapes and no computed sizes."""
     outputs = list(model.graph.output)
     for _ in range(_ROUNDS):
         model = _fold_constants(model)
@@ -46,7 +46,10 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Work out constants and drop copies and dead ends, by ONNX Runtime's portable optimisations."""
+    """Fold constants and drop copies and dead ends.
+
+    ONNX Runtime's portable optimisations do this.
+    """
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model.onnx"
         options = ort.SessionOptions()
@@ -55,8 +58,7 @@ def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
         options.log_severity_level = 3
         ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         folded = onnx.load(target)
-    # The runtime names every domain it knows: a network needs ONNX's own, and a reader refuses versions that it is not
-    # up to.
+    # The runtime lists every domain it knows: a network needs only ONNX's own, and a reader refuses newer versions.
     del folded.opset_import[:]
     folded.opset_import.extend(model.opset_import)
     folded.ir_version = model.ir_version
@@ -70,7 +72,10 @@ def _infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _keep_batch(graph: onnx.GraphProto) -> None:
-    """Let a reshape to (-1, …) copy the batch (0, …), of which a runtime then knows that it is one and the same."""
+    """Change a reshape to (-1, …) into one that copies the batch, (0, …).
+
+    The runtime then knows that the batch does not change.
+    """
     constants = _read_constants(graph)
     for node in graph.node:
         if node.op_type == "Reshape" and node.input[1] in constants:
@@ -80,7 +85,7 @@ def _keep_batch(graph: onnx.GraphProto) -> None:
 
 
 def _fill_in_sizes(graph: onnx.GraphProto, dims: Dims) -> None:
-    """Let a size that is asked of a tensor, but is always the same, be a constant."""
+    """Replace a computed size that is always the same by a constant."""
     constants = _read_constants(graph)
     asked = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Shape"}
     for node in [node for node in graph.node if node.op_type == "Gather" and asked.get(node.input[0]) in dims]:
@@ -91,7 +96,10 @@ def _fill_in_sizes(graph: onnx.GraphProto, dims: Dims) -> None:
 
 
 def _cut_tails(graph: onnx.GraphProto, dims: Dims) -> None:
-    """Let a slice of a known number of last steps begin at minus that number, not at a place that must be computed."""
+    """Let a slice of a known number of last steps begin at minus that number.
+
+    A computed start is not needed then.
+    """
     constants = _read_constants(graph)
     for node in graph.node:
         if node.op_type != "Slice" or node.input[1] in constants or not {*node.input[2:4]} <= {*constants}:
@@ -103,7 +111,7 @@ def _cut_tails(graph: onnx.GraphProto, dims: Dims) -> None:
 
 
 def _drop_unused(graph: onnx.GraphProto) -> None:
-    """Drop the operations whose answer nobody uses."""
+    """Drop the operations whose output is not used."""
     needed = {value.name for value in graph.output}
     for node in reversed(list(graph.node)):
         if needed.isdisjoint(node.output):
@@ -113,7 +121,7 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
 
 
 def _read_constants(graph: onnx.GraphProto) -> dict[str, NDArray[np.int64]]:
-    """Return the whole-number constants: those that shapes are made of."""
+    """Return the integer constants, which shapes are made of."""
     whole = (tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.INT64)
     return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in whole}
 

@@ -1,7 +1,7 @@
-"""TensorRT engines, through NVIDIA's Python package where it is installed.
+"""TensorRT engines, through NVIDIA's Python package if it is installed.
 
 An engine fits one network, one TensorRT, one precision, one profile of shapes and one kind of GPU: it is built on the
-machine that runs it, and its name in the cache says all of these.
+machine that runs it, and its name in the cache contains all of these.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     """Smallest, usual and largest."""
 
 PRECISIONS = {"fp32": (), "fp16": ("FP16",), "int8": ("INT8", "FP16")}
-"""Precision → what the builder may use; int8 wants a network with explicit quantize and dequantize nodes."""
+"""Precision → builder flags; int8 needs a network with explicit quantize and dequantize nodes."""
 SUPPORTED = frozenset(
     {
         *("Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "Div", "Flatten", "Gather", "Gemm"),
@@ -55,7 +55,7 @@ SUPPORTED = frozenset(
         *("Transpose", "Unsqueeze", "QuantizeLinear", "DequantizeLinear"),
     }
 )
-"""The part of the parser's operators (onnx/onnx-tensorrt, docs/operators.md, 8.4) that networks here are made of."""
+"""The operators of the parser (onnx/onnx-tensorrt, docs/operators.md, 8.4) used by networks here."""
 _STREAMS = (1, 8, PAD_SIZES[-1])
 _DECISIONS = (1, 1, 64)
 """Fewest, usual and most streams in a batch, and decisions of a streaming network in a call."""
@@ -65,14 +65,17 @@ _INSTALL = "on a Jetson 'apt install python3-libnvinfer', elsewhere 'pip install
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gpu:
-    """The device that an engine is built for."""
+    """The GPU that an engine is built for."""
 
     name: str
     capability: str
 
 
 def require_tensorrt() -> tuple[Any, Gpu]:
-    """Return NVIDIA's package and the GPU; raises `Unavailable` that says which of them is missing."""
+    """Return NVIDIA's package and the GPU.
+
+    Raises `Unavailable` naming the missing one.
+    """
     try:
         package = importlib.import_module("tensorrt")
     except ImportError as exc:
@@ -86,7 +89,7 @@ def require_tensorrt() -> tuple[Any, Gpu]:
 
 
 def make_profile(network: bytes, params: FrontEndParams) -> dict[str, Shapes]:
-    """Return the smallest, usual and largest shape of each input of a network in an ONNX file."""
+    """Return the smallest, usual and largest shape of each input of a network."""
     inputs = {node.name: node.type.tensor_type.shape.dim for node in onnx.load_from_string(network).graph.input}
     if STATE not in inputs:
         return {INPUT: tuple((batch, params.window_frames, params.n_mels) for batch in _STREAMS)}
@@ -111,9 +114,10 @@ def open_engine(
     package: Any,  # noqa: ANN401 - it carries no types
     gpu: Gpu,
 ) -> Path:
-    """Return the engine of a network, built into the folder `cache` where it is not there yet.
+    """Return the engine of a network; build it if it is not cached.
 
-    Raises `DataError` for a network that TensorRT cannot read, `Unavailable` when it cannot build for this GPU.
+    `cache` is the folder of engines. Raises `DataError` for a network that TensorRT cannot read, `Unavailable` when it
+    cannot build for this GPU.
     """
     if unknown := list_unsupported(network):
         msg = f"the network has operators that are not known to work in TensorRT: {', '.join(unknown)}"
@@ -133,7 +137,7 @@ def open_engine(
 
 
 def build_engine(network: bytes, profile: Mapping[str, Shapes], precision: str, package: Any) -> bytes:  # noqa: ANN401
-    """Return the serialized engine of a network; this can take minutes."""
+    """Build the serialized engine of a network; this can take minutes."""
     logger = package.Logger(package.Logger.WARNING)
     builder = package.Builder(logger)
     explicit = getattr(package.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None)  # from 10 on there is no other
@@ -158,10 +162,10 @@ def build_engine(network: bytes, profile: Mapping[str, Shapes], precision: str, 
 
 
 class Engine:
-    """An engine that is loaded and ready to run."""
+    """A loaded engine."""
 
     def __init__(self, plan: bytes, params: FrontEndParams, package: Any, device: str = "cuda") -> None:  # noqa: ANN401
-        """Load a serialized engine; raises `Unavailable` for one of another TensorRT or GPU."""
+        """Load a serialized engine; raise `Unavailable` for another TensorRT or GPU."""
         self._runtime = package.Runtime(package.Logger(package.Logger.WARNING))
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
@@ -175,7 +179,7 @@ class Engine:
         self._device = device
 
     def compute_logits(self, features: Floats) -> Floats:
-        """Return the logits, shape (decisions, labels), of what `export.graph.onnx.run_onnx` takes."""
+        """Return the logits, (decisions, labels), of the input of `run_onnx`."""
         x = torch.from_numpy(features).to(self._device)
         if not self._streaming:
             return _to_numpy(torch.cat([self._run({INPUT: part})[OUTPUT] for part in torch.split(x, _STREAMS[-1])]))

@@ -1,4 +1,4 @@
-"""What scenes are made of, cut out of the recordings of a manifest."""
+"""Sounds for clap scenes, cut from the recordings of a manifest."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 CLAP = "clap"
 FOLDS = 5
 _EVEN, _ALL = "even", "all"
-_CUT_OUT_S = 0.5  # a shorter recording is a clap cut out of its room, and begins with it
+_CUT_OUT_S = 0.5  # a shorter recording is a single clap without its room, and begins with it
 _AROUND = round(0.25 * RATE_HZ)
-_LEVELS_DB = 25.0  # below the loudest onset of a take, from where on it is no clap
-_STEEP = 0.3  # of the steepest step, where a clap begins
+_LEVELS_DB = 25.0  # an onset further below the loudest one of its take is not a clap
+_STEEP = 0.3  # share of the steepest step at which a clap begins
 _CLAP_SAMPLES, _BEFORE, _FADE = round(0.15 * RATE_HZ), 16, round(0.03 * RATE_HZ)
 _STRETCH, _STRETCH_BEFORE = 2 * RATE_HZ, round(0.75 * RATE_HZ)
 _SHORT, _SILENCE = round(0.75 * RATE_HZ), round(0.375 * RATE_HZ)
@@ -43,7 +43,10 @@ _BACKGROUNDS, _BACKGROUND_S, _FAINT = 800, (2, 4), 0.01
 
 
 def assign_folds(clips: Iterable[Clip]) -> dict[int, int]:
-    """Return the fold of each clip by its index; a family of clips is in one fold, whatever else there is."""
+    """Return the fold of each clip by its index.
+
+    All clips of a family are in one fold, which does not depend on other clips.
+    """
     folds = {}
     for family in group_families(clips):
         name = min(clip.group for clip in family)
@@ -53,7 +56,10 @@ def assign_folds(clips: Iterable[Clip]) -> dict[int, int]:
 
 
 def select_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[Clip]]:
-    """Return the clips of claps to train on, by group; raises `ConfigError` for a word other than `even` and `all`."""
+    """Select the clips of claps to train on, by group.
+
+    Raises `ConfigError` for a word other than `even` and `all`.
+    """
     if wrong := sorted(set(config.people.values()) - {_EVEN, _ALL}):
         msg = f"claps.people: {wrong[0]!r} is neither {_EVEN!r} nor {_ALL!r}"
         raise ConfigError(msg)
@@ -66,7 +72,7 @@ def select_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[C
 
 
 def parse_number(clip: Clip) -> int:
-    """Return the first number in a clip's name; raises `DataError` where there is none."""
+    """Return the first number in a clip's name; raise `DataError` without one."""
     found = re.search(r"\d+", clip.name)
     if found is None:
         msg = f"{clip.file}: {clip.name!r} has no number, so it is neither even nor odd; take all of {clip.group!r}"
@@ -75,20 +81,21 @@ def parse_number(clip: Clip) -> int:
 
 
 def select_without_claps(clips: Iterable[Clip], config: Config) -> list[Clip]:
-    """Return the clips that are known to hold no clap, and may be used."""
+    """Select the clips that are known to hold no clap, except excluded ones."""
     left_out = set(config.data.exclude_names)
     return [clip for clip in clips if clip.label not in ("", CLAP) and clip.name not in left_out]
 
 
 def make_take(sound: NDArray[np.float32], seed: int) -> Take:
-    """Return a recording of claps with something before and after them, and the sample indices where they begin.
+    """Pad a recording of claps, and find the sample indices of its claps.
 
-    A clap that was cut out of its room gets hiss around it, 6 dB below its end, from a generator of seed `seed`.
+    A single clap that was cut out of its room is padded with noise, 6 dB below its end, from a generator of seed
+    `seed`.
     """
     if sound.size < _CUT_OUT_S * RATE_HZ:
         step = np.abs(np.diff(sound, prepend=np.float32(0.0)))
         begin = int(np.argmax(step > step.max() * _STEEP))
-        # What counts for an onset is the level of the difference; at the cut the room still rings, so half of it.
+        # An onset is found by the level of the difference; the room still rings at the cut, so half of it is used.
         level = max(1e-5, 0.5 * float(np.median(np.abs(np.diff(sound[-RATE_HZ // 20 :])))))
         hiss = np.random.default_rng(seed).standard_normal((2, _AROUND)).astype(np.float32) * np.float32(level)
         return np.concatenate((hiss[0], sound, hiss[1])), np.array([begin + _AROUND])
@@ -99,7 +106,10 @@ def make_take(sound: NDArray[np.float32], seed: int) -> Take:
 
 
 def cut_claps(take: Take) -> list[NDArray[np.float32]]:
-    """Return the claps of a take, each from just before its attack to where it has faded."""
+    """Cut the claps out of a take.
+
+    Each reaches from just before its attack to where it has faded.
+    """
     sound, begins = take
     claps = []
     for begin in begins:
@@ -111,7 +121,10 @@ def cut_claps(take: Take) -> list[NDArray[np.float32]]:
 
 
 def gather_sounds(data: Path, clips: Sequence[Clip], config: Config) -> SceneSounds:
-    """Read the recordings to train on; raises `DataError` where there are no claps, no others or no backgrounds."""
+    """Read the recordings to train on.
+
+    Raises `DataError` if there are no claps, no others or no backgrounds.
+    """
     takes = {
         group: [make_take(load_audio(data / clip.file, RATE_HZ), clip.index) for clip in members]
         for group, members in select_takes(clips, config.claps).items()
@@ -135,7 +148,10 @@ def gather_sounds(data: Path, clips: Sequence[Clip], config: Config) -> SceneSou
 def _cut_stretches(
     data: Path, clips: Sequence[Clip], config: Config
 ) -> tuple[dict[str, list[NDArray[np.float32]]], list[NDArray[np.float32]]]:
-    """Return stretches around an onset by kind, and backgrounds; a recording is read only where one is wanted."""
+    """Return stretches around an onset by kind, and backgrounds.
+
+    Only recordings that are needed are read.
+    """
     rng = np.random.default_rng([config.train.seed, 0])
     others: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
     backgrounds: list[NDArray[np.float32]] = []
@@ -158,12 +174,12 @@ def _cut_stretches(
 
 
 def _kind(clip: Clip, finer: Sequence[str]) -> str:
-    """Return a clip's class, with the corpus's own label where the class is one of `finer`."""
+    """Return a clip's class, with its fine label for classes in `finer`."""
     return f"{clip.label}:{clip.fine}" if clip.label in finer else clip.label
 
 
 def _cut_stretch(sound: NDArray[np.float32], rng: Generator) -> NDArray[np.float32] | None:
-    """Return two seconds around one of a recording's onsets; None where it has none."""
+    """Cut two seconds around an onset of a recording; None without an onset."""
     onsets = detect_onsets(sound)
     if not onsets:
         return None

@@ -1,4 +1,4 @@
-"""What a run learns from: a manifest's clips with their labels and parts, features, teachers, copies."""
+"""Recordings of a manifest, and the dataset of a training run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recordings:
-    """A manifest with everything that a job needs of it."""
+    """The clips of a manifest with labels, parts, features and a teacher."""
 
     clips: list[Clip]
     """All rows of the manifest; those without a label take no part."""
@@ -42,7 +42,7 @@ class Recordings:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a run learns from and is watched on."""
+    """Training and validation clips of a run, with features, teachers and copies."""
 
     train: Sequence[Clip]
     validation: Sequence[Clip]
@@ -55,13 +55,14 @@ class Dataset:
 
 
 def open_recordings(data: Path, cache: Path, config: Config, params: FrontEndParams) -> Recordings:
-    """Read the manifest in `data`, divide it, and open its features, which are computed the first time.
+    """Read the manifest in `data`, divide it, and open its features.
 
-    Raises `DataError` for a manifest or recording that cannot be used, `OSError` for one that is not there.
+    Features are computed the first time. Raises `DataError` for a manifest or recording that cannot be used, `OSError`
+    for one that does not exist.
     """
     clips = read_clips(data, config)
     labels = collect_labels(clips)
-    fit_to_labels(config.data, labels)  # what does not fit is said before anything is computed
+    fit_to_labels(config.data, labels)  # raises before anything is computed
     teacher = read_teacher(data / config.data.teacher, labels, len(clips)) if config.data.teacher else None
     parts = split(clips, config.data, config.train.seed)
     log.info("clips: %s", ", ".join(f"{part} {len(members)}" for part, members in parts.items()))
@@ -82,12 +83,15 @@ def open_checkpoint_recordings(data: Path, cache: Path, checkpoint: Checkpoint) 
 
 
 def read_clips(data: Path, config: Config) -> list[Clip]:
-    """Return the clips of the manifest in `data` with the labels to learn; raises what `read_manifest` does."""
+    """Read the clips of the manifest in `data` with the labels to learn.
+
+    Raises what `read_manifest` does.
+    """
     clips = read_manifest(data)
     if config.data.fine:
         clips = [_use_fine_labels(clip) for clip in clips]
     corpora = {clip.corpus for clip in clips}
-    for name in ("only", "leave_out", "test_corpora"):  # a typing mistake must not train on what is to be kept apart
+    for name in ("only", "leave_out", "test_corpora"):  # a typing mistake must not train on held-out corpora
         if unknown := sorted(set(getattr(config.data, name)) - corpora):
             msg = f"config: data.{name}: {data} has no corpus {unknown[0]!r}"
             raise ConfigError(msg)
@@ -102,17 +106,23 @@ def _use_fine_labels(clip: Clip) -> Clip:
 
 
 def make_front_end(config: Config) -> FrontEndParams:
-    """Return the front end of the network that `config` describes."""
+    """Return the front end of the network described by `config`."""
     return FrontEndParams(decision_frames=compute_step_frames(config.model))
 
 
 def open_dataset(data: Path, cache: Path, config: Config) -> Dataset:
-    """Open the recordings in `data` for a run of `config`; raises what `open_recordings` does."""
+    """Open the recordings in `data` for a run of `config`.
+
+    Raises what `open_recordings` does.
+    """
     return make_dataset(data, cache, config, open_recordings(data, cache, config, make_front_end(config)))
 
 
 def make_dataset(data: Path, cache: Path, config: Config, have: Recordings) -> Dataset:
-    """Return what a run learns from; copies and made-up sounds are computed the first time."""
+    """Make the dataset of a run from its recordings.
+
+    Copies and synthetic sounds are computed the first time.
+    """
     parts, settings, params, seed = have.parts, config.data, have.store.params, config.train.seed
     if unknown := sorted(set(settings.made) - {SIREN, CLAP}):
         msg = f"config: data.made: nothing makes {unknown[0]!r}; known: {SIREN}, {CLAP}"

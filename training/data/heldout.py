@@ -1,4 +1,4 @@
-"""Recordings that training never saw, with the moment their sound begins: what latency is measured with."""
+"""Clips not used for training with their onsets, for latency measurements."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def select_clips(
     clips: Sequence[Clip], labels: Sequence[str], store: FeatureStore, impulsive: Collection[str], most: int
 ) -> dict[str, list[dict[str, str | int]]]:
-    """Return up to `most` clips of each label, as `file` and `onset_sample`, one of each recording before a second.
+    """Select up to `most` clips of each label, as `file` and `onset_sample`.
 
-    The onset is the first sample that is new in the frame of the first steep rise, for a label in `impulsive`, or in
-    the first loud frame, for others: at most one hop before the sound itself.
+    Each recording gives one clip before any gives a second. The onset is the first new sample in the frame of the first
+    steep rise, for a label in `impulsive`, or in the first loud frame, for others: at most one hop before the sound
+    itself.
     """
     chosen: dict[str, list[dict[str, str | int]]] = {}
     for label in labels:
@@ -41,7 +42,7 @@ def _first_new_sample(frame: int, params: FrontEndParams) -> int:
 
 
 def _alternate_groups(clips: Sequence[Clip]) -> list[Clip]:
-    """Put the first clip of every group first, then every second one, and so on."""
+    """Order clips so that the first of every group precede all second ones."""
     seen: defaultdict[str, int] = defaultdict(int)
     ranked = []
     for clip in clips:

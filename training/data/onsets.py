@@ -1,4 +1,4 @@
-"""Where in a clip short sounds begin, and where the clip is loud."""
+"""Onsets of short sounds in a clip, and its loud frames."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ _FLOOR_DB = -90.0
 
 
 def compute_level_db(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float64]:
-    """Return the level of each frame, shape (frames,), of features of shape (frames, n_mels)."""
+    """Compute the level of each frame, (frames,), of features (frames, n_mels)."""
     power = np.exp(mel.astype(np.float64) / params.scale - params.offset) - params.log_floor
     return np.asarray(10 * np.log10(np.maximum(power.sum(axis=1), 10 ** (_FLOOR_DB / 10))))
 
 
 def find_onsets(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.int64]:
-    """Return the frames where the loudest short sounds of a clip begin; never empty for a clip with frames.
+    """Return the onset frames of the loudest short sounds of a clip.
 
     An onset is the steepest rise in its neighbourhood, at least half as steep as the steepest of all, and leads to
-    within 12 dB of the loudest frame. A clip without any counts as beginning at its loudest frame.
+    within 12 dB of the loudest frame. A clip without any counts as beginning at its loudest frame, so the result is
+    never empty for a clip with frames.
     """
     level = compute_level_db(mel, params)
     padded = np.concatenate((np.full(_BEFORE_FRAMES, _FLOOR_DB + 20), level, np.full(_AFTER_FRAMES, _FLOOR_DB)))
@@ -49,6 +50,6 @@ def find_onsets(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.
 
 
 def find_loud_frames(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.int64]:
-    """Return the frames within 15 dB of the 95th percentile of a clip's level."""
+    """Return the frames within 15 dB of the 95th percentile of the level."""
     level = compute_level_db(mel, params)
     return np.flatnonzero(level >= np.percentile(level, 95) - 15.0)

@@ -1,4 +1,4 @@
-"""Train, validation and test parts that never share a recording or a person."""
+"""Training, validation and test parts without a common recording or person."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 PARTS = ("train", "validation", "test")
 _LARGEST = 1.5
-"""A family may overfill a part this far."""
+"""Largest size of a family, as a multiple of a part's share."""
 
 
 def group_families(clips: Iterable[Clip]) -> list[list[Clip]]:
-    """Join the clips that share a group or an uploader, directly or through others."""
+    """Group the clips that share a group or an uploader into families.
+
+    They may share it directly or through other clips.
+    """
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -41,7 +44,7 @@ def group_families(clips: Iterable[Clip]) -> list[list[Clip]]:
 
 
 def select_usable(clips: Sequence[Clip], config: DataConfig) -> list[Clip]:
-    """Return the clips that take part: those with a label that no setting leaves out.
+    """Select the clips with a label that no setting leaves out.
 
     A recording that a left-out corpus shares is left out with it.
     """
@@ -53,12 +56,13 @@ def select_usable(clips: Sequence[Clip], config: DataConfig) -> list[Clip]:
 
 
 def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, list[Clip]]:
-    """Divide the clips by family; the same manifest, settings and seed give the same parts.
+    """Divide the clips by family into parts.
 
-    Families are put in the order of a hash of their groups. For the class that most of its clips have, a family
-    fills the test part up to its share of clips or families, then the validation part, then the training part.
-    A family much larger than the share is trained on, so that one big recording does not become the whole test.
-    With `config.spread`, every class of three families then has one in each part, one of two has none in the test part.
+    The same manifest, settings and seed give the same parts. Families are sorted by a hash of their groups. By the
+    class of most of its clips, a family goes into the test part until that has its share of clips or families, then
+    into the validation part, then into the training part. A family much larger than the share is trained on, so that
+    one big recording does not become the whole test. With `config.spread`, every class of three families then has one
+    in each part, one of two has none in the test part.
     """
     usable_ = select_usable(clips, config)
     ordered = sorted(group_families(usable_), key=lambda family: _hash_family(family, seed))
@@ -80,16 +84,19 @@ def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, lis
 
 
 def require_parts(parts: Mapping[str, Sequence[Clip]]) -> None:
-    """Raise `DataError` when a part has no clips: nothing to learn from, to calibrate by, or to measure on."""
+    """Raise `DataError` when a part has no clips.
+
+    All three are needed, to learn, to calibrate and to measure.
+    """
     if empty := [part for part in PARTS if not parts[part]]:
         msg = f"no recordings for the {empty[0]} part: some class needs three recordings of different groups"
         raise DataError(msg)
 
 
 def _spread_class(label: str, parts: Mapping[str, list[list[Clip]]], config: DataConfig) -> None:
-    """Move families of a class until each part that it has families enough for has one: the smallest, to be tested on.
+    """Move families of a class until each part has one, as far as they suffice.
 
-    What belongs to the test part as a whole stays there.
+    The smallest is moved. Families of `test_corpora` stay in the test part.
     """
     mine = {
         part: [f for f in parts[part] if _main_label(f) == label and not _is_only_tested(f, config)] for part in PARTS
@@ -110,7 +117,7 @@ def _is_only_tested(family: list[Clip], config: DataConfig) -> bool:
 
 
 class _Count:
-    """Clips and families of each class."""
+    """Counts of clips and families by class."""
 
     def __init__(self) -> None:
         self.clips: Counter[str] = Counter()

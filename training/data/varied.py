@@ -1,7 +1,7 @@
-"""Features of changed copies of the recordings, and of sounds that were made up.
+"""Features of varied copies of the recordings, and of synthetic sounds.
 
-Copies went through other rooms, distances, microphones and codecs: what changes a waveform is too slow to do for every
-batch, so it is done before.
+Copies have other rooms, distances, microphones and codecs. Changes of a waveform are too slow for every batch, so they
+are made before a run.
 """
 
 from __future__ import annotations
@@ -42,17 +42,18 @@ _CHAIN = "training.augment.waveform.chain.vary 1"  # names the copies; another n
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SyntheticSounds:
-    """Sounds that were made up, as features."""
+    """Synthetic sounds of one label, as features."""
 
     label: str
     features: list[NDArray[np.float16]]
-    """Of each sound, shape (frames, n_mels)."""
+    """One array per sound, shape (frames, n_mels)."""
 
 
 def open_copy(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndParams, seed: int) -> Frames:
-    """Return the features of a changed copy of every clip, end to end as in `open_features`, computed the first time.
+    """Open the features of a varied copy of every clip; compute them if not cached.
 
-    Clip i of copy `seed` always goes through the same chain. Raises what `load_audio` does.
+    They are concatenated as in `open_features`. Clip i of copy `seed` always gets the same changes. Raises what
+    `load_audio` does.
     """
     key = json.dumps([select_frame_params(params), [clip.file for clip in clips], seed, _CHAIN]).encode()
     path = cache / f"copy-{hashlib.sha256(key).hexdigest()[:16]}.npy"
@@ -63,11 +64,14 @@ def open_copy(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndPa
 
 
 def _process_clips(work: Callable[[Clip], Frames], clips: Sequence[Clip], name: str) -> list[Frames]:
-    """Do the work on every clip, in one process a core: each is busy in NumPy."""
+    """Process every clip, in one process per core.
+
+    NumPy keeps each process busy.
+    """
     bar = partial(tqdm, desc=name, total=len(clips), unit="clip", disable=None)
     if len(clips) <= _AT_ONCE:
         return list(bar(map(work, clips)))
-    # a fork would copy the locks of torch's threads
+    # not by fork, which would copy the locks of torch's threads
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         return list(bar(pool.map(work, clips, chunksize=_AT_ONCE)))
 
@@ -79,14 +83,17 @@ def _vary_clip(data: Path, params: FrontEndParams, seed: int, clip: Clip) -> Fra
 
 
 def make_sirens(count: int, params: FrontEndParams, seed: int) -> SyntheticSounds:
-    """Return sirens that nobody recorded."""
+    """Make the features of synthetic sirens."""
     rngs = [np.random.default_rng([seed, 1, number]) for number in range(count)]
     sounds = (_set_level(synthesis.make_siren(rng), rng) for rng in tqdm(rngs, "sirens", disable=None))
     return SyntheticSounds(SIREN, [compute_features(sound, params) for sound in sounds])
 
 
 def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndParams, seed: int) -> SyntheticSounds:
-    """Return sequences of claps, of the hands in the clips labelled so and of made-up ones, in made-up rooms."""
+    """Make the features of synthetic sequences of claps.
+
+    The claps are those in clips labelled as claps, and synthetic ones, in synthetic rooms.
+    """
     people: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for clip in clips:
         if clip.label == CLAP:
@@ -98,13 +105,16 @@ def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndPa
 
 
 def _set_level(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return a sound of peak 1 at -40 to 0 dBFS over a microphone's hiss."""
+    """Set a sound of peak 1 to -40 to 0 dBFS, with a microphone's noise."""
     hiss = rng.standard_normal(sound.size) * 10.0 ** (rng.uniform(-85.0, -50.0) / 20.0)
     return np.asarray(sound * 10.0 ** (rng.uniform(-40.0, 0.0) / 20.0) + hiss, np.float32)
 
 
 def _save(path: Path, frames: Frames) -> None:
-    """Write an array so that the file is whole or not there."""
+    """Write an array to a file.
+
+    The file is replaced as a whole, never left in part.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.npy")
     np.save(part, frames)

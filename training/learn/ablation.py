@@ -1,4 +1,4 @@
-"""What each augmentation is worth: the recipe, the recipe without one after another, and the recipe without any."""
+"""Ablation of augmentations: the recipe, without one of them each, and without any."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ log = logging.getLogger(__name__)
 
 RECIPE, BARE = "recipe", "bare"
 _DETAILS = {"snr_db", "tilt_db", "mel_stripes", "time_stripes"}
-"""Settings that say how, not whether: the chance beside them turns their augmentation off."""
+"""Settings of an augmentation that another setting, its chance, turns off."""
 _TOGETHER = {"mel_mask": "spec_augment", "time_mask": "spec_augment"}
-"""Settings of one published augmentation."""
+"""Settings that belong to one published augmentation."""
 _MADE_BEFORE = ("copies", "made")
-"""Augmentations of `data`: what is computed before a run."""
+"""Augmentations of `data`, computed before a run."""
 
 
 def make_variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
-    """Return the recipe, a copy without each augmentation that it has, and one without any, by name.
+    """Return the recipe, a copy without each augmentation, and one without any, by name.
 
-    `without` chooses which augmentations are left out one by one; nothing means all. Raises `UsageError` for a name
+    `without` selects the augmentations that are left out one by one; empty means all. Raises `UsageError` for a name
     that the recipe does not have.
     """
     parts = _find_augmentations(config)
@@ -47,7 +47,10 @@ def make_variants(config: Config, without: Iterable[str] = ()) -> dict[str, Conf
 
 
 def _find_augmentations(config: Config) -> dict[str, list[tuple[str, str]]]:
-    """Return the section and key of the settings that turn each augmentation off, without those that are off."""
+    """Return the settings, as section and key, that turn each augmentation off.
+
+    Augmentations that are off already are left out.
+    """
     parts: dict[str, list[tuple[str, str]]] = {}
     keys = [("augment", field.name) for field in dataclasses.fields(config.augment) if field.name not in _DETAILS]
     for section, key in [*keys, *(("data", key) for key in _MADE_BEFORE)]:
@@ -77,17 +80,18 @@ def ablate(
     out: Path,
     tabulate: Callable[[Results], str],
 ) -> Results:
-    """Measure every variant with every seed; return average precisions by variant, seed and label.
+    """Measure every variant with every seed.
 
     `train_and_measure` trains the network of a config and returns each label's average precision on the validation
-    part, NaN where it has no recording. `out`/ablation.json and, by `tabulate`, `out`/ablation.md are written after
-    each training, and what they hold is not trained again: an ablation that was cut short goes on. Raises `DataError`
-    where they are of other settings, `OSError` where they cannot be written.
+    part, NaN without a recording. The result is average precisions by variant, seed and label. `out`/ablation.json and,
+    by `tabulate`, `out`/ablation.md are written after each training, and their results are not trained again: an
+    interrupted ablation is resumed. Raises `DataError` for results of other settings, `OSError` when a file cannot be
+    written.
     """
     out.mkdir(parents=True, exist_ok=True)
     wanted = {name: json.loads(json.dumps(config.to_dict())) for name, config in configs.items()}
     settings, results = _read(out / "ablation.json", wanted)
-    # seed by seed: what is there when the time is up compares all variants
+    # seed by seed, so that an interrupted ablation can compare all variants
     for seed in seeds:
         for name, config in configs.items():
             if str(seed) in results.get(name, {}):
@@ -104,7 +108,7 @@ def ablate(
 
 
 def _read(path: Path, wanted: dict[str, Any]) -> tuple[dict[str, Any], Results]:
-    """Return the settings of all variants, measured and wanted ones, and what was measured."""
+    """Return the settings of all variants, and the results so far."""
     if not path.exists():
         return wanted, {}
     try:
@@ -120,7 +124,10 @@ def _read(path: Path, wanted: dict[str, Any]) -> tuple[dict[str, Any], Results]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file so that it is whole or not there."""
+    """Write a text file.
+
+    The file is replaced as a whole, never left in part.
+    """
     part = path.with_suffix(f".{os.getpid()}")
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)

@@ -1,4 +1,4 @@
-"""Augmented batches, each prepared by another thread while the one before is learnt from."""
+"""Prefetching of augmented batches."""
 
 from __future__ import annotations
 
@@ -30,29 +30,30 @@ log = logging.getLogger(__name__)
 
 
 class Batches:
-    """Batches without end: the same ones for the same seed, and from a saved state the ones that would have followed.
+    """An endless, reproducible sequence of batches.
 
-    Threads take turns, each with a generator of its own, so that the order does not depend on who is faster.
+    The same seed gives the same batches, and a saved state the batches that would have followed. Threads take turns,
+    each with its own generator, so that the order does not depend on their speed.
     """
 
     def __init__(self, prepare: Callable[[torch.Generator], Batch], seed: int, workers: int) -> None:
-        """Begin at the first batch; `prepare` may run in `workers` threads at once."""
+        """Start at the first batch; `prepare` may run in `workers` threads at once."""
         self._prepare = prepare
         self._generators = [torch.Generator().manual_seed(seed + worker) for worker in range(workers)]
         self._states = [generator.get_state() for generator in self._generators]
 
     def get_state(self) -> Tensor:
-        """Return what the batches that were not taken yet are drawn from, shape (workers, bytes)."""
+        """Return the generator states of the next batches, (workers, bytes)."""
         return torch.stack(self._states)
 
     def set_state(self, state: Tensor) -> None:
-        """Go on as the one did whose `state` this was."""
+        """Restore a state returned by `get_state`."""
         self._states = [mine.clone() for mine in state]  # a generator reads no view of a larger tensor
         for generator, mine in zip(self._generators, self._states, strict=True):
             generator.set_state(mine)
 
     def iterate(self, taken: int) -> Generator[Batch, None, None]:
-        """Yield the batches that follow after this many."""
+        """Yield the batches after the first `taken`."""
         first = taken % len(self._generators)
         turns = [*range(first, len(self._generators)), *range(first)]
         with ThreadPoolExecutor(len(turns), initializer=torch.set_num_threads, initargs=(1,)) as workers:
@@ -69,10 +70,11 @@ class Batches:
 
 
 def make_preparer(dataset: Dataset, config: Config, size: int, *, pinned: bool) -> Callable[[torch.Generator], Batch]:
-    """Return what draws and augments `size` samples; for a contrastive loss, two views of half as many.
+    """Return a function that draws and augments `size` samples.
 
-    What is `pinned` can be copied to CUDA while that computes. Raises `ConfigError` when pairs are to be made of an odd
-    number, and for settings about classes that are not there.
+    For a contrastive loss these are two views of half as many. With `pinned`, batches can be copied to CUDA while it
+    computes. Raises `ConfigError` when pairs are to be made of an odd number, and for settings about classes that do
+    not exist.
     """
     config = dataclasses.replace(config, data=fit_to_labels(config.data, dataset.labels))
     sounds, backgrounds = _make_samplers(dataset, config)
@@ -98,12 +100,18 @@ def make_preparer(dataset: Dataset, config: Config, size: int, *, pinned: bool) 
 
 
 def move_batch(batch: Batch, device: torch.device) -> Batch:
-    """Return a batch on a device; a pinned one is copied to it while it computes."""
+    """Move a batch to a device.
+
+    A pinned batch is copied while the device computes.
+    """
     return _map_fields(lambda parts: parts[0].to(device, non_blocking=True), batch)
 
 
 def _map_fields(change: Callable[[list[Tensor]], Tensor], *batches: Batch) -> Batch:
-    """Return the batch whose every field is made of those of others, as far as they have it."""
+    """Return a batch with each field computed from that field of all batches.
+
+    A field that is None stays None.
+    """
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Batch):
         parts = [getattr(batch, field.name) for batch in batches]

@@ -1,4 +1,4 @@
-"""Where a run computes, and how exactly."""
+"""Device, precision and random state of a run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 def choose_device(name: str, place: int = 0) -> torch.device:
-    """Return the device `train.device` names; of several CUDA ones that of a process' `place` on this machine.
+    """Return the device named by `train.device`.
 
-    Raises `Unavailable` for a device that is not there.
+    With several CUDA devices it is that of a process' `place` on this machine. Raises `Unavailable` for a device that
+    does not exist.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -32,7 +33,7 @@ def choose_device(name: str, place: int = 0) -> torch.device:
 
 
 def choose_half_type(amp: str, device: torch.device) -> torch.dtype | None:
-    """Return the 16-bit type of mixed precision, None to compute in 32 bits."""
+    """Return the 16-bit type of mixed precision, None for 32 bits."""
     if amp == "auto" and device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(amp)
@@ -40,7 +41,10 @@ def choose_half_type(amp: str, device: torch.device) -> torch.dtype | None:
 
 @contextmanager
 def set_arithmetic(config: TrainConfig) -> Iterator[None]:
-    """Use the run's threads and precision on the CPU, and put back what was there: they belong to the whole process."""
+    """Set the run's threads and precision on the CPU, and restore them afterwards.
+
+    They belong to the whole process.
+    """
     kinds: list[Any] = [torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul]  # type: ignore[attr-defined]
     threads, before = torch.get_num_threads(), [kind.fp32_precision for kind in kinds]
     torch.set_num_threads(config.threads)
@@ -55,14 +59,14 @@ def set_arithmetic(config: TrainConfig) -> Iterator[None]:
 
 
 def get_rng_state(device: torch.device) -> Tensor:
-    """Return the state of the generator that dropout draws from on a device."""
+    """Return the state of the generator used for dropout on a device."""
     if device.type == "cuda":
         return torch.cuda.get_rng_state(device)
     return torch.mps.get_rng_state() if device.type == "mps" else torch.get_rng_state()
 
 
 def set_rng_state(device: torch.device, state: Tensor) -> None:
-    """Go on drawing from what `dice_state` returned."""
+    """Restore a state returned by `get_rng_state`."""
     if device.type == "cuda":
         torch.cuda.set_rng_state(state, device)
     elif device.type == "mps":

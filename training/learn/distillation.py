@@ -1,4 +1,4 @@
-"""A trained network as the teacher of another: a large one for a small one."""
+"""A trained network as the teacher of another one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from training.data.manifest import Clip
 
 _END_S, _EVERY_S = 2.0, 1.0
-"""A teacher's rows are of windows of 2 s, one a second."""
+"""A teacher has scores on windows of 2 s, one per second."""
 
 
 def make_teacher(checkpoint: Checkpoint, clips: Sequence[Clip], store: FeatureStore) -> Teacher:
-    """Return what a network says of every clip, as soft labels (Hinton, Vinyals & Dean 2015).
+    """Score every clip by a network, as soft labels (Hinton, Vinyals & Dean 2015).
 
-    It has learnt from most of these clips, so it is surer of them than of others. The decision that stands for a
-    window is the one at its end.
+    Most of these clips were in its training part, so it is more certain of them than of others. The score of a window
+    is the decision at its end.
     """
     model, params = checkpoint.model.eval(), store.params
     decisions_per_s = params.frames_per_s / params.decision_frames

@@ -1,4 +1,4 @@
-"""What a network knows of a sound before it puts names to it."""
+"""The activations before the classifier layer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def embed(model: nn.Module, log_mel: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logits of log-mel (batch, frames, mels), and the embedding that they are made of, (batch, width).
+    """Return the logits, (batch, labels), and the embedding, (batch, width).
 
-    The embedding is what the network's last dense layer is given, dropout included, so every network that ends in one
-    has it. Raises `ConfigError` for a network without.
+    `log_mel` has the shape (batch, frames, mels). The embedding is the input of the network's last dense layer, dropout
+    included, so every network that ends in one has it. Raises `ConfigError` for a network without one.
     """
     seen: list[Tensor] = []
     hook = _find_classifier(model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -30,7 +30,10 @@ def embed(model: nn.Module, log_mel: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def measure_embedding_width(model: nn.Module, window: tuple[int, int]) -> int:
-    """Return the width of the embedding of windows of (frames, mels), by a try that leaves torch's dice alone."""
+    """Return the width of the embedding of windows of (frames, mels).
+
+    It runs the network once, and leaves torch's random state unchanged.
+    """
     with torch.random.fork_rng(devices=()):
         return embed(model, torch.zeros(2, *window))[1].shape[1]
 

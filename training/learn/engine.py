@@ -1,4 +1,4 @@
-"""One training run: draw, augment, step, average, now and then look."""
+"""One training run: batches, steps, averaged weights and validation."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ _VALIDATION_HOP_FRAMES = 32
 
 
 def train(dataset: Dataset, config: Config, out: Path, *, resume: bool = False) -> Path:
-    """Train from scratch, or go on where a run in `out` ended; return the path of the checkpoint that counts.
+    """Train from scratch, or resume the run in `out`; return the final checkpoint.
 
-    That is `out`/last.pt, the averaged weights of the last step, or `out`/best.pt, those of the best look, where
-    `train.patience` may end a run. Beside them lie resume.pt, config.json and log.jsonl. All are written at every look
-    at the validation part and when SIGINT or SIGTERM ends the run, which raises `Interrupted`; with `resume` it goes on
-    from there, on a CPU to the same numbers. Without a resume.pt it begins.
+    That is `out`/last.pt, the averaged weights of the last step, or `out`/best.pt, those of the best validation, if
+    `train.patience` may end a run. Beside them lie resume.pt, config.json and log.jsonl. All are written at every
+    validation and when SIGINT or SIGTERM ends the run, which raises `Interrupted`; with `resume` it goes on from there,
+    on a CPU to the same numbers. Without a resume.pt it starts from scratch.
 
-    Raises `ConfigError` for settings that do not go together or with the dataset, `DataError` for another run.
+    Raises `ConfigError` for settings that do not fit each other or the dataset, `DataError` for another run.
     """
     if not dataset.validation and (config.train.patience or config.train.schedule == "plateau"):
         msg = "config: train.patience and train.schedule plateau need a validation part, which is empty"
@@ -67,13 +67,13 @@ def train(dataset: Dataset, config: Config, out: Path, *, resume: bool = False) 
         if resume and (out / RESUME).exists():
             run.restore()
         elif processes.rank == 0:
-            (out / RESUME).unlink(missing_ok=True)  # of another run, that must not be taken for this one's
+            (out / RESUME).unlink(missing_ok=True)  # the state of another run
         run.learn(should_stop)
     return out / (BEST if config.train.patience else LAST)
 
 
 class _Run:
-    """All that changes from step to step, and the steps."""
+    """The state of a run and its steps."""
 
     def __init__(self, dataset: Dataset, config: Config, processes: Processes, out: Path) -> None:
         run, params = config.train, dataset.store.params
@@ -97,13 +97,16 @@ class _Run:
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._half is torch.float16)
         prepare = make_preparer(dataset, config, processes.divide_batch(run.batch), pinned=self._device.type == "cuda")
         self._batches = Batches(prepare, run.seed + processes.rank * run.workers, run.workers)
-        if processes.rank:  # equal weights, but each process drops something else
+        if processes.rank:  # equal weights, but another dropout in each process
             torch.manual_seed(run.seed + processes.rank)
         self._step, self._progress = 0, Progress()
         self._losses: deque[Tensor] = deque(maxlen=run.validate_every)
 
     def learn(self, should_stop: Callable[[], bool]) -> None:
-        """Take the steps that are left, until they are taken, nothing gets better, or somebody asks to end."""
+        """Take the remaining steps.
+
+        The run ends after the last step, without further improvement, or when `should_stop` returns true.
+        """
         run, leads = self._config.train, self._processes.rank == 0
         run_log = RunLog(self._out, self._step) if leads else None
         if run_log:
@@ -117,7 +120,7 @@ class _Run:
                 if self._step % run.validate_every == 0 or self._step == run.steps:
                     self._validate(run_log)
                     if self._progress.is_over(run):
-                        log.info("step %d: no better for %d looks, so this is the end", self._step, run.patience)
+                        log.info("step %d: no improvement in %d validations, run ends", self._step, run.patience)
                         return
                 if self._processes.reduce_any(should_stop()) and self._step < run.steps:
                     self._save([LAST])
@@ -125,15 +128,15 @@ class _Run:
                     raise Interrupted(msg)
 
     def restore(self) -> None:
-        """Go on from the state in the run's folder; `DataError` when it is of another run."""
+        """Restore the state in the run's folder; raise `DataError` for another run."""
         path = self._out / RESUME
         have = load_resume(path, self._config)
         if tuple(have["labels"]) != self._dataset.labels:
             msg = f"{path}: the run was about other labels: {', '.join(have['labels'])}"
             raise DataError(msg)
-        # a state that was kept before recordings were noted says nothing of them
+        # states of older versions have no recordings
         if have.get("recordings", mine := _hash_recordings(self._dataset)) != mine:
-            msg = f"{path}: the run learnt from other recordings, or divided otherwise: train anew in another folder"
+            msg = f"{path}: the run learnt from other recordings, or divided otherwise: train in another folder"
             raise DataError(msg)
         if len(have["batches"]) != self._processes.size:
             msg = f"{path}: {len(have['batches'])} processes learnt together, and now {self._processes.size}"
@@ -167,7 +170,7 @@ class _Run:
         self._step = step + 1
 
     def _validate(self, run_log: RunLog | None) -> None:
-        """See how well the averaged network does, log it, and save it."""
+        """Validate the averaged network, log the figures, and save it."""
         run, mean = self._config.train, 0.0
         if run_log:
             loss = float(torch.stack(list(self._losses)).double().mean())
@@ -187,12 +190,12 @@ class _Run:
         self._save([LAST, BEST] if better else [LAST])
 
     def _copy_average(self) -> nn.Module:
-        """Return the averaged network where the CPU can look at it."""
+        """Copy the averaged network to the CPU."""
         shown: nn.Module = copy.deepcopy(self._average).cpu()
         return shown
 
     def _save(self, names: Sequence[str]) -> None:
-        """Write the averaged network under some names, and what the run needs to go on."""
+        """Save the averaged network under some names, and the state of the run."""
         batches = self._processes.gather(self._batches.get_state())
         rng_states = self._processes.gather(get_rng_state(self._device))
         if self._processes.rank:
@@ -210,13 +213,19 @@ class _Run:
 
 
 def _hash_recordings(dataset: Dataset) -> str:
-    """Return what tells apart the recordings of two runs: a fold's network must not pass for another fold's."""
+    """Return a digest of the recordings of a run.
+
+    It prevents that a run resumes the network of another fold.
+    """
     parts = [[clip.file for clip in part] for part in (dataset.train, dataset.validation)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _load_matching_weights(model: nn.Module, path: Path) -> None:
-    """Take the weights of a checkpoint that have the same name and shape: all but the last layer, for other labels."""
+    """Load the weights of a checkpoint that have the same name and shape.
+
+    With other labels these are all but the last layer.
+    """
     have, mine = load_checkpoint(path).model.state_dict(), model.state_dict()
     fitting = {name: value for name, value in have.items() if name in mine and mine[name].shape == value.shape}
     if not fitting:
@@ -227,7 +236,10 @@ def _load_matching_weights(model: nn.Module, path: Path) -> None:
 
 
 def validate(model: nn.Module, dataset: Dataset) -> dict[str, float]:
-    """Return the average precision of each label on the validation part; NaN for a label without a clip there."""
+    """Return the average precision of each label on the validation part.
+
+    It is NaN for a label without a clip there.
+    """
     if not dataset.validation:
         return {}
     scored = score_clips(model, dataset.validation, dataset.store, _VALIDATION_HOP_FRAMES)

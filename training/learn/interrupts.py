@@ -1,4 +1,4 @@
-"""A run that is stop_asked to end keeps what it has learnt."""
+"""Signals that end a run, so that it can save its state."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(TocsinError):  # noqa: N818 - nothing went wrong
-    """A run was ended by a signal; the message says how to go on."""
+    """A run was ended by a signal; the message says how to resume it."""
 
     exit_code = 75
 
 
 @contextmanager
 def catch_signals() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether SIGINT or SIGTERM came; a second one ends the process as ever.
+    """Yield a function that returns whether SIGINT or SIGTERM came.
 
-    Signals belong to the main thread: in another one nothing is changed, and none comes.
+    A second signal ends the process as usual. Signals belong to the main thread: in another one nothing is changed, and
+    the function returns false.
     """
     stop_asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""A network, and beside it the layers that only learning needs."""
+"""A network with the layers that are used in training only."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 
 
 class Learner(nn.Module):
-    """A network, a layer that guesses another teacher's logits from its embedding, and one whose output is compared."""
+    """A network with its loss.
+
+    It has a layer that predicts another teacher's logits from the embedding, and a projection for the contrastive loss,
+    if they are needed.
+    """
 
     positive: Tensor
 
     def __init__(
         self, model: nn.Module, config: TrainConfig, positive: Tensor, n_logits: int, window: tuple[int, int]
     ) -> None:
-        """Add the layer of `n_logits` where they are not 0, and the other for a hybrid loss.
+        """Add the layers that the loss needs.
 
-        `positive` is what `positive_weights` returns, `window` is (frames, mels). Raises `ConfigError` for a network
-        that has no embedding where one is needed.
+        These are one of `n_logits` unless they are 0, and the projection for a hybrid loss. `positive` is the result of
+        `compute_positive_weights`, `window` is (frames, mels). Raises `ConfigError` for a network without an embedding
+        where one is needed.
         """
         super().__init__()
         self.model, self._config = model, config
@@ -39,7 +44,7 @@ class Learner(nn.Module):
         self.project = nn.Linear(width, PROJECTED) if contrasts else None
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return what is to be made smaller."""
+        """Return the loss of a batch."""
         config = self._config
         if self.guess is None and self.project is None:
             return self._compute_label_loss(self.model(batch.features), batch)

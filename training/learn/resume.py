@@ -1,4 +1,4 @@
-"""What a run needs to go on as if it had never ended: plain values and tensors beside its checkpoint."""
+"""The state of a run for resuming it: plain values and tensors."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ _MAY_DIFFER = {"train.device"}
 
 
 def save_resume(path: Path, config: Config, values: dict[str, Any]) -> None:
-    """Write the state of a run; the file is whole or not there."""
+    """Write the state of a run.
+
+    The file is replaced as a whole, never left in part.
+    """
     write_values(path, {"format": _FORMAT, "config": config.to_dict(), **values})
 
 
 def load_resume(path: Path, config: Config) -> dict[str, Any]:
-    """Read the state of a run that had the same settings, wherever it ran.
+    """Read the state of a run with the same settings.
 
-    Raises `DataError` for another file or other settings, which are named, `OSError` when it cannot be read.
+    The device may differ. Raises `DataError` for another file or other settings, which are named, `OSError` when it
+    cannot be read.
     """
     values = read_values(path, _FORMAT, "the state of a run")
     if changed := [
@@ -34,7 +38,7 @@ def load_resume(path: Path, config: Config) -> dict[str, Any]:
         for (name, before), (_, now) in zip(_flatten(parse_config(path, values)), _flatten(config), strict=True)
         if before != now and name not in _MAY_DIFFER
     ]:
-        msg = f"{path}: {'; '.join(changed)}: go on with the same settings, or train anew in another folder"
+        msg = f"{path}: {'; '.join(changed)}: go on with the same settings, or train in another folder"
         raise DataError(msg)
     return values
 

@@ -1,4 +1,4 @@
-"""Batches of windows, cut at random from the clips of one part."""
+"""Random windows of the clips of one part."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _HEARD_FRAMES = 4
 """Frames of a short sound that a window must hold: 60 ms."""
 _RECENT_FRAMES = 19
 _EARLY_FRAMES = 3
-"""Frames before an onset that silence leaves, beside what a change of tempo may move it by."""
+"""Frames before an onset that stay unsilenced, besides those by which a change of tempo may move it."""
 _LASTING_FRAMES = 32
 """Frames of a lasting sound that a window must hold: half a second."""
 _BEYOND_SHARE = 0.2
@@ -40,10 +40,10 @@ _BEYOND_SHARE = 0.2
 
 
 def draw_weights(clips: Sequence[Clip], class_weights: dict[str, float]) -> Tensor:
-    """Return how often each clip is drawn, shape (clips,), sum 1.
+    """Return the probability of each clip, shape (clips,), sum 1.
 
-    Classes are drawn by `class_weights` (1 where nothing is said) whatever their number of clips; corpora of a class
-    by the root of their clips, recordings of a corpus by the root of their cuts.
+    Classes are drawn by `class_weights` (1 by default) independently of their number of clips; corpora of a class by
+    the square root of their clips, recordings of a corpus by the square root of their parts.
     """
     by_corpus = Counter((clip.label, clip.corpus) for clip in clips)
     by_group = Counter((clip.label, clip.corpus, clip.group) for clip in clips)
@@ -59,13 +59,13 @@ def draw_weights(clips: Sequence[Clip], class_weights: dict[str, float]) -> Tens
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Anchors:
-    """Frames of each clip that a window may be laid around."""
+    """Frames of each clip around which windows may be placed."""
 
     frames: Tensor
     offsets: Tensor
 
     def draw(self, rows: Tensor, generator: Generator) -> Tensor:
-        """Return one anchor frame of each clip in `rows`."""
+        """Draw one anchor frame of each clip in `rows`."""
         first, last = self.offsets[rows], self.offsets[rows + 1]
         steps = (torch.rand(len(rows), generator=generator, dtype=torch.float64) * (last - first)).long()
         return self.frames[first + steps]
@@ -78,21 +78,24 @@ def _join_anchors(found: list[NDArray[np.int64]]) -> Anchors:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pool:
-    """The features of some clips, in one or more versions, and of sounds that were made up."""
+    """Features of some clips, in one or more versions, and of synthetic sounds."""
 
     frames: Tensor
-    """All versions end to end, shape (frames, n_mels), 16-bit floats."""
+    """All versions, concatenated, shape (frames, n_mels), 16-bit floats."""
     starts: Tensor
     """First row of each clip in each version, shape (versions, clips)."""
     clips: tuple[Clip, ...]
     n_recorded: int
-    """Clips of a higher index were made up: no teacher has heard them."""
+    """Clips of this index and above are synthetic: no teacher has scored them."""
     params: FrontEndParams
     lengths: Tensor
     """Frames of each clip, shape (clips,)."""
 
     def get(self, place: int) -> NDArray[np.float32]:
-        """Return the features of the clip in a place of `clips` as it was recorded, shape (frames, n_mels)."""
+        """Return the features of a clip as it was recorded, shape (frames, n_mels).
+
+        `place` is its index in `clips`.
+        """
         first = int(self.starts[0, place])
         return np.asarray(self.frames[first : first + int(self.lengths[place])].float().numpy())
 
@@ -100,7 +103,10 @@ class Pool:
 def make_pool(
     store: FeatureStore, clips: Sequence[Clip], copies: Sequence[Frames] = (), made: Sequence[SyntheticSounds] = ()
 ) -> Pool:
-    """Put features together; every copy holds the same clips as `store`, frame by frame, or `DataError` is raised."""
+    """Concatenate the features of clips, their copies and synthetic sounds.
+
+    Every copy must hold the same clips as `store`, frame by frame; raises `DataError` otherwise.
+    """
     n_heard, rows = len(store.offsets) - 1, len(store.frames)
     if other := [len(copy) for copy in copies if len(copy) != rows]:
         msg = f"a copy of the recordings has {other[0]} frames, they have {rows}: they have changed since; "
@@ -118,7 +124,7 @@ def make_pool(
             starts = np.concatenate((starts, np.full((len(starts), 1), at)), axis=1)
             lengths = np.append(lengths, len(mel))
             at += len(mel)
-    # alone, the mapped file stays where it is: recordings of days need no memory
+    # without copies the file stays mapped: recordings of days need no memory
     whole = torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts))
     return Pool(whole, torch.from_numpy(starts), tuple(members), n_heard, store.params, torch.from_numpy(lengths))
 
@@ -129,7 +135,7 @@ def _make_clip(index: int, label: str) -> Clip:
 
 
 class CropSampler:
-    """Draws windows with their labels from a pool."""
+    """A sampler of windows with their labels."""
 
     def __init__(
         self,
@@ -153,7 +159,10 @@ class CropSampler:
         self._best = self._get_highest() if teacher else None
 
     def _get_highest(self) -> Tensor:
-        """Return the teacher's highest probability of each label over each clip; 1 of its label where it is made up."""
+        """Return the teacher's highest probability of each label over each clip.
+
+        It is 1 for the label of a synthetic sound.
+        """
         best = self._holds.clone()
         for place, clip in enumerate(self._pool.clips):
             if self._teacher and clip.index < self._pool.n_recorded:
@@ -161,7 +170,7 @@ class CropSampler:
         return best
 
     def draw(self, size: int, generator: Generator) -> Batch:
-        """Return `size` windows; a clip may be drawn more than once."""
+        """Draw `size` windows, with replacement."""
         rows = torch.multinomial(self._weights, size, replacement=True, generator=generator)
         begin, onset = self._choose_begins(rows, generator)
         features = self._cut(rows, begin, generator)
@@ -179,13 +188,16 @@ class CropSampler:
         heard = ids < self._pool.n_recorded
         soft = self._teacher.look_up(ids.clamp_max(self._pool.n_recorded - 1), centre_s)
         soft = torch.where(heard[:, None], soft, target)
-        # the label outweighs the teacher for its own class: short claps escape a window of 2 s
+        # the label outweighs the teacher for its own class: a teacher misses short claps in a window of 2 s
         soft = torch.where(target > 0, (self._best[rows] + 1.0) / 2.0, soft)
         sure = ((target > 0) | (soft <= self._config.train.unsure_above)).float()
         return dataclasses.replace(batch, sure=sure, soft=soft)
 
     def _silence_before_onsets(self, features: Tensor, onset: Tensor, generator: Generator) -> Tensor:
-        """Silence what comes before some of the onsets, shape (batch,), of which those below 0 are none."""
+        """Silence the frames before some of the onsets, shape (batch,).
+
+        A negative value marks a window without an onset.
+        """
         window, augment = self._params.window_frames, self._config.augment
         which = (torch.rand(len(onset), generator=generator) < self._config.data.p_sudden) & (onset >= 0)
         moved = augment.speed / (1.0 - augment.speed) * (window - 1 - onset)
@@ -193,9 +205,9 @@ class CropSampler:
         return features.masked_fill((silent & which[:, None])[:, :, None], self._params.silence)
 
     def _choose_begins(self, rows: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Choose the clip frame under each window's first frame, and say where its onset lies, -1 for none.
+        """Choose the clip frame under each window's first frame; return the onsets too.
 
-        A window of a frame below 0 begins before the clip.
+        A negative frame means that the window begins before the clip. An onset of -1 means that a window has no onset.
         """
         size, window = len(rows), self._params.window_frames
         at = draw_uniform((size,), 0.0, window - _HEARD_FRAMES, generator)
@@ -217,11 +229,14 @@ class CropSampler:
         return torch.where(around_onset, short, lasting), torch.where(around_onset, at.long(), -1)
 
     def _cut(self, rows: Tensor, begin: Tensor, generator: Generator) -> Tensor:
-        """Return the windows, a little faster or slower, higher or lower; silence where there is no clip."""
+        """Cut the windows, with random tempo and pitch.
+
+        Frames outside the clip are silent.
+        """
         size, window, mels = len(rows), self._params.window_frames, self._params.n_mels
         augment = self._config.augment
         speed = 1.0 + draw_uniform((size, 1), -augment.speed, augment.speed, generator)
-        # the last frame stays where it is: a short sound near the end keeps its distance to it
+        # the last frame is fixed: a short sound near the end keeps its distance to it
         back = ((window - 1 - torch.arange(window)) * speed).round().long()
         frame = begin[:, None] + window - 1 - back
         length = self._pool.lengths[rows, None]

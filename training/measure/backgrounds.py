@@ -1,8 +1,8 @@
-"""How a network does where nothing happens for hours: false alarms an hour at a recall.
+"""False alarms per hour on background, over recall.
 
-The threshold is the score that keeps so many of the held-out clips of an event; an alarm is a group of background
-decisions at or above it, more than a second from the next group. Only background from corpora that the network never
-heard counts.
+The threshold is the score that keeps a share of the held-out clips of an event; an alarm is a group of background
+decisions at or above it, more than a second from the next group. Only background from corpora that the network was
+neither trained nor calibrated on counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RECALL = 0.9
 RECALLS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, RECALL, 0.95, 0.98)
-"""Where the curve of false alarms is measured."""
+"""Recalls at which the curve of false alarms is measured."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,27 +34,28 @@ class Background:
     """Decisions on one event where it does not sound."""
 
     chances: Sequence[Floats]
-    """Of each clip, shape (decisions,)."""
+    """One array per clip, shape (decisions,)."""
     corpora: int
     step_s: float
 
     @property
     def hours(self) -> float:
-        """How long it lasts."""
+        """Duration in hours."""
         return sum(map(len, self.chances)) * self.step_s / 3600.0
 
     def alarms_per_hour(self, threshold: float) -> float:
-        """Return the false alarms at a threshold; NaN without any background."""
+        """Return the false alarms at a threshold; NaN without background."""
         return alarms_per_hour([part >= threshold for part in self.chances], self.step_s, round(1.0 / self.step_s))
 
 
 def collect_background(
     trials: Sequence[Trial], column: int, label: str, kinds: Collection[str], step_s: float, *, sure: bool = False
 ) -> Background:
-    """Take the held-out clips whose label is of `kinds`, that do not hold `label`, from corpora the networks never saw.
+    """Collect the background decisions of an event in the held-out clips.
 
-    With `sure`, decisions whose truth is unknown (NaN: a teacher hears the event in a clip that is not labelled so) are
-    left out, and their time is not counted.
+    The clips have a label of `kinds`, do not hold `label`, and come from corpora unseen by the networks. With `sure`,
+    decisions whose truth is unknown (NaN: a teacher detects the event in a clip without that label) are left out, and
+    their time is not counted.
     """
     parts: list[Floats] = []
     corpora = set()
@@ -70,7 +71,7 @@ def collect_background(
 
 
 def collect_highest(trials: Sequence[Trial], column: int, label: str) -> Floats:
-    """Return the highest probability of every held-out clip that holds a label, shape (clips,)."""
+    """Return the highest probability of each held-out clip of a label, (clips,)."""
     return np.array(
         [
             chance[:, column].max()
@@ -82,7 +83,10 @@ def collect_highest(trials: Sequence[Trial], column: int, label: str) -> Floats:
 
 
 def compute_alarm_curve(positives: Floats, background: Background) -> list[tuple[float, float]]:
-    """Return (recall, false alarms an hour) at `RECALLS`; empty without a positive or without background."""
+    """Return (recall, false alarms per hour) at `RECALLS`.
+
+    The result is empty without a positive or without background.
+    """
     if not len(positives) or not background.hours:
         return []
     return [(recall, background.alarms_per_hour(find_threshold(positives, recall))) for recall in RECALLS]

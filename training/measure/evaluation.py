@@ -1,4 +1,4 @@
-"""The honest figures of a network: calibrated on the validation part, counted on the test part."""
+"""Evaluation of a network: calibrated on validation clips, measured on test clips."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 PRIOR = 0.1
-"""Share of windows that is taken to hold a sound: the prior of the calibrated scores."""
+"""Assumed share of windows that hold a sound: the prior of the calibrated scores."""
 ALLOWED_SHORT, ALLOWED_LASTING = 0.001, 0.003
-"""Share of windows without a sound that may reach its threshold `on`: one window decides on a short sound, while the
+"""Share of windows without a sound that may reach its threshold `on`. One window decides on a short sound, while the
 scores of a lasting one are smoothed first."""
 BOUNDS = (0.4, 0.9)
 """Lowest and highest `on`."""
@@ -44,7 +44,7 @@ BOUNDS = (0.4, 0.9)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evaluator:
-    """What figures are counted with."""
+    """Recordings and settings for the evaluation of networks."""
 
     labels: tuple[str, ...]
     store: FeatureStore
@@ -53,38 +53,38 @@ class Evaluator:
 
     @classmethod
     def from_recordings(cls, have: Recordings, config: Config) -> Evaluator:
-        """Return what counts figures on some recordings, by the settings of a run."""
+        """Make an evaluator of some recordings, by the settings of a run."""
         return cls(have.labels, have.store, have.teacher, config)
 
     @property
     def hop_frames(self) -> int:
-        """Frames between the windows that are scored: the service's own grid."""
+        """Frames between two scored windows, as in the service."""
         return self.store.params.decision_frames
 
     def label_clips(self, clips: Sequence[Clip]) -> list[Floats]:
-        """Return what is known of every window of some clips."""
+        """Return the truth of every window of some clips."""
         rest = (self.labels, self.store, self.teacher, self.config, self.hop_frames)
         return [label_windows(clip, *rest) for clip in clips]
 
     def pool(self, trials: Sequence[Trial]) -> PooledTrials:
-        """Put together what some trials held out."""
+        """Pool the held-out clips of some trials."""
         background = fit_to_labels(self.config.data, self.labels).background
         return pool_trials(trials, self.labels, background, self.hop_frames / self.store.params.frames_per_s, PRIOR)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CalibratedNetwork:
-    """A network with its calibration, and what it said of its held-out clips."""
+    """A network with its calibration, and its scores of held-out clips."""
 
     model: nn.Module
     calibration: Calibration
     trial: Trial
     evaluator: Evaluator
     exclusive: bool
-    """Whether one label holds at a time: a softmax's shares are its probabilities."""
+    """Whether exactly one label holds, so that softmax shares are the probabilities."""
 
     def decide(self, log_mel: NDArray[np.float32]) -> Floats:
-        """Return the probabilities, shape (decisions, labels), of log-mel of shape (frames, n_mels)."""
+        """Return the probabilities (decisions, labels) of log-mel (frames, n_mels)."""
         logits = compute_clip_logits(self.model, log_mel, self.evaluator.store.params, self.evaluator.hop_frames)
         return self.calibration(_to_share_logits(logits) if self.exclusive else logits)
 
@@ -96,16 +96,16 @@ class Evaluation:
     calibration: Calibration
     thresholds: Mapping[str, Mapping[str, float]]
     figures: dict[str, dict[str, Any]]
-    """For each label: counts, and what was measured on the test part; None where there was nothing to measure on."""
+    """Counts and figures on the test part by label; None for a figure that could not be measured."""
 
 
 def calibrate_and_score(
     model: nn.Module, name: str, parts: Mapping[str, Sequence[Clip]], evaluator: Evaluator, *, exclusive: bool = False
 ) -> CalibratedNetwork:
-    """Calibrate on ``parts["validation"]``, then listen to ``parts["test"]``.
+    """Calibrate on ``parts["validation"]``, then score ``parts["test"]``.
 
-    With `exclusive`, for a network that learnt a softmax, its shares count as they are: to fit each label by itself
-    would take the labels apart again.
+    With `exclusive`, for a network that learnt a softmax, its shares are not calibrated: fitting each label by itself
+    would break their sum.
     """
     scored = [score_clips(model, parts[part], evaluator.store, evaluator.hop_frames) for part in ("validation", "test")]
     if exclusive:
@@ -125,7 +125,10 @@ def calibrate_and_score(
 
 
 def _to_share_logits(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits of a softmax's shares, each label against all others together."""
+    """Return the logits of a softmax's shares.
+
+    Each label is compared with all others together.
+    """
     others = [np.logaddexp.reduce(np.delete(logits, column, axis=1), axis=1) for column in range(logits.shape[1])]
     return np.asarray(logits - np.stack(others, axis=1), np.float32)
 
@@ -138,9 +141,9 @@ def evaluate(model: nn.Module, parts: Mapping[str, Sequence[Clip]], evaluator: E
 
 
 def evaluate_checkpoint(data: Path, cache: Path, checkpoint: Checkpoint) -> Evaluation:
-    """Calibrate a network and measure it on the test part of its own division of the recordings in `data`.
+    """Calibrate and measure a network on its own division of the recordings in `data`.
 
-    Raises what `recordings_of` does.
+    Raises what `open_checkpoint_recordings` does.
     """
     have = open_checkpoint_recordings(data, cache, checkpoint)
     return evaluate(checkpoint.model, have.parts, Evaluator.from_recordings(have, checkpoint.config))

@@ -1,8 +1,8 @@
-"""Event-based F1 (Mesaros et al. 2016): whether sounds are found, and begin and end in the right place.
+"""Event-based F1 (Mesaros et al. 2016): correct onsets and offsets of sounds.
 
-Of two files of events a hit is a pair, each event in one pair at most and as many pairs as can be, whose onsets differ
-by no more than 200 ms and whose offsets by no more than 200 ms or a fifth of the reference's length, whichever is more:
-the rule of sed_eval, with its optimal matching.
+Of two lists of events a hit is a pair, each event in one pair at most and as many pairs as possible, whose onsets
+differ by no more than 200 ms and whose offsets by no more than 200 ms or a fifth of the reference's length, whichever
+is more: the rule of sed_eval, with its optimal matching.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 COLLAR_S, COLLAR_SHARE = 0.2, 0.2
 _PAUSE_S = 0.5
-"""Silences up to this long do not end a reference event: a siren breathes, a motor knocks."""
+"""Longest silence within a reference event: a siren pauses, a motor knocks."""
 
 
 class Event(NamedTuple):
-    """When a sound is heard."""
+    """Onset and offset of a sound."""
 
     onset_s: float
     offset_s: float
 
 
 class Delay(NamedTuple):
-    """How long after a sound begins and ends its decisions do."""
+    """Delay of the decisions after the onset and offset of a sound."""
 
     onset_s: float = 0.0
     offset_s: float = 0.0
@@ -58,13 +58,16 @@ class EventCount:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall; NaN where there is no event at all."""
+        """Harmonic mean of precision and recall; NaN without any event."""
         events = self.references + self.estimates
         return 2 * self.hits / events if events else float("nan")
 
 
 def count_events(reference: Sequence[Event], estimated: Sequence[Event], *, offsets: bool = True) -> EventCount:
-    """Compare the events of one label in one recording; without `offsets` only the onsets must agree."""
+    """Compare the events of one label in one recording.
+
+    Without `offsets` only the onsets must agree.
+    """
     if not reference or not estimated:
         return EventCount(0, len(reference), len(estimated))
     wanted, found = np.array(reference), np.array(estimated)  # (references, 2), (estimates, 2)
@@ -80,10 +83,10 @@ def count_events(reference: Sequence[Event], estimated: Sequence[Event], *, offs
 def find_events(
     chances: NDArray[np.float64], on: float, off: float, step_s: float, delay: Delay = NO_DELAY
 ) -> list[Event]:
-    """Return the events in decisions, shape (decisions,), the first of which is about the first `step_s`.
+    """Return the events in decisions, shape (decisions,).
 
-    An event begins with the step that reaches `on` and ends with the first that is below `off`, less the delay of both;
-    it lasts a step at least.
+    The first decision is about the first `step_s`. An event begins with the step that reaches `on` and ends with the
+    first that is below `off`, less the delay of both; it lasts a step at least.
     """
     known = np.where(chances >= on, 1, np.where(chances < off, 0, -1))  # -1: as before
     last = np.maximum.accumulate(np.where(known >= 0, np.arange(len(known)), 0))
@@ -92,9 +95,10 @@ def find_events(
 
 
 def find_loud_events(mel: NDArray[np.float32], params: FrontEndParams) -> list[Event]:
-    """Return where a clip, shape (frames, n_mels), is loud: the reference events of a clip of one sound.
+    """Return the loud stretches of a clip, shape (frames, n_mels), as events.
 
-    Recordings without annotated times have none better. Pauses up to half a second do not part an event.
+    They are the best reference for recordings of one sound without annotated times. Pauses up to half a second do not
+    split an event.
     """
     loud = np.zeros(len(mel), np.bool_)
     loud[find_loud_frames(mel, params)] = True
@@ -109,6 +113,6 @@ def find_loud_events(mel: NDArray[np.float32], params: FrontEndParams) -> list[E
 
 
 def _find_runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return begin and end, the end not included, of every stretch of true values."""
+    """Return begin and end (exclusive) of every run of true values."""
     edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
     return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]

@@ -1,4 +1,4 @@
-"""Counts every figure, on one network's test part or on what all the folds of a division pooled out."""
+"""All figures of a test part, or of the held-out clips of all folds."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 200
 ENOUGH_H = 0.005
-"""Hours of sound below which a rate an hour says nothing; tables show them as 0.00."""
+"""Shortest sound in hours for a rate per hour; tables show less as 0.00."""
 
 
 def count_figures(
     pooled: PooledTrials, events: Sequence[str], title: str, method: str, scenes: Mapping[str, SceneCount] | None = None
 ) -> Figures:
-    """Count all figures of the labels; `events` are those that matter most, `scenes` what `play_scenes` found.
+    """Count all figures of the labels.
 
-    Scores are pooled over the trials: each clip is scored by the network that did not hear it.
+    `events` are the most important labels, `scenes` the result of `score_scenes`. Scores are pooled over the trials:
+    each clip is scored by the network that was not trained on it.
     """
     scenes = scenes or {}
     figures = {label: _label(pooled, column, label, scenes.get(label)) for column, label in enumerate(pooled.labels)}
@@ -97,7 +98,10 @@ def _label(pooled: PooledTrials, column: int, label: str, scenes: SceneCount | N
 
 
 def _count_ambience_alarms(pooled: PooledTrials, column: int, label: str) -> tuple[float, float]:
-    """Return the hours of pooled-out ambience without a label, and the false alarms an hour at each trial's `on`."""
+    """Return the hours of held-out ambience without a label, and its alarms per hour.
+
+    The threshold is each trial's `on`.
+    """
     free = [
         chance[:, column] >= on
         for clip, chance, on in zip(pooled.clips, pooled.chances, pooled.on[:, column], strict=True)
@@ -125,7 +129,10 @@ def _alarms(pooled: PooledTrials, column: int, label: str) -> Alarms:
 
 
 def _reliability(pooled: PooledTrials, column: int) -> tuple[float, list[Bin]]:
-    """Return the calibration error of a label and its bars: every clip counts the same, true decisions the prior."""
+    """Return the calibration error of a label and the bars of its diagram.
+
+    Every clip counts the same, and true decisions are weighted to the prior.
+    """
     truth = np.concatenate([part[:, column] for trial in pooled.trials for part in trial.truths])
     chances = np.concatenate([part[:, column] for part in pooled.chances])
     weights = np.concatenate([np.full(len(part), 1.0 / len(part)) for part in pooled.chances])
@@ -154,7 +161,7 @@ def _by_snr(scenes: SceneCount | None) -> dict[str, float | None]:
 
 
 def _thin_steps(truth: NDArray[np.bool_], scores: Floats) -> list[tuple[float, float]]:
-    """Return the precision-recall steps, thinned to what a page can show."""
+    """Return the precision-recall steps, thinned for a page."""
     recall, precision = precision_recall_steps(truth, scores)
     rises = np.flatnonzero(np.diff(recall, prepend=0.0) > 0)
     chosen = rises[np.unique(np.linspace(0, len(rises) - 1, min(len(rises), _MOST_POINTS)).astype(int))]
@@ -178,7 +185,7 @@ def _by_corpus(pooled: PooledTrials, truth: NDArray[np.bool_], scores: Floats) -
 def _select_single_labels(
     clips: Sequence[Clip], scores: Floats, labels: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the true and the highest label of the clips of one label, as columns."""
+    """Return the true and the highest label of clips of one label, as columns."""
     one = np.array([len(clip.labels) == 1 for clip in clips])
     truth = [labels.index(clip.label) for clip, single in zip(clips, one, strict=True) if single]
     return np.array(truth, np.int64), scores[one].argmax(axis=1)
@@ -222,10 +229,13 @@ def _fold(pooled: PooledTrials, trial: Trial) -> FoldFigures:
 
 
 def _rate(per_hour: float, hours: float) -> float | None:
-    """Return a rate of false alarms, None where it comes of less sound than would be shown as 0.00 h."""
+    """Return a rate of false alarms.
+
+    It is None for less sound than would be shown as 0.00 h.
+    """
     return round_figure(per_hour if hours >= ENOUGH_H else np.nan)
 
 
 def round_figure(value: float) -> float | None:
-    """Return a figure of four digits, None for NaN."""
+    """Round a figure to four digits; None for NaN."""
     return None if np.isnan(value) else round(float(value), 4)

@@ -1,4 +1,4 @@
-"""The clips that several trials held out, and their scores, end to end."""
+"""Held-out clips of several trials with their scores, concatenated."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PooledTrials:
-    """What was held out by some trials, end to end."""
+    """The held-out clips of some trials, concatenated."""
 
     labels: tuple[str, ...]
     trials: Sequence[Trial]
     background: tuple[str, ...]
-    """Classes that false alarms are counted on."""
+    """Classes on which false alarms are counted."""
     step_s: float
     """Time between two decisions."""
     prior: float
-    """Share of decisions that the calibration takes to hold a label."""
+    """Share of decisions with a label that the calibration assumes."""
     clips: list[Clip]
     chances: list[Floats]
     """The probabilities of every decision, shape (decisions, labels) for each clip."""
     scores: Floats
-    """One score a clip, shape (clips, labels)."""
+    """One score per clip, shape (clips, labels)."""
     on: Floats
     """Each clip's threshold in its own trial, shape (clips, labels)."""
 
@@ -44,7 +44,7 @@ class PooledTrials:
 def pool_trials(
     trials: Iterable[Trial], labels: Sequence[str], background: Iterable[str], step_s: float, prior: float
 ) -> PooledTrials:
-    """Pool what the trials held out; raises `DataError` when that is nothing."""
+    """Pool the held-out clips of trials; raise `DataError` without any."""
     full = [trial for trial in trials if trial.scored.clips]
     if not full:
         msg = "no clip was held out: there is nothing to measure on"

@@ -1,6 +1,6 @@
-"""Sounds in noise at known times: recall by signal-to-noise ratio, and event-based F1.
+"""Synthetic scenes of sounds in noise: recall by SNR, and event-based F1.
 
-A scene is a held-out clip with held-out background before, under and after it: the network heard neither.
+A scene is a held-out clip with held-out background before, under and after it: the network was trained on neither.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     """Log-mel (frames, n_mels) → calibrated probabilities (decisions, labels), the first after a whole window."""
 
 SNRS_DB: tuple[float | None, ...] = (None, 20.0, 10.0, 5.0, 0.0)
-"""None is the clip as it was recorded."""
+"""Signal-to-noise ratios; None is the clip as it was recorded."""
 EVENT_SNR_DB = 10.0
-"""Where event-based F1 is counted."""
+"""Signal-to-noise ratio of event-based F1."""
 _AFTER_S = 1.0
-_LINGERS = 0.8
+_AFTER_SHARE = 0.8
 """Share of a window that a short sound is heard for after its end."""
 _TINY = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SceneMaker:
-    """Where scenes are made of recordings: held-out clips in held-out background, always the same by the seed."""
+    """Maker of scenes: held-out clips in held-out background, reproducible by a seed."""
 
     data: Path
     params: FrontEndParams
@@ -52,19 +52,22 @@ class SceneMaker:
     impulsive: Collection[str] = ()
     """Classes of short sounds."""
     most: int = 60
-    """Clips of each event and fold, from as many recordings as can be."""
+    """Largest number of clips of each event and fold, from as many recordings as possible."""
     seed: int = 3
 
     def get_delay(self, label: str) -> Delay:
-        """Return how late decisions are, as the service reckons it.
+        """Return the delay of decisions, as the service computes it.
 
-        A short sound is heard at once and until it leaves the window; of a lasting one half a window must be filled.
+        A short sound is detected at once and until it leaves the window; a lasting one must fill half a window.
         """
         window_s = self.params.window_s
-        return Delay(0.0, _LINGERS * window_s) if label in self.impulsive else Delay(window_s / 2, window_s / 2)
+        return Delay(0.0, _AFTER_SHARE * window_s) if label in self.impulsive else Delay(window_s / 2, window_s / 2)
 
     def select(self, clips: Sequence[Clip]) -> list[Clip]:
-        """Return up to `most` clips in an order that the seed shuffles, one of every recording before a second."""
+        """Select up to `most` clips, shuffled by the seed.
+
+        Each recording gives one clip before any gives a second.
+        """
         shuffled = sorted(clips, key=lambda clip: hashlib.sha256(f"{self.seed} {clip.file}".encode()).digest())
         seen: dict[str, int] = {}
         ranked = []
@@ -94,7 +97,7 @@ class SceneMaker:
         around = np.pad(sound, (before, round(_AFTER_S * params.sample_rate_hz)))
         if snr_db is None:
             return self.compute_features(around)
-        # the silence around a sound makes its loudest tenth look quieter than it is
+        # the silence around a sound makes its loudest tenth quieter
         looks = loud_power(around, params.sample_rate_hz) / max(loud_power(sound, params.sample_rate_hz), _TINY)
         rng = np.random.default_rng([self.seed, number])
         ratio_db = snr_db + 10.0 * float(np.log10(max(looks, _TINY)))
@@ -103,12 +106,12 @@ class SceneMaker:
 
 @dataclasses.dataclass(slots=True)
 class SceneCount:
-    """What was found of one event."""
+    """Detections of one event."""
 
     found: dict[float | None, list[bool]] = dataclasses.field(default_factory=lambda: {snr: [] for snr in SNRS_DB})
-    """For each ratio, whether each clip of the event reached the threshold `on`."""
+    """By ratio, whether each clip of the event reached the threshold `on`."""
     events: EventCount = dataclasses.field(default_factory=EventCount)
-    """With onsets and offsets, at `EVENT_SNR_DB`; the event heard in scenes of others counts as well."""
+    """Onsets and offsets, at `EVENT_SNR_DB`; detections in scenes of other events count too."""
     onsets: EventCount = dataclasses.field(default_factory=EventCount)
     """The same with onsets alone."""
 
@@ -116,9 +119,9 @@ class SceneCount:
 def score_scenes(
     networks: Sequence[tuple[Trial, Decide]], labels: Sequence[str], events: Sequence[str], maker: SceneMaker
 ) -> dict[str, SceneCount]:
-    """Put held-out clips of each event into held-out background; return what each fold's own network finds of them.
+    """Score scenes of each event by each fold's own network.
 
-    A trial that held no background out takes no part. Raises what `load_audio` does.
+    A trial without held-out background takes no part. Raises what `load_audio` does.
     """
     counts = {event: SceneCount() for event in events}
     for trial, decide in networks:
@@ -139,7 +142,7 @@ class _Scene:
     under: Clip
 
     def is_known(self, label: str) -> bool:
-        """Whether it is known when a label sounds: always or never would be guesses."""
+        """Return whether the times of a label are known in this scene."""
         return label == self.event or label not in (*self.clip.labels, *self.under.labels)
 
 

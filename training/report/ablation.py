@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def tabulate_ablation(results: Mapping[str, Runs], recipe: str) -> Table:
-    """Return a line for each variant: what it loses on the variant `recipe`, seed by seed, and each label's AP.
+    """Return the table of an ablation, a row per variant.
 
-    Figures are means over seeds; behind the mean AP stands its standard deviation over them.
+    It has each label's AP and the loss against the variant `recipe`, seed by seed. Figures are means over seeds; the
+    mean AP is followed by its standard deviation over them.
     """
     labels = list(dict.fromkeys(label for runs in results.values() for run in runs.values() for label in run))
     whole = {seed: _mean(run.values()) for seed, run in results.get(recipe, {}).items()}
@@ -34,6 +35,6 @@ def tabulate_ablation(results: Mapping[str, Runs], recipe: str) -> Table:
 
 
 def _mean(values: Iterable[float | None]) -> float:
-    """Return the mean of what was measured, NaN where nothing was."""
+    """Return the mean of the known values; NaN without one."""
     have = [value for value in values if value is not None]
     return statistics.fmean(have) if have else float("nan")

@@ -17,7 +17,10 @@ _RATES = [(0.1, "≤ 0.1"), (1.0, "1"), (10.0, "10"), (100.0, "100")]
 
 
 def draw_charts(figures: Figures) -> Iterator[str]:
-    """Yield the charts of the events as HTML, a block for each few events that can be told apart."""
+    """Yield the charts of the events as HTML.
+
+    A block has few enough events to distinguish them.
+    """
     labels, events = figures["labels"], figures["events"]
     for at in range(0, len(events), COLOURS):
         some = events[at : at + COLOURS]

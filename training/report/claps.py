@@ -21,10 +21,10 @@ _OTHERS = {
 
 
 def tabulate_claps(figures: Mapping[str, Any]) -> Table:
-    """Return the figures of claps, a line a person."""
+    """Return the table of claps, a row per person."""
     return tabulate("claps of", _CLAPS, figures["claps"])
 
 
 def tabulate_others(figures: Mapping[str, Any]) -> Table:
-    """Return the figures of recordings without claps, a line a class."""
+    """Return the table of recordings without claps, a row per class."""
     return tabulate("class", _OTHERS, figures["others"])

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 def write_report(
     data: Path, evaluator: Evaluator, networks: Sequence[CalibratedNetwork], method: str, out: Path
 ) -> Figures:
-    """Count all figures of networks on what they held out, and write them to `out` with their page.
+    """Count all figures of networks on their held-out clips; write figures and page.
 
-    `method` is a sentence about how that was kept apart. Raises what `play_scenes` and `pool_trials` do.
+    The files go to `out`. `method` is a sentence about how these clips were kept apart. Raises what `score_scenes` and
+    `pool_trials` do.
     """
     out.mkdir(parents=True, exist_ok=True)
     settings, labels, store = evaluator.config.data, evaluator.labels, evaluator.store

@@ -1,4 +1,4 @@
-"""The report: one HTML page that asks for nothing from outside, in light and dark."""
+"""The report as one self-contained HTML page, in light and dark."""
 
 from __future__ import annotations
 
@@ -48,12 +48,15 @@ _TERMS = {
 
 
 def write_page(figures: Figures, path: Path, pictures: Sequence[Picture] = ()) -> None:
-    """Write the page; raises `OSError` where that cannot be done."""
+    """Write the page; raise `OSError` if that fails."""
     path.write_text(render_page(figures, pictures), encoding="utf-8")
 
 
 def render_page(figures: Figures, pictures: Sequence[Picture] = ()) -> str:
-    """Return the page of figures, and of pictures if there are any; it carries the figures as JSON too."""
+    """Render the page of figures and pictures.
+
+    The page contains the figures as JSON too.
+    """
     events = figures["events"]
     sections = (
         _section("Summary", _tiles(figures)),
@@ -108,7 +111,10 @@ def _tiles(figures: Figures) -> str:
 
 
 def _table(table: Table, marked: Collection[str] = ()) -> str:
-    """Return a table as HTML, nothing for one without rows; the rows of `marked` names stand out."""
+    """Return a table as HTML, "" for one without rows.
+
+    The rows of the names in `marked` are highlighted.
+    """
     if not table.rows:
         return ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.head)

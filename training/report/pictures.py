@@ -1,4 +1,7 @@
-"""Pictures of what a network heard, and where it looked: its surest hits, worst misses and worst false alarms."""
+"""Pictures of windows with saliency maps.
+
+They show the surest hits, the worst misses and the worst false alarms.
+"""
 
 from __future__ import annotations
 
@@ -26,30 +29,30 @@ if TYPE_CHECKING:
 HIT, MISS, FALSE_ALARM = "hit", "miss", "false alarm"
 _HEAT_COLOUR = (255, 122, 0)
 _STRONGEST = 0.75
-"""How much of a pixel the heat covers at most."""
+"""Largest opacity of the heat."""
 _WHITE, _DARKEST = 235.0, 0.3
-"""The grey of the loudest place, and the share of its colour that heat keeps in the quietest."""
+"""Grey value of the loudest place, and the share of its colour that heat keeps in the quietest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Picture:
-    """One window of a clip: its log-mel in grey, and what spoke for the label in orange."""
+    """One window of a clip: its log-mel in grey, its saliency in orange."""
 
     label: str
     kind: str
     """`HIT`, `MISS` or `FALSE_ALARM`."""
     caption: str
     png: bytes
-    """A column a frame, a row a mel band, low pitch at the bottom."""
+    """A column per frame, a row per mel band, low pitch at the bottom."""
 
 
 def draw_pictures(
     model: nn.Module, trial: Trial, labels: Sequence[str], events: Sequence[str], store: FeatureStore, each: int = 3
 ) -> list[Picture]:
-    """Return up to `each` hits, misses and false alarms of every event in a trial of this network.
+    """Draw up to `each` hits, misses and false alarms of every event in a trial.
 
     Each is of another recording. A hit or false alarm has a decision at or above the threshold `on`, a miss has none.
-    The window shown is the one that scores highest in the clip. Raises what `grad_cam` does.
+    The window is the one with the clip's highest score. Raises what `grad_cam` does.
     """
     made = []
     for event in events:
@@ -83,11 +86,11 @@ def _choose_clips(trial: Trial, event: str, column: int, each: int) -> Iterator[
 
 
 def _overlay(mel: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return pixels, shape (n_mels, frames, 3), of features and heat of shape (frames, n_mels)."""
+    """Return pixels, (n_mels, frames, 3), of features and heat, (frames, n_mels)."""
     low, high = float(mel.min()), float(mel.max())
     grey = np.repeat(((mel - low) / max(high - low, 1e-6) * _WHITE)[..., None], 3, axis=2)
     cover = (heat * _STRONGEST)[..., None]
-    colour = np.array(_HEAT_COLOUR) * (_DARKEST + (1.0 - _DARKEST) * grey / _WHITE)  # the sound is seen through it
+    colour = np.array(_HEAT_COLOUR) * (_DARKEST + (1.0 - _DARKEST) * grey / _WHITE)  # the sound stays visible
     pixels = grey * (1.0 - cover) + colour * cover
     return np.ascontiguousarray(pixels.transpose(1, 0, 2)[::-1].round().astype(np.uint8))
 

@@ -1,4 +1,4 @@
-"""Tables of figures, and the one writer of tables in Markdown: for a page, a terminal or a model card."""
+"""Tables of figures, and the writer of Markdown tables."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _BRIEF = (
     *("false_positive_rate_at_recall_90", "precision", "recall", "f1"),
 )
 ALARM_COLUMNS = ("false alarms/h at 90 % recall", "where sure", "unseen hours")
-"""False alarms an hour on background of unseen corpora, and how many hours there were of it."""
+"""False alarms per hour on background of unseen corpora, and its hours."""
 _RATE = "false_alarms_per_hour"
 
 
 def format_cell(value: float | None, digits: int = 3) -> str:
-    """Return a figure as it stands in a table; a dash for none."""
+    """Format a figure for a table; a dash for None."""
     if value is None:
         return "-"
     return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
 
 
 class Table(NamedTuple):
-    """A heading and rows of as many cells, the first of which names the row."""
+    """A header, and rows whose first cell is the name."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -54,7 +54,10 @@ class Table(NamedTuple):
 
 
 def tabulate(what: str, columns: Mapping[str, str], figures: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return some values of each row of `figures` as they are, a dash for None; `columns` are key -> heading."""
+    """Return a table with some values of each row of `figures`, a dash for None.
+
+    `columns` are key → header.
+    """
     rows = [
         [name, *("-" if values[key] is None else str(values[key]) for key in columns)]
         for name, values in figures.items()
@@ -63,19 +66,19 @@ def tabulate(what: str, columns: Mapping[str, str], figures: Mapping[str, Mappin
 
 
 def tabulate_brief(figures: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return the figures that a bundle's manifest carries, a line a label."""
+    """Return the figures of a bundle's manifest, a row per label."""
     columns = {key: COLUMNS[key] for key in _BRIEF} | {_RATE: "false alarms/h"}
     return tabulate("label", columns, figures)
 
 
 def tabulate_labels(figures: Figures, names: Iterable[str]) -> Table:
-    """Return the figures of some labels."""
+    """Return the figures of some labels, a row each."""
     rows = [[name, *_row(figures["labels"][name])] for name in names]
     return Table(["label", *COLUMNS.values(), *ALARM_COLUMNS], rows)
 
 
 def tabulate_noise(figures: Figures) -> Table:
-    """Return the events' recall by signal-to-noise ratio; without rows where it was not measured."""
+    """Return the events' recall by SNR; without rows if not measured."""
     heard = {event: figures["labels"][event]["recall_by_snr"] for event in figures["events"]}
     ratios = next((list(recalls) for recalls in heard.values() if recalls), [])
     rows = [[event, *(format_cell(recalls[ratio]) for ratio in ratios)] for event, recalls in heard.items() if recalls]
@@ -83,7 +86,7 @@ def tabulate_noise(figures: Figures) -> Table:
 
 
 def tabulate_corpora(figures: Figures) -> Table:
-    """Return what the events reach in each corpus: the table of leave-one-corpus-out."""
+    """Return the events' figures in each corpus: leave-one-corpus-out."""
     rows = [
         [
             f"{event}: {corpus}",
@@ -98,7 +101,7 @@ def tabulate_corpora(figures: Figures) -> Table:
 
 
 def tabulate_folds(figures: Figures) -> Table:
-    """Return each fold's figures."""
+    """Return each fold's figures, a row each."""
     head = ["fold", "clips", "accuracy", "mAP", *(f"AP {event}" for event in figures["events"])]
     rows = [
         [
@@ -114,7 +117,7 @@ def tabulate_folds(figures: Figures) -> Table:
 
 
 def _row(figures: LabelFigures) -> list[str]:
-    """Return the cells of a label, those of `COLUMNS` and of `ALARM_COLUMNS`."""
+    """Return the cells of a label for `COLUMNS` and `ALARM_COLUMNS`."""
     values = cast("Mapping[str, float | None]", figures)
     alarms = figures["alarms"]
     cells = [format_cell(values[name], 1 if name == _RATE else 3) for name in COLUMNS]
@@ -127,7 +130,7 @@ def _row(figures: LabelFigures) -> list[str]:
 
 
 def format_figures(figures: Figures) -> str:
-    """Return how the figures were counted, and all tables, as Markdown."""
+    """Return the method and all tables as Markdown."""
     summary = figures["summary"]
     whole = (
         f"mAP {format_cell(summary['mean_average_precision'])}, accuracy {format_cell(summary['accuracy'])}, "

@@ -1,4 +1,4 @@
-"""One random, believable way from a source to a file, for whole clips: varied copies of recordings, made offline."""
+"""Random chain of acoustic changes for varied copies of whole clips."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Step = Callable[[NDArray[np.float32], int, Generator], NDArray[np.float32]]
 
 _CODEC_WEIGHTS = {"vorbis": 0.3, "mp3": 0.35, "opus": 0.05, "gsm": 0.1, "mu_law": 0.1, "adpcm": 0.1}
-"""How often each codec is met; Opus is slow, and what the recordings come in already."""
+"""Frequency of each codec; Opus is slow, and most recordings are in it already."""
 _BAND_RATES_HZ = (8_000, 8_000, 11_025, 12_000)
 _FAINTEST = 1e-6
 
@@ -31,7 +31,7 @@ def _pitch(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArra
 
 
 def _distance(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    """5 to 300 m, in any weather, now and then around a corner."""
+    """Simulate 5 to 300 m in any weather, sometimes around a corner."""
     return simulate_distance(
         samples,
         rate_hz,
@@ -80,15 +80,15 @@ _STEPS: tuple[tuple[float, Step], ...] = (
     (0.15, _band),
     (0.5, _codec),
 )
-"""The way a sound takes, in its order, and the chance of each part of it."""
+"""The steps in their order, each with its chance."""
 
 
 def vary(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    """Return a varied copy of a clip of shape (n,), as long and with its sounds where they were.
+    """Return a varied copy of a clip of shape (n,), with its length and timing.
 
-    Pitch, distance, room or street, microphone, clipping, band limit and codec, each by its chance. Whoever records
-    from afar turns the gain up: the loss of a way is made good, and the level then changes by -12 to 6 dB, less
-    where full scale would be exceeded. Empty and silent clips come back as they are.
+    Pitch, distance, room or street, microphone, clipping, band limit and codec are each applied by their chance. A
+    recorder is turned up for distant sounds: each step's loss of level is restored, and the level then changes by -12
+    to 6 dB, less where full scale would be exceeded. Empty and silent clips are returned unchanged.
     """
     before = _compute_rms(samples)
     if before < _FAINTEST:
@@ -103,11 +103,14 @@ def vary(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[
 
 
 def _restore_level(samples: NDArray[np.float32], level: float) -> NDArray[np.float32]:
-    """Bring a clip back to a level; where a step left nothing of it, as it is."""
+    """Scale a clip to a level.
+
+    A clip that a step made silent is left as it is.
+    """
     now = _compute_rms(samples)
     return np.asarray(samples * np.float32(level / now), np.float32) if now > _FAINTEST else samples
 
 
 def _compute_rms(samples: NDArray[np.float32]) -> float:
-    """Return the root of the mean square of a clip, 0 for an empty one."""
+    """Return the root mean square of a clip, 0 for an empty one."""
     return float(np.sqrt(np.mean(np.square(samples)))) if samples.size else 0.0

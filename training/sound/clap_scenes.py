@@ -1,4 +1,4 @@
-"""Scenes of a second or two, with their onsets: claps of several people in many rooms, and all that is none."""
+"""Scenes of a second or two, with claps or other onsets, and their crops."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ T = TypeVar("T")
 _LEAD_S = 0.5
 _TAIL_S = 0.5
 NEAR_SAMPLES = round(0.012 * RATE_HZ)
-"""How far an onset may be from where the clap was put."""
-_TAKES = 0.25  # share of scenes that are recordings as they are: their rooms are real
-_SYNTHETIC = 0.4  # share of claps that nobody clapped
+"""Largest distance of an onset from the position of its clap."""
+_TAKES = 0.25  # share of scenes that are unchanged recordings, with real rooms
+_SYNTHETIC = 0.4  # share of synthetic claps
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SceneSounds:
-    """What scenes are made of."""
+    """Sounds that scenes are made of."""
 
     claps: Mapping[str, Sequence[NDArray[np.float32]]]
     """By person: single claps that begin with their attack."""
@@ -52,12 +52,15 @@ class SceneSounds:
 
 
 def detect_onsets(sound: NDArray[np.float32]) -> list[Onset]:
-    """Return the onsets of a sound, shape (n,), as a device that hears it from the start finds them."""
+    """Detect the onsets of a sound, shape (n,), as a device does."""
     return OnsetDetector().push(np.concatenate((sound, np.zeros(2 * GROUP_SAMPLES, np.float32))))
 
 
 def cut_crops(sound: NDArray[np.float32]) -> tuple[list[int], list[NDArray[np.float32]]]:
-    """Return the onsets of a sound that sounds a whole crop, as sample indices, and their features."""
+    """Return the onsets of a sound with a whole crop, and their features.
+
+    Onsets are sample indices.
+    """
     length = CLAP_FRONT_END.window_samples
     latest = sound.size + BEFORE_SAMPLES - length
     onsets = [onset for onset in detect_onsets(sound) if BEFORE_SAMPLES <= onset.at <= latest]
@@ -66,7 +69,10 @@ def cut_crops(sound: NDArray[np.float32]) -> tuple[list[int], list[NDArray[np.fl
 
 
 def make_clap_scene(sounds: SceneSounds, rng: Generator) -> list[NDArray[np.float32]]:
-    """Return the crops of one to four claps of one person in one room, shape (window_frames, n_mels) each."""
+    """Return the crops of one to four claps of one person in one room.
+
+    Each has the shape (window_frames, n_mels).
+    """
     if rng.random() < _TAKES:
         return _make_take_scene(sounds, rng)
     hands = _choose_hands(sounds, rng)
@@ -99,7 +105,10 @@ def _make_take_scene(sounds: SceneSounds, rng: Generator) -> list[NDArray[np.flo
 
 
 def _cut_clap_crops(sound: NDArray[np.float32], begins: NDArray[np.int64], rng: Generator) -> list[NDArray[np.float32]]:
-    """Return the crops of the claps that begin at `begins`, most often through another microphone."""
+    """Return the crops of the claps that begin at `begins`.
+
+    Half of the time another recorder is simulated.
+    """
     if rng.random() < 0.5:  # noqa: PLR2004
         sound = simulate_recorder(sound, rng.uniform(0.0, 25.0) if rng.random() < 0.4 else -1.0, rng)  # noqa: PLR2004
     onsets, crops = cut_crops(sound)
@@ -107,7 +116,7 @@ def _cut_clap_crops(sound: NDArray[np.float32], begins: NDArray[np.int64], rng: 
 
 
 def make_other_scene(sounds: SceneSounds, rng: Generator) -> list[NDArray[np.float32]]:
-    """Return the crops of all onsets in a stretch without claps, changed as claps are."""
+    """Return the crops of all onsets in a stretch without claps, varied like claps."""
     names = tuple(sounds.others)
     weights = np.sqrt([len(sounds.others[name]) for name in names])
     sound = _pick(sounds.others[rng.choice(names, p=weights / weights.sum())], rng)
@@ -135,7 +144,7 @@ def _pick(items: Sequence[T], rng: Generator) -> T:
 def _add_background(
     sound: NDArray[np.float32], begins: NDArray[np.int64], sounds: SceneSounds, rng: Generator
 ) -> NDArray[np.float32]:
-    """Add a background so that the claps' first 100 ms are 3 to 30 dB above it."""
+    """Add a background 3 to 30 dB below the claps' first 100 ms."""
     background = _pick(sounds.backgrounds, rng)
     offset = rng.integers(max(1, background.size - sound.size))
     under = np.resize(background[offset : offset + sound.size], sound.size)

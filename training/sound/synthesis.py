@@ -1,7 +1,7 @@
-"""Sounds that nobody recorded: sirens of all patterns and claps of people and rooms that recordings are few of.
+"""Synthetic sirens of all patterns, and claps of many people in many rooms.
 
-Electronic sirens are made by a formula to begin with: a pattern of pitch, a square wave, a horn. Recordings hold a
-handful of patterns; a network that has heard only those takes the next town's siren for music.
+Electronic sirens follow a formula anyway: a pattern of pitch, a square wave, a horn. Recordings hold few patterns, and
+a network trained on only those takes an unknown siren for music.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _SOUND_M_S = 343.0
 
 
 def make_siren(rng: Generator) -> NDArray[np.float32]:
-    """Return 5 s of a siren at 16 kHz, peak 1: wail, yelp, phaser, two tones, rise and fall, or one after another."""
+    """Return 5 s of a siren at 16 kHz, peak 1.
+
+    The pattern is wail, yelp, phaser, two tones, rise and fall, or one after another.
+    """
     time_s = np.arange(round(_SIREN_S * RATE_HZ)) / RATE_HZ
     pitch_hz = _pattern(time_s, rng)
     if rng.random() < 0.25:  # noqa: PLR2004 - a driver turns the switch
@@ -69,7 +72,7 @@ def _pattern(time_s: Floats, rng: Generator) -> Floats:
 
 
 def _passing(time_s: Floats, rng: Generator) -> tuple[Floats, Floats]:
-    """Return the Doppler factor and the level of a vehicle that comes, passes or goes."""
+    """Return the Doppler factor and the level of a passing vehicle."""
     speed_m_s, nearest_m = rng.uniform(0.0, 25.0), np.exp(rng.uniform(np.log(4.0), np.log(150.0)))
     along_m = speed_m_s * (time_s - rng.uniform(-5.0, 10.0))
     distance_m = np.hypot(along_m, nearest_m)
@@ -77,7 +80,10 @@ def _passing(time_s: Floats, rng: Generator) -> tuple[Floats, Floats]:
 
 
 def _waveform(phase: Floats, highest_hz: float, rng: Generator) -> Floats:
-    """Return a wave between a sine and a square or saw, of the harmonics that fit below 7.5 kHz."""
+    """Return a wave between a sine and a square or saw.
+
+    It has the harmonics below 7.5 kHz.
+    """
     odd_only, tilt = rng.random() < 0.5, rng.uniform(0.7, 2.5)  # noqa: PLR2004
     count = max(1, min(12, int(7_500.0 / highest_hz)))
     wave = np.zeros_like(phase)
@@ -88,9 +94,10 @@ def _waveform(phase: Floats, highest_hz: float, rng: Generator) -> Floats:
 
 
 def make_claps(people: Mapping[str, Sequence[NDArray[np.float32]]], rng: Generator) -> NDArray[np.float32]:
-    """Return 3 s with one to eight claps of one person in one room, at 16 kHz, peak 1.
+    """Return 3 s with one to eight claps of one person in one room.
 
-    `people` has single claps that begin with their attack, by person; four hands in ten are made up.
+    The rate is 16 kHz, the peak 1. `people` has single claps that begin with their attack, by person; four in ten are
+    synthetic.
     """
     names = tuple(people)
     if not names or rng.random() < 0.4:  # noqa: PLR2004

@@ -1,4 +1,7 @@
-"""The class mapping of an import: a TOML file of new name = [the corpus's own names]."""
+"""The class mapping of an import, a TOML file.
+
+Each line is new name = [the corpus's own names].
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A corpus becomes rows of a manifest, and sounds beside it."""
+"""Import of a corpus: rows of a manifest, and sound files beside it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ COLUMNS = (
 
 @dataclasses.dataclass(slots=True)
 class ImportResult:
-    """What an import came to."""
+    """Result of an import."""
 
     rows: list[Row] = dataclasses.field(default_factory=list)
-    """Of this corpus, a row a clip."""
+    """Rows of this corpus, one per clip."""
     skipped: int = 0
     """Recordings that cannot be used."""
     dropped: Counter[str] = dataclasses.field(default_factory=Counter)
@@ -43,12 +43,13 @@ class ImportResult:
 
 
 def import_corpus(corpus: str, recordings: Sequence[Recording], out: Path, new_of: Mapping[str, str]) -> ImportResult:
-    """Bring the recordings of a corpus into the folder `out`, and list them in its manifest.csv.
+    """Import the recordings of a corpus into the folder `out` and its manifest.csv.
 
     Rows of other corpora stay as they are, those of the same corpus are replaced, and a recording whose bytes have not
-    changed is not cut again. `new_of` renames labels as `manifest.renamed` does; an empty one keeps them all. What
-    cannot be used is named on standard error and skipped. Raises `DataError` when nothing is left, when two labels
-    would become one, or when the manifest has a corpus of this name from elsewhere, `OSError` for want of disk.
+    changed is not cut again. `new_of` renames labels as `manifest.rename_labels` does; an empty one keeps them all.
+    Unusable recordings are named on standard error and skipped. Raises `DataError` when nothing is left, when two
+    labels would become one, or when the manifest has a corpus of this name from elsewhere, `OSError` when the disk is
+    full.
     """
     columns, before = _read(out / MANIFEST)
     at = next((index for index, row in enumerate(before) if row["corpus"] == corpus), len(before))
@@ -118,7 +119,10 @@ def _map_labels(recordings: Sequence[Recording]) -> dict[str, str]:
 
 
 def _drop_absent_folders(recordings: Sequence[Recording], imported: ImportResult) -> list[Recording]:
-    """Leave out what lies in folders that are not there, with one line a folder: a corpus may be there in part."""
+    """Drop the recordings in folders that do not exist, with one warning per folder.
+
+    A corpus may be there in part.
+    """
     absent = {folder for folder in {recording.path.parent for recording in recordings} if not folder.is_dir()}
     count = Counter(recording.path.parent for recording in recordings)
     for folder in sorted(absent):
@@ -132,7 +136,10 @@ def _print_warning(line: str) -> None:
 
 
 def _read(path: Path) -> tuple[list[str], list[Row]]:
-    """Return the columns and rows of a manifest; the usual columns and no rows when there is none."""
+    """Return the columns and rows of a manifest.
+
+    Without a file these are the usual columns and no rows.
+    """
     if not path.exists():
         return list(COLUMNS), []
     return read_csv(path, COLUMNS, ": choose another folder to import into")

@@ -1,4 +1,4 @@
-"""Recordings of any rate, length and number of channels, cut into what networks are taught with."""
+"""Recordings of any rate, length and number of channels, cut into parts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _SHORTEST_REST_S = 1
 """A rest shorter than this stays with the part before it."""
 _SHORTEST_S = 0.05
 _SILENCE = 0.5 / 32768
-"""Nothing below this is left in 16 bits."""
+"""Peak below which 16-bit samples are zero."""
 
 
 class UnusableError(DataError):
-    """A recording cannot be used; the message says why, without its name."""
+    """A recording cannot be used; the message has the reason, without its name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Part:
     """A part of a recording: mono samples at `RATE_HZ`, shape (n,)."""
 
     number: int
-    """Its place in the recording, from 0."""
+    """Its number in the recording, from 0."""
     samples: NDArray[np.float32]
 
 
 def hash_file(path: Path) -> str:
-    """Return a digest of a file's bytes; raises `UnusableError` for a file that cannot be read."""
+    """Return a digest of a file's bytes; raise `UnusableError` if it is unreadable."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -54,16 +54,19 @@ def hash_file(path: Path) -> str:
 
 
 def read_rate(path: Path) -> int:
-    """Return a recording's own sampling rate in Hz; raises `UnusableError` for what is not audio."""
+    """Return a recording's own sampling rate in Hz.
+
+    Raises `UnusableError` for a file that is not audio.
+    """
     with _convert_errors(path), open_clip(path) as clip:
         return clip.rate_hz
 
 
 def read_parts(path: Path) -> Iterator[Part]:
-    """Yield a recording in parts of 10 s, the last one of 1 to 11 s, or the whole of a shorter recording.
+    """Yield a recording in parts of 10 s.
 
-    Parts that are silent are left out. Raises `UnusableError`, perhaps after some parts, for a recording that is empty,
-    silent, or broken.
+    The last part has 1 to 11 s; a shorter recording is one part. Silent parts are left out. Raises `UnusableError`,
+    perhaps after some parts, for a recording that is empty, silent, or broken.
     """
     length, heard = 0, False
     for number, samples in enumerate(_regroup(_read_blocks(path))):
@@ -79,7 +82,10 @@ def read_parts(path: Path) -> Iterator[Part]:
 
 
 def _read_blocks(path: Path) -> Iterator[NDArray[np.float32]]:
-    """Yield a recording as mono blocks at `RATE_HZ`, decoded as a device does; it is never in memory as a whole."""
+    """Yield a recording as mono blocks at `RATE_HZ`, decoded as a device does.
+
+    The whole recording is never in memory.
+    """
     with _convert_errors(path), open_clip(path) as clip:
         yield from clip.blocks(RATE_HZ, PART_S)
 
@@ -103,7 +109,10 @@ def _regroup(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float
 
 
 def write_part(path: Path, samples: NDArray[np.float32]) -> None:
-    """Write samples as FLAC of 16 bits: what a device hears too, at half the size. Raises `StorageError`."""
+    """Write samples as FLAC of 16 bits; raise `StorageError` if that fails.
+
+    A device samples 16 bits too; FLAC halves the size.
+    """
     try:
         soundfile.write(path, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
     except soundfile.SoundFileError as exc:

@@ -1,4 +1,4 @@
-"""ESC-50, and ESC-10 in it (Piczak, "ESC: Dataset for environmental sound classification", 2015)."""
+"""ESC-50 and ESC-10 (Piczak, "ESC: Dataset for environmental sound classification", 2015)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ _COLUMNS = ("category", "esc10", "filename", "fold", "src_file")
 
 
 def list_recordings(source: Path) -> list[Recording]:
-    """List the clips; those of one Freesound recording are a group, `fold` is the published one, 1 to 5.
+    """List the clips of ESC-50.
 
-    Raises `DataError` for a table without its columns, `OSError` when it is not there.
+    Clips of one Freesound recording are a group; `fold` is the published one, 1 to 5. Raises `DataError` for a table
+    without its columns, `OSError` when it does not exist.
     """
     home = find_home(source, _TABLE)
     return [_make_recording(home, row) for row in read_csv(home / _TABLE, _COLUMNS)[1]]
 
 
 def list_esc10_recordings(source: Path) -> list[Recording]:
-    """List the clips of the ten classes of ESC-10; otherwise as `recordings`."""
+    """List the clips of the ten classes of ESC-10, as `list_recordings` does."""
     home = find_home(source, _TABLE)
     return [_make_recording(home, row) for row in read_csv(home / _TABLE, _COLUMNS)[1] if row["esc10"] == "True"]
 

@@ -1,4 +1,4 @@
-"""Anybody's recordings: a folder a label, and in it sound files or folders of them."""
+"""Own recordings: a folder per label with sound files or folders of them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 _READABLE = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".aifc", ".oga", ".opus", ".snd"}
 _OTHERS = {".3gp", ".aac", ".amr", ".m4a", ".mp4", ".webm", ".wma"}
-"""What ffmpeg reads where it is installed; listed all the same where it is not, so that somebody is told."""
+"""Suffixes that ffmpeg reads. They are listed even without ffmpeg, so that the user gets an error for each file."""
 
 
 def list_recordings(source: Path) -> list[Recording]:
-    """List the sound files of `source`/label/…, of any kind; hidden files and folders are passed over.
+    """List the sound files of `source`/label/…, of any format.
 
-    A group is a file name without its suffix, or the folder below the label that a file lies in: what was recorded in
-    one go should be in one such folder, so that no part of it measures what another part taught. A file beside the
-    folders has no label. Raises `DataError` when no file has one, `InputMissing` when there is no such folder.
+    Hidden files and folders are ignored. A group is a file name without its suffix, or the folder below the label that
+    holds the file: one session should be in one such folder, so that no part of it is both trained on and measured. A
+    file beside the folders has no label. Raises `DataError` when no file has one, `InputMissing` when there is no such
+    folder.
     """
     if not source.is_dir():
         msg = f"{source}: not a folder with a folder for each label"

@@ -17,11 +17,11 @@ _LICENCE = "CC BY 4.0 as a collection; a clip is CC0, CC BY, CC BY-NC or CC Samp
 
 
 def list_recordings(source: Path) -> list[Recording]:
-    """List the clips of both parts, each with all of its labels in their order: the more general ones come later.
+    """List the clips of both parts, with all labels, the more general ones last.
 
     A clip is a group. `fold` is the published division: `train` and `val` of the part dev, and `eval`. Uploaders and
-    licences are in FSD50K.metadata; without that folder they stay unknown. Raises `DataError` for a table without
-    its columns, `OSError` when a table is not there.
+    licences are in FSD50K.metadata; without that folder they stay unknown. Raises `DataError` for a table without its
+    columns, `OSError` when a table does not exist.
     """
     home = find_home(source, _TRUTH)
     dev = [_make_recording(home, "dev", row, row["split"]) for row in _read_rows(home, "dev", ("split",))]
@@ -29,7 +29,7 @@ def list_recordings(source: Path) -> list[Recording]:
 
 
 def _read_rows(home: Path, part: str, more: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the rows of a part, each with what is known `about` its clip."""
+    """Read the rows of a part, each with the metadata of its clip as `about`."""
     about_path = home / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
     about = _read_json(about_path) if about_path.exists() else {}
     rows = read_csv(home / _TRUTH / f"{part}.csv", ("fname", "labels", *more))[1]

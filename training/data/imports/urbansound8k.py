@@ -1,4 +1,4 @@
-"""UrbanSound8K (Salamon, Jacoby & Bello, "A dataset and taxonomy for urban sound research", 2014)."""
+"""UrbanSound8K (Salamon, Jacoby & Bello, 2014)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _COLUMNS = ("class", "fold", "fsID", "slice_file_name")
 
 
 def list_recordings(source: Path) -> list[Recording]:
-    """List the slices; those of one Freesound recording are a group, `fold` is the published one, 1 to 10.
+    """List the slices of UrbanSound8K.
 
-    Raises `DataError` for a table without its columns, `OSError` when it is not there.
+    Slices of one Freesound recording are a group; `fold` is the published one, 1 to 10. Raises `DataError` for a table
+    without its columns, `OSError` when it does not exist.
     """
     home = find_home(source, _TABLE)
     return [
