@@ -31,7 +31,7 @@ gives it {on:g} or more, as the recipe says. The service then asks for a pattern
 answers to far fewer.
 
 Takes that were not used for training. Their claps are not annotated: they are counted where the service's own
-detector finds them, except in recordings under half a second, which begin with their clap. *Onsets found* are the claps
+detector finds them, except in recordings under half a second, which begin with a clap. *Onsets found* are the claps
 with a whole crop, as the service needs it:
 
 {claps}
@@ -45,8 +45,8 @@ with a whole crop, as the service needs it:
     python -m training claps --config training/recipes/{name}.toml --data FOLDER --out runs/{name}
     python -m export claps runs/{name}/last.pt --about export/about/{name}.toml --data FOLDER --out edge/models/{name}
 """
-_LEFT_OUT = """Recordings without claps that were not used for training: fold {fold} of five, divided by recording and by
-uploader. An onset counts where the recording goes on long enough after it:
+_LEFT_OUT = """Recordings without claps that were not used for training: fold {fold} of five, divided by recording and
+by uploader. An onset counts where the recording goes on long enough after it:
 
 {table}"""
 _NONE_LEFT_OUT = "No recordings without claps were left out of training, so there are no figures of them."

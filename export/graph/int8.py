@@ -50,7 +50,10 @@ def quantize(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = Fals
         raise DataError(msg)
     logging.getLogger().addFilter(_drop_advice)
     try:
-        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):  # its progress is no answer
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            contextlib.redirect_stdout(None),
+        ):  # its progress is not part of the output
             target = Path(folder) / "int8.onnx"
             quantize_static(
                 onnx.load_from_string(network),

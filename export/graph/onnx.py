@@ -59,7 +59,7 @@ def to_onnx(model: nn.Module, params: FrontEndParams) -> bytes:
             {OUTPUT: {0: "batch", 1: "decisions"}, STATE_OUT: {0: "batch"}},
             {INPUT: {0: "batch", 1: "frames"}, STATE: {0: "batch"}},
         )
-        graph.graph.output[1].type.CopyFrom(graph.graph.input[1].type)  # the tracer does not see that it is as long
+        graph.graph.output[1].type.CopyFrom(graph.graph.input[1].type)  # the tracer does not infer the batch
     else:
         example = {INPUT: torch.zeros(2, params.window_frames, params.n_mels)}
         graph = _trace(model, example, {OUTPUT: {0: "batch"}}, {INPUT: {0: "batch"}})
@@ -72,7 +72,7 @@ def _trace(
     model: nn.Module, inputs: dict[str, Tensor], outputs: dict[str, dict[int, str]], axes: dict[str, dict[int, str]]
 ) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # The exporter by tracing needs no further package, its successor does; both write these few operators alike.
+        # The tracing exporter needs no further package, unlike its successor; both write these operators alike.
         warnings.simplefilter("ignore")
         target = Path(folder) / "model.onnx"
         torch.onnx.export(

@@ -140,7 +140,9 @@ def build_engine(network: bytes, profile: Mapping[str, Shapes], precision: str, 
     """Build the serialized engine of a network; this can take minutes."""
     logger = package.Logger(package.Logger.WARNING)
     builder = package.Builder(logger)
-    explicit = getattr(package.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None)  # from 10 on there is no other
+    explicit = getattr(
+        package.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None
+    )  # the only mode from version 10 on
     definition = builder.create_network(0 if explicit is None else 1 << int(explicit))
     parser = package.OnnxParser(definition, logger)
     if not parser.parse(network):

@@ -51,19 +51,19 @@ def make_dataset() -> Dataset:
 
 
 def config(**settings: Any) -> Config:
-    """Return the settings of a run of 6 steps with a look after every second, and others for `train`."""
+    """Return the settings of a run of 6 steps with a validation after every second, and others for `train`."""
     small = load_config(RECIPE, ["data.impulsive={ clap = 1.0 }", "data.quiet_label=background"])
     train = {"steps": 6, "batch": 8, "validate_every": 2, "warmup_steps": 2, "distil_weight": 0.5, **settings}
     return dataclasses.replace(small, model=_SMALL, train=dataclasses.replace(small.train, **train))
 
 
-def signal_at_look(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
-    """Send this process a signal while a run looks at its validation part for the first time."""
-    look = engine.validate
+def signal_at_validation(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    """Send this process a signal at the first validation of a run."""
+    validate = engine.validate
 
-    def signalled(*arguments: Any) -> dict[str, float]:
+    def send_signal(*arguments: Any) -> dict[str, float]:
         os.kill(os.getpid(), number)
-        monkeypatch.setattr(engine, "validate", look)
-        return look(*arguments)
+        monkeypatch.setattr(engine, "validate", validate)
+        return validate(*arguments)
 
-    monkeypatch.setattr(engine, "validate", signalled)
+    monkeypatch.setattr(engine, "validate", send_signal)

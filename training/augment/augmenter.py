@@ -121,28 +121,28 @@ def _mix(batch: Batch, other: Batch, chance: float, snr_db: tuple[float, float],
     size = len(batch.features)
     which = draw_mask(size, chance, generator)
     ratio_db = draw_uniform((size,), *snr_db, generator)
-    heard = (snr_to_target(ratio_db) * which)[:, None]
+    audible = (snr_to_target(ratio_db) * which)[:, None]
     mixed = mix_at_snr(batch.features, other.features, ratio_db)
-    logits, weight = _mix_logits(batch, other, heard)
+    logits, weight = _mix_logits(batch, other, audible)
     return Batch(
         logits=logits,
         logits_weight=weight,
         features=torch.where(which[:, None, None], mixed, batch.features),
-        target=torch.maximum(batch.target, other.target * heard),
+        target=torch.maximum(batch.target, other.target * audible),
         sure=torch.where(which[:, None], torch.minimum(batch.sure, other.sure), batch.sure),
-        soft=torch.maximum(batch.soft, other.soft * heard),
+        soft=torch.maximum(batch.soft, other.soft * audible),
     )
 
 
-def _mix_logits(batch: Batch, other: Batch, heard: Tensor) -> tuple[Tensor | None, Tensor | None]:
+def _mix_logits(batch: Batch, other: Batch, audible: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """Raise the logits towards those of the other sound, as far as it is audible.
 
     The teacher never scored the mixture, so the logits get less weight.
     """
     if batch.logits is None or other.logits is None or batch.logits_weight is None or other.logits_weight is None:
         return batch.logits, batch.logits_weight
-    raised = batch.logits + heard * (other.logits - batch.logits).clamp_min(0.0)
-    part = heard.squeeze(1)
+    raised = batch.logits + audible * (other.logits - batch.logits).clamp_min(0.0)
+    part = audible.squeeze(1)
     return raised, batch.logits_weight * (1.0 - part + 0.5 * part * other.logits_weight)
 
 

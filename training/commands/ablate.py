@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_recipe(parser)
-    parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="only these (default: each)")
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each, with seeds one after another")
+    parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="leave out only these (default: each)")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each variant, with consecutive seeds")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -35,7 +35,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("--config", type=Path, required=True, help="a recipe, see training/recipes")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one of its settings")
-    parser.add_argument("--out", type=Path, default=Path("runs/last"), help="folder for what is made")
+    parser.add_argument("--out", type=Path, default=Path("runs/last"), help="output folder")
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:

@@ -50,7 +50,7 @@ def run_command(
         commands[options.command].run(options)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except Exception as exc:  # noqa: BLE001 - nothing leaves as a traceback unasked
+    except Exception as exc:  # noqa: BLE001 - tracebacks are shown only on request
         if _DEBUG in given:
             traceback.print_exception(exc)
         line, code = _describe(exc)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_recipe(parser)
-    parser.add_argument("--teacher", type=Path, required=True, help="the checkpoint of the network that teaches")
+    parser.add_argument("--teacher", type=Path, required=True, help="the checkpoint of the teacher")
 
 
 def run(options: argparse.Namespace) -> None:

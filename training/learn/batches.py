@@ -48,7 +48,7 @@ class Batches:
 
     def set_state(self, state: Tensor) -> None:
         """Restore a state returned by `get_state`."""
-        self._states = [mine.clone() for mine in state]  # a generator reads no view of a larger tensor
+        self._states = [mine.clone() for mine in state]  # a generator does not accept a view of a larger tensor
         for generator, mine in zip(self._generators, self._states, strict=True):
             generator.set_state(mine)
 

@@ -34,8 +34,8 @@ def make_teacher(checkpoint: Checkpoint, clips: Sequence[Clip], store: FeatureSt
     every, rows, counts = round(_EVERY_S * decisions_per_s), [], []
     for clip in tqdm(clips, "teacher", unit="clip", disable=None):
         logits = compute_clip_logits(model, store.get(clip), params, params.decision_frames)
-        said = logits[first::every] if len(logits) > first else logits[-1:]
-        rows.append(np.round(255.0 / (1.0 + np.exp(-said.astype(np.float64)))).astype(np.uint8))
-        counts.append(len(said))
+        selected = logits[first::every] if len(logits) > first else logits[-1:]
+        rows.append(np.round(255.0 / (1.0 + np.exp(-selected.astype(np.float64)))).astype(np.uint8))
+        counts.append(len(selected))
     offsets = np.cumsum([0, *counts], dtype=np.int64)
     return Teacher(torch.from_numpy(np.concatenate(rows)), torch.from_numpy(offsets))

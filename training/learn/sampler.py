@@ -181,13 +181,13 @@ class CropSampler:
         ids = self._ids[rows]
         batch = Batch(features, target, torch.ones_like(target), target)
         if self._logits is not None:
-            logits, heard = self._logits.look_up(ids, centre_s)
-            batch = dataclasses.replace(batch, logits=logits, logits_weight=heard.float())
+            logits, known = self._logits.look_up(ids, centre_s)
+            batch = dataclasses.replace(batch, logits=logits, logits_weight=known.float())
         if self._teacher is None or self._best is None:
             return batch
-        heard = ids < self._pool.n_recorded
+        known = ids < self._pool.n_recorded
         soft = self._teacher.look_up(ids.clamp_max(self._pool.n_recorded - 1), centre_s)
-        soft = torch.where(heard[:, None], soft, target)
+        soft = torch.where(known[:, None], soft, target)
         # the label outweighs the teacher for its own class: a teacher misses short claps in a window of 2 s
         soft = torch.where(target > 0, (self._best[rows] + 1.0) / 2.0, soft)
         sure = ((target > 0) | (soft <= self._config.train.unsure_above)).float()

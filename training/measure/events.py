@@ -88,7 +88,7 @@ def find_events(
     The first decision is about the first `step_s`. An event begins with the step that reaches `on` and ends with the
     first that is below `off`, less the delay of both; it lasts a step at least.
     """
-    known = np.where(chances >= on, 1, np.where(chances < off, 0, -1))  # -1: as before
+    known = np.where(chances >= on, 1, np.where(chances < off, 0, -1))  # -1: unchanged
     last = np.maximum.accumulate(np.where(known >= 0, np.arange(len(known)), 0))
     found = [(a * step_s - delay.onset_s, b * step_s - delay.offset_s) for a, b in _find_runs(known[last] == 1)]
     return [Event(onset_s, max(offset_s, onset_s + step_s)) for onset_s, offset_s in found]

@@ -37,7 +37,7 @@ EVENT_SNR_DB = 10.0
 """Signal-to-noise ratio of event-based F1."""
 _AFTER_S = 1.0
 _AFTER_SHARE = 0.8
-"""Share of a window that a short sound is heard for after its end."""
+"""Share of a window for which a short sound is detected after its end."""
 _TINY = 1e-12
 
 

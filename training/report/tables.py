@@ -79,9 +79,11 @@ def tabulate_labels(figures: Figures, names: Iterable[str]) -> Table:
 
 def tabulate_noise(figures: Figures) -> Table:
     """Return the events' recall by SNR; without rows if not measured."""
-    heard = {event: figures["labels"][event]["recall_by_snr"] for event in figures["events"]}
-    ratios = next((list(recalls) for recalls in heard.values() if recalls), [])
-    rows = [[event, *(format_cell(recalls[ratio]) for ratio in ratios)] for event, recalls in heard.items() if recalls]
+    recalls_of = {event: figures["labels"][event]["recall_by_snr"] for event in figures["events"]}
+    ratios = next((list(recalls) for recalls in recalls_of.values() if recalls), [])
+    rows = [
+        [event, *(format_cell(recalls[ratio]) for ratio in ratios)] for event, recalls in recalls_of.items() if recalls
+    ]
     return Table(["recall at", *(ratio if ratio == "clean" else f"{ratio} dB" for ratio in ratios)], rows)
 
 

@@ -74,8 +74,8 @@ def apply_codec(samples: NDArray[np.float32], rate_hz: int, name: str, rng: Gene
     stored = resample(samples / np.float32(peak), rate_hz, stored_hz)
     soundfile.write(file, stored, stored_hz, codec.subtype, format=codec.container, compression_level=level)
     file.seek(0)
-    heard, _ = soundfile.read(file, dtype="float32")
-    return fit_length(resample(np.nan_to_num(heard), stored_hz, rate_hz) * np.float32(peak), samples.size)
+    decoded, _ = soundfile.read(file, dtype="float32")
+    return fit_length(resample(np.nan_to_num(decoded), stored_hz, rate_hz) * np.float32(peak), samples.size)
 
 
 def apply_microphone(

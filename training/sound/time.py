@@ -40,7 +40,7 @@ def time_stretch(samples: NDArray[np.float32], rate_hz: int, speed: float) -> ND
     count = -(-length // hop) + 1
     padded = np.pad(samples, (search, int(count * hop * speed) + 3 * hop + 2 * search - samples.size if count else 0))
     begins = _find_continuations(padded, np.round(np.arange(count) * hop * speed).astype(int), hop, search)
-    window = (0.5 - 0.5 * np.cos(np.pi * np.arange(hop) / hop)).astype(np.float32)  # and 1 - window fall to 1 in sum
+    window = (0.5 - 0.5 * np.cos(np.pi * np.arange(hop) / hop)).astype(np.float32)  # window + (1 - window) = 1
     frames = padded[begins[:, None] + np.arange(2 * hop)]  # (count, 2 hop)
     out = frames[1:, :hop] * window + frames[:-1, hop:] * (1.0 - window)
     first = frames[0, :hop]

@@ -1,4 +1,4 @@
-"""The clap network's export: nothing changes by folding, and the card says what was left out."""
+"""The clap network's export: folding keeps its results, and the card names the held-out recordings."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_folding_and_onnx_keep_the_probabilities(checkpoint: Checkpoint) -> None
     ],
     ids=["no fold", "a fold"],
 )
-def test_the_card_says_what_was_left_out(others: dict[str, object], said: str, checkpoint: Checkpoint) -> None:
-    """With a fold its classes are listed, without one the card says that there is nothing to list."""
+def test_the_card_names_the_held_out_recordings(others: dict[str, object], said: str, checkpoint: Checkpoint) -> None:
+    """With a fold the card lists its classes, without one it has a sentence instead."""
     about = read_about(ROOT / "export" / "about" / "claps.toml", ROOT)
     figures = {"on": 0.5, "fold": 0, "claps": {"n86": TAKEN}, "others": others}
     texts = {"id": about.id, "version": about.version, "training_data": about.training_data, "licence": about.licence}
@@ -73,7 +73,7 @@ def test_the_card_says_what_was_left_out(others: dict[str, object], said: str, c
 def test_a_bundle_without_data_is_a_usage_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Figures need recordings: the message says how to name the folder."""
+    """Figures need recordings, and the message names the option for the folder."""
     monkeypatch.delenv("TOCSIN_DATA", raising=False)
     assert main(["claps", str(tmp_path / "x.pt"), "--about", "a.toml", "--out", str(tmp_path)]) == 64
     assert "--data or TOCSIN_DATA" in capsys.readouterr().err

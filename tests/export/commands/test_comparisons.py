@@ -21,7 +21,7 @@ from export.graph.cost import count_cost
 from export.graph.fold import fold
 from export.graph.int8 import Comparison
 from export.graph.onnx import to_onnx
-from tests.support.networks import EVALUATION, MODELS, PARAMS, looks_trained, small_checkpoint
+from tests.support.networks import EVALUATION, MODELS, PARAMS, make_network, small_checkpoint
 from tests.support.recordings import LABELS, made_up
 from training.checkpoint import save_checkpoint
 from training.data.features import open_features
@@ -72,7 +72,7 @@ def test_int8_prints_the_comparison_and_writes_with_force(
 def test_int8_that_does_not_pay_removes_only_its_own(
     folder: Path, places: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An older 8-bit network beside the checkpoint must not pass for this one's; a file that --out names stays."""
+    """An older 8-bit network beside the checkpoint is removed; a file named by --out stays."""
     monkeypatch.setattr(Comparison, "pays", False)
     monkeypatch.setattr("export.graph.int8.quantize", lambda network, _: network)
     path = tmp_path / "last.pt"
@@ -88,7 +88,7 @@ def test_int8_that_does_not_pay_removes_only_its_own(
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_verify_shows_every_form_and_says_what_is_absent(
+def test_verify_shows_every_form_and_the_absent_ones(
     kind: str, folder: Path, places: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Checkpoint and bundle agree on the golden recording; a labelled set adds its figure."""
@@ -114,7 +114,7 @@ def test_a_bundle_alone_is_verified_by_its_own_golden_logits(
 def test_a_bundle_of_another_checkpoint_fails(
     folder: Path, places: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A network that computes something else is status 65, and its difference is said."""
+    """Another network is status 65, and its difference is printed."""
     checkpoint = small_checkpoint("window")
     checkpoint.model.get_parameter("head.classifier.bias").data += 1.0
     save_checkpoint(folder / "other.pt", checkpoint)
@@ -158,14 +158,14 @@ def test_costs_are_those_counted_by_hand() -> None:
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_all_parameters_of_a_folded_network_are_counted(kind: str) -> None:
-    """The graph holds what PyTorch holds."""
-    model = fold(looks_trained(MODELS[kind]))
+    """The graph has as many as PyTorch."""
+    model = fold(make_network(MODELS[kind]))
     assert count_cost(to_onnx(model, PARAMS), PARAMS).parameters == sum(weight.numel() for weight in model.parameters())
 
 
 def test_a_stream_is_counted_for_its_new_frames_only() -> None:
-    """The same network costs less than a tenth of what it would for its window."""
-    model = looks_trained(MODELS["streaming"])
+    """A network costs less than a tenth of the cost for its window."""
+    model = make_network(MODELS["streaming"])
     assert count_cost(to_onnx(fold(model), PARAMS), PARAMS).macs < 0.2e6
 
 
@@ -198,7 +198,7 @@ def test_a_labelled_set_counts_every_label_that_it_has(folder: Path) -> None:
 
 
 def test_a_labelled_set_scores_decisions_of_whole_windows(folder: Path) -> None:
-    """Of a stream the decisions before a window has been heard do not count, as in training."""
+    """The decisions of a stream before its first whole window do not count, as in training."""
     clips = read_manifest(folder / "data")[:1]
     store = open_features(folder / "data", read_manifest(folder / "data"), folder / "cache", PARAMS)
     steps = len(store.get(clips[0])) // 8

@@ -1,4 +1,4 @@
-"""What the commands say when something is wrong."""
+"""Errors of the commands."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_missing_checkpoint_is_one_clear_line(tmp_path: Path, capsys: pytest.C
     assert "none.pt" in capsys.readouterr().err
 
 
-def test_an_about_file_says_everything_or_is_refused(tmp_path: Path) -> None:
+def test_an_incomplete_about_file_is_refused(tmp_path: Path) -> None:
     """A bundle without its licence note is not written."""
     about = tmp_path / "about.toml"
     about.write_text('id = "x"\nversion = "1"\n', encoding="utf-8")

@@ -1,4 +1,4 @@
-"""8-bit networks: scales from what the network meets, and a verdict that can be no."""
+"""8-bit networks: their scales, and the comparison with the original."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def network(request: pytest.FixtureRequest) -> bytes:
 
 
 def test_products_become_8_bit_and_the_rest_stays(network: bytes) -> None:
-    """Every convolution reads 8-bit numbers with a scale for each channel; what it hears hardly changes."""
+    """Every convolution reads 8-bit numbers with a scale for each channel; the results hardly change."""
     small = quantize(network, make_feeds(network, CLIPS, PARAMS))
     graph = onnx.load_from_string(small).graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -50,7 +50,7 @@ def test_for_tensorrt_ranges_are_around_zero_and_biases_floats(network: bytes) -
 
 
 def test_a_stream_is_calibrated_with_the_state_it_would_have() -> None:
-    """The second piece of a clip comes with the state after the first; the first of the next clip with none."""
+    """The second piece of a clip has the state after the first; the first piece of a clip an empty one."""
     model = small_checkpoint("streaming").model
     network = to_onnx(fold(model), PARAMS)
     feeds = list(make_feeds(network, CLIPS[:2], PARAMS))
@@ -60,7 +60,7 @@ def test_a_stream_is_calibrated_with_the_state_it_would_have() -> None:
 
 
 def test_clips_without_a_window_are_refused(network: bytes) -> None:
-    """Nothing to set scales by is said, not divided by."""
+    """Without data for the scales there is an error, not a division by 0."""
     with pytest.raises(DataError, match="no training clip is as long as a window"):
         quantize(network, make_feeds(network, [CLIPS[0][:5]], PARAMS))
 
@@ -74,8 +74,8 @@ def test_clips_without_a_window_are_refused(network: bytes) -> None:
         (0.4, 0.810, False, "not faster here and gains 1.00 points"),
     ],
 )
-def test_it_ships_where_it_is_faster_and_loses_little(int8_ms: float, int8_map: float, ships: bool, said: str) -> None:
-    """Both must hold, and the table says both."""
+def test_it_pays_if_it_is_faster_and_loses_little(int8_ms: float, int8_map: float, ships: bool, said: str) -> None:
+    """Both must hold, and the table has both."""
     verdict = Comparison(float_ms=0.3, int8_ms=int8_ms, float_map=0.8, int8_map=int8_map)
     assert verdict.pays is ships
     assert said in str(verdict)

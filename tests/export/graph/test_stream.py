@@ -27,7 +27,7 @@ from export.graph.onnx import (
     to_onnx,
 )
 from export.graph.parity import compare_networks
-from tests.support.networks import MODELS, PARAMS, looks_trained, sequence
+from tests.support.networks import MODELS, PARAMS, make_network, sequence
 from tests.support.recordings import LABELS
 
 STEP = PARAMS.decision_frames
@@ -55,7 +55,7 @@ class Running(nn.Module):
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
     """Return a streaming network of the registry."""
-    return looks_trained(MODELS["streaming"])
+    return make_network(MODELS["streaming"])
 
 
 @pytest.fixture(scope="module")
@@ -88,23 +88,23 @@ def test_pieces_give_what_the_whole_gives(network: bytes, model: nn.Module) -> N
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_real_sound_is_heard_alike(kind: str) -> None:
+def test_real_sound_has_the_same_scores(kind: str) -> None:
     """On the street recording folding and ONNX stay within the limit, for either kind of network."""
-    model = looks_trained(MODELS[kind])
+    model = make_network(MODELS[kind])
     waveform = cut_golden_waveform(street_path(), PARAMS.sample_rate_hz)
     _, features = compute_golden_features(waveform, PARAMS, streaming=kind == "streaming")
     compare_networks(model, to_onnx(fold(model), PARAMS), features).check()
 
 
 def test_the_last_decision_is_what_a_window_gets(model: nn.Module) -> None:
-    """`forward`, which is trained, says what `sequence`, which ships, says at the end."""
+    """`forward`, which is trained, equals the end of `sequence`, which is exported."""
     whole = sequence(PARAMS.window_frames // STEP)
     with torch.inference_mode():
         assert np.allclose(model(torch.from_numpy(whole)).numpy()[0], run_torch(model, whole)[-1], atol=1e-4)
 
 
 def test_streams_of_a_batch_do_not_mix(network: bytes) -> None:
-    """Two streams together get what each gets alone."""
+    """Two streams together have the results that each has alone."""
     both = np.concatenate([sequence(3, seed) for seed in (1, 2)])
     opened = open_session(network)
     state = np.zeros((2, get_state_size(opened)), np.float32)

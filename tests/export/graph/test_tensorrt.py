@@ -1,4 +1,4 @@
-"""TensorRT without TensorRT: operators, profiles, cache keys, and what is asked of NVIDIA's package."""
+"""TensorRT without TensorRT: operators, profiles, cache keys, and calls of NVIDIA's package."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from export.graph.fold import fold
 from export.graph.int8 import make_feeds, quantize
 from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, to_onnx
 from export.graph.tensorrt import Engine, Gpu, build_engine, list_unsupported, make_profile, open_engine
-from tests.support.networks import MODELS, PARAMS, looks_trained, sequence
+from tests.support.networks import MODELS, PARAMS, make_network, sequence
 from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 GPU = Gpu("Orin", "8.7")
-STREAMING = looks_trained(MODELS["streaming"])
+STREAMING = make_network(MODELS["streaming"])
 assert isinstance(STREAMING, Streaming)
 SIZE = STREAMING.state_size
 
 
 class FakeTensorRT:
-    """NVIDIA's package as far as the exporter uses it, writing down what it is asked for."""
+    """A fake of NVIDIA's package that records the calls of the exporter."""
 
     MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
     BuilderFlag = SimpleNamespace(FP16="fp16", INT8="int8")
@@ -83,7 +83,7 @@ class FakeTensorRT:
 @pytest.fixture(scope="module", params=["window", "streaming"])
 def network(request: pytest.FixtureRequest) -> bytes:
     """Return a network of either kind as ONNX."""
-    return to_onnx(fold(looks_trained(MODELS[request.param])), PARAMS)
+    return to_onnx(fold(make_network(MODELS[request.param])), PARAMS)
 
 
 def test_networks_are_made_of_what_its_parser_reads(network: bytes) -> None:
@@ -115,7 +115,7 @@ def test_the_builder_gets_precision_and_shapes(precision: str, flags: list[str],
 
 def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> None:
     """The same request finds the file; another network, version, precision or GPU gets one of its own."""
-    window, other = (to_onnx(fold(looks_trained(MODELS[kind])), PARAMS) for kind in MODELS)
+    window, other = (to_onnx(fold(make_network(MODELS[kind])), PARAMS) for kind in MODELS)
     package = FakeTensorRT()
     wants: list[tuple[bytes, str, FakeTensorRT, Gpu]] = [
         (window, "fp16", package, GPU),
@@ -132,8 +132,8 @@ def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> N
 
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
-    """An unreadable network and a GPU that cannot are said in one line each; no file is half there."""
-    window = to_onnx(fold(looks_trained(MODELS["window"])), PARAMS)
+    """An unreadable network and an unsuitable GPU are errors of one line each; no partial file is left."""
+    window = to_onnx(fold(make_network(MODELS["window"])), PARAMS)
     with pytest.raises(DataError, match="cannot read the network: node 3"):
         open_engine(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(parses=False), gpu=GPU)
     with pytest.raises(Unavailable, match="could not build a fp16 engine"):
@@ -141,7 +141,7 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_package_the_command_says_what_to_install(
+def test_without_the_package_the_error_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 69 and one line, before anything else is done."""
@@ -152,7 +152,7 @@ def test_without_the_package_the_command_says_what_to_install(
     assert said.count("\n") == 1
 
 
-def test_without_a_gpu_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package alone does not build."""
     monkeypatch.setitem(sys.modules, "tensorrt", FakeTensorRT())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -211,7 +211,7 @@ def test_an_engine_is_fed_no_more_than_its_profile_allows(
 
 
 def test_an_engine_of_another_machine_is_refused() -> None:
-    """What does not load is said, with the mend."""
+    """An engine that does not load is an error with a remedy."""
     package = FakeTensorRT()
     package.Runtime = lambda logger: SimpleNamespace(deserialize_cuda_engine=lambda plan: None)
     with pytest.raises(Unavailable, match="delete it"):

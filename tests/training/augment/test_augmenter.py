@@ -87,7 +87,7 @@ def test_the_mix_has_the_ratio_asked_for(features: Tensor) -> None:
 
 
 def test_silence_takes_the_background_as_it_is(features: Tensor) -> None:
-    """Without a signal there is no ratio: the background keeps its level."""
+    """Without a signal there is no ratio, so the background keeps its level."""
     background = to_power(features, PARAMS)
     assert torch.equal(mix_at_snr(torch.zeros_like(background), background, torch.zeros(8)), background)
 
@@ -162,7 +162,7 @@ def batch(features: Tensor, label: int) -> Batch:
 
 
 def test_the_recipe_is_seeded_and_pure(features: Tensor) -> None:
-    """One seed, one batch; what went in is as it was."""
+    """One seed gives one batch, and the input is unchanged."""
     sounds, behind = batch(features, 1), batch(features.flip(0), 2)
     before = features.clone()
     once, again = recipe()(sounds, behind, seeded()), recipe()(sounds, behind, seeded())
@@ -213,7 +213,7 @@ def test_logits_rise_to_what_is_mixed_in_and_weigh_less(features: Tensor) -> Non
 
 
 def test_silence_teaches_no_logits(features: Tensor) -> None:
-    """What the public teacher heard in a sound is not asked for where the recipe makes silence of it."""
+    """The logit teacher has no weight where the augmenter makes silence."""
     sounds = dataclasses.replace(batch(features, 1), logits=torch.ones(8, 2), logits_weight=torch.ones(8))
     out = recipe(p_silence=1.0, p_background=0.0, p_mixup=0.0)(sounds, batch(features, 2), seeded())
     assert out.logits_weight is not None
@@ -222,7 +222,7 @@ def test_silence_teaches_no_logits(features: Tensor) -> None:
 
 @pytest.mark.parametrize("name", ["p_patch", "p_distance", "p_codec"])
 def test_what_a_recipe_may_add_changes_every_sample_it_is_given(features: Tensor, name: str) -> None:
-    """Holes, distance and a codec's losses are chances like the others, and nothing where a recipe has none."""
+    """Patches, distance and codec losses have chances like the others, and are off without one."""
     nothing = dict.fromkeys(
         ("p_background", "p_mixup", "p_silence", "p_noise", "p_reverb", "p_colour", "p_band_limit", "p_left_silence"),
         0.0,

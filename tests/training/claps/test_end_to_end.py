@@ -68,7 +68,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_checkpoint_rebuilds_the_network(run: Path) -> None:
-    """The file alone tells the architecture, the front end, the label and the step."""
+    """The file alone has the architecture, the front end, the label and the step."""
     checkpoint = load_checkpoint(run / "out" / "last.pt")
     assert (checkpoint.labels, checkpoint.params, checkpoint.step) == (("clap",), CLAP_FRONT_END, 60)
     assert checkpoint.config.claps.people == {"hands": "even"}
@@ -85,7 +85,7 @@ def test_claps_and_tones_are_distinguished(run: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_network_from_kept_crops(run: Path) -> None:
-    """A second run makes no crops anew and ends with the same weights; another seed ends with others."""
+    """A second run uses the cached crops and ends with the same weights; another seed ends with others."""
     kept = {path: path.stat().st_mtime_ns for path in (run / "cache").rglob("*.npy")}
     places = ["--data", str(run / "data"), "--cache", str(run / "cache"), "--out", str(run / "again")]
     assert training_main(["claps", "--config", str(RECIPE), *settings(), *places]) == 0
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_network_from_kept_crops(run: Path) -> None
 
 @pytest.mark.parametrize("change", ["claps.fold=2", "train.seed=4", "claps.crops=20", 'claps.people={ hands = "all" }'])
 def test_another_recipe_makes_other_crops(change: str, run: Path, tmp_path: Path) -> None:
-    """What the crops depend on is part of the cache's name."""
+    """The cache's name depends on everything that the crops depend on."""
     before = set((run / "cache").iterdir())
     places = ["--data", str(run / "data"), "--cache", str(run / "cache"), "--out", str(tmp_path)]
     changed = settings("claps.crops=30", "claps.other_crops=30", "train.steps=1", change)
@@ -126,14 +126,14 @@ def test_the_bundle_confirms_claps_on_a_device(run: Path) -> None:
     assert bundle.task == CLAPS
     assert bundle.thresholds["clap"]["on"] == load_checkpoint(run / "out" / "last.pt").config.claps.on
 
-    def judged(sound: np.ndarray, onset: Onset) -> float:
+    def evaluate(sound: np.ndarray, onset: Onset) -> float:
         samples = sound[onset.at - BEFORE_SAMPLES :][: CLAP_FRONT_END.window_samples]
         return confirm(onset, samples, network).probability
 
     claps, _ = make_take(row_of_claps(rng, (0.5, 1.0)), 0)
     tone = tone_burst(rng)
-    assert min(judged(claps, onset) for onset in detect_onsets(claps)) > max(
-        judged(tone, o) for o in detect_onsets(tone)
+    assert min(evaluate(claps, onset) for onset in detect_onsets(claps)) > max(
+        evaluate(tone, o) for o in detect_onsets(tone)
     )
 
 
@@ -144,8 +144,8 @@ def test_the_forms_are_compared_where_they_could_differ(run: Path) -> None:
     assert chances.max() > 0.8
 
 
-def test_the_bundle_tells_what_was_measured(run: Path) -> None:
-    """Manifest and card carry the same figures, what it was trained on, and how it is made again."""
+def test_the_bundle_has_the_figures(run: Path) -> None:
+    """Manifest and card have the same figures, the training data, and the commands to make it."""
     bundle, card = read_bundle(run / "bundle"), (run / "bundle" / "MODEL_CARD.md").read_text("utf-8")
     strangers = bundle.manifest["measured"]["clap"]["claps"]["strangers"]
     line = " | ".join(str(strangers[key]) for key in ("takes", "claps", "onsets", "confirmed", "recall"))
@@ -184,7 +184,7 @@ def test_augmentation_moves_an_onset_by_a_frame_at_most() -> None:
 
 
 def test_augmentation_is_drawn_from_its_generator_and_blanks_whole_bands() -> None:
-    """The same dice change a batch alike, other dice do not, and some bands of some crops are silent throughout."""
+    """The same seed gives the same batch, another one another, and some bands of some crops are silent."""
     crops = torch.full((64, 40, 32), 0.5)
     first, again, other = (augment_crops(crops, ClapsConfig(), torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     blank = (first == CLAP_FRONT_END.silence).all(dim=1).sum(dim=1)

@@ -56,8 +56,8 @@ def test_a_fault_of_the_user_is_one_line(
 
 
 @pytest.mark.parametrize("error", [ValueError("shapes (3,) (4,)\ndiffer"), KeyError("labels"), RuntimeError("size")])
-def test_a_bug_is_not_dressed_as_a_fault_of_the_user(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    """Any other error, a `ValueError` of NumPy too, is an internal one of one line, and says how to learn more."""
+def test_a_bug_is_an_internal_error(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any other error, a `ValueError` of NumPy too, is an internal error of one line with the way to learn more."""
     assert run(error) == 70
     line = capsys.readouterr().err
     assert line.startswith(f"prog: internal error: {type(error).__name__}: ")

@@ -33,7 +33,7 @@ CONFIG = Config(claps=ClapsConfig(people={"hands": "even"}, background=("alarm",
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of made-up recordings."""
+    """Return a folder of synthetic recordings."""
     return clap_recordings(tmp_path_factory.mktemp("claps"))
 
 
@@ -53,7 +53,7 @@ def test_a_take_has_the_claps_of_its_recording() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_clap_cut_out_of_its_room_becomes_an_onset(seed: int) -> None:
-    """A recording of 200 ms that begins with its clap gets quiet around it, so that a device would hear an onset."""
+    """A recording of 200 ms that begins with its clap is padded with noise, so that a device finds an onset."""
     sound = row_of_claps(np.random.default_rng(seed), (0.0,), 0.2)
     take, begins = make_take(sound, seed)
     onsets, crops = cut_crops(take)
@@ -62,7 +62,7 @@ def test_a_clap_cut_out_of_its_room_becomes_an_onset(seed: int) -> None:
 
 
 def test_silence_is_a_take_without_claps() -> None:
-    """Where there is no onset nothing is made up."""
+    """Without an onset there are no claps."""
     assert make_take(np.zeros(RATE_HZ, np.float32), 0)[1].size == 0
 
 
@@ -75,15 +75,15 @@ def test_single_claps_begin_with_their_attack_and_fade_to_nothing() -> None:
 
 
 def test_even_takes_are_trained_on(clips: list[Clip]) -> None:
-    """Of a person with `even` half the takes, of one with `all` every one, of others none."""
+    """Of a person with `even` half the takes are used, with `all` every one, of others no take."""
     even = select_takes(clips, CONFIG.claps)
     every = select_takes(clips, ClapsConfig(people={"hands": "all"}))
     assert [parse_number(clip) for clip in even["hands"]] == [0, 2, 4]
     assert {group: len(takes) for group, takes in every.items()} == {"hands": TAKES}
 
 
-def test_a_wrong_share_and_a_nameless_take_are_said(clips: list[Clip]) -> None:
-    """`odd` is no choice, and a name without a number is neither even nor odd."""
+def test_a_wrong_share_and_a_take_without_number_are_errors(clips: list[Clip]) -> None:
+    """`odd` is not a choice, and a name without a number is neither even nor odd."""
     with pytest.raises(ConfigError, match=r"claps\.people: 'odd'"):
         select_takes(clips, ClapsConfig(people={"hands": "odd"}))
     with pytest.raises(DataError, match="has no number"):
@@ -123,7 +123,7 @@ def test_material_leaves_the_fold_out_and_repeats_itself(data: Path, clips: list
 @pytest.mark.parametrize(
     ("claps", "said"), [({"people": {}}, "claps of claps.people"), ({"background": ()}, "backgrounds")]
 )
-def test_material_that_is_not_there_is_said(claps: dict[str, Any], said: str, data: Path, clips: list[Clip]) -> None:
+def test_missing_sounds_are_an_error(claps: dict[str, Any], said: str, data: Path, clips: list[Clip]) -> None:
     """A recipe whose people or backgrounds are not in the manifest stops before any training."""
     with pytest.raises(DataError, match=f"no {said}"):
         gather_sounds(data, clips, dataclasses.replace(CONFIG, claps=dataclasses.replace(CONFIG.claps, **claps)))

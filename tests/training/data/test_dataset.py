@@ -23,7 +23,7 @@ def config(**data: object) -> Config:
     return Config(DataConfig(**data))  # type: ignore[arg-type]
 
 
-def made_of(fine: str) -> Clip:
+def make_clip(fine: str) -> Clip:
     return Clip(0, "0.wav", "", "c", "g", "", "", "0.wav", 1.0, fine=fine)
 
 
@@ -37,16 +37,16 @@ def test_a_run_may_be_of_one_corpus_and_its_own_labels(data: Path) -> None:
 
 @pytest.mark.parametrize("name", ["only", "leave_out", "test_corpora"])
 def test_a_corpus_that_is_not_there_is_named(name: str, data: Path) -> None:
-    """A typing mistake must not train on nothing, nor on what was to be kept apart."""
+    """A typing mistake must not train on nothing, nor on a held-out corpus."""
     with pytest.raises(ConfigError, match=rf"data\.{name}: .* has no corpus 'three'"):
         read_clips(data, config(**{name: ("one", "three")}))
 
 
 def test_a_clip_of_several_own_labels_has_them_all() -> None:
     """They are parted as classes are."""
-    clip = dataclasses.replace(made_of("Bark;Dog"), label="dog")
+    clip = dataclasses.replace(make_clip("Bark;Dog"), label="dog")
     assert _use_fine_labels(clip).labels == ("Bark", "Dog")
-    assert _use_fine_labels(made_of("")).labels == ()
+    assert _use_fine_labels(make_clip("")).labels == ()
 
 
 def test_the_front_end_follows_the_network() -> None:
@@ -57,7 +57,7 @@ def test_the_front_end_follows_the_network() -> None:
 
 
 def test_strides_that_do_not_fit_the_window_are_refused() -> None:
-    """A decision in the middle of nowhere would never hear the newest frames of a window."""
+    """Otherwise the last frames of a window would be in no decision."""
     with pytest.raises(ConfigError, match="20 frames between decisions do not divide a window of 96"):
         make_front_end(Config(model=ModelConfig(name="streamnet", stages=(Stage(8, 1, 5, 2),))))
 

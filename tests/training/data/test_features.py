@@ -1,4 +1,4 @@
-"""The cache of features: of what it is, and that it is whole."""
+"""The cache of features: its key, and its completeness."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def test_of_two_runs_at_once_the_first_to_end_counts(
     assert len(store.get(CLIPS[2])) > 0
 
 
-def test_what_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
-    """A manifest without clips, and a clip without its file, are said before anything is computed."""
+def test_a_missing_file_is_named(data: Path, tmp_path: Path) -> None:
+    """A manifest without clips, and a clip without its file, are errors before anything is computed."""
     with pytest.raises(DataError, match="lists no clips"):
         open_features(data, [], tmp_path / "cache", PARAMS)
     (data / CLIPS[2].file).unlink()
@@ -108,7 +108,7 @@ def test_what_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
 
 
 def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second opening reads the cache, and holds what the front end gives for the file."""
+    """The second opening reads the cache, with the front end's features of the file."""
     data = tmp_path / "data"
     data.mkdir()
     clips = read_manifest(made_up(data))
@@ -122,7 +122,7 @@ def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_other_front_end_other_cache(tmp_path: Path) -> None:
-    """Features of one front end are never taken for those of another."""
+    """Features of two front ends are not confused."""
     data = tmp_path / "data"
     data.mkdir()
     clips = read_manifest(made_up(data))[:2]
@@ -131,7 +131,7 @@ def test_other_front_end_other_cache(tmp_path: Path) -> None:
     assert open_features(data, clips, tmp_path / "cache", other).frames.shape[1] == 32
 
 
-def test_what_is_not_audio_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_audio_is_named(tmp_path: Path) -> None:
     """The message names the file."""
     (tmp_path / "a.wav").write_bytes(b"text")
     with pytest.raises(DataError, match=r"a\.wav"):

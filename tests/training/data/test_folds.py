@@ -1,4 +1,4 @@
-"""Folds hold everything out once, and never what they learn from."""
+"""Folds: each clip is held out once, by a network that is not trained on it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_folds_repeat_by_their_seed() -> None:
 
 
 def test_more_folds_than_families_are_refused() -> None:
-    """What cannot be divided is said, with both numbers."""
+    """The error has both numbers."""
     with pytest.raises(UsageError, match="9 folds of 1 families"):
         make_group_folds([clip(0, "siren", group="g"), clip(1, "siren", group="g")], 9, CONFIG, 1)
 
@@ -86,7 +86,7 @@ def city() -> list[Clip]:
 
 
 def test_every_corpus_with_an_event_is_left_out_once() -> None:
-    """Rain is always learnt from; horns keep their other corpus, sirens keep two."""
+    """Rain is always in training; horns keep their other corpus, sirens keep two."""
     folds = make_corpus_folds(city(), {"siren", "horn"}, 3, CONFIG, 1)
     assert Counter(corpus for fold in folds for corpus in {one.corpus for one in fold.test}) == Counter("abcd")
     for fold in folds:
@@ -103,7 +103,7 @@ def test_too_few_corpus_folds_are_refused() -> None:
 
 
 def test_an_event_of_one_corpus_is_left_out_all_the_same() -> None:
-    """There is nothing left to learn it from, and that is what the figure will show."""
+    """No corpus is left to learn it from, which the figure will show."""
     clips = [clip(n, "siren", "a") for n in range(8)] + [clip(n, "rain", "b") for n in range(8, 30)]
     (fold,) = make_corpus_folds(clips, {"siren"}, 1, CONFIG, 1)
     assert {one.corpus for one in fold.test} == {"a"}
@@ -118,13 +118,13 @@ def test_a_person_in_two_corpora_is_not_learnt_from() -> None:
 
 
 def test_a_fold_that_leaves_nothing_is_refused() -> None:
-    """One corpus left out of one: said before hours of training, not after."""
+    """Leaving out the only corpus is an error before hours of training, not after."""
     with pytest.raises(DataError, match=r"1: without a: .*too few recordings are left"):
         make_corpus_folds([clip(n, "siren", "a") for n in range(8)], {"siren"}, 1, CONFIG, 1)
 
 
-def test_a_division_says_who_else_has_taught() -> None:
-    """A teacher may have heard what a fold holds out: the report must tell; logits without a weight teach nothing."""
+def test_a_division_names_its_teachers() -> None:
+    """A teacher may know what a fold holds out, so the report names it; logits without a weight do not count."""
     alone, taught = DataConfig(logits="scores.npz"), DataConfig(teacher="classes.npz")
     assert choose_division(Config(alone), 3, None, None)[1].endswith("without its fold.")
     assert choose_division(Config(taught, train=TrainConfig(init="a.pt")), 3, None, None)[1].endswith(
@@ -139,7 +139,7 @@ def test_no_event_nothing_to_leave_out() -> None:
 
 
 def test_excluded_clips_take_no_part() -> None:
-    """Neither by name nor by corpus, and a left-out corpus takes along what shares a recording or person with it."""
+    """Neither by name nor by corpus; clips that share a recording or person with a left-out corpus are left out too."""
     config = dataclasses.replace(CONFIG, exclude_names=("2.wav",), leave_out=("c0",))
     clips = [dataclasses.replace(one, corpus=f"c{one.index // 2 % 2}") for one in recordings()]
     left = {one.index for one in clips if one.corpus == "c1"} - {2}

@@ -1,4 +1,4 @@
-"""What each public layout says about its recordings."""
+"""The fields of recordings in each public layout."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_urbansound8k(tmp_path: Path) -> None:
 
 
 def test_esc50_and_esc10(tmp_path: Path) -> None:
-    """ESC-10 is the part of ESC-50 that the table says, under a freer licence."""
+    """ESC-10 is the part of ESC-50 marked in the table, under a freer licence."""
     header = "filename,fold,target,category,esc10,src_file,take"
     rows = "1-9-A-0.wav,1,0,dog,True,9,A\n5-8-A-40.wav,5,40,helicopter,False,8,A\n"
     write(tmp_path / "meta" / "esc50.csv", f"{header}\n{rows}")
@@ -59,7 +59,7 @@ def test_fsd50k(tmp_path: Path) -> None:
 
 
 def test_a_folder_a_label(tmp_path: Path) -> None:
-    """A file is a recording of its own; a folder below the label is one recording; text and hidden files are none."""
+    """A file is a recording; a folder below the label is one recording; text and hidden files are ignored."""
     for name in (
         "door/1.wav",
         "door/1.FLAC",
@@ -80,7 +80,7 @@ def test_a_folder_a_label(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["urbansound8k", "esc50", "esc10", "fsd50k"])
 def test_another_folder_is_not_taken_for_the_corpus(tmp_path: Path, layout: str) -> None:
-    """The message has the folder and what is missing in it."""
+    """The message has the folder and the missing part."""
     with pytest.raises(InputMissing, match="is this the folder of that corpus"):
         LAYOUTS[layout].read(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Sirens and claps that nobody recorded, and copies of recordings that went another way."""
+"""Synthetic sirens and claps, and varied copies of recordings."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _data(tmp_path: Path) -> Path:
 
 
 def test_made_claps_need_no_recorded_ones(data: Path) -> None:
-    """Where no clip is of claps, all hands are made up."""
+    """Without recorded claps all claps are synthetic."""
     clips = read_manifest(data)
     without = [clip for clip in clips if clip.label != "clap"]
     for some in (clips, without):

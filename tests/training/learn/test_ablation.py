@@ -1,4 +1,4 @@
-"""Ablation: which recipes are compared, what is measured once, and what is written."""
+"""Ablation: its variants, its results and its files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONFIG = Config(data=DataConfig(copies=2))
 
 
 def measure(seen: list[Config]) -> Callable[[Config], dict[str, float]]:
-    """Return a training that costs nothing: a siren is worth the chance of mixup, a horn was never recorded."""
+    """Return a fake training: a siren scores the chance of mixup, a horn has no recording."""
 
     def train_and_measure(config: Config) -> dict[str, float]:
         seen.append(config)
@@ -58,7 +58,7 @@ def test_the_bare_recipe_does_nothing_to_a_recording() -> None:
 
 
 def test_some_may_be_chosen_and_unknown_ones_are_named() -> None:
-    """`without` takes names of augmentations that the recipe has, and says which those are."""
+    """`without` takes names of augmentations in the recipe, and an error lists them."""
     assert list(make_variants(CONFIG, ["mixup", "gain"])) == ["recipe", "without mixup", "without gain", "bare"]
     with pytest.raises(UsageError, match=r"no augmentation 'mixdown'; it has: background, mixup"):
         make_variants(CONFIG, ["mixdown"])
@@ -77,8 +77,8 @@ def test_every_variant_is_measured_with_every_seed(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("ablation.[0-9]*"))
 
 
-def test_an_ablation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
-    """What was measured is not trained again, more seeds and variants are added."""
+def test_an_interrupted_ablation_is_resumed(tmp_path: Path) -> None:
+    """Known results are not trained again; more seeds and variants are added."""
 
     def fail_at_the_second(config: Config) -> dict[str, float]:
         if seen:

@@ -34,7 +34,7 @@ def test_auto_takes_the_fastest_there_is(
 
 
 def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says which can be used."""
+    """The message lists the available devices."""
     there(monkeypatch, "mps")
     with pytest.raises(Unavailable, match=r"torch finds no cuda here; use one of auto, mps, cpu"):
         choose_device("cuda")
@@ -52,7 +52,7 @@ def test_auto_mixes_precision_on_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_threads_and_precision_are_put_back() -> None:
-    """Inside they are the run's, afterwards what they were."""
+    """Inside they are the run's, afterwards the former ones."""
     matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined] # torch has it, its types do not
     before, precision = torch.get_num_threads(), matmul.fp32_precision
     with set_arithmetic(TrainConfig(threads=before + 1, bf16=True)):
@@ -62,8 +62,8 @@ def test_threads_and_precision_are_put_back() -> None:
     assert matmul.fp32_precision == precision != "bf16"
 
 
-def test_dice_go_on_where_they_were() -> None:
-    """What is drawn after a state is drawn again after it is set."""
+def test_the_random_state_is_restored() -> None:
+    """After a state is restored the same numbers are drawn again."""
     cpu = torch.device("cpu")
     state, drawn = get_rng_state(cpu), torch.rand(3)
     set_rng_state(cpu, state)
@@ -71,7 +71,7 @@ def test_dice_go_on_where_they_were() -> None:
 
 
 def test_one_process_is_alone() -> None:
-    """It has the whole batch, and everything is as it says itself."""
+    """It has the whole batch, and all values are its own."""
     alone, state = Processes(), torch.arange(3)
     assert alone.divide_batch(8) == 8
     assert alone.broadcast(0.5) == 0.5

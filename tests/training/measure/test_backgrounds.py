@@ -1,4 +1,4 @@
-"""False alarms are counted where the network never was."""
+"""False alarms are counted on corpora that the network does not know."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_only_background_of_unseen_corpora_counts() -> None:
 
 
 def test_unsure_decisions_are_left_out_on_request() -> None:
-    """Where a teacher hears the event, an alarm may be right: that time can be left out, and is then not counted."""
+    """An alarm may be right where a teacher detects the event: that time can be left out."""
     said = trial(LABELS, [(clip(0, "wind"), [[0.9, 0.5], [0.1, 0.5]])])
     said = dataclasses.replace(said, truths=[np.array([[np.nan, 1.0], [0.0, 1.0]])])
     assert collect_background([said], 0, "siren", {"wind"}, 1.0).chances[0] == pytest.approx([0.9, 0.1])
@@ -59,7 +59,7 @@ def test_the_threshold_keeps_the_recall() -> None:
 
 
 def test_nothing_to_count_on_is_no_curve() -> None:
-    """Without background or without the event there is no figure, and no zero either."""
+    """Without background or without the event there is no figure, not even zero."""
     nothing = Background([], 0, 1 / 8)
     assert compute_alarm_curve(np.ones(3), nothing) == []
     assert compute_alarm_curve(np.zeros(0), Background([np.ones(9)], 1, 1 / 8)) == []

@@ -47,13 +47,13 @@ def test_the_matching_is_the_largest() -> None:
 
 
 def test_f1_is_over_all_recordings() -> None:
-    """Counts add up before they are divided; without any event there is no F1."""
+    """Counts are added before they are divided; without any event there is no F1."""
     assert (EventCount(1, 2, 1) + EventCount(0, 0, 1)).f1 == pytest.approx(0.5)
     assert np.isnan(EventCount().f1)
 
 
 def test_events_of_decisions_have_hysteresis() -> None:
-    """What is between `off` and `on` goes on, but does not begin."""
+    """A score between `off` and `on` continues an event, but does not begin one."""
     chances = np.array([0.4, 0.9, 0.4, 0.1, 0.4, 0.9])
     assert find_events(chances, 0.5, 0.3, 0.125) == [Event(0.125, 0.375), Event(0.625, 0.75)]
     assert find_events(np.zeros(0), 0.5, 0.3, 0.125) == []

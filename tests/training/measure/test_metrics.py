@@ -85,7 +85,7 @@ def test_alarms_close_together_are_one() -> None:
 
 
 def test_no_ambience_no_rate() -> None:
-    """Without a window nothing is known of alarms, least of all that there are none."""
+    """Without a window the rate of alarms is unknown, not 0."""
     assert np.isnan(alarms_per_hour([np.zeros(0, bool)], 1.0, 5))
 
 
@@ -121,7 +121,7 @@ def test_a_threshold_keeps_the_share_it_is_asked_for() -> None:
 
 
 def test_accuracy_and_confusion() -> None:
-    """Two of three are right; the third is a 2 that was taken for a 0."""
+    """Two of three are right; the third is a 2 with the highest score for 0."""
     truth, chosen = np.array([0, 1, 2]), np.array([0, 1, 0])
     assert accuracy(truth, chosen) == pytest.approx(2 / 3)
     assert confusion_matrix(truth, chosen, 3).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
@@ -129,13 +129,13 @@ def test_accuracy_and_confusion() -> None:
 
 
 def test_what_was_not_measured_is_not_in_the_mean() -> None:
-    """None and NaN are left out, and nothing has no mean."""
+    """None and NaN are left out, and no value has no mean."""
     assert average_known([0.5, None, float("nan"), 1.0]) == 0.75
     assert np.isnan(average_known([None]))
 
 
 def test_calibration_error_is_the_weighted_gap() -> None:
-    """Two bins: 0.05 said where none is true, 0.95 said where half is, which is a third of the weight."""
+    """Two bins: 0.05 where no sample is true, 0.95 where half is, with a third of the weight."""
     truth = np.array([False, False, True, False])
     counted = reliability(truth, np.array([0.05, 0.05, 0.95, 0.95]), np.array([2.0, 2.0, 1.0, 1.0]))
     assert counted.error == pytest.approx(2 / 3 * 0.05 + 1 / 3 * 0.45)
@@ -150,5 +150,5 @@ def test_probabilities_that_come_true_have_no_calibration_error() -> None:
 
 
 def test_no_sample_has_no_calibration_error() -> None:
-    """Nothing was said, so nothing was said wrongly or rightly."""
+    """Without a sample the error is NaN."""
     assert np.isnan(reliability(np.zeros(0, bool), np.zeros(0)).error)

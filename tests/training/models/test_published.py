@@ -66,7 +66,7 @@ def test_own_stages_take_the_place_of_the_published_table() -> None:
     ("channels", "rounded"), [(1, 8), (8, 8), (11.2, 16), (12, 16), (24, 24), (33.6, 32), (44.8, 48)]
 )
 def test_channels_are_multiples_of_8(channels: float, rounded: int) -> None:
-    """Rounding never takes away more than a tenth, and nothing is thinner than 8."""
+    """Rounding removes a tenth at most, and 8 is the minimum."""
     assert round_to_8(channels) == rounded
 
 
@@ -96,7 +96,7 @@ def slow_sp4sc(weights: dict[str, Tensor], log_mel: Tensor) -> Tensor:
     return linear(x, weights["head.dense.4.weight"], weights["head.dense.4.bias"])
 
 
-def test_sp4sc_computes_what_its_paper_says() -> None:
+def test_sp4sc_computes_the_network_of_its_paper() -> None:
     """The network equals its layers written out, with every weight and statistic at random."""
     torch.manual_seed(2)
     model = build_model(ModelConfig(name="sp4sc"), 40, 3).eval()

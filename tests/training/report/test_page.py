@@ -1,4 +1,4 @@
-"""The report opens offline and shows what was measured."""
+"""The report opens offline and shows the figures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EMPTY_TAGS = {"meta", "img"}
 
 
 class Page(HTMLParser):
-    """Collects what a page holds, and refuses tags that are not closed."""
+    """Parser that collects the content of a page, and refuses tags that are not closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def figures() -> Figures:
 
 
 def test_the_page_asks_for_nothing_from_outside(tmp_path: Path) -> None:
-    """Every source and reference is in the file, and the browser is told to load no other."""
+    """Every source and reference is in the file, and the content policy forbids others."""
     picture = Picture("siren", HIT, "0.9", b"\x89PNG")
     write_page(figures(), tmp_path / "report.html", [picture])
     text = (tmp_path / "report.html").read_text("utf-8")
@@ -102,7 +102,7 @@ def test_the_page_shows_and_carries_the_figures() -> None:
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
-    """Without scenes and background two of the charts are left out, and no axis is made up."""
+    """Without scenes and background two of the charts are left out."""
     heard = [(clip(n, LABELS[n % 2]), [[0.3, 0.6, 0.1]]) for n in range(4)]
     held = pool_trials([trial(LABELS, heard)], LABELS, [], 1 / 8, 0.1)
     page = Page(render_page(count_figures(held, ["siren"], "t", "m")))
@@ -110,7 +110,7 @@ def test_what_was_not_measured_is_not_drawn() -> None:
 
 
 def test_many_events_are_drawn_a_few_at_a_time() -> None:
-    """Seven labels make two blocks of charts: more lines than colours could not be told apart."""
+    """Seven labels make two blocks of charts, as there are not enough colours for one."""
     labels = tuple(f"label {n}" for n in range(7))
     heard = [(clip(n, label), [np.linspace(0.2, 0.8, 7).tolist()]) for n, label in enumerate(labels)]
     held = pool_trials([trial(labels, heard)], labels, [], 1 / 8, 0.1)
@@ -119,7 +119,7 @@ def test_many_events_are_drawn_a_few_at_a_time() -> None:
 
 
 def test_a_chart_puts_points_where_they_belong() -> None:
-    """The middle of a logarithmic axis is its geometric mean, and what is beyond an end stays on it."""
+    """The middle of a logarithmic axis is its geometric mean, and a value beyond an end is moved to it."""
     axis = Axis("y", 0.1, 10.0, [], log=True)
     assert [axis.locate(value) for value in (0.0, 0.1, 1.0, 10.0, 99.0)] == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
     flat = Axis("x", 0.0, 1.0, [(0.5, "a < b")])

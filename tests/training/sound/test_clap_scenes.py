@@ -59,7 +59,7 @@ def have() -> SceneSounds:
     ],
     ids=["clap", "room", "colour", "microphone"],
 )
-def test_the_same_dice_give_the_same_sound_and_others_another(made: Callable[[Generator], np.ndarray]) -> None:
+def test_the_seed_determines_the_sound(made: Callable[[Generator], np.ndarray]) -> None:
     """Chance comes from the generator alone, as 32-bit floats that are all numbers."""
     first, again, other = made(make_rng(1)), made(make_rng(1)), made(make_rng(2))
     assert np.array_equal(first, again)
@@ -69,7 +69,7 @@ def test_the_same_dice_give_the_same_sound_and_others_another(made: Callable[[Ge
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_made_up_clap_is_loud_at_once_and_soon_over(seed: int) -> None:
+def test_a_synthetic_clap_rises_and_decays_fast(seed: int) -> None:
     """Its peak is 1 and comes within 25 ms, and its last 40 ms hold next to nothing."""
     clap = make_clap(make_rng(seed))
     assert np.abs(clap).max() == pytest.approx(1.0)
@@ -86,7 +86,7 @@ def test_a_sound_played_faster_is_shorter_and_higher() -> None:
 
 
 def test_a_room_is_a_convolution_as_long_as_the_sound() -> None:
-    """What is heard is what the definition says, cut to the length of the sound."""
+    """The result is the convolution by definition, cut to the length of the sound."""
     sound, response = make_rng().normal(size=300).astype(np.float32), make_rng(5).normal(size=50).astype(np.float32)
     assert np.allclose(add_room(sound, response), np.convolve(sound, response)[:300], atol=1e-4)
 
@@ -118,7 +118,7 @@ def test_an_echo_is_no_onset() -> None:
 
 
 def test_an_onset_at_the_edge_has_no_crop() -> None:
-    """A clap 100 ms before the end is heard, but a third of a second around it is not there."""
+    """A clap 100 ms before the end is an onset, but its crop would not be complete."""
     sound = row_of_claps(make_rng(), (0.5,))[: round(0.6 * RATE_HZ)]
     assert len(detect_onsets(sound)) == 1
     assert cut_crops(sound) == ([], [])
@@ -136,7 +136,7 @@ def test_scenes_give_crops_and_repeat_themselves(
 
 
 def test_claps_of_a_scene_die_away_and_a_tone_does_not(have: SceneSounds) -> None:
-    """Physics lets most claps through, whatever room they are in, and rules most tones out."""
+    """The physical checks accept most claps in any room, and reject most tones."""
     rng = make_rng(9)
     claps = [not physics(crop) for _ in range(30) for crop in make_clap_scene(have, rng)]
     tones = [not physics(crop) for _ in range(30) for crop in make_other_scene(have, rng)]

@@ -14,7 +14,7 @@ from training.sound.spectrum import filter_spectrum, find_fast_length
 
 
 def test_a_band_limit_leaves_nothing_above_and_all_below() -> None:
-    """What 8 kHz cannot carry is gone; a tone below stays."""
+    """Frequencies above the band of 8 kHz are gone; a tone below stays."""
     assert level_db(band_limit(tone(5_000.0), RATE_HZ, 8_000)[800:-800]) < level_db(tone(5_000.0)) - 60
     assert np.allclose(band_limit(tone(1_000.0), RATE_HZ, 8_000)[800:-800], tone(1_000.0)[800:-800], atol=2e-3)
     assert np.array_equal(band_limit(tone(5_000.0), RATE_HZ, 44_100), tone(5_000.0))
@@ -23,7 +23,7 @@ def test_a_band_limit_leaves_nothing_above_and_all_below() -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("name", CODECS)
 def test_a_codec_keeps_a_sound_in_its_place_and_changes_it(name: str, seed: int) -> None:
-    """What is decoded lies where it was, sounds alike, and is not the same; full scale may be exceeded."""
+    """The decoded sound has the same position and is similar, not equal; full scale may be exceeded."""
     sound = filter_spectrum(
         np.pad(make_coloured_noise(4_000, RATE_HZ, -3.0, make_rng()), 4_000), RATE_HZ, lambda hz: 3.0 / (1 + hz / 500)
     )
@@ -35,7 +35,7 @@ def test_a_codec_keeps_a_sound_in_its_place_and_changes_it(name: str, seed: int)
 
 
 def test_an_unknown_codec_is_named_with_the_known_ones() -> None:
-    """The error says what there is."""
+    """The error lists the known codecs."""
     with pytest.raises(ValueError, match=r"'aac'; known: vorbis, opus"):
         apply_codec(tone(440.0), RATE_HZ, "aac", make_rng())
 
@@ -50,7 +50,7 @@ def test_microphones_differ_and_do_not_ring_ahead() -> None:
 
 
 def test_clipping_holds_the_loud_and_leaves_the_quiet() -> None:
-    """Peaks come down by the decibels asked for; hard clipping leaves what is below as it is."""
+    """Peaks are lowered by the decibels asked for; hard clipping leaves lower samples unchanged."""
     sound = tone(440.0)
     for clip in (clip_hard, clip_soft):
         assert np.abs(clip(sound, 6.0)).max() == pytest.approx(0.3 * 10 ** (-6 / 20), rel=0.05)
@@ -59,7 +59,7 @@ def test_clipping_holds_the_loud_and_leaves_the_quiet() -> None:
 
 
 def test_a_filter_does_not_run_into_the_begin() -> None:
-    """What rings at the end of a clip is cut, not wrapped around."""
+    """Ringing at the end of a clip is cut, not wrapped around."""
     late = filter_spectrum(click(RATE_HZ - 8), RATE_HZ, lambda hz: np.exp(-2j * np.pi * hz * 0.01))
     assert np.abs(late).max() < 1e-6
 

@@ -57,7 +57,7 @@ def test_loudness_is_that_of_the_loudest_tenth() -> None:
     assert loud_power(np.zeros(0, np.float32), RATE_HZ) == 0.0
 
 
-def test_mixup_blends_by_the_share_it_tells() -> None:
+def test_mixup_blends_by_the_share_it_returns() -> None:
     """The share of the first lies between 0 and 1 and weighs both."""
     one, other = tone(440.0), tone(880.0)
     mixed, share = mixup(one, other, 0.4, make_rng())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     [(10.0, [0.1, 0.4, 1.0, 1.9, 3.7, 9.7, 32.8, 117.0]), (20.0, [0.1, 0.3, 1.1, 2.8, 5.0, 9.0, 22.9, 76.6])],
 )
 def test_air_absorbs_as_in_the_standard(temperature_c: float, db_per_km: list[float]) -> None:
-    """The octaves from 63 Hz to 8 kHz at 70 % humidity lose what table 2 of ISO 9613-2 takes from ISO 9613-1."""
+    """The octaves from 63 Hz to 8 kHz at 70 % humidity lose the values in table 2 of ISO 9613-2, from ISO 9613-1."""
     octaves = 1_000.0 * 2.0 ** np.arange(-4, 4)
     measured = 1_000.0 * air_absorption_db_per_m(octaves, temperature_c, 70.0)
     assert measured == pytest.approx(db_per_km, rel=0.02, abs=0.06)

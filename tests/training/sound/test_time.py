@@ -29,13 +29,13 @@ def test_a_stretch_at_its_own_speed_is_the_sound() -> None:
 
 
 def test_a_stretch_moves_an_attack_to_its_new_place() -> None:
-    """What began after 0.5 s begins after 0.5 s / speed, within the search of WSOLA."""
+    """An attack at 0.5 s moves to 0.5 s / speed, within the search of WSOLA."""
     out = time_stretch(click(8_000), RATE_HZ, 0.8)
     assert np.flatnonzero(np.abs(out) > 0.1)[0] == pytest.approx(10_000, abs=round(0.012 * RATE_HZ))
 
 
-def test_a_stretch_refuses_to_stand_still() -> None:
-    """A speed of 0 is said to be wrong."""
+def test_a_stretch_refuses_a_speed_of_0() -> None:
+    """A speed of 0 is an error."""
     with pytest.raises(ValueError, match="speed is 0"):
         time_stretch(tone(440.0), RATE_HZ, 0.0)
 

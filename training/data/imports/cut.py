@@ -68,15 +68,15 @@ def read_parts(path: Path) -> Iterator[Part]:
     The last part has 1 to 11 s; a shorter recording is one part. Silent parts are left out. Raises `UnusableError`,
     perhaps after some parts, for a recording that is empty, silent, or broken.
     """
-    length, heard = 0, False
+    length, audible = 0, False
     for number, samples in enumerate(_regroup(_read_blocks(path))):
         length += len(samples)
         if np.abs(samples).max(initial=0.0) >= _SILENCE:
-            heard = True
+            audible = True
             yield Part(number, samples)
     if length < _SHORTEST_S * RATE_HZ:
         raise UnusableError("shorter than 50 ms" if length else "empty")
-    if not heard:
+    if not audible:
         msg = "silent"
         raise UnusableError(msg)
 
