@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.sources.hotplug import RetryGate, sound_system
+from edge.audio.sources.hotplug import RetryGate, read_sound_system
 from edge.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def test_a_sound_server_leaves_traces(variable: str, value: str, socket: str, tm
     env = {variable: value.format(tmp_path)}
     path = tmp_path / socket
     path.parent.mkdir(exist_ok=True)
-    before = sound_system(env)
+    before = read_sound_system(env)
     path.touch()
-    first = sound_system(env)
+    first = read_sound_system(env)
     os.utime(path, (1, 1))
-    assert len({before, first, sound_system(env)}) == 3
+    assert len({before, first, read_sound_system(env)}) == 3

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edge.audio import runner as runner_module
-from edge.audio.announce import Announcer
 from edge.audio.sources.source import Chunk, StreamEnded
+from edge.audio.statelog import StateLog
 from edge.errors import BrokenAudio, SourceUnavailable, UsageError
 from edge.types import SourceState
 from tests.audio.listener import RATE, Listener
@@ -71,8 +71,8 @@ def script() -> Script:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again soon: the waiting times have tests of their own."""
-    monkeypatch.setattr(runner_module, "_CAP_S", 0.05)
-    monkeypatch.setattr(runner_module, "_MICROPHONE_CAP_S", 0.05)
+    monkeypatch.setattr(runner_module, "_MAX_WAIT_S", 0.05)
+    monkeypatch.setattr(runner_module, "_MICROPHONE_MAX_WAIT_S", 0.05)
 
 
 def started(listen: Listen, script: Script, **options: float) -> Listener:
@@ -144,7 +144,7 @@ def test_a_source_whose_sound_cannot_be_analysed_is_offline_and_opened_again(lis
     script.play()
     listener.until(lambda: listener.samples.size == 0.1 * RATE)
     for opened in (2, 3):
-        listener.runner.break_off("its sound cannot be analysed")
+        listener.runner.take_offline("its sound cannot be analysed")
         listener.until(lambda: listener.runner.stats().detail == "its sound cannot be analysed")
         assert listener.runner.stats().state is SourceState.OFFLINE
         listener.until(lambda opened=opened: script.opened == opened)
@@ -160,14 +160,14 @@ def test_a_recording_that_cannot_be_analysed_goes_on_and_is_not_heard_twice(list
     listener = started(listen, script)
     script.play()
     listener.until(lambda: listener.samples.size == 0.1 * RATE)
-    listener.runner.break_off("its sound cannot be analysed")
+    listener.runner.take_offline("its sound cannot be analysed")
     listener.until(lambda: listener.runner.stats().detail == "its sound cannot be analysed")
     script.play()
     listener.until(lambda: listener.samples.size == 0.2 * RATE)
     assert (listener.gaps, script.opened) == ([(1600, 1)], 1)
     script.steps.put(None)
     listener.until_finished()
-    listener.runner.break_off("its end cannot be analysed")
+    listener.runner.take_offline("its end cannot be analysed")
     assert listener.runner.stats().detail == "its end cannot be analysed"
 
 
@@ -275,11 +275,11 @@ def test_no_error_ends_the_runner(listen: Listen, script: Script, fault: Excepti
 
 def test_losses_in_short_order_are_said_ever_more_rarely(caplog: pytest.LogCaptureFixture) -> None:
     """The second is news, the hundredth is not; after some time without one, each is again."""
-    announcer = Announcer("mic")
+    state_log = StateLog("mic")
     for _ in range(9):
-        announcer.say(SourceState.OFFLINE, "gone", "")
-    announcer.forget()
-    announcer.say(SourceState.OFFLINE, "gone", "")
+        state_log.log_state(SourceState.OFFLINE, "gone", "")
+    state_log.reset()
+    state_log.log_state(SourceState.OFFLINE, "gone", "")
     line, often = "source mic is offline: gone", "source mic is offline: gone ({} times by now)"
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [line, *(often.format(times) for times in (2, 4, 8)), line]
@@ -287,10 +287,10 @@ def test_losses_in_short_order_are_said_ever_more_rarely(caplog: pytest.LogCaptu
 
 def test_what_is_new_each_time_is_not_remembered_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     """A year of failures that each name another port takes no more memory than a day of them."""
-    announcer = Announcer("mic")
+    state_log = StateLog("mic")
     for port in range(1000):
-        announcer.say(SourceState.OFFLINE, f"refused at port {port}", "")
-        assert len(announcer._times) <= 64
+        state_log.log_state(SourceState.OFFLINE, f"refused at port {port}", "")
+        assert len(state_log._times) <= 64
     assert len(caplog.records) == 1000
 
 
@@ -440,7 +440,7 @@ def test_a_stream_that_ended_is_left_alone_for_a_while(
     listen: Listen, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a clean end the longest wait comes first, so a recording on a server is not fetched at once; then again."""
-    monkeypatch.setattr(runner_module, "_CAP_S", 0.4)
+    monkeypatch.setattr(runner_module, "_MAX_WAIT_S", 0.4)
     listener = started(listen, script)
     script.play()
     script.steps.put(StreamEnded("end of stream"))

@@ -1,4 +1,4 @@
-"""What a program says on standard error: a bounded end of it, and the line that holds the reason."""
+"""Error output of a program: its last lines, and the one with the reason."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from edge.settings.address import mask
 _KEPT_BYTES = 4096
 _READ_BYTES = 1 << 16
 _MESSAGE_CHARACTERS = 200
-_POINTER = re.compile(r" @ 0x[0-9a-f]+")  # of the part that speaks: other in each run, so each would be news
+_POINTER = re.compile(
+    r" @ 0x[0-9a-f]+"
+)  # address of a component: it differs in each run, so each message would seem new
 _NO_SOUND = re.compile(r"matches no streams|does not contain any stream")
-# Lines that follow the reason, or only say that there was one.
-_EMPTY_WORDS = re.compile(
+# Lines after the reason, or without one.
+_UNINFORMATIVE = re.compile(
     r"^(?:To ignore this|Failed to set value|Conversion failed|Exiting)"
     r"|^Error (?:opening|parsing options for) (?:in|out)put"
 )
-# What ffmpeg makes of every failure of a connection; the part that met it has said more right before.
+# The message of ffmpeg for every failed connection; the line before it, of the component, is more specific.
 _VAGUE = re.compile(r": (?:Input/output error|Immediate exit requested)$")
 _CONNECTION = re.compile(r"^\[(?:tcp|udp|tls|https?|httpproxy|rtsp)\b")
 
 
-class Complaints:
-    """Keeps the last lines of a program that may complain for ever, in memory that does not grow."""
+class ErrorOutput:
+    """Last lines of a program's error output, in bounded memory."""
 
     def __init__(self) -> None:
-        """Begin with nothing heard."""
+        """Start without a pipe."""
         self._pipe: IO[bytes] | None = None
         self._kept = b""
 
-    def listen(self, pipe: IO[bytes] | None) -> None:
-        """Read from this pipe from now on, and forget what another one said."""
+    def attach(self, pipe: IO[bytes] | None) -> None:
+        """Read from this pipe from now on, and forget earlier output."""
         self._pipe, self._kept = pipe, b""
         if pipe is not None:
             os.set_blocking(pipe.fileno(), False)
 
-    def take(self) -> None:
-        """Take what was said meanwhile, without waiting: a program whose pipe is full would stop."""
+    def drain(self) -> None:
+        """Read the new output without waiting, because a full pipe would block the program."""
         while self._pipe is not None:
             try:
                 data = os.read(self._pipe.fileno(), _READ_BYTES)
@@ -54,24 +56,27 @@ class Complaints:
             self._pipe.close()
             self._pipe = None
 
-    def tell_of_a_loss(self, url: str) -> bool:
-        """Return whether the last line says that the connection to `url` broke."""
-        last = self._telling_lines()[-1]
+    def reports_loss(self, url: str) -> bool:
+        """Return whether the last line reports a broken connection to `url`."""
+        last = self._find_informative_lines()[-1]
         return last.startswith(url) or "during demuxing" in last
 
-    def reason(self) -> str:
-        """Return why the program ended, in one short line without secrets; empty when it said nothing."""
-        if _NO_SOUND.search(self._text()):
+    def explain(self) -> str:
+        """Return the reason for the end of the program, in one short line without secrets.
+
+        It is empty if there was no output.
+        """
+        if _NO_SOUND.search(self._decode()):
             return "it has no sound; switch the audio of the camera or server on"
-        *_, before, last = ("", *self._telling_lines())
-        telling = before if _VAGUE.search(last) and _CONNECTION.match(before) else last
-        said = _POINTER.sub("", mask(telling))[:_MESSAGE_CHARACTERS]
+        *_, before, last = ("", *self._find_informative_lines())
+        informative = before if _VAGUE.search(last) and _CONNECTION.match(before) else last
+        said = _POINTER.sub("", mask(informative))[:_MESSAGE_CHARACTERS]
         return f"ffmpeg says {said!r}" if said else ""
 
-    def _text(self) -> str:
+    def _decode(self) -> str:
         return self._kept.decode(errors="replace").strip()
 
-    def _telling_lines(self) -> list[str]:
-        """Return the lines without those that follow every reason, but one at least; they may hold a password."""
-        lines = [line.strip() for line in self._text().splitlines()]
-        return [line for line in lines if not _EMPTY_WORDS.match(line)] or lines[-1:] or [""]
+    def _find_informative_lines(self) -> list[str]:
+        """Return the informative lines, at least one; they may contain a password."""
+        lines = [line.strip() for line in self._decode().splitlines()]
+        return [line for line in lines if not _UNINFORMATIVE.match(line)] or lines[-1:] or [""]

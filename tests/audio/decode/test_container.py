@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode.clip import open_clip
-from edge.audio.decode.container import body_of
+from edge.audio.decode.container import find_body
+from edge.audio.decode.recording import open_recording
 from edge.errors import BrokenAudio, EmptyInput
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def promising(container: str, length: int) -> bytes:
 
 def heard(data: bytes) -> int:
     """Return how many samples of a file are heard."""
-    with open_clip(io.BytesIO(data)) as clip:
+    with open_recording(io.BytesIO(data)) as clip:
         return sum(block.size for block in clip.blocks(RATE))
 
 
@@ -102,6 +102,6 @@ def test_lengths_beyond_two_gigabytes_are_checked(tmp_path: Path) -> None:
         with path.open("w+b") as file:
             file.write(head)
             file.truncate(44 + size)
-            body = body_of(file, 44 + size)
+            body = find_body(file, 44 + size)
         assert body is not None
-        assert (body.there, body.promised) == (there, 3_000_000_000)
+        assert (body.present, body.promised) == (there, 3_000_000_000)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.errors import BrokenAudio, NotAudio, TooLarge
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def made(path: Path, options: str, seconds: float = SECONDS) -> Path:
 
 def heard_s(source: Path | io.BytesIO, max_s: float | None = None) -> float:
     """Return how many seconds of a file are heard."""
-    with open_clip(source, max_s=max_s) as clip:
+    with open_recording(source, max_s=max_s) as clip:
         return sum(block.size for block in clip.blocks(16_000)) / 16_000
 
 
@@ -63,7 +63,7 @@ def heard_s(source: Path | io.BytesIO, max_s: float | None = None) -> float:
 def test_it_is_heard_through_ffmpeg_or_said(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a file and as an upload; without ffmpeg one sentence names it."""
     path = made(tmp_path / name, MADE[name])
-    with open_clip(path, max_s=60.0) as clip:
+    with open_recording(path, max_s=60.0) as clip:
         assert (clip.rate_hz, clip.channels) == (32_000, 2) if "webm" not in name else (48_000, 2)
         assert all(block.size for block in clip.blocks(16_000))
         assert clip.remark == ""
@@ -73,7 +73,7 @@ def test_it_is_heard_through_ffmpeg_or_said(name: str, tmp_path: Path, monkeypat
         heard_s(path, max_s=1.0)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotAudio, match=rf"^{path} is .+, which is read through ffmpeg: apt install ffmpeg, or turn it"):
-        open_clip(path)
+        open_recording(path)
 
 
 def test_half_a_recording_is_refused(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_half_of_what_has_a_picture_or_no_exact_length_is_refused(name: str, tmp
     assert heard_s(io.BytesIO(data)) == pytest.approx(LONGER, abs=0.1)
     with pytest.raises(BrokenAudio, match=r"is cut off: it holds (4\d|50)% of"):
         heard_s(io.BytesIO(data[: len(data) // 2]))
-    with open_clip(io.BytesIO(data[: len(data) * 95 // 100])) as clip:
+    with open_recording(io.BytesIO(data[: len(data) * 95 // 100])) as clip:
         assert sum(block.size for block in clip.blocks(16_000)) / 16_000 == pytest.approx(LONGER * 0.95, abs=0.2)
         assert re.fullmatch(r"it is cut off or damaged: 9[3-6]% of it is heard", clip.remark)
 
@@ -112,7 +112,7 @@ def test_a_picture_without_sound_is_said(tmp_path: Path) -> None:
     path = tmp_path / "silent.mp4"
     subprocess.run(["ffmpeg", "-v", "error", *PICTURE.split(), "-c:v", "mpeg4", str(path)], check=True, timeout=60)
     with pytest.raises(BrokenAudio, match=r"MPEG-4 \(m4a, mp4\), but ffmpeg finds no sound"):
-        open_clip(path)
+        open_recording(path)
 
 
 def test_no_other_file_is_opened(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_no_other_file_is_opened(tmp_path: Path) -> None:
 def test_ffmpeg_ends_with_the_clip(tmp_path: Path) -> None:
     """A recording that is left in its middle leaves no process behind."""
     path = made(tmp_path / "memo.m4a", MADE["memo.m4a"])
-    clip = open_clip(path)
+    clip = open_recording(path)
     process = clip._first._process
     next(clip.blocks(16_000))
     clip.close()

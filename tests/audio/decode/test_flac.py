@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.errors import BrokenAudio
 
 RATE = 16_000
@@ -29,7 +29,7 @@ def of_unknown_length(data: bytes) -> bytes:
 
 def heard_s(data: bytes) -> float:
     """Return how many seconds of a file are heard."""
-    with open_clip(io.BytesIO(data)) as clip:
+    with open_recording(io.BytesIO(data)) as clip:
         return sum(block.size for block in clip.blocks(RATE)) / RATE
 
 
@@ -39,10 +39,10 @@ UNKNOWN = of_unknown_length(WHOLE)
 
 def test_an_unknown_length_is_no_damage() -> None:
     """All samples come, and they are those of the file that states its length."""
-    with open_clip(io.BytesIO(UNKNOWN)) as clip:
+    with open_recording(io.BytesIO(UNKNOWN)) as clip:
         assert clip.duration_s is None
         unknown = np.concatenate(list(clip.blocks(RATE)))
-    with open_clip(io.BytesIO(WHOLE)) as clip:
+    with open_recording(io.BytesIO(WHOLE)) as clip:
         assert np.array_equal(unknown, np.concatenate(list(clip.blocks(RATE))))
 
 

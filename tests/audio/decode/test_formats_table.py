@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.errors import DataError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def states(made: Format, sound: Path) -> dict[str, bytes]:
 
 def heard_s(path: Path) -> float:
     """Return the seconds that Tocsin hears."""
-    with open_clip(path) as clip:
+    with open_recording(path) as clip:
         return sum(block.size for block in clip.blocks(RATE)) / RATE
 
 

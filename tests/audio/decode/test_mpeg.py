@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode.clip import open_clip
-from edge.audio.decode.mpeg import MpegError, mpeg_runs
-from edge.audio.decode.mpeg_frame import family_of, frame_sizes
+from edge.audio.decode.mpeg import MpegError, find_mpeg_runs
+from edge.audio.decode.mpeg_frame import list_frame_sizes, parse_family
+from edge.audio.decode.recording import open_recording
 from edge.errors import BrokenAudio, DataError, NotAudio, TooLarge
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def frames_of(data: bytes) -> list[bytes]:
     """Return the frames of a file, of which the first is the header."""
     frames, position = [], 0
     while position < len(data):
-        family = family_of(data[position : position + 4])
+        family = parse_family(data[position : position + 4])
         assert family is not None
-        size = frame_sizes(family)[data[position : position + 3]]
+        size = list_frame_sizes(family)[data[position : position + 3]]
         frames.append(data[position : position + size])
         position += size
     return frames
@@ -49,7 +49,7 @@ def frames_of(data: bytes) -> list[bytes]:
 
 def heard_s(data: bytes, max_s: float | None = None) -> float:
     """Return how many seconds of a file are heard."""
-    with open_clip(io.BytesIO(data), max_s=max_s) as clip:
+    with open_recording(io.BytesIO(data), max_s=max_s) as clip:
         return sum(block.size for block in clip.blocks(16_000)) / 16_000
 
 
@@ -125,7 +125,7 @@ def test_scattered_frames_are_an_error_of_their_own() -> None:
     """The walk gives up, and says so."""
     data = b"".join([*FRAMES[:4], b"-"]) * 11_000
     with pytest.raises(MpegError, match="pieces"):
-        mpeg_runs(io.BytesIO(data), len(data), 0, 1e9)
+        find_mpeg_runs(io.BytesIO(data), len(data), 0, 1e9)
 
 
 def test_nothing_but_tocsin_speaks(tmp_path: Path) -> None:
@@ -137,13 +137,13 @@ def test_nothing_but_tocsin_speaks(tmp_path: Path) -> None:
     program = """
 import contextlib, pathlib, sys, threading
 import edge.audio.decode.sndfile
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.errors import DataError
 if sys.argv[2] == "loud":
-    edge.audio.decode.sndfile.quiet = contextlib.nullcontext
+    edge.audio.decode.sndfile.silence_stderr = contextlib.nullcontext
 def decode():
     for _ in range(5):
-        with contextlib.suppress(DataError), open_clip(pathlib.Path(sys.argv[1])) as clip:
+        with contextlib.suppress(DataError), open_recording(pathlib.Path(sys.argv[1])) as clip:
             list(clip.blocks(16000))
 threads = [threading.Thread(target=decode) for _ in range(3)]
 [thread.start() for thread in threads]

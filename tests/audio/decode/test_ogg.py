@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode.clip import open_clip
-from edge.audio.decode.ogg import OggError, ogg_links
+from edge.audio.decode.ogg import OggError, find_ogg_links
+from edge.audio.decode.recording import open_recording
 from edge.audio.sources.file import FileSource
 from edge.errors import BrokenAudio
 from edge.settings.source_spec import FileSpec
@@ -51,7 +51,7 @@ def page(serial: int, number: int, flags: int = 0, payload: bytes = b"x") -> byt
 def wound(data: bytes, max_s: float = math.inf) -> str:
     """Return what is wrong with a file's pages; "" when nothing is."""
     try:
-        ogg_links(io.BytesIO(data), len(data), max_s)
+        find_ogg_links(io.BytesIO(data), len(data), max_s)
     except OggError as exc:
         return str(exc)
     return ""
@@ -59,7 +59,7 @@ def wound(data: bytes, max_s: float = math.inf) -> str:
 
 def heard(data: bytes) -> NDArray[np.float32]:
     """Return the samples of a file."""
-    with open_clip(io.BytesIO(data)) as clip:
+    with open_recording(io.BytesIO(data)) as clip:
         return np.concatenate(list(clip.blocks(RATE)))
 
 
@@ -83,7 +83,7 @@ def test_what_is_missing_or_overwritten_is_said(subtype: str, tmp_path: Path) ->
         for variant in variants:
             path.write_bytes(variant)
             with pytest.raises(BrokenAudio, match=f"^the recording {words}: [^\n]+$"):
-                open_clip(io.BytesIO(variant))
+                open_recording(io.BytesIO(variant))
             with pytest.raises(BrokenAudio, match=f"^{path} {words}: [^\n]+$"):
                 FileSource(FileSpec(f"file:{path}", path), RATE).open()
 

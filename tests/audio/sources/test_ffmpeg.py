@@ -195,7 +195,7 @@ def test_a_clean_end_is_told_from_a_loss(tmp_path: Path, body: str, url: str, er
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_is_read_at_the_pace_of_the_sound(scheme: str) -> None:
     """A recording is not swallowed as fast as the network allows."""
-    command = FfmpegSource(UrlSpec("x", f"{scheme}://x"))._command()
+    command = FfmpegSource(UrlSpec("x", f"{scheme}://x"))._build_command()
     assert command.index("-re") < command.index("-i")
 
 
@@ -203,7 +203,7 @@ def test_a_server_is_read_at_the_pace_of_the_sound(scheme: str) -> None:
 def test_a_camera_is_asked_by_tcp_and_never_waits(tmp_path: Path, scheme: str) -> None:
     """Packets of a camera are not lost on the way; what is not taken in time is dropped here."""
     source = FfmpegSource(UrlSpec("x", f"{scheme}://x"))
-    command = source._command()
+    command = source._build_command()
     assert command[command.index("-rtsp_transport") + 1] == "tcp"
     assert command.index("-rtsp_transport") < command.index("-i")
     assert command[command.index("-allowed_media_types") + 1] == "audio"
@@ -273,7 +273,7 @@ def test_a_program_that_complains_for_ever_is_heard_out(tmp_path: Path) -> None:
     source.open()
     with pytest.raises(SourceUnavailable, match="line 4999 of"):
         read_until(source, lambda: False)
-    assert len(source._complaints._kept) <= 4096
+    assert len(source._error_output._kept) <= 4096
     source.close()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.audio.sources.file import FileSource
 from edge.settings.source_spec import FileSpec, parse_source
 from edge.types import SourceState
@@ -44,7 +44,7 @@ def recording(tmp_path: Path) -> Path:
 
 def replayed(path: Path) -> np.ndarray:
     """Return the samples that a replay reads."""
-    with open_clip(path) as clip:
+    with open_recording(path) as clip:
         return np.concatenate(list(clip.blocks(RATE)))
 
 

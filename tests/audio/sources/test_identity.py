@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.sources.identity import Identity, exact_ids, identify, matching
+from edge.audio.sources.identity import Identity, find_matches, identify, make_unique_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def test_every_stable_id_finds_its_own(sysfs: str) -> None:
     """What `tocsin devices` lists picks that very microphone, and no two share an id."""
     ids = [identify(name, sysfs).stable_id for name in NAMES]
     assert len(set(ids)) == len(NAMES)
-    assert [matching(NAMES, wanted, sysfs) for wanted in ids] == [[place] for place in range(len(NAMES))]
+    assert [find_matches(NAMES, wanted, sysfs) for wanted in ids] == [[place] for place in range(len(NAMES))]
 
 
 @pytest.mark.parametrize(
@@ -82,17 +82,17 @@ def test_every_stable_id_finds_its_own(sysfs: str) -> None:
 )
 def test_matching(sysfs: str, wanted: str, places: list[int]) -> None:
     """By socket, by numbers, by name, by a part of the name, all that match as well as the best; never another."""
-    assert matching(NAMES, wanted, sysfs) == places
+    assert find_matches(NAMES, wanted, sysfs) == places
 
 
 def test_an_exact_id_is_told_for_each(sysfs: str) -> None:
     """Of two inputs of one USB device, which share a socket, the names differ."""
     names = [*NAMES[1:3], "USB Mic: Audio (hw:2,1)"]
-    ids = exact_ids(names, sysfs)
+    ids = make_unique_ids(names, sysfs)
     assert ids == ["usb:1-1.2", "USB Mic: Audio", "USB Mic: Audio 1"]
-    assert [matching(names[1:], wanted, sysfs) for wanted in ids[1:]] == [[0], [1]]
+    assert [find_matches(names[1:], wanted, sysfs) for wanted in ids[1:]] == [[0], [1]]
 
 
 def test_the_order_of_the_cards_does_not_matter(sysfs: str) -> None:
     """After a restart the same id finds the same microphone at another place."""
-    assert matching(NAMES[::-1], "usb:1-1.4", sysfs) == [NAMES[::-1].index("USB Mic: Audio (hw:2,0)")]
+    assert find_matches(NAMES[::-1], "usb:1-1.4", sysfs) == [NAMES[::-1].index("USB Mic: Audio (hw:2,0)")]

@@ -86,7 +86,7 @@ SLOW_CHILD = """
 import mmap, os, sys, time
 from edge.audio.sources.ring import Ring
 ring = Ring(mmap.mmap(int(sys.argv[2]), 0), 2)
-os.write(1, b'{"rate_hz": 16000, "channels": 1, "device": "slow", "alike": []}\\n')
+os.write(1, b'{"rate_hz": 16000, "channels": 1, "device": "slow", "ambiguous": []}\\n')
 time.sleep(0.8)
 ring.write(bytes(3200))
 os.write(1, b".")

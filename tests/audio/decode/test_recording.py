@@ -15,8 +15,8 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.audio.decode.clip import open_clip
 from edge.audio.decode.header import looks_like_audio
+from edge.audio.decode.recording import open_recording
 from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
 from edge.frontend.resample import StreamResampler
 
@@ -56,7 +56,7 @@ def encoded(kind: str, samples: NDArray[np.float32], rate_hz: int = RATE) -> byt
 
 def decoded(data: bytes, **options: float) -> NDArray[np.float32]:
     """Return the samples of a file at 16 kHz."""
-    with open_clip(io.BytesIO(data), **options) as clip:
+    with open_recording(io.BytesIO(data), **options) as clip:
         return np.concatenate(list(clip.blocks(RATE)))
 
 
@@ -73,7 +73,7 @@ CASES = [
 def test_every_format_rate_and_channel_count(kind: str, rate_hz: int, channels: int) -> None:
     """A second and a half of tone comes out with its length, level and frequency."""
     data = encoded(kind, tone(1.5, rate_hz, channels), rate_hz)
-    with open_clip(io.BytesIO(data)) as clip:
+    with open_recording(io.BytesIO(data)) as clip:
         assert (clip.rate_hz, clip.channels) == (rate_hz, channels)
         assert clip.duration_s == pytest.approx(1.5, abs=0.1)
         blocks = list(clip.blocks(RATE))
@@ -100,7 +100,7 @@ def test_the_samples_do_not_depend_on_the_block(rate_hz: int) -> None:
     data = encoded("wav float", sound, rate_hz)
     results = []
     for block_s in (0.0371, 0.5, 100.0):
-        with open_clip(io.BytesIO(data)) as clip:
+        with open_recording(io.BytesIO(data)) as clip:
             results.append(np.concatenate(list(clip.blocks(RATE, block_s))))
     assert np.array_equal(results[0], results[1])
     assert np.array_equal(results[0], results[2])
@@ -112,7 +112,7 @@ def test_a_path_and_an_open_file_give_the_same(kind: str, tmp_path: Path) -> Non
     """Uploads and files on disk share every sample, whatever the file is called."""
     path = tmp_path / "sound.raw"
     path.write_bytes(encoded(kind, tone(1.0, 48_000, 2), 48_000))
-    with open_clip(path) as clip:
+    with open_recording(path) as clip:
         assert np.array_equal(np.concatenate(list(clip.blocks(RATE))), decoded(path.read_bytes()))
 
 
@@ -140,7 +140,7 @@ def test_a_little_that_is_missing_is_remarked(kind: str) -> None:
     """What is there is heard, and how much that is, is said."""
     data = encoded(kind, np.random.default_rng(1).normal(0, 0.1, 20 * RATE).astype(np.float32))
     for part, words in ((1.0, "^$"), (0.95, r"^it is cut off or damaged: 9[345]% of it is heard$")):
-        with open_clip(io.BytesIO(data[: round(part * len(data))])) as clip:
+        with open_recording(io.BytesIO(data[: round(part * len(data))])) as clip:
             assert sum(block.size for block in clip.blocks(RATE)) == pytest.approx(part * 20 * RATE, rel=0.02)
             assert re.search(words, clip.remark)
 
@@ -204,7 +204,7 @@ def test_bad_input_is_told_apart(name: str, tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(error) as of_upload:
         decoded(data)
-    with pytest.raises(error, match=str(path)), open_clip(path) as clip:
+    with pytest.raises(error, match=str(path)), open_recording(path) as clip:
         list(clip.blocks(RATE))
     assert type(of_upload.value) is error
     assert "\n" not in str(of_upload.value)
@@ -231,9 +231,9 @@ def test_damage_of_any_kind_is_survived(kind: str, hits: list[tuple[float, int]]
 def test_what_is_not_there_or_no_file_is_said(tmp_path: Path) -> None:
     """A missing file and a folder are told apart."""
     with pytest.raises(InputMissing, match="no file"):
-        open_clip(tmp_path / "none.wav")
+        open_recording(tmp_path / "none.wav")
     with pytest.raises(NotAudio, match="folder"):
-        open_clip(tmp_path)
+        open_recording(tmp_path)
 
 
 def test_a_pipe_and_a_disk_that_fails_are_said(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_pipe_and_a_disk_that_fails_are_said(tmp_path: Path) -> None:
     ours, theirs = os.pipe()
     os.close(theirs)
     with pytest.raises(DataError, match=r"is a pipe.*save the recording to a file first"):
-        open_clip(Path(f"/proc/self/fd/{ours}"))
+        open_recording(Path(f"/proc/self/fd/{ours}"))
     os.close(ours)
 
     class Failing(io.BytesIO):
@@ -251,7 +251,7 @@ def test_a_pipe_and_a_disk_that_fails_are_said(tmp_path: Path) -> None:
             return super().read(size)
 
     with pytest.raises(DataError, match=r"^the recording cannot be read: Input/output error$"):
-        open_clip(Failing(b"OggS" * 1000))
+        open_recording(Failing(b"OggS" * 1000))
 
 
 def test_a_file_that_may_not_be_read_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,18 +262,18 @@ def test_a_file_that_may_not_be_read_is_forbidden(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(Forbidden, match=r"secret\.wav may not be read; change its permissions"):
-        open_clip(Path("secret.wav"))
+        open_recording(Path("secret.wav"))
 
 
 def test_too_long_is_refused_by_the_header() -> None:
     """A length that the header admits needs no decoding."""
     with pytest.raises(TooLarge, match="longer than the 1 s"):
-        open_clip(io.BytesIO(encoded("flac", tone(2.0))), max_s=1.0)
+        open_recording(io.BytesIO(encoded("flac", tone(2.0))), max_s=1.0)
 
 
 def test_too_long_is_refused_while_decoding() -> None:
     """What a header hides is counted as it comes out."""
-    with open_clip(io.BytesIO(encoded("wav", tone(20.0))), max_s=30.0) as clip:
+    with open_recording(io.BytesIO(encoded("wav", tone(20.0))), max_s=30.0) as clip:
         clip._max_s = 1.0
         with pytest.raises(TooLarge):
             list(clip.blocks(RATE))

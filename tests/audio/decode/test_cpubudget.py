@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio import convert, effort
-from edge.audio.decode.clip import open_clip
-from edge.audio.decode.effort import Effort
-from edge.audio.decode.flac import next_flac
-from edge.audio.decode.ogg import ogg_links
+from edge.audio.decode import convert, cpubudget
+from edge.audio.decode.cpubudget import CpuBudget
+from edge.audio.decode.flac import find_next_flac
+from edge.audio.decode.ogg import find_ogg_links
+from edge.audio.decode.recording import open_recording
 from edge.errors import BrokenAudio
 
 RATE, SECONDS = 16_000, 3
@@ -49,7 +49,7 @@ MADE = {
 
 def heard_s(data: bytes, max_s: float | None) -> float:
     """Return the seconds that are heard of a recording."""
-    with open_clip(io.BytesIO(data), max_s=max_s) as clip:
+    with open_recording(io.BytesIO(data), max_s=max_s) as clip:
         return sum(block.size for block in clip.blocks(RATE)) / RATE
 
 
@@ -57,7 +57,7 @@ def heard_s(data: bytes, max_s: float | None) -> float:
 def test_a_recording_that_takes_too_long_is_refused_as_an_upload(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever decodes it; what somebody plays at this node may take its time."""
     assert heard_s(MADE[kind], 60.0) == pytest.approx(SECONDS, abs=0.1)
-    monkeypatch.setattr(effort, "_BEGIN_S", -1.0)
+    monkeypatch.setattr(cpubudget, "_INITIAL_S", -1.0)
     assert heard_s(MADE[kind], None) == pytest.approx(SECONDS, abs=0.1)
     with pytest.raises(BrokenAudio, match="is damaged: it takes too long to read"):
         heard_s(MADE[kind], 60.0)
@@ -65,41 +65,41 @@ def test_a_recording_that_takes_too_long_is_refused_as_an_upload(kind: str, monk
 
 def test_time_may_also_run_out_in_the_middle() -> None:
     """What was heard until then was too little."""
-    with open_clip(io.BytesIO(MADE["WAV FLOAT"]), max_s=60.0) as clip:
-        clip._first.view.effort._left_s = -60.0  # type: ignore[attr-defined]
+    with open_recording(io.BytesIO(MADE["WAV FLOAT"]), max_s=60.0) as clip:
+        clip._first.view.budget._left_s = -60.0  # type: ignore[attr-defined]
         with pytest.raises(BrokenAudio, match=r"is damaged: it cannot be decoded beyond [01]\.\d s"):
             list(clip.blocks(RATE))
 
 
 def test_sound_pays_for_the_time_it_takes() -> None:
     """Time that brings no sound is used up once, over all parts of a recording."""
-    worked = Effort(bounded=True)
-    with worked.counted():
-        assert not worked.too_much
+    worked = CpuBudget(limited=True)
+    with worked.measure():
+        assert not worked.exhausted
     worked._left_s = -1.0
-    assert worked.too_much
-    worked.reward(20.0)
-    assert not worked.too_much
-    endless = Effort(bounded=False)
+    assert worked.exhausted
+    worked.extend(20.0)
+    assert not worked.exhausted
+    endless = CpuBudget(limited=False)
     endless._left_s -= 1e9
-    assert not endless.too_much
+    assert not endless.exhausted
 
 
 def test_what_looks_like_a_beginning_is_read_once() -> None:
     """However often it comes; and it is no part of the sound before it."""
     sound = MADE["OGG VORBIS"]
     file = Counted(sound + PAGE_BEGINS * 50_000)
-    assert [link.end for link in ogg_links(file, len(file.getvalue()))] == [len(sound)]
+    assert [link.end for link in find_ogg_links(file, len(file.getvalue()))] == [len(sound)]
     assert file.count < 3 * len(file.getvalue())
     file = Counted(MADE["FLAC PCM_16"] + b"fLaC\x00" * 50_000)
-    assert next_flac(file, 1, len(file.getvalue())) is None
+    assert find_next_flac(file, 1, len(file.getvalue())) is None
     assert file.count < 3 * len(file.getvalue())
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 def test_ffmpeg_is_ended_when_it_finds_no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of empty boxes would keep it busy for minutes."""
-    monkeypatch.setattr(convert, "allowed_s", lambda _: 0.1)
+    monkeypatch.setattr(convert, "get_cpu_limit_s", lambda _: 0.1)
     monkeypatch.setattr(convert, "_GRACE_S", 0)
     ended: list[int] = []
     stop = convert.ConvertedReader._stop

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode.clip import open_clip
-from edge.audio.intake import Intake
+from edge.audio.conditioner import Conditioner
+from edge.audio.decode.recording import open_recording
 from edge.audio.sources.source import Chunk
 from edge.errors import BrokenAudio
 from edge.frontend.samples import LIMIT
@@ -28,28 +28,28 @@ def noise(count: int = RATE) -> NDArray[np.float32]:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38, -1e4])
 def test_a_live_source_goes_on_past_what_is_no_sound(value: float, caplog: pytest.LogCaptureFixture) -> None:
     """It is silence from then on, counted, and said once."""
-    intake = Intake("mic")
+    conditioner = Conditioner("mic")
     for _ in range(3):
         samples = np.stack((noise(), noise()), axis=1)
         samples[100:102, 1] = value
-        chunk = intake.take(Chunk(samples, lost=7))
+        chunk = conditioner.process(Chunk(samples, lost=7))
         assert chunk.lost == 7
         assert np.allclose(chunk.samples[100:102], noise()[100:102] / 2)
         assert np.array_equal(chunk.samples[102:], noise()[102:])
-    assert intake.bad_samples == 6
+    assert conditioner.bad_samples == 6
     assert len(caplog.records) == 1
     assert "source mic: samples far beyond full scale" in caplog.text
 
 
 def test_channels_in_opposite_phase_are_heard_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """However often the source is opened again."""
-    intake = Intake("door")
+    conditioner = Conditioner("door")
     for _ in range(3):
-        intake.restart()
-        assert intake.remark == ""
-        mono = intake.take(Chunk(np.stack((noise(), -noise()), axis=1))).samples
+        conditioner.restart()
+        assert conditioner.remark == ""
+        mono = conditioner.process(Chunk(np.stack((noise(), -noise()), axis=1))).samples
         assert np.array_equal(mono[1024:], noise()[1024:])
-        assert "channel 1 of 2 alone is heard" in intake.remark
+        assert "channel 1 of 2 alone is heard" in conditioner.remark
     assert len(caplog.records) == 1
     assert "source door: its channels cancel each other" in caplog.text
 
@@ -57,7 +57,7 @@ def test_channels_in_opposite_phase_are_heard_and_said_once(caplog: pytest.LogCa
 def test_mono_sound_is_not_touched() -> None:
     """The usual case costs a look."""
     chunk = Chunk(noise())
-    assert Intake("mic").take(chunk) is chunk
+    assert Conditioner("mic").process(chunk) is chunk
 
 
 def recording(samples: NDArray[np.float32], kind: str = "FLOAT", rate_hz: int = RATE) -> io.BytesIO:
@@ -72,13 +72,16 @@ def test_a_recording_with_one_sample_that_is_no_sound_is_damaged(value: float, c
     """Wherever it is, and it is said where that is."""
     samples = np.tile(noise(20 * RATE)[:, None], (1, channels))
     samples[19 * RATE, -1] = value
-    with open_clip(recording(samples)) as clip, pytest.raises(BrokenAudio, match=r"damaged: its sample at 19\.0 s is "):
+    with (
+        open_recording(recording(samples)) as clip,
+        pytest.raises(BrokenAudio, match=r"damaged: its sample at 19\.0 s is "),
+    ):
         list(clip.blocks(RATE))
 
 
 def test_a_recording_with_headroom_is_heard_as_it_is() -> None:
     """Floats above full scale are what such recorders are bought for."""
-    with open_clip(recording(20 * noise())) as clip:
+    with open_recording(recording(20 * noise())) as clip:
         assert np.array_equal(np.concatenate(list(clip.blocks(RATE))), 20 * noise())
 
 
@@ -87,10 +90,10 @@ def test_a_recording_in_opposite_phase_is_heard_as_its_stream_is(kind: str) -> N
     """To the last bit, in other chunks; the recording says why, too."""
     stereo = np.stack((noise(5 * RATE), -noise(5 * RATE)), axis=1)
     stereo = np.round(stereo * 32768) / np.float32(32768)
-    with open_clip(recording(stereo, kind)) as clip:
+    with open_recording(recording(stereo, kind)) as clip:
         whole = np.concatenate(list(clip.blocks(RATE)))
         assert "channel 1 of 2 alone is heard" in clip.remark
-    intake = Intake("pipe")
-    parts = [intake.take(Chunk(stereo[at : at + 1_001])).samples for at in range(0, len(stereo), 1_001)]
+    conditioner = Conditioner("pipe")
+    parts = [conditioner.process(Chunk(stereo[at : at + 1_001])).samples for at in range(0, len(stereo), 1_001)]
     assert np.array_equal(np.concatenate(parts), whole)
     assert np.array_equal(whole[1024:], stereo[1024:, 0])
