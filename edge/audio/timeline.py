@@ -60,7 +60,7 @@ class Timeline:
         elif stream_s - self._agreed_s >= _CONFIRM_S:
             self.anchor(index_end, unix_s)
             return
-        low_s = self._sliding_minimum(stream_s, offset_s)
+        low_s = self._update_minimum(stream_s, offset_s)
         room_s = _SLEW_S_PER_S * (stream_s - self._last_s)
         if low_s < self._offset_s and stream_s - self._first_s <= _SETTLE_S:
             self._offset_s = low_s
@@ -78,7 +78,7 @@ class Timeline:
             raise RuntimeError(msg)
         return datetime.fromtimestamp(self._offset_s + index / self._rate_hz, timezone.utc)
 
-    def _sliding_minimum(self, stream_s: float, offset_s: float) -> float:
+    def _update_minimum(self, stream_s: float, offset_s: float) -> float:
         while self._lows and self._lows[-1][1] >= offset_s:
             self._lows.pop()
         self._lows.append((stream_s, offset_s))

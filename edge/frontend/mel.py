@@ -76,7 +76,7 @@ def power_spectrum(frames: NDArray[np.float32], params: FrontEndParams) -> NDArr
     return np.asarray(power, np.float32)
 
 
-def log_mel_of_power(power: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
+def log_mel_from_power(power: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
     """Return the log-mel features, shape (frames, n_mels), of a power spectrum, shape (frames, bins).
 
     The matrix product is always of `_GROUP_FRAMES` rows at a time: a matrix library chooses its kernel, and with it the
@@ -116,5 +116,5 @@ def log_mel(samples: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.
     out = np.empty((len(frames), params.n_mels), np.float32)
     for start in range(0, len(frames), _BLOCK_FRAMES):
         block = slice(start, start + _BLOCK_FRAMES)
-        out[block] = log_mel_of_power(power_spectrum(frames[block], params), params)
+        out[block] = log_mel_from_power(power_spectrum(frames[block], params), params)
     return out

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.frontend.mel import cut_frames, log_mel_of_power, power_spectrum
+from edge.frontend.mel import cut_frames, log_mel_from_power, power_spectrum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class StreamingFrames:
         frames = cut_frames(joined, self._params)[:whole]
         self._rest = joined[len(frames) * self._params.hop_samples :].copy()
         power = power_spectrum(frames, self._params)
-        return power, log_mel_of_power(power, self._params)
+        return power, log_mel_from_power(power, self._params)
 
     @property
     def waiting_samples(self) -> int:

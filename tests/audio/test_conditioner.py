@@ -1,4 +1,4 @@
-"""What every source's chunks go through: one channel, and nothing but sound."""
+"""Conditioning of chunks: valid samples and one channel, for live sources and recordings."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def noise(count: int = RATE) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38, -1e4])
-def test_a_live_source_goes_on_past_what_is_no_sound(value: float, caplog: pytest.LogCaptureFixture) -> None:
-    """It is silence from then on, counted, and said once."""
+def test_a_live_source_continues_after_invalid_samples(value: float, caplog: pytest.LogCaptureFixture) -> None:
+    """Invalid samples become silence, are counted, and are logged once."""
     conditioner = Conditioner("mic")
     for _ in range(3):
         samples = np.stack((noise(), noise()), axis=1)
@@ -41,8 +41,8 @@ def test_a_live_source_goes_on_past_what_is_no_sound(value: float, caplog: pytes
     assert "source mic: samples far beyond full scale" in caplog.text
 
 
-def test_channels_in_opposite_phase_are_heard_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    """However often the source is opened again."""
+def test_channels_in_opposite_phase_are_heard_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The remark is logged once, even if the source is opened several times."""
     conditioner = Conditioner("door")
     for _ in range(3):
         conditioner.restart()
@@ -55,12 +55,12 @@ def test_channels_in_opposite_phase_are_heard_and_said_once(caplog: pytest.LogCa
 
 
 def test_mono_sound_is_not_touched() -> None:
-    """The usual case costs a look."""
+    """Valid mono samples are returned without a copy."""
     chunk = Chunk(noise())
     assert Conditioner("mic").process(chunk) is chunk
 
 
-def recording(samples: NDArray[np.float32], kind: str = "FLOAT", rate_hz: int = RATE) -> io.BytesIO:
+def make_wav(samples: NDArray[np.float32], kind: str = "FLOAT", rate_hz: int = RATE) -> io.BytesIO:
     file = io.BytesIO()
     sf.write(file, samples, rate_hz, format="WAV", subtype=kind)
     return file
@@ -68,31 +68,31 @@ def recording(samples: NDArray[np.float32], kind: str = "FLOAT", rate_hz: int = 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf, 1e38, 1e20, 1e12, 32_767.0, -2 * LIMIT])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_recording_with_one_sample_that_is_no_sound_is_damaged(value: float, channels: int) -> None:
-    """Wherever it is, and it is said where that is."""
+def test_a_recording_with_one_invalid_sample_is_damaged(value: float, channels: int) -> None:
+    """The error names the time of the sample, in any channel."""
     samples = np.tile(noise(20 * RATE)[:, None], (1, channels))
     samples[19 * RATE, -1] = value
     with (
-        open_recording(recording(samples)) as clip,
+        open_recording(make_wav(samples)) as recording,
         pytest.raises(BrokenAudio, match=r"damaged: its sample at 19\.0 s is "),
     ):
-        list(clip.blocks(RATE))
+        list(recording.blocks(RATE))
 
 
 def test_a_recording_with_headroom_is_heard_as_it_is() -> None:
-    """Floats above full scale are what such recorders are bought for."""
-    with open_recording(recording(20 * noise())) as clip:
-        assert np.array_equal(np.concatenate(list(clip.blocks(RATE))), 20 * noise())
+    """Float samples above full scale are valid."""
+    with open_recording(make_wav(20 * noise())) as recording:
+        assert np.array_equal(np.concatenate(list(recording.blocks(RATE))), 20 * noise())
 
 
 @pytest.mark.parametrize("kind", ["PCM_16", "FLOAT"])
 def test_a_recording_in_opposite_phase_is_heard_as_its_stream_is(kind: str) -> None:
-    """To the last bit, in other chunks; the recording says why, too."""
+    """Recording and stream give identical samples, and the recording has the same remark."""
     stereo = np.stack((noise(5 * RATE), -noise(5 * RATE)), axis=1)
     stereo = np.round(stereo * 32768) / np.float32(32768)
-    with open_recording(recording(stereo, kind)) as clip:
-        whole = np.concatenate(list(clip.blocks(RATE)))
-        assert "channel 1 of 2 alone is heard" in clip.remark
+    with open_recording(make_wav(stereo, kind)) as recording:
+        whole = np.concatenate(list(recording.blocks(RATE)))
+        assert "channel 1 of 2 alone is heard" in recording.remark
     conditioner = Conditioner("pipe")
     parts = [conditioner.process(Chunk(stereo[at : at + 1_001])).samples for at in range(0, len(stereo), 1_001)]
     assert np.array_equal(np.concatenate(parts), whole)

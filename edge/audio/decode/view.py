@@ -32,7 +32,7 @@ class View:
         When `budget` is exhausted, the view ends.
         """
         self._file, self._pieces, self.budget = file, pieces, budget
-        self._ends = list(itertools.accumulate(_size(piece) for piece in pieces))
+        self._ends = list(itertools.accumulate(_measure(piece) for piece in pieces))
         self._position, self._begin, self._data = 0, 0, b""
         self.size = self._ends[-1] if self._ends else 0
 
@@ -83,7 +83,7 @@ class View:
             return b""
         index = bisect_right(self._ends, self._position)
         piece = self._pieces[index]
-        begin = self._position - (self._ends[index] - _size(piece))
+        begin = self._position - (self._ends[index] - _measure(piece))
         if isinstance(piece, bytes):
             return piece[begin : begin + count]
         try:
@@ -126,5 +126,5 @@ class ScanBuffer:
         return None
 
 
-def _size(piece: Piece) -> int:
+def _measure(piece: Piece) -> int:
     return len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]

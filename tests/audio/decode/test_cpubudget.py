@@ -1,4 +1,4 @@
-"""An upload that has much to read and little to hear costs no more than its sound may."""
+"""Limit of the processor time for an upload with many bytes and little sound."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ RATE, SECONDS = 16_000, 3
 PAGE_BEGINS = b"OggS\x00\x02"
 
 
-class Counted(io.BytesIO):
-    """A file that counts the bytes that are read of it."""
+class CountingFile(io.BytesIO):
+    """File that counts the bytes read."""
 
     count = 0
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read, and count."""
+        """Read and count."""
         data = super().read(size)
         self.count += len(data)
         return data
 
 
-def encoded(container: str, subtype: str) -> bytes:
-    """Return some seconds of noise."""
+def encode(container: str, subtype: str) -> bytes:
+    """Return some seconds of noise as a file."""
     file = io.BytesIO()
     noise = np.random.default_rng(5).normal(0, 0.1, SECONDS * RATE).astype(np.float32)
     sf.write(file, noise, RATE, format=container, subtype=subtype)
@@ -42,63 +42,64 @@ def encoded(container: str, subtype: str) -> bytes:
 
 
 MADE = {
-    kind: encoded(*kind.split())
+    kind: encode(*kind.split())
     for kind in ("OGG VORBIS", "OGG OPUS", "FLAC PCM_16", "MP3 MPEG_LAYER_III", "WAV FLOAT", "AIFF PCM_16")
 }
 
 
-def heard_s(data: bytes, max_s: float | None) -> float:
-    """Return the seconds that are heard of a recording."""
-    with open_recording(io.BytesIO(data), max_s=max_s) as clip:
-        return sum(block.size for block in clip.blocks(RATE)) / RATE
+def measure_s(data: bytes, max_s: float | None) -> float:
+    """Return the decoded seconds of a recording."""
+    with open_recording(io.BytesIO(data), max_s=max_s) as recording:
+        return sum(block.size for block in recording.blocks(RATE)) / RATE
 
 
 @pytest.mark.parametrize("kind", MADE)
 def test_a_recording_that_takes_too_long_is_refused_as_an_upload(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever decodes it; what somebody plays at this node may take its time."""
-    assert heard_s(MADE[kind], 60.0) == pytest.approx(SECONDS, abs=0.1)
+    """Every decoder is limited for an upload, and none for a file of this node."""
+    assert measure_s(MADE[kind], 60.0) == pytest.approx(SECONDS, abs=0.1)
     monkeypatch.setattr(cpubudget, "_INITIAL_S", -1.0)
-    assert heard_s(MADE[kind], None) == pytest.approx(SECONDS, abs=0.1)
+    assert measure_s(MADE[kind], None) == pytest.approx(SECONDS, abs=0.1)
     with pytest.raises(BrokenAudio, match="is damaged: it takes too long to read"):
-        heard_s(MADE[kind], 60.0)
+        measure_s(MADE[kind], 60.0)
 
 
-def test_time_may_also_run_out_in_the_middle() -> None:
-    """What was heard until then was too little."""
-    with open_recording(io.BytesIO(MADE["WAV FLOAT"]), max_s=60.0) as clip:
-        clip._first.view.budget._left_s = -60.0  # type: ignore[attr-defined]
+def test_the_budget_may_run_out_in_the_middle() -> None:
+    """Less than nine tenths are decoded when the time is over."""
+    with open_recording(io.BytesIO(MADE["WAV FLOAT"]), max_s=60.0) as recording:
+        recording._first.view.budget._left_s = -60.0  # type: ignore[attr-defined]
         with pytest.raises(BrokenAudio, match=r"is damaged: it cannot be decoded beyond [01]\.\d s"):
-            list(clip.blocks(RATE))
+            list(recording.blocks(RATE))
 
 
-def test_sound_pays_for_the_time_it_takes() -> None:
-    """Time that brings no sound is used up once, over all parts of a recording."""
-    worked = CpuBudget(limited=True)
-    with worked.measure():
-        assert not worked.exhausted
-    worked._left_s = -1.0
-    assert worked.exhausted
-    worked.extend(20.0)
-    assert not worked.exhausted
-    endless = CpuBudget(limited=False)
-    endless._left_s -= 1e9
-    assert not endless.exhausted
+def test_decoded_sound_extends_the_budget() -> None:
+    """Time without sound uses the budget up; sound adds to it."""
+    budget, exhausted = CpuBudget(limited=True), []
+    with budget.measure():
+        exhausted.append(budget.exhausted)
+    budget._left_s = -1.0
+    exhausted.append(budget.exhausted)
+    budget.extend(20.0)
+    exhausted.append(budget.exhausted)
+    assert exhausted == [False, True, False]
+    unlimited = CpuBudget(limited=False)
+    unlimited._left_s -= 1e9
+    assert not unlimited.exhausted
 
 
-def test_what_looks_like_a_beginning_is_read_once() -> None:
-    """However often it comes; and it is no part of the sound before it."""
+def test_bytes_that_look_like_headers_are_read_once() -> None:
+    """Many false headers after the sound are read once, and are not part of it."""
     sound = MADE["OGG VORBIS"]
-    file = Counted(sound + PAGE_BEGINS * 50_000)
+    file = CountingFile(sound + PAGE_BEGINS * 50_000)
     assert [link.end for link in find_ogg_links(file, len(file.getvalue()))] == [len(sound)]
     assert file.count < 3 * len(file.getvalue())
-    file = Counted(MADE["FLAC PCM_16"] + b"fLaC\x00" * 50_000)
+    file = CountingFile(MADE["FLAC PCM_16"] + b"fLaC\x00" * 50_000)
     assert find_next_flac(file, 1, len(file.getvalue())) is None
     assert file.count < 3 * len(file.getvalue())
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 def test_ffmpeg_is_ended_when_it_finds_no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of empty boxes would keep it busy for minutes."""
+    """A file of empty boxes, which would take minutes, is refused."""
     monkeypatch.setattr(convert, "get_cpu_limit_s", lambda _: 0.1)
     monkeypatch.setattr(convert, "_GRACE_S", 0)
     ended: list[int] = []
@@ -110,5 +111,5 @@ def test_ffmpeg_is_ended_when_it_finds_no_sound(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(convert.ConvertedReader, "_stop", noted)
     with pytest.raises(BrokenAudio, match="ffmpeg finds no sound in it"):
-        heard_s(b"\0\0\0\x20ftypM4A " + bytes(20) + b"\0\0\0\x08free" * 2_500_000, 60.0)
+        measure_s(b"\0\0\0\x20ftypM4A " + bytes(20) + b"\0\0\0\x08free" * 2_500_000, 60.0)
     assert ended == [-signal.SIGKILL]
