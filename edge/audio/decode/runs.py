@@ -78,8 +78,8 @@ def open_runs(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reade
     file.seek(0)
     head = file.read(16)
     if not head:
-        msg = f"{name} is empty"
-        raise EmptyInput(msg)
+        msg = "the file is empty"
+        raise EmptyInput(msg, where=name)
     size = file.seek(0, os.SEEK_END)
     foreign = detect_foreign_format(head)
     if foreign is not None:
@@ -90,16 +90,16 @@ def open_runs(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reade
     try:
         layout = read_layout(file, size, max_s)
     except LayoutError as exc:
-        msg = f"{name} {exc}"
-        raise BrokenAudio(msg) from exc
+        msg = f"the file {exc}"
+        raise BrokenAudio(msg, where=name) from exc
     _check_completeness(layout, name)
     container, budget = detect_container(head), CpuBudget(limited=max_s is not None)
     try:
         yield from _decode(file, size, name, layout, budget)
     except (CodecError, OpenError) as exc:
         if budget.exhausted:
-            msg = f"{name} is damaged: it takes too long to read"
-            raise BrokenAudio(msg) from exc
+            msg = "the file is damaged: it takes too long to read"
+            raise BrokenAudio(msg, where=name) from exc
         # The pages of an Ogg file are complete, so it is not damaged: it has another codec, or video before the sound.
         if container is None or not (isinstance(exc, CodecError) or container.demuxer == "ogg"):
             raise _explain_unreadable(file, head, name) from exc
@@ -110,11 +110,13 @@ def open_runs(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reade
 
 def _explain_unreadable(file: BinaryIO, head: bytes, name: str) -> DataError:
     if looks_like_audio(head):
-        return BrokenAudio(f"{name} is damaged: its beginning cannot be decoded")
+        return BrokenAudio("the file is damaged: its beginning cannot be decoded", where=name)
     junk = count_leading_junk(file)
     if junk:
-        return NotAudio(f"{name} begins with {junk} bytes that are no audio; without them it may be read")
-    return NotAudio(f"{name} is no audio that can be read; WAV, FLAC, OGG, Opus and MP3 are")
+        return NotAudio(f"the file begins with {junk} bytes that are not audio", where=name, remedy="remove them")
+    return NotAudio(
+        "the file is not in a known audio format", where=name, remedy="convert it to WAV, FLAC, OGG, Opus or MP3"
+    )
 
 
 def _decode(file: BinaryIO, size: int, name: str, layout: Layout, budget: CpuBudget) -> Generator[Reader]:
@@ -127,8 +129,8 @@ def _decode(file: BinaryIO, size: int, name: str, layout: Layout, budget: CpuBud
     waiting = list(layout.runs)
     with contextlib.closing(SoundReader(View(file, waiting.pop(0), budget))) as reader:
         if reader.frames == 0 and not waiting:
-            msg = f"{name} holds no sound"
-            raise EmptyInput(msg)
+            msg = "the file holds no sound"
+            raise EmptyInput(msg, where=name)
         reader.completeness = layout.completeness
         yield reader
         waiting += _find_next_stream(file, size, reader) if layout.flac else []
@@ -138,26 +140,26 @@ def _decode(file: BinaryIO, size: int, name: str, layout: Layout, budget: CpuBud
         with contextlib.closing(_open_part(View(file, waiting.pop(0), budget), name)) as reader:
             yield reader
             waiting += _find_next_stream(file, size, reader) if layout.flac else []
-    msg = f"{name} is damaged: it is made of too many parts"
-    raise BrokenAudio(msg)
+    msg = "the file is damaged: it consists of too many parts"
+    raise BrokenAudio(msg, where=name)
 
 
 def _open_part(view: View, name: str) -> SoundReader:
     try:
         return SoundReader(view)
     except (CodecError, OpenError) as exc:
-        msg = f"{name} is damaged: not all of the parts that it is made of can be decoded"
-        raise BrokenAudio(msg) from exc
+        msg = "the file is damaged: one of its parts cannot be decoded"
+        raise BrokenAudio(msg, where=name) from exc
 
 
 def _check_completeness(layout: Layout, name: str) -> None:
     if not layout.completeness:
-        msg = f"{name} holds no sound"
-        raise EmptyInput(msg)
+        msg = "the file holds no sound"
+        raise EmptyInput(msg, where=name)
     if layout.completeness < MIN_COMPLETENESS:
         how = "damaged" if layout.has_hole else "cut off"
-        msg = f"{name} is {how}: it holds {math.floor(100 * layout.completeness)}% of what its header promises"
-        raise BrokenAudio(msg)
+        msg = f"the file is {how}: it holds {math.floor(100 * layout.completeness)}% of what its header promises"
+        raise BrokenAudio(msg, where=name)
 
 
 def _find_next_stream(file: BinaryIO, size: int, reader: SoundReader) -> list[tuple[Piece, ...]]:
@@ -172,14 +174,13 @@ def _convert(
 ) -> Generator[Reader]:
     program = find_ffmpeg()
     if program is None:
-        msg = f"{name} is {what.name}, which is read through ffmpeg: apt install ffmpeg, or turn it into WAV or FLAC"
-        raise NotAudio(msg)
+        msg = f"the file is {what.name}, which only ffmpeg can read"
+        raise NotAudio(msg, where=name, remedy="apt install ffmpeg, or convert the file to WAV or FLAC")
     try:
         reader = ConvertedReader(file, what.demuxer, program, max_s)
     except ConvertError as exc:
-        why = "it is cut off, damaged, in a rare codec, or has none"
-        msg = f"{name} is {what.name}, but ffmpeg finds no sound in it: {why}"
-        raise BrokenAudio(msg) from exc
+        msg = f"ffmpeg finds no sound in the file, which is {what.name}"
+        raise BrokenAudio(msg, where=name, remedy="check whether it is cut off, damaged, or in a rare codec") from exc
     with contextlib.closing(reader):
         reader.completeness = completeness
         yield reader

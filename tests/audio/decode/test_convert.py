@@ -75,7 +75,9 @@ def test_a_foreign_format_is_decoded_by_ffmpeg_or_refused(
     with pytest.raises(TooLarge, match="longer than the 1 s allowed"):
         measure_s(path, max_s=1.0)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotAudio, match=rf"^{path} is .+, which is read through ffmpeg: apt install ffmpeg, or turn it"):
+    with pytest.raises(
+        NotAudio, match=rf"^{path}: the file is .+, which only ffmpeg can read; apt install ffmpeg, or convert"
+    ):
         open_recording(path)
 
 
@@ -86,7 +88,7 @@ def test_half_a_recording_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BrokenAudio, match="is cut off"):
             measure_s(io.BytesIO(data[: len(data) // 2]))
     data = make_file(tmp_path / "memo.m4a", MADE["memo.m4a"]).read_bytes()
-    with pytest.raises(BrokenAudio, match="finds no sound in it"):
+    with pytest.raises(BrokenAudio, match="finds no sound in the file"):
         measure_s(io.BytesIO(data[: len(data) // 2]))
 
 
@@ -114,7 +116,7 @@ def test_a_video_without_sound_is_refused(tmp_path: Path) -> None:
     """The error says that ffmpeg finds no sound."""
     path = tmp_path / "silent.mp4"
     subprocess.run(["ffmpeg", "-v", "error", *PICTURE.split(), "-c:v", "mpeg4", str(path)], check=True, timeout=60)
-    with pytest.raises(BrokenAudio, match=r"MPEG-4 \(m4a, mp4\), but ffmpeg finds no sound"):
+    with pytest.raises(BrokenAudio, match=r"ffmpeg finds no sound in the file, which is MPEG-4 \(m4a, mp4\)"):
         open_recording(path)
 
 
@@ -142,8 +144,10 @@ def test_a_damaged_ogg_is_not_reported_as_an_unknown_codec(tmp_path: Path, monke
     """With complete pages, libsndfile gives the same error for damage and for video before the sound."""
     data = bytearray(make_file(tmp_path / "sound.ogg", "-c:a libvorbis").read_bytes())
     data[1000:1040] = bytes(40)  # in the setup headers of the decoder
-    with pytest.raises(BrokenAudio, match="is OGG that libsndfile cannot open, but ffmpeg finds no sound in it"):
+    with pytest.raises(
+        BrokenAudio, match="ffmpeg finds no sound in the file, which is OGG that libsndfile cannot open"
+    ):
         measure_s(io.BytesIO(data))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotAudio, match="is OGG that libsndfile cannot open, which is read through ffmpeg"):
+    with pytest.raises(NotAudio, match="is OGG that libsndfile cannot open, which only ffmpeg can read"):
         measure_s(io.BytesIO(data))

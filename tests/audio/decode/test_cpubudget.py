@@ -110,6 +110,6 @@ def test_ffmpeg_is_ended_when_it_finds_no_sound(monkeypatch: pytest.MonkeyPatch)
         ended.append(reader._process.returncode)
 
     monkeypatch.setattr(convert.ConvertedReader, "_stop", noted)
-    with pytest.raises(BrokenAudio, match="ffmpeg finds no sound in it"):
+    with pytest.raises(BrokenAudio, match="ffmpeg finds no sound in the file"):
         measure_s(b"\0\0\0\x20ftypM4A " + bytes(20) + b"\0\0\0\x08free" * 2_500_000, 60.0)
     assert ended == [-signal.SIGKILL]

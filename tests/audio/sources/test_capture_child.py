@@ -125,8 +125,8 @@ def test_a_device_without_mono_is_opened_in_stereo(sound: Callable[..., None]) -
         ({"DEVICES": "0"}, None, "there is no microphone; plug one in"),
         ({"DEFAULT": "-1"}, "Other", "there is no microphone 'Other'; there are Array"),
         ({"DEVICES": "0"}, "Other", "there is no microphone 'Other'; plug it in"),
-        ({"REFUSAL": "raise PortAudioError('Device unavailable', -9985)"}, None, "in use by another program"),
-        ({"REFUSAL": "raise PortAudioError('x: Permission denied', -9999)"}, None, "add this user to the group audio"),
+        ({"REFUSAL": "raise PortAudioError('Device unavailable', -9985)"}, None, "another program uses the microphone"),
+        ({"REFUSAL": "raise PortAudioError('x: Permission denied', -9999)"}, None, "add the user to the group audio"),
         ({"REFUSAL": "raise PortAudioError('Illegal', -1)"}, None, "cannot be opened: Illegal"),
         ({"REFUSAL": "raise KeyError('odd')"}, None, "cannot be opened: KeyError: 'odd'"),
         ({"LOSS": "raise PortAudioError('Input/output error', -9999)"}, None, "was lost: Input/output error"),
@@ -176,7 +176,7 @@ def test_a_missing_microphone_is_not_tried_every_second(
     """While the gate is closed, the last error is raised again without a process."""
     sound(DEVICES="0")
     source = MicrophoneSource()
-    monkeypatch.setattr(source._gate, "allows", lambda now_s: source._refusal == "")
+    monkeypatch.setattr(source._gate, "allows", lambda now_s: source._refusal == ("", ""))
     source.open()
     assert "plug one in" in read_error(source)
     source.close()

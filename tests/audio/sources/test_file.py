@@ -110,7 +110,7 @@ def test_a_missing_file_is_waited_for(listen: Callable[..., Listener], recording
     """The source is offline with the reason, and plays once the file exists."""
     there = recording.with_name("later.flac")
     listener = listen(f"file:{there}?speed=max")
-    listener.collect_until(lambda: "there is no file" in listener.runner.stats().detail)
+    listener.collect_until(lambda: "there is no such file" in listener.runner.stats().detail)
     recording.rename(there)
     listener.collect_all()
     assert listener.samples.size == decode(there).size

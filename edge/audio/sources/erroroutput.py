@@ -61,13 +61,15 @@ class ErrorOutput:
         last = self._find_informative_lines()[-1]
         return last.startswith(url) or "during demuxing" in last
 
+    def reports_no_sound(self) -> bool:
+        """Return whether the program reports a stream without sound."""
+        return bool(_NO_SOUND.search(self._decode()))
+
     def explain(self) -> str:
         """Return the reason for the end of the program, in one short line without secrets.
 
         It is empty if there was no output.
         """
-        if _NO_SOUND.search(self._decode()):
-            return "it has no sound; switch the audio of the camera or server on"
         *_, before, last = ("", *self._find_informative_lines())
         informative = before if _VAGUE.search(last) and _CONNECTION.match(before) else last
         said = _POINTER.sub("", mask(informative))[:_MESSAGE_CHARACTERS]
