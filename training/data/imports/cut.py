@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.errors import DataError, StorageError, TocsinError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def read_rate(path: Path) -> int:
 
     Raises `UnusableError` for a file that is not audio.
     """
-    with _convert_errors(path), open_clip(path) as clip:
+    with _convert_errors(path), open_recording(path) as clip:
         return clip.rate_hz
 
 
@@ -86,7 +86,7 @@ def _read_blocks(path: Path) -> Iterator[NDArray[np.float32]]:
 
     The whole recording is never in memory.
     """
-    with _convert_errors(path), open_clip(path) as clip:
+    with _convert_errors(path), open_recording(path) as clip:
         yield from clip.blocks(RATE_HZ, PART_S)
 
 
