@@ -60,7 +60,7 @@ def write_bundle(
     np.savez_compressed(out / GOLDEN, waveform=waveform, mel=mel, logits=run_onnx(network, features))
     manifest = _manifest(checkpoint, evaluation, about, task)
     (out / CARD).write_text(card(manifest, checkpoint, about.notes), encoding="utf-8")
-    manifest["sha256"] = {name: _sha256(out / name) for name in (MODEL, GOLDEN, CARD)}
+    manifest["sha256"] = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in (MODEL, GOLDEN, CARD)}
     (out / MANIFEST).write_text(dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return parity
 
@@ -96,7 +96,3 @@ def _network(model: nn.Module) -> dict[str, Any]:
     if isinstance(model, Streaming):
         return {"network": STREAMING, "state_size": model.state_size}
     return {"network": WINDOW}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -98,9 +98,9 @@ class SceneMaker:
         if snr_db is None:
             return self.compute_features(around)
         # the silence around a sound makes its loudest tenth quieter
-        looks = loud_power(around, params.sample_rate_hz) / max(loud_power(sound, params.sample_rate_hz), _TINY)
+        dilution = loud_power(around, params.sample_rate_hz) / max(loud_power(sound, params.sample_rate_hz), _TINY)
         rng = np.random.default_rng([self.seed, number])
-        ratio_db = snr_db + 10.0 * float(np.log10(max(looks, _TINY)))
+        ratio_db = snr_db + 10.0 * float(np.log10(max(dilution, _TINY)))
         return self.compute_features(mix_at_snr(around, under, params.sample_rate_hz, ratio_db, rng))
 
 
@@ -126,7 +126,8 @@ def score_scenes(
     counts = {event: SceneCount() for event in events}
     for trial, decide in networks:
         behind = [clip for clip in trial.scored.clips if clip.label in maker.background]
-        chosen = [(event, clip) for event in events for clip in maker.select(_select_event(trial, event))]
+        holding = {event: [clip for clip in trial.scored.clips if event in clip.labels] for event in events}
+        chosen = [(event, clip) for event in events for clip in maker.select(holding[event])]
         for event, clip in tqdm(chosen, f"scenes {trial.name}", unit="clip", disable=None, leave=False):
             free = [under for under in behind if event not in under.labels]
             if free:
@@ -165,10 +166,6 @@ def _score_scene(
             wanted = find_loud_events(maker.compute_features(sound), maker.params) if label == scene.event else []
             counts[label].events += count_events(wanted, found)
             counts[label].onsets += count_events(wanted, found, offsets=False)
-
-
-def _select_event(trial: Trial, event: str) -> list[Clip]:
-    return [clip for clip in trial.scored.clips if event in clip.labels]
 
 
 def _hash_clip(seed: int, clip: Clip) -> int:

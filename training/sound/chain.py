@@ -67,10 +67,6 @@ def _codec(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArra
     return apply_codec(samples, rate_hz, str(name), rng)
 
 
-def _level(samples: NDArray[np.float32], _rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    return apply_gain(samples, rng.uniform(-12.0, 6.0))
-
-
 _STEPS: tuple[tuple[float, Step], ...] = (
     (0.4, _pitch),
     (0.35, _distance),
@@ -97,7 +93,7 @@ def vary(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[
     for chance, step in _STEPS:
         if rng.random() < chance:
             out = _restore_level(step(out, rate_hz, rng), before)
-    out = _level(out, rate_hz, rng)
+    out = apply_gain(out, rng.uniform(-12.0, 6.0))
     peak = float(np.abs(out).max())
     return np.asarray(out / max(1.0, peak), np.float32)
 
