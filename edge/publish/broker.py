@@ -59,30 +59,30 @@ def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
     if not settings.tls:
         return None
     for name in ("ca_file", "cert_file", "key_file"):
-        with _blaming(name, getattr(settings, name)) as path:
+        with _name_setting(name, getattr(settings, name)) as path:
             if path is not None:
                 path.open("rb").close()  # an ssl.SSLContext does not say which file it could not open
-    with _blaming("ca_file", settings.ca_file):
+    with _name_setting("ca_file", settings.ca_file):
         context = ssl.create_default_context(cafile=settings.ca_file)
     if settings.cert_file is not None:
-        with _blaming("cert_file", settings.cert_file):
+        with _name_setting("cert_file", settings.cert_file):
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.cert_file)
         name = "cert_file" if settings.key_file is None else "key_file"
-        with _blaming(name, settings.key_file or settings.cert_file):
+        with _name_setting(name, settings.key_file or settings.cert_file):
             # An encrypted key is an error: a service has nobody to ask for its password.
             context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: "")
     return context
 
 
 @contextlib.contextmanager
-def _blaming(name: str, path: Path | None) -> Iterator[Path | None]:
+def _name_setting(name: str, path: Path | None) -> Iterator[Path | None]:
     try:
         yield path
     except FileNotFoundError as exc:
         msg = f"mqtt.{name}: {path}: there is no such file"
         raise ConfigError(msg) from exc
     except OSError as exc:  # ssl.SSLError is one
-        msg = f"mqtt.{name}: {path}: cannot be used ({_reason(exc)}); {_WANTED[name]}"
+        msg = f"mqtt.{name}: {path}: cannot be used ({_describe_error(exc)}); {_WANTED[name]}"
         raise ConfigError(msg) from exc
 
 
@@ -97,9 +97,9 @@ def check_names(client_id: str, username: str, password: str | None) -> None:
             raise ConfigError(msg)
 
 
-def absence(settings: Mqtt, exc: Exception) -> str:
+def explain_connect_error(settings: Mqtt, exc: Exception) -> str:
     """Return why no connection could be made, in one line."""
-    place = _place(settings)
+    place = _name_broker(settings)
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"{place} is not trusted ({exc.verify_message}): {_UNTRUSTED.get(exc.verify_code, _OTHER)}"
     if isinstance(exc, ssl.SSLError):
@@ -108,48 +108,48 @@ def absence(settings: Mqtt, exc: Exception) -> str:
         return f"{place} does not speak TLS with us ({exc.reason}); check mqtt.port and mqtt.tls"
     if isinstance(exc, TimeoutError) and settings.tls:
         return f"{place} does not answer, or does not speak TLS; check mqtt.host, mqtt.port and mqtt.tls"
-    return f"no broker at {settings.host}:{settings.port} ({_reason(exc)})"
+    return f"no broker at {settings.host}:{settings.port} ({_describe_error(exc)})"
 
 
-def fault(settings: Mqtt, exc: Exception) -> str:
+def explain_fault(settings: Mqtt, exc: Exception) -> str:
     """Return that the connection ended by a fault of ours or of the library's, in one line."""
-    return f"the connection to {_place(settings)} failed ({type(exc).__name__}: {exc})"
+    return f"the connection to {_name_broker(settings)} failed ({type(exc).__name__}: {exc})"
 
 
-def refusal(settings: Mqtt, reason: str) -> str:
+def explain_refusal(settings: Mqtt, reason: str) -> str:
     """Return that the broker will not have us, in one line."""
-    return f"{_place(settings)} refused us: {reason}; {mend(reason)}"
+    return f"{_name_broker(settings)} refused us: {reason}; {find_remedy(reason)}"
 
 
-def loss(settings: Mqtt, *, accepted: bool) -> str:
+def explain_loss(settings: Mqtt, *, accepted: bool) -> str:
     """Return that the broker ended the connection without giving a reason, in one line."""
     if accepted:
-        return f"{_place(settings)} is gone"
+        return f"{_name_broker(settings)} is gone"
     ours = ", and mqtt.cert_file if it wants a certificate of this node" if settings.tls else ""
-    return f"{_place(settings)} ended the connection without an answer; {_CHECK_ALL}{ours}"
+    return f"{_name_broker(settings)} ended the connection without an answer; {_CHECK_ALL}{ours}"
 
 
-def silence(settings: Mqtt) -> str:
+def explain_silence(settings: Mqtt) -> str:
     """Return that the broker took the connection and says nothing, in one line."""
-    return f"{_place(settings)} takes the connection and does not answer; {_CHECK_ALL}"
+    return f"{_name_broker(settings)} takes the connection and does not answer; {_CHECK_ALL}"
 
 
-def rivalry(settings: Mqtt, client_id: str) -> str:
+def explain_rivalry(settings: Mqtt, client_id: str) -> str:
     """Return that the broker ends the connection again and again soon after it accepted us, in one line."""
     return (
-        f"{_place(settings)} is gone again and again, soon after it accepted us: perhaps another client is called"
+        f"{_name_broker(settings)} is gone again and again, soon after it accepted us: perhaps another client is called"
         f" {client_id!r}; set node.id or mqtt.client_id; or its access rules forbid what is published; see its log"
     )
 
 
-def mend(reason: str) -> str:
+def find_remedy(reason: str) -> str:
     """Return what to do about a broker's reason."""
     return _REFUSED.get(reason, "see its log")
 
 
-def _place(settings: Mqtt) -> str:
+def _name_broker(settings: Mqtt) -> str:
     return f"the broker at {settings.host}:{settings.port}"
 
 
-def _reason(exc: Exception) -> str:
+def _describe_error(exc: Exception) -> str:
     return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__

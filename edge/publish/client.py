@@ -14,8 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.publish.line import TooLongError, UnsendableError
-from edge.publish.topics import flaw
+from edge.publish.topics import find_flaw
+from edge.publish.transport import TooLongError, UnsendableError
 
 if TYPE_CHECKING:
     from edge.settings.tree import Mqtt
@@ -65,7 +65,7 @@ class Client(paho.Client):
             reconnect_on_failure=False,
         )
         self._settings = settings
-        self._head = bytearray()
+        self._packet_start = bytearray()
         self.failure: OSError | None = None
         """What ended the reading, where the library would keep it to itself."""
         self.packet_max: int | None = None
@@ -89,7 +89,7 @@ class Client(paho.Client):
 
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
         """Send a message and return its number; None where it was not taken. Raises `UnsendableError`."""
-        if why := flaw(topic):
+        if why := find_flaw(topic):
             raise UnsendableError(why)
         if self.packet_max is not None and len(topic.encode()) + len(payload) + _HEADER > self.packet_max:
             msg = f"it is longer than the {self.packet_max} bytes that the broker takes"
@@ -102,7 +102,7 @@ class Client(paho.Client):
         return result.mid if result.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     @property
-    def jammed(self) -> bool:
+    def congested(self) -> bool:
         """Whether the connection cannot carry more at the moment."""
         return self.want_write()
 
@@ -113,11 +113,11 @@ class Client(paho.Client):
                 msg = "a message of a quality that was not asked for"  # it would be kept until the broker says more
                 raise ConnectionError(msg)
             if bufsize <= MAX_PACKET:
-                self._head.clear()
+                self._packet_start.clear()
                 data = super()._sock_recv(bufsize)
             else:
                 data = super()._sock_recv(MAX_PACKET)
-                self._refuse_once_named(data, bufsize)
+                self._refuse_packet(data, bufsize)
         except BlockingIOError:
             raise
         except OSError as exc:
@@ -125,10 +125,10 @@ class Client(paho.Client):
             raise
         return data
 
-    def _refuse_once_named(self, data: bytes, left: int) -> None:
+    def _refuse_packet(self, data: bytes, left: int) -> None:
         """Refuse the packet as soon as its topic is there; its pieces may be small."""
-        self._head += data
-        end = _LENGTH + int.from_bytes(self._head[:_LENGTH], "big")
-        if len(self._head) >= end:
-            size = len(self._head) - len(data) + left
-            raise TooLargeError(bytes(self._head[_LENGTH:end]).decode("utf-8", "replace"), size)
+        self._packet_start += data
+        end = _LENGTH + int.from_bytes(self._packet_start[:_LENGTH], "big")
+        if len(self._packet_start) >= end:
+            size = len(self._packet_start) - len(data) + left
+            raise TooLargeError(bytes(self._packet_start[_LENGTH:end]).decode("utf-8", "replace"), size)

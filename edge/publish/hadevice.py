@@ -37,7 +37,7 @@ def former_topics(settings: Settings, node: str, sources: Iterable[str]) -> list
     return [config_topic(settings, device) for device in ids]
 
 
-def message(
+def make_message(
     settings: Settings,
     device: str,
     about: dict[str, Any],
@@ -56,25 +56,25 @@ def message(
     return config_topic(settings, device), payload
 
 
-def parts(payload: Mapping[str, Any]) -> dict[str, str]:
+def list_parts(payload: Mapping[str, Any]) -> dict[str, str]:
     """Return the kind of each part that a device message announces."""
     return {name: part["platform"] for name, part in payload["components"].items()}
 
 
-def without(payload: Mapping[str, Any], gone: Mapping[str, str]) -> dict[str, Any]:
+def remove_parts(payload: Mapping[str, Any], gone: Mapping[str, str]) -> dict[str, Any]:
     """Return a device message that also removes parts: a kind alone says that a part is no more."""
     removed = {name: {"platform": kind} for name, kind in gone.items()}
     return {**payload, "components": {**payload["components"], **removed}}
 
 
-def area(location: str) -> dict[str, str]:
+def suggest_area(location: str) -> dict[str, str]:
     """Return the area that a location suggests; coordinates and whole sentences suggest none."""
     name = location.strip()
     suggests = name and len(name) <= _AREA_MAX and not _COORDINATES.match(name)
     return {"suggested_area": name} if suggests else {}
 
 
-def dashboard(settings: Settings, host: str) -> dict[str, str]:
+def link_dashboard(settings: Settings, host: str) -> dict[str, str]:
     """Return where the dashboard is, if others than this machine may open it and the address is known."""
     api, name = settings.api, settings.api.host
     try:

@@ -31,23 +31,23 @@ _NOT_LATE = (
 )
 
 
-def discovery(
+def make_discovery(
     settings: Settings, topics: Topics, sources: Sequence[str], labels: Sequence[str], version: str, host: str = ""
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return the retained topics and payloads that announce a node: one device message for it, and one per source.
 
     `host` is this machine's name, for a link to the dashboard where others may open it.
     """
-    node_device = _node(settings, topics, version, host)
-    return [node_device, *(_source(settings, topics, source, labels, version) for source in sources)]
+    node_device = _announce_node(settings, topics, version, host)
+    return [node_device, *(_announce_source(settings, topics, source, labels, version) for source in sources)]
 
 
-def birth(settings: Settings) -> str:
+def birth_topic(settings: Settings) -> str:
     """Return the topic on which Home Assistant says `online` when it has started."""
     return f"{settings.homeassistant.prefix}/status"
 
 
-def pattern_names(settings: Settings, source: str) -> list[str]:
+def list_pattern_names(settings: Settings, source: str) -> list[str]:
     """Return every `event_type` that a source's clap topic can carry."""
     claps, away = settings.claps, settings.away
     names: list[str] = []
@@ -58,12 +58,12 @@ def pattern_names(settings: Settings, source: str) -> list[str]:
     return names
 
 
-def _source(
+def _announce_source(
     settings: Settings, topics: Topics, source: str, labels: Sequence[str], version: str
 ) -> tuple[str, dict[str, Any]]:
     device = hadevice.device_id(topics.base, topics.node, source)
     available = [
-        _node_available(topics),
+        _make_availability(topics),
         {
             "topic": topics.source_status(source),
             "value_template": "{{ 'offline' if value in ('offline', 'disabled') else 'online' }}",
@@ -75,17 +75,17 @@ def _source(
         "name": f"Tocsin {topics.node} {source}",
         "model": "Sound source",
         "via_device": hadevice.device_id(topics.base, topics.node),
-        **hadevice.area(location or settings.node.location),
+        **hadevice.suggest_area(location or settings.node.location),
     }
     components = {
-        **_sounds(settings, topics, source, labels, device),
-        **_patterns(settings, topics, source, device),
-        **_service(topics, source, device),
+        **_make_sounds(settings, topics, source, labels, device),
+        **_make_patterns(settings, topics, source, device),
+        **_make_service(topics, source, device),
     }
-    return hadevice.message(settings, device, about, version, available, components)
+    return hadevice.make_message(settings, device, about, version, available, components)
 
 
-def _sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[str], device: str) -> dict[str, Any]:
+def _make_sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[str], device: str) -> dict[str, Any]:
     """Return a source's labels and level."""
     components: dict[str, Any] = {}
     for label in labels:
@@ -100,13 +100,13 @@ def _sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[st
         }
     if settings.level.enabled:
         name = "_level" if "level" in components else "level"
-        components[name] = _level(settings, f"{device}_{name}", topics.level(source))
+        components[name] = _make_level(settings, f"{device}_{name}", topics.level(source))
     return components
 
 
-def _patterns(settings: Settings, topics: Topics, source: str, device: str) -> dict[str, Any]:
+def _make_patterns(settings: Settings, topics: Topics, source: str, device: str) -> dict[str, Any]:
     """Return a source's patterns as one event entity, or nothing."""
-    names = pattern_names(settings, source)
+    names = list_pattern_names(settings, source)
     if not names:
         return {}
     # No label becomes a name with an underscore. The payload is what Home Assistant wants as it is.
@@ -123,15 +123,15 @@ def _patterns(settings: Settings, topics: Topics, source: str, device: str) -> d
     return {"_pattern": pattern}
 
 
-def _service(topics: Topics, source: str, device: str) -> dict[str, Any]:
+def _make_service(topics: Topics, source: str, device: str) -> dict[str, Any]:
     """Return a source's switch and state, which are available while the node is.
 
     A switch that is gone while it is off could never be switched on again, and a signal that is gone while it is
     offline could not say so.
     """
-    of_the_node = {"availability": [_node_available(topics)]}
+    of_the_node = {"availability": [_make_availability(topics)]}
     detect = {
-        **_switch(f"{device}__detect", "Detection", "mdi:microphone"),
+        **_make_switch(f"{device}__detect", "Detection", "mdi:microphone"),
         "command_topic": topics.detect_set(source),
         "state_topic": topics.detect_state(source),
         **of_the_node,
@@ -150,7 +150,7 @@ def _service(topics: Topics, source: str, device: str) -> dict[str, Any]:
     return {"_detect": detect, "_signal": signal}
 
 
-def _level(settings: Settings, unique_id: str, topic: str) -> dict[str, Any]:
+def _make_level(settings: Settings, unique_id: str, topic: str) -> dict[str, Any]:
     calibrated = settings.level.calibration_offset_db is not None
     return {
         "platform": "sensor",
@@ -165,7 +165,7 @@ def _level(settings: Settings, unique_id: str, topic: str) -> dict[str, Any]:
     }
 
 
-def _node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[str, dict[str, Any]]:
+def _announce_node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[str, dict[str, Any]]:
     device, info = hadevice.device_id(topics.base, topics.node), topics.info
     components: dict[str, Any] = {
         "_version": {
@@ -189,7 +189,7 @@ def _node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[
     }
     if settings.away.enabled:
         components["_away"] = {
-            **_switch(f"{device}__away", "Away", "mdi:shield-home"),
+            **_make_switch(f"{device}__away", "Away", "mdi:shield-home"),
             "command_topic": topics.away_set,
             "state_topic": topics.away_state,
         }
@@ -197,18 +197,18 @@ def _node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[
         "identifiers": [device],
         "name": f"Tocsin {topics.node}",
         "model": "Sensor node",
-        **hadevice.area(settings.node.location),
-        **hadevice.dashboard(settings, host),
+        **hadevice.suggest_area(settings.node.location),
+        **hadevice.link_dashboard(settings, host),
     }
-    return hadevice.message(settings, device, about, version, [_node_available(topics)], components)
+    return hadevice.make_message(settings, device, about, version, [_make_availability(topics)], components)
 
 
-def _switch(unique_id: str, name: str, icon: str) -> dict[str, Any]:
+def _make_switch(unique_id: str, name: str, icon: str) -> dict[str, Any]:
     # Never retained: a retained command would hold at every start, and is ignored.
     return {"platform": "switch", "unique_id": unique_id, "name": name, "icon": icon, "qos": 1, "retain": False}
 
 
-def _node_available(topics: Topics) -> dict[str, str]:
+def _make_availability(topics: Topics) -> dict[str, str]:
     return {
         "topic": topics.status,
         "value_template": "{{ 'online' if value == 'online' else 'offline' }}",

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from edge.publish.soon import Soon, SoonQueue
+from edge.publish.expiring import ExpiringMessage, ExpiringQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,37 +29,37 @@ class Mailbox:
         self._states: dict[str, bytes] = {}
         self._changed: dict[str, None] = {}  # topics whose state is to be sent, in order
         self._volatile: deque[tuple[str, bytes]] = deque(maxlen=VOLATILE_MAX)
-        self.soon = SoonQueue()
+        self.expiring = ExpiringQueue()
         """Messages that must arrive within seconds or not at all."""
-        self.news = threading.Event()
+        self.outbox_changed = threading.Event()
         """Whether the outbox may hold more than was sent."""
-        self.bell, self._cord = socket.socketpair()
-        self.bell.setblocking(False)
-        self._cord.setblocking(False)
+        self.wake_receiver, self._wake_sender = socket.socketpair()
+        self.wake_receiver.setblocking(False)
+        self._wake_sender.setblocking(False)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake whoever waits on `bell`."""
         with contextlib.suppress(OSError):  # it has been ringing for long, or nobody listens any more
-            self._cord.send(b"!")
+            self._wake_sender.send(b"!")
 
-    def silence(self) -> None:
+    def clear_wakeup(self) -> None:
         """Make the bell wait for the next ring."""
         with contextlib.suppress(BlockingIOError):
-            self.bell.recv(4096)
+            self.wake_receiver.recv(4096)
 
     def close(self) -> None:
         """Take the bell down; what is left from now on stays here."""
-        self.bell.close()
-        self._cord.close()
+        self.wake_receiver.close()
+        self._wake_sender.close()
 
-    def leave_state(self, topic: str, payload: bytes) -> None:
+    def put_state(self, topic: str, payload: bytes) -> None:
         """Keep a topic's value; it is to be sent if it differs from the one before."""
         with self._lock:
             if self._states.get(topic) == payload:
                 return
             self._states[topic] = payload
             self._changed[topic] = None
-        self.ring()
+        self.wake()
 
     def forget(self, topic: str) -> None:
         """Keep nothing for a topic that was cleared; one that has a value again keeps it."""
@@ -72,23 +72,23 @@ class Mailbox:
         """Have the values of topics sent again: somebody has missed or removed them."""
         with self._lock:
             self._changed.update(dict.fromkeys(topic for topic in topics if topic in self._states))
-        self.ring()
+        self.wake()
 
-    def leave_volatile(self, topic: str, payload: bytes) -> None:
+    def put_volatile(self, topic: str, payload: bytes) -> None:
         """Keep a message for a moment."""
         with self._lock:
             self._volatile.append((topic, payload))
-        self.ring()
+        self.wake()
 
-    def leave_soon(self, message: Soon) -> None:
+    def put_expiring(self, message: ExpiringMessage) -> None:
         """Keep a message until it arrives or is too late."""
-        self.soon.leave(message)
-        self.ring()
+        self.expiring.put(message)
+        self.wake()
 
-    def leave_news(self) -> None:
+    def notify_outbox(self) -> None:
         """Say that there may be more in the outbox."""
-        self.news.set()
-        self.ring()
+        self.outbox_changed.set()
+        self.wake()
 
     def begin(self, topic: str, payload: bytes) -> None:
         """Have every state sent anew, this one last: what it vouches for is there by then."""
@@ -97,10 +97,10 @@ class Mailbox:
             self._states.pop(topic, None)
             self._states[topic] = payload
             self._changed = dict.fromkeys(self._states)
-        self.news.set()
+        self.outbox_changed.set()
 
     @property
-    def changed(self) -> bool:
+    def has_states(self) -> bool:
         """Whether a state is to be sent."""
         return bool(self._changed)
 

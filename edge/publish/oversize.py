@@ -6,31 +6,31 @@ topic that does it twice in a row is not subscribed to until a while has passed.
 
 from __future__ import annotations
 
-REST_S = 600.0
+OVERSIZE_PAUSE_S = 600.0
 """Seconds for which a topic is left alone."""
 _PATIENCE = 2  # messages too large, one after the other
 
 
-class Oversize:
+class OversizeCounter:
     """Counts, for each topic filter, the messages too large since the last one of fair size."""
 
     def __init__(self) -> None:
         """Begin without a count."""
         self._counts: dict[str, int] = {}
-        self._rests_until_s: dict[str, float] = {}
+        self._paused_until_s: dict[str, float] = {}
 
-    def came(self, wanted: str, now_s: float) -> bool:
+    def count(self, wanted: str, now_s: float) -> bool:
         """Count a message too large for a filter; return whether it is left alone from now on."""
         self._counts[wanted] = self._counts.get(wanted, 0) + 1
         if self._counts[wanted] < _PATIENCE:
             return False
-        self._rests_until_s[wanted] = now_s + REST_S
+        self._paused_until_s[wanted] = now_s + OVERSIZE_PAUSE_S
         return True
 
-    def well(self, wanted: str) -> None:
+    def reset(self, wanted: str) -> None:
         """Forget what was counted: a message of fair size came."""
         self._counts.pop(wanted, None)
 
-    def rests(self, wanted: str, now_s: float) -> bool:
+    def is_paused(self, wanted: str, now_s: float) -> bool:
         """Return whether a filter is left alone."""
-        return now_s < self._rests_until_s.get(wanted, 0.0)
+        return now_s < self._paused_until_s.get(wanted, 0.0)

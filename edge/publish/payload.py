@@ -54,10 +54,10 @@ def cloud_event(
     ``time`` is when it began, was decided, or ended: what the message is about. ``duration_s`` is the event's so far,
     or in the end. All lengths are the samples': a clock that is set meanwhile has no part in them.
     """
-    lasted_s = _seconds(event.onset, event.decided if event.end is None else event.end, rate_hz)
+    lasted_s = _measure_s(event.onset, event.decided if event.end is None else event.end, rate_hz)
     until = onset + timedelta(seconds=lasted_s)
     return {
-        **_envelope(
+        **_make_envelope(
             context,
             stamp,
             subject=event.label,
@@ -75,7 +75,7 @@ def cloud_event(
             "duration_s": lasted_s,
             "laeq": round(event.laeq_db, 1),
             "lafmax": round(event.lafmax_db, 1),
-            **_surroundings(context),
+            **_make_context_fields(context),
             "gap": event.gap,
             "clip": clip,
         },
@@ -97,10 +97,10 @@ def pattern_event(
     """
     intervals_ms = pattern.intervals_ms(rate_hz)
     last = first + timedelta(milliseconds=sum(intervals_ms))
-    lasted_s = sum(intervals_ms) / 1000 if intervals_ms else _seconds(pattern.onsets[0], pattern.decided, rate_hz)
+    lasted_s = sum(intervals_ms) / 1000 if intervals_ms else _measure_s(pattern.onsets[0], pattern.decided, rate_hz)
     confidence = round(pattern.confidence, 4)
     return {
-        **_envelope(context, stamp, subject=pattern.name, kind="io.tocsin.pattern.v1", moment=last),
+        **_make_envelope(context, stamp, subject=pattern.name, kind="io.tocsin.pattern.v1", moment=last),
         "data": {
             "event_id": stamp.id,
             "phase": "end",
@@ -114,7 +114,7 @@ def pattern_event(
             "confidence": confidence,
             "laeq": None,
             "lafmax": None,
-            **_surroundings(context),
+            **_make_context_fields(context),
             "gap": False,
             "clip": None,
         },
@@ -131,12 +131,12 @@ def pattern_message(name: str, last: datetime, intervals_ms: Sequence[int], conf
     }
 
 
-def _seconds(begin: int, end: int, rate_hz: int) -> float:
+def _measure_s(begin: int, end: int, rate_hz: int) -> float:
     """Return the length of samples, to the millisecond that times are written with."""
     return round(max(0, end - begin) / rate_hz, 3)
 
 
-def _envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: str, moment: datetime) -> dict[str, Any]:
+def _make_envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: str, moment: datetime) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": stamp.id,
@@ -150,7 +150,7 @@ def _envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: str, m
     }
 
 
-def _surroundings(context: EventContext) -> dict[str, Any]:
+def _make_context_fields(context: EventContext) -> dict[str, Any]:
     return {
         "calibrated": context.calibrated,
         "node": context.node,
@@ -162,7 +162,7 @@ def _surroundings(context: EventContext) -> dict[str, Any]:
     }
 
 
-def ending_of(last: Mapping[str, Any], stamp: Stamp) -> dict[str, Any]:
+def make_ending(last: Mapping[str, Any], stamp: Stamp) -> dict[str, Any]:
     """Return the `end` of an event whose process was killed after the message `last`.
 
     It ended, as far as anybody knows, when it was last heard of; what came after is a gap.

@@ -43,7 +43,7 @@ class Publisher(Protocol):
     def publish_volatile(self, topic: str, payload: str | Mapping[str, Any]) -> None:
         """Send what is of use only now."""
 
-    def publish_soon(
+    def publish_expiring(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expire_s: float, on_done: Callable[[str], None]
     ) -> None:
         """Send within `expire_s`; `on_done` gets the reason of a failure, or nothing."""
@@ -87,7 +87,7 @@ class NullPublisher:
     def publish_volatile(self, topic: str, payload: str | Mapping[str, Any]) -> None:
         """Do nothing."""
 
-    def publish_soon(
+    def publish_expiring(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expire_s: float, on_done: Callable[[str], None]
     ) -> None:
         """Report at once that there is no broker."""

@@ -42,7 +42,7 @@ class Refusals:
         first = sequence if before is None else min(before.first, sequence)
         self._topics[topic] = _Refusal(reason, first, now_s + PAUSE_S)
 
-    def accepted(self, topic: str) -> bool:
+    def accept(self, topic: str) -> bool:
         """Note that a message arrived; return whether its topic waited, and may go on."""
         refusal = self._topics.get(topic)
         if refusal is None or not refusal.asking:  # one that was sent before the refusal says nothing
@@ -50,7 +50,7 @@ class Refusals:
         del self._topics[topic]
         return True
 
-    def ask_again(self, now_s: float, in_flight: Collection[str]) -> int | None:
+    def retry(self, now_s: float, in_flight: Collection[str]) -> int | None:
         """Let topics be asked for whose pause is over and of which nothing is on its way; return the first sequence."""
         due = [
             refusal
@@ -67,12 +67,12 @@ class Refusals:
             if refusal.asking:
                 refusal.asking, refusal.until_s = False, now_s + PAUSE_S
 
-    def forget_gone(self, in_flight: Collection[str]) -> None:
+    def forget_absent(self, in_flight: Collection[str]) -> None:
         """Forget the topics that were asked for in vain: the outbox was looked through and holds nothing of them."""
         for topic in [each for each, refusal in self._topics.items() if refusal.asking and each not in in_flight]:
             del self._topics[topic]
 
-    def may_go(self, topic: str, in_flight: Collection[str]) -> bool:
+    def may_send(self, topic: str, in_flight: Collection[str]) -> bool:
         """Return whether a message of a topic may be sent; of one that waits, one at a time at most."""
         refusal = self._topics.get(topic)
         return refusal is None or (refusal.asking and topic not in in_flight)

@@ -28,7 +28,7 @@ Parts = dict[str, str]
 """What a topic announces: the kind of each part by its name; nothing for a topic that is a plain value."""
 
 
-class Retained:
+class RetainedTopics:
     """The registry of retained topics. Thread-safe; whoever sends has what changed written before anything is sent."""
 
     def __init__(self, store: Store, mail: Mailbox) -> None:
@@ -40,7 +40,7 @@ class Retained:
         self._gone: set[str] = set()
         self._changed = False
 
-    def settle(self, wanted: Mapping[str, Mapping[str, str]], *, formerly: Iterable[str] = ()) -> dict[str, Parts]:
+    def replace(self, wanted: Mapping[str, Mapping[str, str]], *, formerly: Iterable[str] = ()) -> dict[str, Parts]:
         """Keep these topics alone, and have all others cleared; return the parts that each is rid of.
 
         A part that was announced once is remembered, for whoever was not listening then has to be told later.
@@ -54,13 +54,13 @@ class Retained:
             self._changed = True
             gone = sorted(self._gone)
         for topic in gone:
-            self._mail.leave_state(topic, b"")
+            self._mail.put_state(topic, b"")
         return {
             topic: {name: kind for name, kind in self._wanted[topic].items() if name not in parts}
             for topic, parts in wanted.items()
         }
 
-    def cleared(self, topic: str, *, refused: bool) -> None:
+    def confirm_cleared(self, topic: str, *, refused: bool) -> None:
         """Note the broker's answer to an empty message; what it refused is tried again at the next start."""
         self._mail.forget(topic)
         with self._lock:

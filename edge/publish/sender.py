@@ -15,26 +15,26 @@ from typing import TYPE_CHECKING
 
 from edge.errors import StorageError
 from edge.publish import broker, topics
-from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.refusals import Refusals
 from edge.publish.suspects import Suspects
-from edge.publish.window import Window
+from edge.publish.transport import TooLongError, UnsendableError
+from edge.publish.window import SendWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge.publish.line import Line
+    from edge.publish.expiring import ExpiringMessage
     from edge.publish.mailbox import Mailbox
-    from edge.publish.retained import Retained
-    from edge.publish.soon import Soon
+    from edge.publish.retained import RetainedTopics
+    from edge.publish.transport import Transport
     from edge.store import Store
     from edge.store.outbox import OutboxRow
 
 WINDOW = 20
 """Events sent and not yet acknowledged, at most; as many states may be on their way beside them."""
 _PATIENCE = 2  # connections in a row that are lost with events in flight and none answered
-_LOOK = 200  # messages of the outbox looked at together while some of them have to wait
-_LOOKS = 20  # such looks in one turn
+_SCAN_ROWS = 200  # messages of the outbox looked at together while some of them have to wait
+_SCANS = 20  # such looks in one turn
 _UNLIMITED = 65_535  # the protocol's own bound
 
 
@@ -46,8 +46,8 @@ class Sender:
         store: Store,
         mail: Mailbox,
         *,
-        retained: Retained,
-        say: Callable[..., None],
+        retained: RetainedTopics,
+        warn: Callable[..., None],
         status: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,9 +55,9 @@ class Sender:
 
         The state on `status` is never withheld: where the broker forbids that, it forbids the last will as well.
         """
-        self._store, self._mail, self._retained, self._say, self._clock = store, mail, retained, say, clock
+        self._store, self._mail, self._retained, self._warn, self._clock = store, mail, retained, warn, clock
         self._status = status
-        self._window = Window(WINDOW)
+        self._window = SendWindow(WINDOW)
         self._states: dict[int, tuple[str, bool]] = {}  # by number: the topic, and whether it is cleared
         self._quota = _UNLIMITED
         self._refusals, self._suspects = Refusals(), Suspects()
@@ -67,20 +67,20 @@ class Sender:
         """Messages taken out of the way because no broker would have them, since the start."""
 
     def begin(self, quota: int | None) -> None:
-        """Begin on a new line, which carries `quota` messages without an answer, with the first in the outbox."""
-        self._look_back()
+        """Begin on a new transport, which carries `quota` messages without an answer, with the first in the outbox."""
+        self._assess_last_connection()
         self._window.restart()
         self._states.clear()
-        self._mail.soon.restart()
+        self._mail.expiring.restart()
         self._refusals.restart(self._clock())
         self._quota = quota or _UNLIMITED
 
-    def lost(self) -> None:
+    def end(self) -> None:
         """Note that the line is no more."""
         if not self._states:
-            self._suspects.rested(self._clock())
+            self._suspects.check_calm(self._clock())
 
-    def _look_back(self) -> None:
+    def _assess_last_connection(self) -> None:
         """Draw a conclusion from the line before this one.
 
         Some brokers hang up at a message that they will not have, before anything was answered. Where that happens
@@ -88,7 +88,7 @@ class Sender:
         """
         if topic := self._suspects.begin(self._clock()):
             text = "the broker ends the connection at the state on %s, which is withheld; see its log"
-            self._say(text, topics.shown(topic))
+            self._warn(text, topics.escape(topic))
         lost = self._window.unanswered
         self._fruitless = self._fruitless + 1 if lost and not self._answered else 0
         self._answered = False
@@ -106,67 +106,67 @@ class Sender:
     @property
     def paused(self) -> bool:
         """Whether a state waits for nothing but a moment's calm."""
-        return self._suspects.probing and self._mail.changed and not self._states
+        return self._suspects.probing and self._mail.has_states and not self._states
 
     @property
     def quiet(self) -> bool:
         """Whether every state has arrived, and all that must go soon."""
-        return not (self._mail.changed or self._states or self._mail.soon)
+        return not (self._mail.has_states or self._states or self._mail.expiring)
 
     @property
     def delivered_all(self) -> bool:
         """Whether every event has arrived and is crossed off."""
-        return not (self._mail.news.is_set() or self._window.in_flight or self._window.delivered)
+        return not (self._mail.outbox_changed.is_set() or self._window.in_flight or self._window.delivered)
 
-    def send(self, line: Line, *, events: bool = True) -> None:
+    def send(self, transport: Transport, *, events: bool = True) -> None:
         """Send what may be sent now; without `events` only the rest."""
         self._retained.save()
 
-        def send_soon(message: Soon) -> int | None:
-            return line.send(message.topic, message.payload, qos=message.qos, retain=message.retain)
+        def send_expiring(message: ExpiringMessage) -> int | None:
+            return transport.send(message.topic, message.payload, qos=message.qos, retain=message.retain)
 
-        while self._room(WINDOW - self._mail.soon.in_flight) and self._mail.soon.send(send_soon):
+        while self._count_free(WINDOW - self._mail.expiring.in_flight) and self._mail.expiring.send(send_expiring):
             pass
         if not (events and self._suspects.careful):
-            self._send_states(line, WINDOW)
-            self._try_events(line, events=events)
-        elif not self._states and self._suspects.rested(self._clock()):
-            self._try_events(line)
+            self._send_states(transport, WINDOW)
+            self._try_events(transport, events=events)
+        elif not self._states and self._suspects.check_calm(self._clock()):
+            self._try_events(transport)
             if not self._window.in_flight:
-                self._send_states(line, 1)
-        self._look_at_states()
-        while not line.jammed and (message := self._mail.next_volatile()):
+                self._send_states(transport, 1)
+        self._check_states()
+        while not transport.congested and (message := self._mail.next_volatile()):
             if self._suspects.probing:
                 continue
             with contextlib.suppress(UnsendableError):  # the states beside it say so
-                line.send(*message, qos=0, retain=False)
+                transport.send(*message, qos=0, retain=False)
 
-    def _send_states(self, line: Line, window: int) -> None:
+    def _send_states(self, transport: Transport, window: int) -> None:
         def send_state(topic: str, payload: bytes) -> bool:
-            return self._suspects.withholds(topic) or self._send_state(line, topic, payload)
+            return self._suspects.withholds(topic) or self._send_state(transport, topic, payload)
 
-        while self._room(window - len(self._states)) and self._mail.send_state(send_state):
+        while self._count_free(window - len(self._states)) and self._mail.send_state(send_state):
             pass
 
-    def _look_at_states(self) -> None:
+    def _check_states(self) -> None:
         """Note when all states are through, and offer one again that was withheld."""
-        if self._states or self._mail.changed or not self._suspects.rested(self._clock()):
+        if self._states or self._mail.has_states or not self._suspects.check_calm(self._clock()):
             return
-        if topic := self._suspects.through(self._clock()):
+        if topic := self._suspects.note_complete(self._clock()):
             self._mail.repeat([topic])
 
     def expire(self, why: str) -> None:
         """Give up what should have gone soon and is too late; `why` it could not go."""
-        self._mail.soon.expire(self._clock(), why)
+        self._mail.expiring.expire(self._clock(), why)
 
-    def answered(self, number: int, refusal: str = "") -> None:
+    def handle_answer(self, number: int, refusal: str = "") -> None:
         """Take the broker's answer to a message: that it has it, or why it will not."""
-        told = f"the broker refused it: {refusal}; {broker.mend(refusal)}" if refusal else ""
-        if self._mail.soon.answered(number, told):
+        told = f"the broker refused it: {refusal}; {broker.find_remedy(refusal)}" if refusal else ""
+        if self._mail.expiring.handle_answer(number, told):
             return
         state = self._states.pop(number, None)
         if state is not None:
-            self._state_answered(*state, refusal)
+            self._handle_state_answer(*state, refusal)
             return
         message = self._window.refuse(number) if refusal else self._window.acknowledge(number)
         if message is None:
@@ -174,92 +174,92 @@ class Sender:
         self._answered = True
         sequence, topic = message
         if refusal:
-            self._refuse(sequence, topic, f"{refusal}; {broker.mend(refusal)}")
-        elif self._refusals.accepted(topic):
-            self._look_again(sequence)
+            self._refuse(sequence, topic, f"{refusal}; {broker.find_remedy(refusal)}")
+        elif self._refusals.accept(topic):
+            self._rewind(sequence)
 
     def _refuse(self, sequence: int, topic: str, why: str) -> None:
         if topic not in self._refusals.reasons:
-            self._say("the broker refused an event, which waits: %s (%s)", why, topics.shown(topic))
+            self._warn("the broker refused an event, which waits: %s (%s)", why, topics.escape(topic))
         self._refusals.add(topic, sequence, why, self._clock())
 
-    def _room(self, window: int) -> int:
-        on_their_way = self._window.in_flight + len(self._states) + self._mail.soon.in_flight
+    def _count_free(self, window: int) -> int:
+        on_their_way = self._window.in_flight + len(self._states) + self._mail.expiring.in_flight
         return max(0, min(window, self._quota - on_their_way))
 
-    def _send_state(self, line: Line, topic: str, payload: bytes) -> bool:
+    def _send_state(self, transport: Transport, topic: str, payload: bytes) -> bool:
         try:
-            number = line.send(topic, payload, qos=1, retain=True)
+            number = transport.send(topic, payload, qos=1, retain=True)
         except UnsendableError as exc:
-            self._say("a state on %s cannot be published: %s", topics.shown(topic), exc)
+            self._warn("a state on %s cannot be published: %s", topics.escape(topic), exc)
             return True
         if number is not None:
             self._states[number] = (topic, not payload)
             if topic != self._status:
-                self._suspects.sent(topic)
+                self._suspects.note_sent(topic)
         return number is not None
 
-    def _state_answered(self, topic: str, cleared: bool, refusal: str) -> None:  # noqa: FBT001 - as it was kept
-        self._suspects.answered(self._clock())
+    def _handle_state_answer(self, topic: str, cleared: bool, refusal: str) -> None:  # noqa: FBT001 - as it was kept
+        self._suspects.note_answer(self._clock())
         if refusal:
-            self._say("the broker refused the state on %s: %s; %s", topics.shown(topic), refusal, broker.mend(refusal))
+            self._warn("the broker refused the state on %s: %s; %s", topics.escape(topic), refusal, broker.find_remedy(refusal))
         if cleared:
-            self._retained.cleared(topic, refused=bool(refusal))
+            self._retained.confirm_cleared(topic, refused=bool(refusal))
 
     # Events
 
-    def _try_events(self, line: Line, *, events: bool = True) -> None:
+    def _try_events(self, transport: Transport, *, events: bool = True) -> None:
         if not events:
             return
         try:
-            self._send_events(line)
+            self._send_events(transport)
         except StorageError as exc:
-            self._mail.news.set()  # at the next turn again
-            self._say("events wait: %s", exc)
+            self._mail.outbox_changed.set()  # at the next turn again
+            self._warn("events wait: %s", exc)
 
-    def _send_events(self, line: Line) -> None:
+    def _send_events(self, transport: Transport) -> None:
         while self._window.delivered:
-            self._store.outbox_done(self._window.delivered[0])
-            self._window.crossed_off()
-        first = self._refusals.ask_again(self._clock(), self._window.topics())
+            self._store.outbox_remove(self._window.delivered[0])
+            self._window.remove_delivered()
+        first = self._refusals.retry(self._clock(), self._window.list_topics())
         if first is not None:
-            self._look_again(first - 1)
-        if self._mail.news.is_set() and self._event_room():
-            self._mail.news.clear()  # before the look, so that what comes meanwhile is seen at the next turn
-            if not self._look_through(line):
-                self._mail.news.set()
+            self._rewind(first - 1)
+        if self._mail.outbox_changed.is_set() and self._count_free_events():
+            self._mail.outbox_changed.clear()  # before the look, so that what comes meanwhile is seen at the next turn
+            if not self._scan_outbox(transport):
+                self._mail.outbox_changed.set()
 
-    def _look_again(self, sequence: int) -> None:
+    def _rewind(self, sequence: int) -> None:
         """Have the outbox looked through from behind a sequence."""
-        self._window.go_back(sequence)
-        self._mail.news.set()
+        self._window.rewind(sequence)
+        self._mail.outbox_changed.set()
 
-    def _event_room(self) -> int:
-        return self._room(self._window.room)
+    def _count_free_events(self) -> int:
+        return self._count_free(self._window.room)
 
-    def _look_through(self, line: Line) -> bool:
+    def _scan_outbox(self, transport: Transport) -> bool:
         """Send the events that may go; return whether the end of the outbox was seen."""
-        for _ in range(_LOOKS):
-            limit = _LOOK if self._refusals else self._event_room()
+        for _ in range(_SCANS):
+            limit = _SCAN_ROWS if self._refusals else self._count_free_events()
             if limit < 1:
                 return False
-            rows = self._store.outbox_peek(self._window.passed, limit)
+            rows = self._store.outbox_peek(self._window.scanned, limit)
             for row in rows:
-                if not (self._event_room() and self._pass(line, row)):
+                if not (self._count_free_events() and self._send_event(transport, row)):
                     return False
-                self._window.passed = row.sequence
+                self._window.scanned = row.sequence
             if len(rows) < limit:
-                self._refusals.forget_gone(self._window.topics())
+                self._refusals.forget_absent(self._window.list_topics())
                 return True
-        self._mail.ring()  # others have a turn before it goes on
+        self._mail.wake()  # others have a turn before it goes on
         return False
 
-    def _pass(self, line: Line, row: OutboxRow) -> bool:
+    def _send_event(self, transport: Transport, row: OutboxRow) -> bool:
         """Send an event unless it has to wait; return whether the one behind it may be looked at."""
-        if self._window.holds(row.sequence) or not self._refusals.may_go(row.topic, self._window.topics()):
+        if self._window.contains(row.sequence) or not self._refusals.may_send(row.topic, self._window.list_topics()):
             return True
         try:
-            number = line.send(row.topic, row.payload, qos=1, retain=False)
+            number = transport.send(row.topic, row.payload, qos=1, retain=False)
         except TooLongError as exc:
             self._refuse(row.sequence, row.topic, str(exc))
             return True
@@ -268,12 +268,12 @@ class Sender:
             return True
         if number is None:
             return False
-        self._window.send(number, row.sequence, row.topic)
+        self._window.add(number, row.sequence, row.topic)
         return True
 
     def _discard(self, row: OutboxRow, why: UnsendableError) -> None:
         """Take a message out of the way that no broker would have; it stays in the history."""
-        self._store.outbox_done(row.sequence)
+        self._store.outbox_remove(row.sequence)
         self.unsendable += 1
         text = "event %d for %s cannot be sent and is left out: %s"
-        self._say(text, row.sequence, topics.shown(row.topic), why)
+        self._warn(text, row.sequence, topics.escape(row.topic), why)

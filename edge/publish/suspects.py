@@ -54,22 +54,22 @@ class Suspects:
         self._due_s = now_s + PAUSE_S
         return at_fault
 
-    def sent(self, topic: str) -> None:
+    def note_sent(self, topic: str) -> None:
         """Note that a state is on its way."""
         self._last = topic
 
-    def answered(self, now_s: float) -> None:
+    def note_answer(self, now_s: float) -> None:
         """Note that a state was answered."""
         self._answered_s = now_s
 
-    def rested(self, now_s: float) -> bool:
+    def check_calm(self, now_s: float) -> bool:
         """Return whether the connection has outlived the states sent so far, all of which were answered."""
         if self._last and now_s - self._answered_s < CALM_S:
             return False
         self._last = ""
         return True
 
-    def through(self, now_s: float) -> str:
+    def note_complete(self, now_s: float) -> str:
         """Note that the connection has outlived all states; return a withheld one that is to be offered again now."""
         self._through, self._losses = True, 0
         if self._offered:

@@ -18,7 +18,7 @@ def slug(text: str) -> str:
 
     Raises `ConfigError` when nothing is left of it.
     """
-    name = _letters(text)
+    name = _to_ascii(text)
     if not name:
         msg = f"{text!r} has no letter or digit to make a name of; set node.id"
         raise ConfigError(msg)
@@ -27,15 +27,15 @@ def slug(text: str) -> str:
 
 def label_name(label: str) -> str:
     """Return a label as a name for topics; one in another script has a number that is always the same."""
-    return _letters(label) or f"label-{zlib.crc32(label.encode()):08x}"
+    return _to_ascii(label) or f"label-{zlib.crc32(label.encode()):08x}"
 
 
-def _letters(text: str) -> str:
+def _to_ascii(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return _NOT_SLUG.sub("-", plain).strip("-")[:64]
 
 
-def flaw(topic: str) -> str:
+def find_flaw(topic: str) -> str:
     """Return why no message can be published on a topic, or nothing: some brokers hang up at one that cannot be."""
     if not topic:
         return "its topic is empty"
@@ -106,7 +106,7 @@ class Topics:
         return f"{self.prefix}{source}/detect/state"
 
 
-def shown(topic: str) -> str:
+def escape(topic: str) -> str:
     """Return a topic of a stranger's for the log: one short line, and what is not printable escaped."""
     short = topic if len(topic) <= _SHOWN_MAX else f"{topic[:_SHOWN_MAX]}..."
     return short if short.isprintable() else repr(short)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Window:
+class SendWindow:
     """The bounded part of the outbox between being sent and being crossed off.
 
     Messages of one topic are sent in rising order of their sequence; those of another do not wait for them. A message
@@ -21,7 +21,7 @@ class Window:
         self._last: dict[str, int] = {}  # highest sequence sent of each topic
         self.delivered: list[int] = []
         """Sequences that were acknowledged and are still to be crossed off."""
-        self.passed = 0
+        self.scanned = 0
         """Sequence up to which the outbox was looked through on this connection: what comes next is behind it."""
 
     @property
@@ -39,15 +39,15 @@ class Window:
         """Sequence and topic of every message in flight."""
         return list(self._in_flight.values())
 
-    def topics(self) -> list[str]:
+    def list_topics(self) -> list[str]:
         """Return the topic of every message in flight."""
         return [topic for _, topic in self._in_flight.values()]
 
-    def holds(self, sequence: int) -> bool:
+    def contains(self, sequence: int) -> bool:
         """Return whether a message is on its way or delivered already."""
         return sequence in self.delivered or any(sequence == each for each, _ in self._in_flight.values())
 
-    def send(self, packet_id: int, sequence: int, topic: str) -> None:
+    def add(self, packet_id: int, sequence: int, topic: str) -> None:
         """Note that a message went out as a packet; raises `ValueError` for one that is out of order or too much."""
         last = self._last.get(topic, 0)
         if sequence <= last or self.room < 1:
@@ -71,16 +71,16 @@ class Window:
             self._last[topic] = min(self._last[topic], sequence - 1)
         return message
 
-    def crossed_off(self) -> None:
+    def remove_delivered(self) -> None:
         """Note that the first delivered message has left the outbox."""
         del self.delivered[0]
 
-    def go_back(self, sequence: int) -> None:
+    def rewind(self, sequence: int) -> None:
         """Look through the outbox from behind a sequence again."""
-        self.passed = min(self.passed, sequence)
+        self.scanned = min(self.scanned, sequence)
 
     def restart(self) -> None:
         """Begin with the first message in the outbox again: what was in flight is lost, or has been refused."""
         self._in_flight.clear()
         self._last.clear()
-        self.passed = 0
+        self.scanned = 0

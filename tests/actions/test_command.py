@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.actions.conftest import action, occasion
+from tests.actions.conftest import action, trigger
 from tests.support.listener import until
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def test_what_is_not_there_is_named_and_not_tried_again(bench: Any, values: Any)
 
 def test_what_happened_too_long_ago_is_not_begun(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing switches minutes later."""
-    old = occasion()
-    old = occasion(time=old.time - timedelta(seconds=31))
+    old = trigger()
+    old = trigger(time=old.time - timedelta(seconds=31))
     late = bench(run=command("true", expire_s=30))
     assert late.why("run", old) == "double came too late: longer ago than its expire_s"
     assert "given up after 0 tries" in caplog.text
@@ -115,11 +115,11 @@ def test_a_stop_kills_what_does_not_end_and_drops_what_waits(
 ) -> None:
     """And says both."""
     slow = bench(run=command("sh", "-c", f"touch {tmp_path}/begun; exec sleep 600", timeout_s=600))
-    slow.runner.trigger(["run"], occasion())
+    slow.runner.run(["run"], trigger())
     until((tmp_path / "begun").exists)
-    slow.runner.trigger(["run", "run"], occasion())
+    slow.runner.run(["run", "run"], trigger())
     slow.runner.stop(0.1)
-    slow.runner.trigger(["run"], occasion())
+    slow.runner.run(["run"], trigger())
     assert slow.result() == "killed, because the service stopped"
-    assert "action run: 2 dropped, because the service stopped" in caplog.text
+    assert "action run: 2 triggers dropped because the service stopped" in caplog.text
     assert slow.counts("run") == (0, 1, 3)

@@ -12,7 +12,7 @@ import pytest
 from edge.publish.mqtt import MqttPublisher
 from edge.settings.tree import Mqtt
 from edge.store import Store
-from tests.actions.conftest import WAIT_S, action, occasion
+from tests.actions.conftest import WAIT_S, action, trigger
 from tests.actions.things import home_assistant, tasmota, zigbee2mqtt
 from tests.support.listener import Listener, until
 
@@ -157,7 +157,7 @@ def test_two_toggles_before_the_state_came_back_differ(connect: Callable[..., An
     with tasmota(broker) as plug:
         plug.silent = True
         made = connect(flip=mqtt(**TV))
-        made.runner.trigger(["flip", "flip", "flip"], occasion())
+        made.runner.run(["flip", "flip", "flip"], trigger())
         assert [made.result() for _ in range(3)] == ["", "", ""]
         until(lambda: plug.commands == ["ON", "OFF", "ON"])
 
@@ -190,7 +190,7 @@ def test_a_broker_that_comes_back_in_time_gets_it(
     publisher.start()
     until(lambda: bool(publisher.last_error))
     made = bench(publisher, flip=mqtt(topic="hall/lamp", payload="ON", expire_s=30))
-    made.runner.trigger(["flip"], occasion())
+    made.runner.run(["flip"], trigger())
     broker.start()
     assert made.result() == ""
 

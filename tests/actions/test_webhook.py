@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.actions.webhook import _retry_after_s
-from tests.actions.conftest import action, occasion
+from edge.actions.webhook import _parse_retry_after_s
+from tests.actions.conftest import action, trigger
 from tests.actions.hook import Answer, Hook
 from tests.support.listener import until
 from tests.support.node import free_port
@@ -40,7 +40,7 @@ def test_a_post_carries_the_occasion_and_the_headers(bench: Callable[..., Any]) 
     with Hook(Answer(201)) as hook:
         url = hook.place.replace("//", "//me:p%40ss@") + "/api/claps?key=1"
         done = bench(call=webhook(url, headers={"X-Key": SECRET}))
-        heard = occasion("triple", time=datetime.now(timezone.utc))
+        heard = trigger("triple", time=datetime.now(timezone.utc))
         assert done.why("call", heard) == ""
         (asked,) = hook.asked
     assert (asked.method, asked.path) == ("POST", "/api/claps?key=1")
@@ -99,8 +99,8 @@ def test_retry_after_is_waited_for_unless_it_is_too_long(bench: Callable[..., An
         assert "answered 429" in bench(call=webhook(hook.place)).why("call")
         assert len(hook.asked) == 1
     moment = datetime.now(timezone.utc) + timedelta(seconds=60)
-    assert 55 < _retry_after_s(format_datetime(moment, usegmt=True)) <= 60
-    assert _retry_after_s("soon") == 0.0
+    assert 55 < _parse_retry_after_s(format_datetime(moment, usegmt=True)) <= 60
+    assert _parse_retry_after_s("soon") == 0.0
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_retry_after_is_waited_for_unless_it_is_too_long(bench: Callable[..., An
 )
 def test_a_wait_of_any_kind_is_a_number_within_a_day(text: str, seconds: float) -> None:
     """Servers send dates beyond the calendar, numbers without an end, and nonsense."""
-    assert _retry_after_s(text) == seconds
+    assert _parse_retry_after_s(text) == seconds
 
 
 @given(st.text(max_size=60) | st.builds("{}, {} {} {} {}:{}:{} {}".format, *[st.text(max_size=6) | st.integers()] * 8))
 def test_no_wait_is_a_fault(text: str) -> None:
     """Whatever is sent."""
-    assert 0.0 <= _retry_after_s(text) <= 86_400.0
+    assert 0.0 <= _parse_retry_after_s(text) <= 86_400.0
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_calls_that_hang_do_not_add_up_when_the_service_stops(bench: Callable[..
     with Hook(Answer(drip=True)) as hook:
         names = [f"call-{n}" for n in range(8)]
         hung = bench(**{name: webhook(hook.place, timeout_s=30.0) for name in names})
-        hung.runner.trigger(names, occasion())
+        hung.runner.run(names, trigger())
         until(lambda: len(hook.asked) == len(names))
         begin_s = time.monotonic()
         hung.runner.stop(0.2)

@@ -46,7 +46,7 @@ class Around:
         self.hold()
         self.states.append(payload)
 
-    def publish_soon(self, topic: str, payload: bytes, **_: Any) -> None:
+    def publish_expiring(self, topic: str, payload: bytes, **_: Any) -> None:
         assert topic == CLAP
         self.soon.append(json.loads(payload))
 

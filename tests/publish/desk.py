@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge.publish import topics
-from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.mailbox import Mailbox
-from edge.publish.retained import Retained
+from edge.publish.retained import RetainedTopics
 from edge.publish.sender import Sender
+from edge.publish.transport import TooLongError, UnsendableError
 
 if TYPE_CHECKING:
     from edge.store import Store
@@ -20,12 +20,12 @@ class Notes:
     """A line that carries everything until it is jammed or its numbers run out."""
 
     sent: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
-    jammed: bool = False
+    congested: bool = False
     exhausted: bool = False
     longest: int = 1 << 20
 
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
-        if why := topics.flaw(topic):
+        if why := topics.find_flaw(topic):
             raise UnsendableError(why)
         if len(payload) > self.longest:
             msg = "it is too long"
@@ -53,8 +53,8 @@ class Desk:
         self.sender = Sender(
             self.store,
             self.mail,
-            say=lambda text, *args: self.said.append(text % args),
-            retained=Retained(self.store, self.mail),
+            warn=lambda text, *args: self.said.append(text % args),
+            retained=RetainedTopics(self.store, self.mail),
             clock=lambda: self.now_s,
         )
 

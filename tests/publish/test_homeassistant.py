@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.publish.hadevice import device_id, former_topics, parts, without
-from edge.publish.homeassistant import discovery
+from edge.publish.hadevice import device_id, former_topics, list_parts, remove_parts
+from edge.publish.homeassistant import make_discovery
 from edge.publish.topics import Topics
 from edge.settings.tree import Settings
 
@@ -21,7 +21,9 @@ NODE, MIC = "homeassistant/device/tocsin_lamp-7/config", "homeassistant/device/t
 
 def announced(*sources: str, labels: tuple[str, ...] = ("siren",), host: str = "", **values: Any) -> dict[str, Any]:
     settings = Settings.model_validate(values)
-    return dict(discovery(settings, Topics(settings.mqtt.base, "lamp-7"), sources or ("mic",), labels, "1.0", host))
+    return dict(
+        make_discovery(settings, Topics(settings.mqtt.base, "lamp-7"), sources or ("mic",), labels, "1.0", host)
+    )
 
 
 def test_it_is_told_of_every_alert_of_every_source() -> None:
@@ -154,7 +156,7 @@ def test_a_plain_name_keeps_its_id() -> None:
     assert device_id("tocsin", "lamp-7", "mic") == "tocsin_lamp-7_mic"
     settings = Settings()
     assert former_topics(settings, "lamp-7", ["mic"]) == [
-        topic for topic, _ in discovery(settings, WHERE, ["mic"], [], "")
+        topic for topic, _ in make_discovery(settings, WHERE, ["mic"], [], "")
     ]
 
 
@@ -203,8 +205,8 @@ def test_the_dashboard_is_linked_where_others_can_open_it(api: dict[str, Any], u
 def test_what_is_gone_of_a_device_is_removed_from_it() -> None:
     """A part that is only left out would stay for ever."""
     before, after = announced(labels=("siren", "horn"))[MIC], announced(labels=("siren",))[MIC]
-    gone = dict(itertools.filterfalse(lambda part: part[0] in parts(after), parts(before).items()))
+    gone = dict(itertools.filterfalse(lambda part: part[0] in list_parts(after), list_parts(before).items()))
     assert gone == {"horn": "binary_sensor"}
-    sent = without(after, gone)
+    sent = remove_parts(after, gone)
     assert sent["components"]["horn"] == {"platform": "binary_sensor"}
     assert {**sent["components"], "horn": None} == {**after["components"], "horn": None}

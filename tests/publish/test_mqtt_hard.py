@@ -226,8 +226,8 @@ def test_a_rival_that_takes_its_time_to_come_back_is_suspected(lasts_s: float, r
     """Not every client is back at once; a connection that dies without a word lasts longer."""
     settings = Mqtt()
     publisher = MqttPublisher(settings, "lamp", store)
-    loss = words.loss(settings, accepted=True)
-    said = [publisher._judge(loss, time.monotonic() - lasts_s) for _ in range(3)]
+    loss = words.explain_loss(settings, accepted=True)
+    said = [publisher._assess_end(loss, time.monotonic() - lasts_s) for _ in range(3)]
     publisher.stop(0.0)
     assert said[:2] == [loss, loss]
     assert ("perhaps another client" in said[2]) is rival
@@ -277,7 +277,7 @@ def test_a_stop_does_not_wait_for_a_broker_that_says_nothing(store: Store) -> No
         publisher.start()
         connection, _ = mute.accept()
         answers: list[str] = []
-        publisher.publish_soon("a", b"", qos=1, retain=False, expire_s=60.0, on_done=answers.append)
+        publisher.publish_expiring("a", b"", qos=1, retain=False, expire_s=60.0, on_done=answers.append)
         begin_s = time.monotonic()
         publisher.stop(3.0)
         assert time.monotonic() - begin_s < 2.0

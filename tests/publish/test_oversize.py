@@ -13,7 +13,7 @@ import pytest
 from edge.publish import oversize
 from edge.publish.client import MAX_PACKET
 from edge.publish.mqtt import MqttPublisher
-from edge.publish.oversize import REST_S, Oversize
+from edge.publish.oversize import OVERSIZE_PAUSE_S, OversizeCounter
 from edge.settings.tree import Mqtt
 from tests.publish.conftest import record
 from tests.support.listener import Listener, until
@@ -189,15 +189,15 @@ def test_no_packet_of_a_hostile_broker_costs_memory_or_fills_the_log(
 
 def test_a_topic_is_left_alone_after_the_second_in_a_row_and_asked_for_again_later() -> None:
     """One of fair size in between shows that it is of use."""
-    watch = Oversize()
-    assert not watch.came("a", 0.0)
-    watch.well("a")
-    assert not watch.came("a", 1.0)
-    assert watch.came("a", 2.0)
-    assert watch.rests("a", 2.0 + REST_S - 1)
-    assert not watch.rests("b", 2.0)
-    assert not watch.rests("a", 2.0 + REST_S)
-    assert watch.came("a", 3.0 + REST_S), "and one more is enough then"
+    watch = OversizeCounter()
+    assert not watch.count("a", 0.0)
+    watch.reset("a")
+    assert not watch.count("a", 1.0)
+    assert watch.count("a", 2.0)
+    assert watch.is_paused("a", 2.0 + OVERSIZE_PAUSE_S - 1)
+    assert not watch.is_paused("b", 2.0)
+    assert not watch.is_paused("a", 2.0 + OVERSIZE_PAUSE_S)
+    assert watch.count("a", 3.0 + OVERSIZE_PAUSE_S), "and one more is enough then"
 
 
 @pytest.mark.broker
@@ -205,7 +205,7 @@ def test_a_topic_that_was_left_alone_is_heard_again(
     store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a restart, once the rest is over."""
-    monkeypatch.setattr(oversize, "REST_S", 1.0)
+    monkeypatch.setattr(oversize, "OVERSIZE_PAUSE_S", 1.0)
     commands: list[str] = []
     publisher = MqttPublisher(
         Mqtt(port=broker.port), "lamp", store, on_command=lambda _, payload: commands.append(payload)

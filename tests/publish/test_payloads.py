@@ -19,8 +19,8 @@ from edge.publish.payload import (
     EventContext,
     Stamp,
     cloud_event,
-    ending_of,
     event_schema,
+    make_ending,
     pattern_event,
     pattern_message,
 )
@@ -181,7 +181,7 @@ def test_the_schema_refuses_what_is_no_message(spoil: Any) -> None:
 def test_the_end_of_a_killed_processs_event_says_that_something_is_missing() -> None:
     """It ended when it was last heard of, with a gap, under the same event id."""
     last = message(Phase.UPDATE)
-    end = ending_of(last, Stamp("id-2", 8, NOON + timedelta(hours=1)))
+    end = make_ending(last, Stamp("id-2", 8, NOON + timedelta(hours=1)))
     VALIDATOR.validate(end)
     assert end["type"] == "io.tocsin.sound.end.v1"
     assert end["data"]["event_id"] == last["data"]["event_id"]
@@ -192,7 +192,7 @@ def test_the_end_of_a_killed_processs_event_says_that_something_is_missing() -> 
 @pytest.mark.parametrize("phase", [Phase.START, Phase.UPDATE])
 def test_the_end_of_a_killed_processs_event_is_where_its_length_says(phase: Phase) -> None:
     """Also where the one message that there is was about its beginning."""
-    end = ending_of(message(phase), Stamp("id-2", 8, NOON - timedelta(days=20_000)))
+    end = make_ending(message(phase), Stamp("id-2", 8, NOON - timedelta(days=20_000)))
     assert end["time"] == end["data"]["end_time"] == "2026-03-01T12:00:01.500Z"
     assert end["data"]["duration_s"] == 1.5
 
@@ -226,7 +226,7 @@ def test_labels_of_every_script_have_topics_of_their_own() -> None:
     found = [topics.sound("t", "n", "mic", label) for label in ("Glas & Bruch", "犬吠え", "сирена", "🔔")]
     assert found[:2] == ["t/n/mic/sound/glas-bruch", "t/n/mic/sound/label-4a15a041"]
     assert len(set(found)) == len(found)
-    assert not any(topics.flaw(topic) for topic in found)
+    assert not any(topics.find_flaw(topic) for topic in found)
 
 
 def test_a_name_of_nothing_but_signs_is_refused() -> None:
@@ -244,5 +244,5 @@ def test_a_name_of_nothing_but_signs_is_refused() -> None:
 )  # fmt: skip
 def test_a_topic_that_no_broker_takes_is_known_before_it_is_sent(topic: str, why: str) -> None:
     """Some of them hang up at it, and would at every attempt."""
-    flaw = topics.flaw(topic)
+    flaw = topics.find_flaw(topic)
     assert (why in flaw) if why else not flaw

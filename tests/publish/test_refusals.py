@@ -31,7 +31,7 @@ class Delivery:
     def record(self, name: str) -> None:
         self.recorded += 1
         record(self.desk.store, self.recorded, topic=f"{name}/event")
-        self.desk.mail.leave_news()
+        self.desk.mail.notify_outbox()
 
     def send(self, _: str) -> None:
         self.desk.send()
@@ -46,7 +46,7 @@ class Delivery:
         denied = topic in self.refused
         if not denied and not retain:
             self.received.setdefault(topic, []).append(payload)
-        self.desk.sender.answered(number, "Not authorized" if denied else "")
+        self.desk.sender.handle_answer(number, "Not authorized" if denied else "")
 
     def lose(self, _: str) -> None:
         self.desk.begin()

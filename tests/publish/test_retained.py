@@ -11,7 +11,7 @@ from edge.errors import StorageError
 from edge.node.retained import States
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
-from edge.publish.retained import Retained
+from edge.publish.retained import RetainedTopics
 from edge.publish.topics import Topics
 from edge.settings.tree import Settings
 from tests.support.listener import Listener, until
@@ -180,8 +180,8 @@ def test_a_damaged_registry_is_begun_anew(text: str, store: Store, caplog: pytes
     """It is said, and nothing fails."""
     store.state_set("retained", text)
     mail = Mailbox()
-    retained = Retained(store, mail)
-    assert retained.settle({"a": {}}) == {"a": {}}
+    retained = RetainedTopics(store, mail)
+    assert retained.replace({"a": {}}) == {"a": {}}
     retained.save()
     assert "damaged" in caplog.text
     assert json.loads(store.state_get("retained") or "") == {"a": {}}
@@ -199,8 +199,8 @@ def test_a_disk_without_room_costs_the_memory_of_it_alone(
 
     mail = Mailbox()
     monkeypatch.setattr(store, "state_set", full)
-    retained = Retained(store, mail)
-    assert retained.settle({"a": {}}) == {"a": {}}
+    retained = RetainedTopics(store, mail)
+    assert retained.replace({"a": {}}) == {"a": {}}
     for _ in range(3):
         retained.save()
     assert len(caplog.records) == 1

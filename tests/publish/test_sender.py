@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import StorageError
+from edge.publish.expiring import ExpiringMessage
 from edge.publish.mailbox import VOLATILE_MAX
 from edge.publish.refusals import PAUSE_S
 from edge.publish.sender import WINDOW
-from edge.publish.soon import Soon
 from tests.publish.conftest import TOPIC, record
 from tests.publish.desk import Desk
 
@@ -29,9 +29,9 @@ def desk(store: Store) -> Iterator[Desk]:
 
 def test_the_birth_comes_after_all_it_vouches_for(desk: Desk) -> None:
     """Who sees `online` may trust the states that are there."""
-    desk.mail.leave_state("mic/status", b"online")
-    desk.mail.leave_state("status", b"stopped")
-    desk.mail.leave_state("info", b"{}")
+    desk.mail.put_state("mic/status", b"online")
+    desk.mail.put_state("status", b"stopped")
+    desk.mail.put_state("info", b"{}")
     desk.begin()
     desk.send()
     assert desk.line.sent == [
@@ -44,10 +44,10 @@ def test_the_birth_comes_after_all_it_vouches_for(desk: Desk) -> None:
 def test_a_state_is_sent_once_and_only_its_latest_value(desk: Desk) -> None:
     """The broker keeps one value a topic; so do we."""
     desk.begin()
-    desk.mail.leave_state("a", b"ON")
-    desk.mail.leave_state("a", b"OFF")
+    desk.mail.put_state("a", b"ON")
+    desk.mail.put_state("a", b"OFF")
     desk.send()
-    desk.mail.leave_state("a", b"OFF")
+    desk.mail.put_state("a", b"OFF")
     desk.send()
     assert desk.line.sent.count(("a", b"OFF", 1, True)) == 1
     assert ("a", b"ON", 1, True) not in desk.line.sent
@@ -57,7 +57,7 @@ def test_a_thousand_states_leave_room_for_an_event(desk: Desk) -> None:
     """An event does not wait until every state of many sources has arrived."""
     record(desk.store, 1)
     for i in range(1000):
-        desk.mail.leave_state(f"sound/{i}", b"OFF")
+        desk.mail.put_state(f"sound/{i}", b"OFF")
     desk.begin()
     desk.send()
     assert len(desk.line.sent) == WINDOW + 1
@@ -73,7 +73,7 @@ def test_the_brokers_own_limit_is_heeded(desk: Desk) -> None:
         desk.send()
         desk.send()
         assert len(desk.line.sent) == answered + 1
-        desk.sender.answered(answered + 1)
+        desk.sender.handle_answer(answered + 1)
     desk.send()
     assert desk.line.topics()[0] == "status"
     assert desk.store.outbox_stats()[0] == 0
@@ -93,10 +93,10 @@ def test_a_disk_that_cannot_cross_off_stops_the_sending_and_nothing_else(
         raise StorageError(msg)
 
     with monkeypatch.context() as patch:
-        patch.setattr(desk.store, "outbox_done", full)
+        patch.setattr(desk.store, "outbox_remove", full)
         for number in desk.events():
-            desk.sender.answered(number)
-        desk.mail.leave_state("a", b"ON")
+            desk.sender.handle_answer(number)
+        desk.mail.put_state("a", b"ON")
         desk.send()
         assert len(desk.events()) == WINDOW
         assert desk.line.topics()[-1] == "a"
@@ -104,7 +104,7 @@ def test_a_disk_that_cannot_cross_off_stops_the_sending_and_nothing_else(
         assert not desk.sender.delivered_all
     desk.send()
     assert len(desk.events()) == WINDOW + 1
-    desk.sender.answered(desk.events()[-1])
+    desk.sender.handle_answer(desk.events()[-1])
     desk.send()
     assert desk.store.outbox_stats()[0] == 0
     assert desk.sender.delivered_all
@@ -117,21 +117,21 @@ def test_a_refused_event_is_offered_again_after_a_pause_before_all_others_of_its
     desk.begin()
     desk.send()
     first, second, third = desk.events()
-    desk.sender.answered(first, "Not authorized")
-    desk.sender.answered(second)
+    desk.sender.handle_answer(first, "Not authorized")
+    desk.sender.handle_answer(second)
     record(desk.store, 3)
-    desk.mail.leave_news()
+    desk.mail.notify_outbox()
     desk.now_s = PAUSE_S + 1
     desk.send()
     assert len(desk.events()) == 3, "the third is still on its way"
-    desk.sender.answered(third)
+    desk.sender.handle_answer(third)
     desk.send()
     waiting = [row.payload for row in desk.store.outbox_peek(0, 10)]
     assert [desk.line.sent[number - 1][1] for number in desk.events()[3:]] == waiting[:1]
     assert desk.sender.refused == {
         TOPIC: "Not authorized; check the broker's access rules, mqtt.username and mqtt.password_file"
     }
-    desk.sender.answered(desk.events()[3])
+    desk.sender.handle_answer(desk.events()[3])
     desk.send()
     assert [desk.line.sent[number - 1][1] for number in desk.events()[3:]] == waiting
     assert desk.sender.refused == {}
@@ -145,9 +145,9 @@ def test_within_the_pause_nothing_is_offered(desk: Desk) -> None:
     record(desk.store, 1)
     desk.begin()
     desk.send()
-    desk.sender.answered(desk.events()[0], "Quota exceeded")
+    desk.sender.handle_answer(desk.events()[0], "Quota exceeded")
     record(desk.store, 2)
-    desk.mail.leave_news()
+    desk.mail.notify_outbox()
     desk.now_s = PAUSE_S / 2
     desk.send()
     assert len(desk.events()) == 1
@@ -169,11 +169,11 @@ def test_what_the_library_does_not_take_is_not_forgotten(desk: Desk) -> None:
 def test_a_jammed_line_gets_the_newest_of_what_is_of_use_only_now(desk: Desk) -> None:
     """Memory is bounded, and old levels are of no use."""
     desk.begin()
-    desk.line.jammed = True
+    desk.line.congested = True
     for i in range(VOLATILE_MAX + 10):
-        desk.mail.leave_volatile("level", b"%d" % i)
+        desk.mail.put_volatile("level", b"%d" % i)
     desk.send()
-    desk.line.jammed = False
+    desk.line.congested = False
     desk.send()
     levels = [payload for topic, payload, _, _ in desk.line.sent if topic == "level"]
     assert levels == [b"%d" % i for i in range(10, VOLATILE_MAX + 10)]
@@ -190,11 +190,11 @@ def test_what_no_broker_would_take_is_taken_out_of_the_way(
         record(desk.store, number, topic=topic)
     lost: list[str] = []
     desk.begin()
-    desk.mail.leave_state(bad, b"ON")
-    desk.mail.leave_soon(Soon(bad, b"", 1, False, 9.0, lost.append))
+    desk.mail.put_state(bad, b"ON")
+    desk.mail.put_expiring(ExpiringMessage(bad, b"", 1, False, 9.0, lost.append))
     desk.send()
     for number in desk.events():
-        desk.sender.answered(number)
+        desk.sender.handle_answer(number)
     desk.send()
     assert desk.store.outbox_stats()[0] == 0
     assert desk.line.topics().count(TOPIC) == 2
@@ -216,7 +216,7 @@ def test_a_refused_topic_does_not_hold_up_another(desk: Desk) -> None:
         desk.send()
         for number in desk.events()[answered:]:
             topic = desk.line.sent[number - 1][0]
-            desk.sender.answered(number, "Not authorized" if topic != TOPIC else "")
+            desk.sender.handle_answer(number, "Not authorized" if topic != TOPIC else "")
         answered = len(desk.events())
     assert desk.line.topics().count(TOPIC) == 100
     assert desk.store.outbox_stats()[0] == 200
@@ -230,8 +230,8 @@ def test_a_refusal_is_forgotten_when_nothing_of_its_topic_waits_any_more(desk: D
     record(desk.store, 1)
     desk.begin()
     desk.send()
-    desk.sender.answered(desk.events()[0], "Quota exceeded")
-    desk.store.outbox_done(1)
+    desk.sender.handle_answer(desk.events()[0], "Quota exceeded")
+    desk.store.outbox_remove(1)
     desk.now_s = PAUSE_S + 1
     desk.send()
     assert desk.sender.refused == {}
@@ -249,7 +249,7 @@ def test_an_event_at_which_the_broker_hangs_up_does_not_hold_up_another(desk: De
     assert "ends the connection" in desk.sender.refused[bad]
     assert desk.line.topics().count(bad) == 0
     for number in desk.events():
-        desk.sender.answered(number)
+        desk.sender.handle_answer(number)
     desk.send()
     assert desk.store.outbox_stats()[0] == 2
     assert not [row for row in desk.store.outbox_peek(0, 9) if row.topic == TOPIC]
@@ -262,7 +262,7 @@ def test_a_line_that_is_lost_now_and_then_blames_no_event(desk: Desk) -> None:
     for _ in range(10):
         desk.begin()
         desk.send()
-        desk.sender.answered(desk.events()[0])
+        desk.sender.handle_answer(desk.events()[0])
     assert desk.sender.refused == {}
     assert desk.said == []
 
@@ -283,6 +283,6 @@ def test_an_event_that_is_too_long_for_a_broker_is_not_thrown_away(desk: Desk) -
     for answered in range(4):
         desk.send()
         for number in desk.events()[answered:]:
-            desk.sender.answered(number)
+            desk.sender.handle_answer(number)
     assert desk.store.outbox_stats()[0] == 0
     assert len([line for line in desk.said if "refused an event" in line]) == 1

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import UsageError
-from edge.publish import brake, loglimit, oversize
-from edge.publish.brake import Brake
+from edge.publish import loglimit, oversize, ratelimit
 from edge.publish.loglimit import LimitedLog
+from edge.publish.ratelimit import RateLimiter
 from edge.publish.subscriptions import Subscriptions
 from edge.publish.topics import Topics
 
@@ -32,7 +32,7 @@ class Ear:
         self.commands.append((suffix, payload))
 
     def hears(self, topic: str, payload: bytes = b"ON", *, retained: bool = False) -> None:
-        self.subscriptions.heard(topic, payload, retained=retained)
+        self.subscriptions.handle_message(topic, payload, retained=retained)
 
 
 def refuse(suffix: str, payload: str) -> None:
@@ -113,7 +113,7 @@ def test_ten_thousand_commands_cost_a_few_and_the_last_one_holds() -> None:
         ear.hears("t/n/away/set", b"ON" if number % 2 else b"OFF")
         ear.hears("t/n/mic/detect/set", b"OFF")
         ear.subscriptions.catch_up()
-    assert len(ear.commands) <= 2 * (brake.BURST + 6)
+    assert len(ear.commands) <= 2 * (ratelimit.BURST + 6)
     ear.hears("t/n/away/set", b"OFF")
     ear.now_s += 2.0
     ear.subscriptions.catch_up()
@@ -126,11 +126,11 @@ def test_ten_thousand_commands_cost_a_few_and_the_last_one_holds() -> None:
 
 def test_commands_for_ever_new_sources_do_not_fill_the_memory() -> None:
     """The oldest are forgotten."""
-    slow = Brake()
+    slow = RateLimiter()
     for number in range(MANY):
-        for _ in range(brake.BURST + 1):
-            slow.passes(str(number), b"ON", 0.0)
-    assert len(slow.due(1e9)) < MANY / 10
+        for _ in range(ratelimit.BURST + 1):
+            slow.admit(str(number), b"ON", 0.0)
+    assert len(slow.take_due(1e9)) < MANY / 10
 
 
 def test_what_is_too_large_is_not_asked_for_again_for_a_while() -> None:
@@ -141,12 +141,12 @@ def test_what_is_too_large_is_not_asked_for_again_for_a_while() -> None:
     def asked() -> list[str]:
         wanted: list[str] = []
         ear.subscriptions.begin()
-        ear.subscriptions.ask(lambda topic: wanted.append(topic))  # noqa: PLW0108 - it returns None
+        ear.subscriptions.subscribe_pending(lambda topic: wanted.append(topic))  # noqa: PLW0108 - it returns None
         return wanted
 
     everything = asked()
     for _ in range(2):
-        assert "was not read" in ear.subscriptions.too_large("t/n/x/detect/set", 10**8)
+        assert "was not read" in ear.subscriptions.note_oversize("t/n/x/detect/set", 10**8)
     assert asked() == [topic for topic in everything if topic != "t/n/+/detect/set"]
-    ear.now_s = oversize.REST_S
+    ear.now_s = oversize.OVERSIZE_PAUSE_S
     assert asked() == everything

@@ -41,9 +41,9 @@ class Broker:
                 topic = desk.line.sent[seen][0]
                 seen += 1
                 if topic not in self.hates or self.answers_first:
-                    desk.sender.answered(seen)
+                    desk.sender.handle_answer(seen)
                 if topic in self.hates:
-                    desk.sender.lost()
+                    desk.sender.end()
                     desk.now_s += 20.0
                     return False
                 self.kept.add(topic)
@@ -61,7 +61,7 @@ def meet(store: Store) -> Iterator[Callable[..., Broker]]:
     """Return what makes a broker that hangs up at some topics, and a node with its states and two events."""
     desk = Desk(store)
     for topic in STATES:
-        desk.mail.leave_state(topic, b"x")
+        desk.mail.put_state(topic, b"x")
     for number in range(2):
         record(store, number)
     yield lambda *hates, **about: Broker(desk, set(hates), **about)
@@ -109,9 +109,9 @@ def test_a_line_that_is_lost_later_blames_nobody(meet: Callable[..., Broker]) ->
     desk = broker.desk
     for number in range(9):
         assert broker.line(turns=3)
-        desk.mail.leave_state("mic/sound/siren", b"ON%d" % number)
+        desk.mail.put_state("mic/sound/siren", b"ON%d" % number)
         desk.send()
-        desk.sender.lost()
+        desk.sender.end()
     assert desk.said == []
 
 
@@ -132,7 +132,7 @@ def test_whatever_was_answered_a_while_before_is_not_to_blame(meet: Callable[...
         desk.begin()
         desk.send()
         for number in range(1, len(desk.line.sent) + 1):
-            desk.sender.answered(number)
+            desk.sender.handle_answer(number)
         desk.now_s += 2 * CALM_S
-        desk.sender.lost()
+        desk.sender.end()
     assert desk.said == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.publish.window import Window
+from edge.publish.window import SendWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ class Delivery:
     """An outbox, a window on it, and a broker at the other end of a wire that may be cut."""
 
     def __init__(self) -> None:
-        self.window = Window(SIZE)
+        self.window = SendWindow(SIZE)
         self.outbox: list[int] = []
         self.wire: dict[int, int] = {}
         self.received: list[int] = []
@@ -34,10 +34,10 @@ class Delivery:
     def send(self) -> None:
         if self.window.delivered:
             return
-        for sequence in [each for each in self.outbox if each > self.window.passed][: self.window.room]:
+        for sequence in [each for each in self.outbox if each > self.window.scanned][: self.window.room]:
             self.packets += 1
-            self.window.send(self.packets, sequence, TOPIC)
-            self.window.passed = sequence
+            self.window.add(self.packets, sequence, TOPIC)
+            self.window.scanned = sequence
             self.wire[self.packets] = sequence
 
     def answer(self, choose: Callable[[Iterable[int]], int] = min) -> None:
@@ -55,7 +55,7 @@ class Delivery:
     def cross_off(self) -> None:
         if self.window.delivered:
             self.outbox.remove(self.window.delivered[0])
-            self.window.crossed_off()
+            self.window.remove_delivered()
 
     def lose(self) -> None:
         self.wire.clear()
@@ -78,13 +78,13 @@ def test_first_deliveries_are_in_order_and_nothing_is_lost(steps: list[str]) -> 
 
 def test_a_refused_message_is_the_first_after_a_restart() -> None:
     """It never leaves the outbox for want of an acknowledgement."""
-    window = Window(SIZE)
-    window.send(1, 10, TOPIC)
+    window = SendWindow(SIZE)
+    window.add(1, 10, TOPIC)
     assert window.refuse(1)
     assert not window.refuse(1)
     assert (window.room, window.delivered) == (SIZE, [])
     window.restart()
-    window.send(2, 10, TOPIC)
+    window.add(2, 10, TOPIC)
     window.acknowledge(2)
     assert window.delivered == [10]
 
@@ -92,28 +92,28 @@ def test_a_refused_message_is_the_first_after_a_restart() -> None:
 @pytest.mark.parametrize("sequence", [5, 4])
 def test_nothing_is_sent_twice_or_backwards_on_one_connection(sequence: int) -> None:
     """That would be a fault of ours, and is found at once."""
-    window = Window(SIZE)
-    window.send(1, 5, TOPIC)
+    window = SendWindow(SIZE)
+    window.add(1, 5, TOPIC)
     with pytest.raises(ValueError, match="cannot follow"):
-        window.send(2, sequence, TOPIC)
+        window.add(2, sequence, TOPIC)
 
 
 def test_a_full_window_takes_no_more() -> None:
     """Also when all of it was delivered, but none crossed off: a full disk must not fill the memory."""
-    window = Window(1)
-    window.send(1, 1, TOPIC)
+    window = SendWindow(1)
+    window.add(1, 1, TOPIC)
     window.acknowledge(1)
     assert window.room == 0
     with pytest.raises(ValueError, match="room for 0"):
-        window.send(2, 2, TOPIC)
-    window.crossed_off()
-    window.send(2, 2, TOPIC)
+        window.add(2, 2, TOPIC)
+    window.remove_delivered()
+    window.add(2, 2, TOPIC)
 
 
 def test_an_answer_to_something_else_changes_nothing() -> None:
     """States have answers too."""
-    window = Window(SIZE)
-    window.send(1, 1, TOPIC)
+    window = SendWindow(SIZE)
+    window.add(1, 1, TOPIC)
     window.acknowledge(99)
     assert (window.in_flight, window.delivered) == (1, [])
 
@@ -121,4 +121,4 @@ def test_an_answer_to_something_else_changes_nothing() -> None:
 def test_a_window_without_room_is_refused() -> None:
     """Nothing would ever be sent."""
     with pytest.raises(ValueError, match="room for a message"):
-        Window(0)
+        SendWindow(0)

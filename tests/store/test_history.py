@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import StorageError, UsageError
-from edge.publish.payload import Stamp, ending_of
+from edge.publish.payload import Stamp, make_ending
 from edge.store import Page, Store
 from tests.store.messages import NOON, NOON_S, sound
 
@@ -158,11 +158,11 @@ def test_unfinished_events_can_be_ended(store: Store, open_store: OpenStore) -> 
     last = store.record(sound("a", "update"), topic=None)
     store.close()
     again = open_store()
-    assert [message["data"]["event_id"] for message in again.unfinished()] == ["c", "a"]
-    assert again.unfinished()[1] == last
-    for left in again.unfinished():
-        again.record(lambda sequence, left=left: ending_of(left, Stamp(f"m{sequence}", sequence, NOON)), topic=None)
-    assert again.unfinished() == []
+    assert [message["data"]["event_id"] for message in again.list_unfinished()] == ["c", "a"]
+    assert again.list_unfinished()[1] == last
+    for left in again.list_unfinished():
+        again.record(lambda sequence, left=left: make_ending(left, Stamp(f"m{sequence}", sequence, NOON)), topic=None)
+    assert again.list_unfinished() == []
     assert again.events(limit=1000).items[-1]["end_time"] is not None
 
 
@@ -188,7 +188,7 @@ def test_threads_share_the_store(store: Store) -> None:
             for i in range(20):
                 store.record(sound(f"{name}-{i}"), topic="t")
                 assert store.event(f"{name}-{i}") is not None
-                store.outbox_done(store.outbox_peek(0, 1)[0].sequence)
+                store.outbox_remove(store.outbox_peek(0, 1)[0].sequence)
         except BaseException as exc:  # noqa: BLE001 - told below
             errors.append(exc)
 

@@ -77,7 +77,7 @@ def test_a_message_is_told_and_sent_while_it_waits_for_the_disk(writing: Lock, o
         assert [message["id"] for message in store.messages_after(1, 2)] == ids[:2]
         assert (waiting(store), store.outbox_stats()[0], store.unwritten) == (["a", "b", "c", "d"], 4, 3)
         for sequence in (1, 2):
-            store.outbox_done(sequence)
+            store.outbox_remove(sequence)
         assert (waiting(store), store.outbox_stats()[0]) == (["c", "d"], 2)
     store.catch_up()
     assert (store.problem, store.unwritten) == ("", 0)
@@ -94,10 +94,10 @@ def test_what_arrived_while_the_disk_refused_is_crossed_off_later(writing: Lock,
         record(store, name)
     with writing():
         for sequence in (1, 1, 3):
-            store.outbox_done(sequence)
+            store.outbox_remove(sequence)
         assert (waiting(store), store.outbox_stats()[0]) == (["b", "d"], 2)
     record(store, "e")
-    store.outbox_done(4)
+    store.outbox_remove(4)
     assert (waiting(store), store.outbox_stats()[0]) == (["b", "e"], 2)
 
 
@@ -113,7 +113,7 @@ def test_a_start_without_the_database_sends_what_is_old_behind_what_is_new(lock:
         record(store, "new")
         (row,) = store.outbox_peek(0, 5)
         assert row.sequence > 3
-        store.outbox_done(row.sequence)
+        store.outbox_remove(row.sequence)
         record(store, "next")
         assert [row.sequence for row in store.outbox_peek(row.sequence, 5)] == [row.sequence + 1]
         store.state_set("away", "changed")
@@ -150,7 +150,7 @@ def test_a_start_on_a_disk_that_let_no_table_be_made_says_no_more_than_that(
         assert store.state_get("away") is None
         record(store, "a")
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert "waits in memory" in caplog.text
+    assert "wait in memory" in caplog.text
     store.catch_up()
     assert (store.problem, waiting(store)) == ("", ["a"])
 

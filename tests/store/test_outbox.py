@@ -45,7 +45,7 @@ def test_only_what_is_acknowledged_goes(store: Store) -> None:
     for i in range(4):
         store.record(sound(f"e{i}"), topic=TOPIC)
     for sequence in (3, 1, 1, 99):
-        store.outbox_done(sequence)
+        store.outbox_remove(sequence)
     assert waiting(store) == [2, 4]
     assert [row.sequence for row in store.outbox_peek(2, 10)] == [4]
     assert [row.sequence for row in store.outbox_peek(0, 1)] == [2]
@@ -73,7 +73,7 @@ def test_the_oldest_age_is_told(open_store: OpenStore, monkeypatch: pytest.Monke
         store.record(sound(name), topic=TOPIC)
         clocks.go_on(30.0)
     assert store.outbox_stats() == (2, 60.0)
-    store.outbox_done(1)
+    store.outbox_remove(1)
     assert store.outbox_stats() == (1, 30.0)
     store.close()
     clocks.go_on(3600.0)
@@ -98,7 +98,7 @@ def test_a_clock_that_is_set_makes_no_message_old(
     clocks.wall_s = 1.85e9
     clocks.go_on(300.0)
     assert 300.0 <= store.outbox_stats()[1] <= 320.0
-    store.outbox_done(1)
+    store.outbox_remove(1)
     if begin_s == 9.0:
         assert store.outbox_stats()[1] <= 320.0
 
@@ -111,7 +111,7 @@ def test_when_too_much_waits_the_oldest_goes(open_store: OpenStore, caplog: pyte
     assert (waiting(store), store.outbox_dropped, store.outbox_stats()[0]) == ([4, 5, 6], 3, 3)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     for sequence in (4, 5, 6):
-        store.outbox_done(sequence)
+        store.outbox_remove(sequence)
     for i in range(4):
         store.record(sound(f"f{i}"), topic=TOPIC)
     assert (waiting(store), store.outbox_dropped, len(caplog.records)) == ([8, 9, 10], 4, 2)
@@ -157,7 +157,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(sequence=st.integers(1, 30))
     def done(self, sequence: int) -> None:
         """Cross off a message, whether it waits or not."""
-        self._store.outbox_done(sequence)
+        self._store.outbox_remove(sequence)
         self._model = [each for each in self._model if each != sequence]
 
     @rule()

@@ -52,11 +52,11 @@ def check(store: Store, *, known: Iterable[str] = ()) -> list[str]:
     for event_id in found:
         assert store.event(event_id) is not None
     assert store.messages_after(0, 1000)[-2:] == made
-    store.unfinished()
+    store.list_unfinished()
     while rows := store.outbox_peek(0, 3):
         for row in rows:
             json.loads(row.payload)
-            store.outbox_done(row.sequence)
+            store.outbox_remove(row.sequence)
     assert store.outbox_stats() == (0, 0.0)
     assert (store.lost, store.unwritten) == (0, 0)
     return found
@@ -80,7 +80,7 @@ def test_a_message_that_cannot_be_read(
     sequence = 4 if event_id == "e1" else 10  # the end of an event, and the only message of another
     damage(tmp_path / "state", (statement, [content, sequence]))
     store = open_store()
-    assert [last["data"]["event_id"] for last in store.unfinished()] == [e for e in ("e4", "e5") if e != event_id]
+    assert [last["data"]["event_id"] for last in store.list_unfinished()] == [e for e in ("e4", "e5") if e != event_id]
     left = {f"e{number}" for number in range(6)} - ({"e5"} if event_id == "e5" else set())
     assert set(check(store, known=left)) == {*left, "new"}
     assert store.removed == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.store.sequence import SequenceNote
+from edge.store.sequence import SequenceFile
 from tests.store.messages import TOPIC, sound
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def test_a_damaged_note_says_nothing(tmp_path: Path, text: bytes) -> None:
     """What a power cut leaves is no number."""
     path = tmp_path / "note"
     path.write_bytes(text)
-    note = SequenceNote(path)
+    note = SequenceFile(path)
     assert note.read() == 0
     note.write(7)
     note.close()

@@ -7,17 +7,17 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edge.publish.line import UnsendableError
+from edge.publish.transport import UnsendableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOON_MAX = 64
+EXPIRING_MAX = 64
 """Messages that wait for a connection; then the oldest go."""
 
 
 @dataclass(frozen=True, eq=False)
-class Soon:
+class ExpiringMessage:
     """One message, and whom to tell what became of it."""
 
     topic: str
@@ -29,7 +29,7 @@ class Soon:
     """Told nothing where the message arrived, or why it did not; once."""
 
 
-class SoonQueue:
+class ExpiringQueue:
     """Messages in the order they were left, each of them waiting or on its way, until it is told what became of it.
 
     Nobody is told anything while the lock is held.
@@ -38,8 +38,8 @@ class SoonQueue:
     def __init__(self) -> None:
         """Begin empty."""
         self._lock = threading.Lock()
-        self._waiting: deque[Soon] = deque()
-        self._sent: dict[int, Soon] = {}
+        self._waiting: deque[ExpiringMessage] = deque()
+        self._sent: dict[int, ExpiringMessage] = {}
 
     def __len__(self) -> int:
         """Return how many have not been told yet."""
@@ -50,15 +50,15 @@ class SoonQueue:
         """Messages sent and not answered."""
         return len(self._sent)
 
-    def leave(self, message: Soon) -> None:
+    def put(self, message: ExpiringMessage) -> None:
         """Queue a message; the oldest goes where too many wait."""
         with self._lock:
-            oldest = self._waiting.popleft() if len(self._waiting) >= SOON_MAX else None
+            oldest = self._waiting.popleft() if len(self._waiting) >= EXPIRING_MAX else None
             self._waiting.append(message)
         if oldest is not None:
             oldest.on_done("too many newer messages wait for the broker")
 
-    def send(self, send: Callable[[Soon], int | None]) -> bool:
+    def send(self, send: Callable[[ExpiringMessage], int | None]) -> bool:
         """Send the next message, if there is one; return whether it was taken. One that was not stays."""
         with self._lock:
             if not self._waiting:
@@ -79,7 +79,7 @@ class SoonQueue:
             message.on_done("")
         return True
 
-    def answered(self, number: int, refusal: str) -> bool:
+    def handle_answer(self, number: int, refusal: str) -> bool:
         """Take the broker's answer to a message; return whether it was to one of these."""
         with self._lock:
             message = self._sent.pop(number, None)

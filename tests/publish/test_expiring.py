@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edge.publish.expiring import EXPIRING_MAX, ExpiringMessage, ExpiringQueue
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
-from edge.publish.retained import Retained
+from edge.publish.retained import RetainedTopics
 from edge.publish.sender import WINDOW, Sender
-from edge.publish.soon import SOON_MAX, Soon, SoonQueue
 from edge.publish.subscriptions import Subscriptions
 from edge.publish.topics import Topics
 from edge.settings.tree import Mqtt
@@ -31,17 +31,17 @@ class Post:
     """Leaves messages and notes what became of each."""
 
     def __init__(self) -> None:
-        self.queue, self.sent, self.told = SoonQueue(), list[str](), dict[str, list[str]]()
+        self.queue, self.sent, self.told = ExpiringQueue(), list[str](), dict[str, list[str]]()
 
-    def message(self, topic: str, *, qos: int = 1, deadline_s: float = 5.0) -> Soon:
+    def message(self, topic: str, *, qos: int = 1, deadline_s: float = 5.0) -> ExpiringMessage:
         self.told[topic] = []
-        return Soon(topic, b"", qos, retain=False, deadline_s=deadline_s, on_done=self.told[topic].append)
+        return ExpiringMessage(topic, b"", qos, retain=False, deadline_s=deadline_s, on_done=self.told[topic].append)
 
     def leave(self, *topics: str, **values: Any) -> None:
         for topic in topics:
-            self.queue.leave(self.message(topic, **values))
+            self.queue.put(self.message(topic, **values))
 
-    def take(self, message: Soon) -> int | None:
+    def take(self, message: ExpiringMessage) -> int | None:
         self.sent.append(message.topic)
         return len(self.sent)
 
@@ -54,9 +54,9 @@ def test_a_message_is_told_once_when_it_is_answered() -> None:
     while post.queue.send(post.take):
         pass
     assert post.told == {"a": [], "b": [], "c": [""]}
-    assert post.queue.answered(1, "")
-    assert post.queue.answered(2, "refused")
-    assert not post.queue.answered(1, "")
+    assert post.queue.handle_answer(1, "")
+    assert post.queue.handle_answer(2, "refused")
+    assert not post.queue.handle_answer(1, "")
     assert post.told == {"a": [""], "b": ["refused"], "c": [""]}
     assert not post.queue
 
@@ -81,7 +81,7 @@ def test_what_is_too_late_is_neither_sent_nor_waited_for() -> None:
     post.queue.send(post.take)
     post.queue.expire(1.0, "no broker")
     assert post.told == {"a": ["the broker did not confirm it in time"], "b": ["no broker"], "c": []}
-    assert not post.queue.answered(1, "")
+    assert not post.queue.handle_answer(1, "")
     post.queue.send(post.take)
     assert post.sent == ["a", "c"]
 
@@ -89,9 +89,9 @@ def test_what_is_too_late_is_neither_sent_nor_waited_for() -> None:
 def test_of_too_many_the_oldest_go() -> None:
     """And are told."""
     post = Post()
-    post.leave(*map(str, range(SOON_MAX + 1)))
+    post.leave(*map(str, range(EXPIRING_MAX + 1)))
     assert post.told["0"] == ["too many newer messages wait for the broker"]
-    assert len(post.queue) == SOON_MAX
+    assert len(post.queue) == EXPIRING_MAX
 
 
 def test_what_the_line_does_not_take_stays() -> None:
@@ -109,22 +109,22 @@ def test_it_goes_before_states_and_within_the_brokers_limits(store: Store) -> No
     post, mail, sent = Post(), Mailbox(), list[str]()
 
     class Line:
-        jammed = False
+        congested = False
 
         def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
             sent.append(topic)
             return len(sent)
 
-    sender = Sender(store, mail, retained=Retained(store, mail), say=lambda *_: None)
+    sender = Sender(store, mail, retained=RetainedTopics(store, mail), warn=lambda *_: None)
     for number in range(1000):
-        mail.leave_state(f"state/{number}", b"OFF")
-    mail.leave_soon(post.message("lamp", deadline_s=float("inf")))
-    mail.leave_soon(post.message("tv", deadline_s=float("inf")))
+        mail.put_state(f"state/{number}", b"OFF")
+    mail.put_expiring(post.message("lamp", deadline_s=float("inf")))
+    mail.put_expiring(post.message("tv", deadline_s=float("inf")))
     sender.begin(quota=1)
     sender.send(Line())
     sender.send(Line())
     assert sent == ["lamp"]
-    sender.answered(1)
+    sender.handle_answer(1)
     sender.send(Line())
     assert sent == ["lamp", "tv"]
     sender.begin(quota=None)
@@ -151,7 +151,7 @@ def publish(store: Store) -> Iterator[Callable[..., MqttPublisher]]:
 
 def soon(publisher: MqttPublisher, topic: str = "hall/lamp", expire_s: float = WAIT_S) -> queue.Queue[str]:
     told: queue.Queue[str] = queue.Queue()
-    publisher.publish_soon(topic, b"ON", qos=1, retain=False, expire_s=expire_s, on_done=told.put)
+    publisher.publish_expiring(topic, b"ON", qos=1, retain=False, expire_s=expire_s, on_done=told.put)
     return told
 
 
@@ -233,14 +233,14 @@ def test_what_may_not_be_followed_is_said() -> None:
         asked.append(topic)
         return len(asked)
 
-    subscriptions.ask(subscribe)
-    subscriptions.ask(subscribe)
+    subscriptions.subscribe_pending(subscribe)
+    subscriptions.subscribe_pending(subscribe)
     assert asked == ["tocsin/lamp/+/detect/set", "tocsin/lamp/away/set", "hall/lamp"]
-    assert subscriptions.answered(1, "") == ""
-    assert "lets nobody command this node (Not authorized)" in subscriptions.answered(2, "Not authorized")
-    assert "does not let this node follow hall/lamp (Not" in subscriptions.answered(3, "Not authorized")
+    assert subscriptions.handle_answer(1, "") == ""
+    assert "lets nobody command this node (Not authorized)" in subscriptions.handle_answer(2, "Not authorized")
+    assert "does not let this node follow hall/lamp (Not" in subscriptions.handle_answer(3, "Not authorized")
     subscriptions.begin()
-    subscriptions.ask(subscribe)
+    subscriptions.subscribe_pending(subscribe)
     assert asked[3:] == asked[:3]
 
 
@@ -272,7 +272,7 @@ def test_many_threads_may_leave_messages(
     def leave(name: str) -> None:
         for number in range(20):
             text = str(number).encode()
-            publisher.publish_soon(name, text, qos=1, retain=False, expire_s=WAIT_S, on_done=told.put)
+            publisher.publish_expiring(name, text, qos=1, retain=False, expire_s=WAIT_S, on_done=told.put)
 
     threads = [threading.Thread(target=leave, args=(f"hall/{i}",)) for i in range(3)]
     for thread in threads:

@@ -13,7 +13,7 @@ RATE_HZ = 1.0
 _TOPICS_MAX = 256  # commands for sources that do not exist have topics, too; then the oldest are forgotten
 
 
-class Brake:
+class RateLimiter:
     """Lets commands of a topic through at a bounded rate; the latest of those that come faster waits."""
 
     def __init__(self) -> None:
@@ -21,19 +21,19 @@ class Brake:
         self._credit: dict[str, tuple[float, float]] = {}  # how many may go, as of when
         self._waiting: dict[str, bytes] = {}
 
-    def passes(self, topic: str, payload: bytes, now_s: float) -> bool:
+    def admit(self, topic: str, payload: bytes, now_s: float) -> bool:
         """Return whether a command may be obeyed now; if not, it waits in place of the one before it."""
-        if self._take(topic, now_s):
+        if self._spend(topic, now_s):
             self._waiting.pop(topic, None)
             return True
         self._waiting[topic] = payload
         return False
 
-    def due(self, now_s: float) -> list[tuple[str, bytes]]:
+    def take_due(self, now_s: float) -> list[tuple[str, bytes]]:
         """Take the commands that have waited long enough."""
-        return [(topic, self._waiting.pop(topic)) for topic in list(self._waiting) if self._take(topic, now_s)]
+        return [(topic, self._waiting.pop(topic)) for topic in list(self._waiting) if self._spend(topic, now_s)]
 
-    def _take(self, topic: str, now_s: float) -> bool:
+    def _spend(self, topic: str, now_s: float) -> bool:
         credit, since_s = self._credit.pop(topic, (float(BURST), now_s))
         credit = min(float(BURST), credit + (now_s - since_s) * RATE_HZ)
         taken = credit >= 1.0

@@ -13,11 +13,11 @@ class TooLongError(UnsendableError):
     """A message that this broker does not take, by its own word; another one may."""
 
 
-class Line(Protocol):
+class Transport(Protocol):
     """A connection to the broker."""
 
     @property
-    def jammed(self) -> bool:
+    def congested(self) -> bool:
         """Whether it cannot carry more at the moment."""
 
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
