@@ -12,8 +12,9 @@ import pytest
 from edge.publish.expiring import EXPIRING_MAX, ExpiringMessage, ExpiringQueue
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
+from edge.publish.outbox_sender import WINDOW
 from edge.publish.retained import RetainedTopics
-from edge.publish.sender import WINDOW, Sender
+from edge.publish.sender import Sender
 from edge.publish.subscriptions import Subscriptions
 from edge.publish.topics import Topics
 from edge.settings.tree import Mqtt

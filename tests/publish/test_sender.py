@@ -9,8 +9,8 @@ import pytest
 from edge.errors import StorageError
 from edge.publish.expiring import ExpiringMessage
 from edge.publish.mailbox import VOLATILE_MAX
+from edge.publish.outbox_sender import WINDOW
 from edge.publish.refusals import PAUSE_S
-from edge.publish.sender import WINDOW
 from tests.publish.conftest import TOPIC, record
 from tests.publish.desk import Desk
 
