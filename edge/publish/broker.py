@@ -1,4 +1,4 @@
-"""What can be said of a broker without speaking MQTT: whom to trust, and why there is no connection."""
+"""TLS context and error messages for a broker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REFUSED = {
 }
 
 _AUTHORITY = "the authority of its certificate is not trusted; set mqtt.ca_file to that authority's certificate"
-# What OpenSSL says of a broker's certificate, by its number (X509_V_ERR_...)
+# OpenSSL's errors about a broker's certificate, by their numbers (X509_V_ERR_...)
 _UNTRUSTED = {
     **dict.fromkeys((2, 18, 19, 20, 21), _AUTHORITY),
     9: "its certificate is not valid yet; check this machine's clock (timedatectl)",
@@ -33,7 +33,7 @@ _UNTRUSTED = {
     64: "its certificate is for another address; set mqtt.host to a name or address that is in it",
 }
 
-# What a broker says of ours in a TLS alert, by OpenSSL's name for it
+# A broker's TLS alerts about the node's certificate, by OpenSSL's names
 _ALERTS = {
     "CERTIFICATE_REQUIRED": "wants a certificate of this node; set mqtt.cert_file and mqtt.key_file",
     "HANDSHAKE_FAILURE": "breaks off the TLS handshake; if it wants a certificate of this node, set mqtt.cert_file and"
@@ -55,7 +55,7 @@ _WANTED = {
 
 
 def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
-    """Return whom to trust, and who we are; None without TLS. Raises `ConfigError` for files that cannot be used."""
+    """Return the TLS context, None without TLS; raises `ConfigError` for unusable files."""
     if not settings.tls:
         return None
     for name in ("ca_file", "cert_file", "key_file"):
@@ -69,7 +69,7 @@ def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.cert_file)
         name = "cert_file" if settings.key_file is None else "key_file"
         with _name_setting(name, settings.key_file or settings.cert_file):
-            # An encrypted key is an error: a service has nobody to ask for its password.
+            # An encrypted key is an error: a service cannot ask for its password.
             context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: "")
     return context
 
@@ -87,7 +87,10 @@ def _name_setting(name: str, path: Path | None) -> Iterator[Path | None]:
 
 
 def check_names(client_id: str, username: str, password: str | None) -> None:
-    """Raise `ConfigError` for what does not fit into the protocol; a broker hangs up at it without a word."""
+    """Raise `ConfigError` for names that MQTT does not allow.
+
+    A broker would end the connection without a reason.
+    """
     for name, value in {"client_id": client_id, "username": username, "password": password or ""}.items():
         if len(value.encode(errors="surrogatepass")) > _LENGTH_MAX:
             msg = f"mqtt.{name}: it is longer than {_LENGTH_MAX} bytes, the most that MQTT allows"
@@ -98,7 +101,7 @@ def check_names(client_id: str, username: str, password: str | None) -> None:
 
 
 def explain_connect_error(settings: Mqtt, exc: Exception) -> str:
-    """Return why no connection could be made, in one line."""
+    """Return why no connection could be opened, in one line."""
     place = _name_broker(settings)
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"{place} is not trusted ({exc.verify_message}): {_UNTRUSTED.get(exc.verify_code, _OTHER)}"
@@ -112,17 +115,17 @@ def explain_connect_error(settings: Mqtt, exc: Exception) -> str:
 
 
 def explain_fault(settings: Mqtt, exc: Exception) -> str:
-    """Return that the connection ended by a fault of ours or of the library's, in one line."""
+    """Describe a connection ended by an unexpected exception, in one line."""
     return f"the connection to {_name_broker(settings)} failed ({type(exc).__name__}: {exc})"
 
 
 def explain_refusal(settings: Mqtt, reason: str) -> str:
-    """Return that the broker will not have us, in one line."""
+    """Describe a refusal by the broker, in one line."""
     return f"{_name_broker(settings)} refused us: {reason}; {find_remedy(reason)}"
 
 
 def explain_loss(settings: Mqtt, *, accepted: bool) -> str:
-    """Return that the broker ended the connection without giving a reason, in one line."""
+    """Describe a connection that the broker ended without a reason, in one line."""
     if accepted:
         return f"{_name_broker(settings)} is gone"
     ours = ", and mqtt.cert_file if it wants a certificate of this node" if settings.tls else ""
@@ -130,12 +133,12 @@ def explain_loss(settings: Mqtt, *, accepted: bool) -> str:
 
 
 def explain_silence(settings: Mqtt) -> str:
-    """Return that the broker took the connection and says nothing, in one line."""
+    """Describe a broker that accepts the connection and does not answer, in one line."""
     return f"{_name_broker(settings)} takes the connection and does not answer; {_CHECK_ALL}"
 
 
 def explain_rivalry(settings: Mqtt, client_id: str) -> str:
-    """Return that the broker ends the connection again and again soon after it accepted us, in one line."""
+    """Describe connections that the broker repeatedly ends soon after it accepted them, in one line."""
     return (
         f"{_name_broker(settings)} is gone again and again, soon after it accepted us: perhaps another client is called"
         f" {client_id!r}; set node.id or mqtt.client_id; or its access rules forbid what is published; see its log"
@@ -143,7 +146,7 @@ def explain_rivalry(settings: Mqtt, client_id: str) -> str:
 
 
 def find_remedy(reason: str) -> str:
-    """Return what to do about a broker's reason."""
+    """Return the remedy for a broker's reason."""
     return _REFUSED.get(reason, "see its log")
 
 

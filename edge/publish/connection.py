@@ -1,7 +1,7 @@
-"""One connection to the broker, from its beginning to its end.
+"""One connection to the broker.
 
-One thread owns it. paho calls back with its locks held and writes from any thread that publishes, so two threads can
-lock each other out or tear a packet. All others leave what they have to say in the mailbox.
+One thread owns it. paho calls back with its locks held and writes from any thread that publishes, so two threads could
+deadlock or mix their packets. All other threads put their messages into the mailbox.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from edge.settings.tree import Mqtt
 
 POLL_S = 1.0
-"""How often the connection's health is looked at."""
+"""How often the connection is checked, at least."""
 GRACE_S = 0.5
-"""For the last word, when what waited took all the time there was."""
+"""Time for the last status message after the deadline."""
 
 
 @dataclass
 class StopRequest:
-    """When to disconnect."""
+    """A request to disconnect, with its deadline by the monotonic clock."""
 
     wanted: threading.Event = field(default_factory=threading.Event)
     deadline_s: float = 0.0
 
 
 class Connection:
-    """Moves what the mailbox and the sender have, and hands on what comes, until it is lost or to be left."""
+    """A connection that sends and receives until it is lost or a stop is requested."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Connection:
     ) -> None:
         """Take a new client; `status` is the topic of the last will.
 
-        `say` is told what does not work, as `logging` would be.
+        `warn` logs as `logging` does.
         """
         self._client, self._settings, self._status = client, settings, status
         self._mail, self._sender, self._subscriptions, self._stop_request = mail, sender, subscriptions, stop_request
@@ -69,7 +69,7 @@ class Connection:
         self._on_accepted, self._warn = on_accepted, warn
         self._why = ""
         self.accepted_s: float | None = None
-        """When the broker accepted us."""
+        """When the broker accepted the connection, by the monotonic clock."""
         client.will_set(status, "offline", qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -78,7 +78,7 @@ class Connection:
         client.on_publish = self._on_publish
 
     def run(self) -> str:
-        """Connect, keep the connection as long as it lasts, and return why it ended."""
+        """Connect, serve the connection until it ends, and return why it ended."""
         try:
             self._client.open()
         except (OSError, ValueError) as exc:
@@ -94,7 +94,7 @@ class Connection:
         client, opened_s = self._client, time.monotonic()
         while client.socket() is not None:
             if self._stop_request.wanted.is_set() and self._may_disconnect():
-                client.disconnect()  # behind what is on its way
+                client.disconnect()  # after what is in flight
                 break
             if self.accepted_s is None and time.monotonic() - opened_s > CONNECT_S:
                 return broker.explain_silence(self._settings)
@@ -107,7 +107,7 @@ class Connection:
         return self._why or self._explain_end(client.failure)
 
     def _explain_end(self, failure: OSError | None) -> str:
-        """Return why the connection ended without a word of the broker's."""
+        """Return why the connection ended, if the broker gave no reason."""
         if isinstance(failure, TooLargeError):
             return self._subscriptions.note_oversize(failure.topic, failure.size)
         if isinstance(failure, ssl.SSLError):
@@ -115,12 +115,12 @@ class Connection:
         return broker.explain_loss(self._settings, accepted=self.accepted_s is not None)
 
     def _poll(self) -> None:
-        """Wait until there is something to read, to write or to say, and move packets."""
+        """Wait until there is something to read, write or send; read and write packets."""
         client = self._client
-        connection: Any = client.socket()  # a socket, TLS around one, or None: what was sent has found it lost
+        connection: Any = client.socket()  # a socket, TLS around one, or None if sending found it lost
         if connection is None:
             return
-        # TLS reads more than was asked for; what it holds rings at no socket.
+        # TLS reads ahead; what it holds does not make the socket readable.
         held = bool(getattr(connection, "pending", int)())
         poll = select.poll()
         poll.register(self._mail.wake_receiver, select.POLLIN)
@@ -129,18 +129,18 @@ class Connection:
         wait_s = 0.0 if held else GRACE_S / 10 if leaves else CALM_S if self._sender.paused else POLL_S
         ready = dict(poll.poll(wait_s * 1000.0))
         if not ready and not leaves:
-            self._mail.outbox_changed.set()  # a look at the outbox costs little, and nothing stays there for want of a ring
+            self._mail.outbox_changed.set()  # a periodic scan, in case a notification was missed
         if self._mail.wake_receiver.fileno() in ready:
             self._mail.clear_wakeup()
         moves = ready.get(connection.fileno(), 0)
-        if held or moves & ~select.POLLOUT:  # a lost connection, too, is noticed by reading
+        if held or moves & ~select.POLLOUT:  # reading also notices a lost connection
             client.loop_read()
         if moves & select.POLLOUT:
             client.loop_write()
         client.loop_misc()
 
     def _may_disconnect(self) -> bool:
-        """Return whether all is said; `stopped` comes last, when nothing waits or the time is up."""
+        """Return whether to disconnect; `stopped` is sent last, when nothing waits or at the deadline."""
         now_s = time.monotonic()
         if self.accepted_s is None or now_s >= self._stop_request.deadline_s + GRACE_S:
             return True
@@ -151,7 +151,7 @@ class Connection:
             self._mail.put_state(self._status, b"stopped")
         return False
 
-    # What paho tells
+    # Callbacks of paho
 
     def _on_connect(
         self, client: paho.Client, _data: object, _flags: object, reason: ReasonCode, properties: Properties | None

@@ -1,4 +1,4 @@
-"""Discovery by Home Assistant: the node is a device, and so is each of its sources. Pure."""
+"""Discovery by Home Assistant: one device for the node and one for each source. Pure."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ICONS = {
 }
 _DIAGNOSTIC = {"entity_category": "diagnostic"}
 
-# Home Assistant ignores an empty message. What waited for a broker that was away is history and no event of now, unless
-# the node did not know the time when it wrote it.
+# Home Assistant ignores an empty message. A message that waited for the broker is history, not a current event, unless
+# the node's clock was not synchronized when it was written.
 _NOT_LATE = (
     "{% if value_json.clock_synced | default(false)"
     " and as_timestamp(now()) - as_timestamp(value_json.time) > 60 %}{% else %}{{ value }}{% endif %}"
@@ -34,21 +34,21 @@ _NOT_LATE = (
 def make_discovery(
     settings: Settings, topics: Topics, sources: Sequence[str], labels: Sequence[str], version: str, host: str = ""
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return the retained topics and payloads that announce a node: one device message for it, and one per source.
+    """Return the discovery topics and payloads: one device for the node, one per source.
 
-    `host` is this machine's name, for a link to the dashboard where others may open it.
+    `host` is this machine's name, for a link to the dashboard if other machines may open it.
     """
     node_device = _announce_node(settings, topics, version, host)
     return [node_device, *(_announce_source(settings, topics, source, labels, version) for source in sources)]
 
 
 def birth_topic(settings: Settings) -> str:
-    """Return the topic on which Home Assistant says `online` when it has started."""
+    """Return the topic on which Home Assistant publishes `online` after its start."""
     return f"{settings.homeassistant.prefix}/status"
 
 
 def list_pattern_names(settings: Settings, source: str) -> list[str]:
-    """Return every `event_type` that a source's clap topic can carry."""
+    """Return every `event_type` of a source's clap topic."""
     claps, away = settings.claps, settings.away
     names: list[str] = []
     if claps.enabled and source in (claps.sources or (source,)):
@@ -86,7 +86,7 @@ def _announce_source(
 
 
 def _make_sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[str], device: str) -> dict[str, Any]:
-    """Return a source's labels and level."""
+    """Return the components of a source's labels and level."""
     components: dict[str, Any] = {}
     for label in labels:
         name = label_name(label)
@@ -105,11 +105,11 @@ def _make_sounds(settings: Settings, topics: Topics, source: str, labels: Sequen
 
 
 def _make_patterns(settings: Settings, topics: Topics, source: str, device: str) -> dict[str, Any]:
-    """Return a source's patterns as one event entity, or nothing."""
+    """Return the event entity of a source's patterns, or nothing without patterns."""
     names = list_pattern_names(settings, source)
     if not names:
         return {}
-    # No label becomes a name with an underscore. The payload is what Home Assistant wants as it is.
+    # The names of labels have no underscores. The payload needs no template but for late messages.
     pattern = {
         "platform": "event",
         "unique_id": f"{device}__pattern",
@@ -124,17 +124,17 @@ def _make_patterns(settings: Settings, topics: Topics, source: str, device: str)
 
 
 def _make_service(topics: Topics, source: str, device: str) -> dict[str, Any]:
-    """Return a source's switch and state, which are available while the node is.
+    """Return the components of a source's switch and state, available while the node is.
 
-    A switch that is gone while it is off could never be switched on again, and a signal that is gone while it is
-    offline could not say so.
+    If the source were their availability, a switched-off source could not be switched on again, and the signal could
+    not show `offline`.
     """
-    of_the_node = {"availability": [_make_availability(topics)]}
+    availability = {"availability": [_make_availability(topics)]}
     detect = {
         **_make_switch(f"{device}__detect", "Detection", "mdi:microphone"),
         "command_topic": topics.detect_set(source),
         "state_topic": topics.detect_state(source),
-        **of_the_node,
+        **availability,
     }
     signal = {
         "platform": "sensor",
@@ -145,7 +145,7 @@ def _make_service(topics: Topics, source: str, device: str) -> dict[str, Any]:
         "options": [state.value for state in SourceState],
         "state_topic": topics.source_status(source),
         **_DIAGNOSTIC,
-        **of_the_node,
+        **availability,
     }
     return {"_detect": detect, "_signal": signal}
 
@@ -204,7 +204,7 @@ def _announce_node(settings: Settings, topics: Topics, version: str, host: str) 
 
 
 def _make_switch(unique_id: str, name: str, icon: str) -> dict[str, Any]:
-    # Never retained: a retained command would hold at every start, and is ignored.
+    # Not retained: the node ignores retained commands, which would apply at every start.
     return {"platform": "switch", "unique_id": unique_id, "name": name, "icon": icon, "qos": 1, "retain": False}
 
 

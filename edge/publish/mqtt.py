@@ -1,8 +1,8 @@
-"""Publishing at the broker, over one connection after the other.
+"""MQTT publisher, over one connection after the other.
 
-A message leaves the outbox when the broker has acknowledged it, and not before. Every connection begins with a client
-of its own and with the first message that is still in the outbox, so that the library's memory is never the only copy
-and never sends behind our back; what was sent and not acknowledged is sent again, in order, with the same id.
+A message is removed from the outbox when the broker has acknowledged it, and not before. Every connection has a client
+of its own and begins with the first message in the outbox, so that the library's memory is never the only copy and
+never sends on its own; what was sent and not acknowledged is sent again, in order, with the same id.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.mqtt")
 
-_CAP_S = 30.0  # longest wait before the next attempt
-# A connection that was accepted and lasted less has not been a good one. Other clients come back after up to 30 s, and
-# a link that died without a word is noticed after 45 s.
+_CAP_S = 30.0  # longest wait before the next connection
+# An accepted connection that lasted less counts as brief. Other clients come back after up to 30 s, and a link that
+# broke without notice is detected after 45 s.
 _BRIEF_S = 40.0
-_BRIEF_MAX = 3  # such connections in a row until somebody else is suspected
+_BRIEF_MAX = 3  # brief connections in a row before a second client with the same id is suspected
 
 
 class MqttPublisher:
-    """Publishes states at once and events from the store's outbox, whenever there is a broker.
+    """A publisher of states, and of events from the store's outbox.
 
-    Every method is thread-safe, and none but `stop` waits.
+    Every method is thread-safe, and none but `stop` blocks.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class MqttPublisher:
         on_command: Callable[[str, str], None] | None = None,
         password: str | None = None,
     ) -> None:
-        """Check what can be checked without a broker; raises `ConfigError`, as for TLS files that cannot be used.
+        """Check the settings without a broker; raises `ConfigError`, for example for unusable TLS files.
 
-        `on_command` is told the part of a command's topic behind the node, ``mic/detect/set`` or ``away/set``, and its
-        payload, on the publisher's thread; it raises `UsageError` for what it does not obey.
+        `on_command` is called on the publisher's thread with the part of a command's topic after the node,
+        ``mic/detect/set`` or ``away/set``, and its payload; it raises `UsageError` for an invalid command.
         """
         self._settings, self._password = settings, password
         self._client_id = settings.client_id or f"tocsin-{node}"
@@ -85,34 +85,34 @@ class MqttPublisher:
         self._last_warning = self._last_loss = self._last_fault = ""
         self._log = LimitedLog(log)
         self.last_error = ""
-        """Why there is no connection, in one line."""
+        """The reason why there is no connection, in one line."""
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted us; a refused connection is none."""
+        """Whether the broker has accepted the connection."""
         return self._accepted
 
     @property
     def refused(self) -> dict[str, str]:
-        """Why the broker will not have the events of a topic, for each that waits therefore."""
+        """The broker's reason for each topic whose events it refuses."""
         return self._sender.refused
 
     @property
     def unsendable(self) -> int:
-        """Messages left out because no broker would take them, since the start."""
+        """Messages left out since the start because no broker would accept them."""
         return self._sender.unsendable
 
     def start(self) -> None:
-        """Begin to connect; returns at once."""
+        """Start the publisher's thread, which connects."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
-        """Give what waits up to `timeout_s` to be acknowledged, say `stopped`, and disconnect."""
+        """Wait up to `timeout_s` for acknowledgements, publish `stopped`, and disconnect."""
         self._stop_request.deadline_s = time.monotonic() + timeout_s
         self._stop_request.wanted.set()
         self._mail.wake()
         if self._thread.is_alive():
-            # Without a connection nothing can be said, and an attempt to make one may take longer than anybody waits.
+            # Without a connection nothing can be sent, and an attempt to connect may take longer than `timeout_s`.
             self._thread.join(timeout_s + 2 * GRACE_S if self._accepted else GRACE_S)
         if self._thread.is_alive():
             self._expire_all()
@@ -120,15 +120,15 @@ class MqttPublisher:
             self._close()
 
     def set_state(self, topic: str, payload: str | Mapping[str, Any]) -> None:
-        """Keep `payload` as a topic's retained value: sent now if there is a broker, and at every new connection."""
+        """Set a topic's retained value, sent now and on every new connection."""
         self._mail.put_state(topic, _encode(payload))
 
     def keep_only(
         self, wanted: Mapping[str, Mapping[str, str]], *, formerly: Iterable[str] = ()
     ) -> dict[str, dict[str, str]]:
-        """Have the broker forget every retained topic of this node but these; see `RetainedTopics.replace`.
+        """Clear every other retained topic of this node; see `RetainedTopics.replace`.
 
-        To be called before the first `set_state`, and whenever other topics are wanted.
+        To be called before the first `set_state`, and whenever the wanted topics change.
         """
         return self._retained.replace(wanted, formerly=formerly)
 
@@ -137,28 +137,31 @@ class MqttPublisher:
         self._mail.repeat(wanted)
 
     def publish_volatile(self, topic: str, payload: str | Mapping[str, Any]) -> None:
-        """Send what is of use only now; without a broker nothing happens, and a slow one gets the newest."""
+        """Send a volatile message.
+
+        Without a connection it is dropped; on a slow one the oldest are dropped.
+        """
         if self._accepted:
             self._mail.put_volatile(topic, _encode(payload))
 
     def publish_expiring(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expire_s: float, on_done: Callable[[str], None]
     ) -> None:
-        """Send within `expire_s` or not at all, through new connections where it must be.
+        """Send a message within `expire_s` or not at all, also on a new connection.
 
-        `on_done` is told once, nothing when the broker has it (with `qos` 0, when it was sent), or why it has not; it
-        must not raise nor wait. It is called on the publisher's thread, or, where too many wait and the oldest goes, on
-        that of whoever leaves the newest.
+        `on_done` is called once, with nothing after the acknowledgement (with `qos` 0, after sending) or with the
+        reason of a failure; it must neither raise nor block. It is called on the publisher's thread, or on the caller's
+        if the oldest message is dropped for a new one.
         """
         self._mail.put_expiring(ExpiringMessage(topic, payload, qos, retain, time.monotonic() + expire_s, on_done))
 
     def follow(self, topic: str, callback: Callable[[bytes], None]) -> None:
-        """Have `callback` called with every payload of a topic, retained ones included, on the publisher's thread."""
+        """Call `callback` on the publisher's thread with every payload of a topic, also retained ones."""
         self._subscriptions.follow(topic, callback)
         self._mail.wake()
 
     def wake(self) -> None:
-        """Send what is new in the outbox."""
+        """Send the new messages of the outbox."""
         self._mail.notify_outbox()
 
     # The publisher's thread: one connection after the other
@@ -171,7 +174,7 @@ class MqttPublisher:
                 why = connection.run()
             except Exception as exc:
                 why = broker.explain_fault(self._settings, exc)
-                if why != self._last_fault:  # once: it may be the same at every attempt
+                if why != self._last_fault:  # logged once: it may repeat at every attempt
                     self._last_fault = why
                     log.exception("the connection to the broker failed")
             self._accepted = False
@@ -204,16 +207,18 @@ class MqttPublisher:
         log.log(level, "connected to the broker at %s:%d", self._settings.host, self._settings.port)
 
     def _assess_end(self, why: str, accepted_s: float | None) -> str:
-        """Return why the connection ended, seen together with those before it."""
+        """Return why the connection ended, also judged by the connections before it."""
         lasted_s = 0.0 if accepted_s is None else time.monotonic() - accepted_s
         if lasted_s > _BRIEF_S:
-            self._last_loss = ""  # it was a good one: the next loss is news
+            self._last_loss = ""  # after a long connection the next loss is logged again
         self._brief_connections = self._brief_connections + 1 if accepted_s is not None and lasted_s <= _BRIEF_S else 0
         unexplained = why == broker.explain_loss(self._settings, accepted=True)
-        return broker.explain_rivalry(self._settings, self._client_id) if unexplained and self._brief_connections >= _BRIEF_MAX else why
+        if unexplained and self._brief_connections >= _BRIEF_MAX:
+            return broker.explain_rivalry(self._settings, self._client_id)
+        return why
 
     def _wait(self, seconds: float) -> None:
-        """Wait before the next connection, and say in time what is too late."""
+        """Wait before the next connection, and expire messages meanwhile."""
         until_s = time.monotonic() + seconds
         while (left_s := until_s - time.monotonic()) > 0.0 and not self._stop_request.wanted.wait(min(left_s, POLL_S)):
             self._sender.expire(self.last_error)
@@ -229,7 +234,7 @@ class MqttPublisher:
         self.last_error = why
         if why != self._last_loss:
             self._last_loss = why
-            log.warning("%s; events wait in the outbox and it is tried again", why)
+            log.warning("%s; events wait in the outbox, and the connection is tried again", why)
 
     def _warn(self, text: str, *args: object) -> None:
         line = text % args
@@ -239,7 +244,7 @@ class MqttPublisher:
 
 
 def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0) -> None:
-    """Connect once and leave; raises `Unavailable` with the mend when the broker is not there or refuses us."""
+    """Connect once and disconnect; raises `Unavailable` if the broker is unreachable or refuses."""
     broker.check_names(settings.client_id, settings.username, password)
     client = Client(settings, "", password, broker.tls_context(settings))
     client.connect_timeout = timeout_s

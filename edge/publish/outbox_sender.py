@@ -86,7 +86,10 @@ class OutboxSender:
         self._refusals.restart(self._clock())
 
     def send(self, transport: Transport) -> None:
-        """Send what the limits allow; a failure of the disk is logged, and the next call tries again."""
+        """Send what the limits allow.
+
+        A failure of the disk is logged, and the next call tries again.
+        """
         try:
             self._send(transport)
         except StorageError as exc:
@@ -131,7 +134,7 @@ class OutboxSender:
         return self._count_free(self._window.room)
 
     def _scan(self, transport: Transport) -> bool:
-        """Send the messages that need not wait; return whether the end of the outbox was reached."""
+        """Send the messages that need not wait; return whether the outbox ends there."""
         for _ in range(_SCANS):
             limit = _SCAN_ROWS if self._refusals else self._count_room()
             if limit < 1:

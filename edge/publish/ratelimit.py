@@ -1,28 +1,28 @@
-"""A bound on how fast commands are obeyed. Pure: time is an argument.
+"""Rate limit of commands. Pure: time is an argument.
 
-Each command may cost a write to the disk, and anybody who may write its topic can send thousands a second. What holds
-in the end is the latest, so of those that come too fast only that one is kept.
+Each command may cost a write to the disk, and a client that may write its topic can send thousands per second. Only
+the latest command matters in the end, so of those that exceed the limit only that one is kept.
 """
 
 from __future__ import annotations
 
 BURST = 10
-"""Commands of one topic that are obeyed at once."""
+"""Commands of one topic that are admitted at once."""
 RATE_HZ = 1.0
-"""How often after that."""
-_TOPICS_MAX = 256  # commands for sources that do not exist have topics, too; then the oldest are forgotten
+"""Commands per second after that."""
+_TOPICS_MAX = 256  # topics of unknown sources count too; beyond it the oldest are forgotten
 
 
 class RateLimiter:
-    """Lets commands of a topic through at a bounded rate; the latest of those that come faster waits."""
+    """A token bucket for each topic; the latest of the commands that exceed it waits."""
 
     def __init__(self) -> None:
-        """Begin with nothing waiting."""
-        self._credit: dict[str, tuple[float, float]] = {}  # how many may go, as of when
+        """Begin with full buckets."""
+        self._credit: dict[str, tuple[float, float]] = {}  # tokens, and the time of the count
         self._waiting: dict[str, bytes] = {}
 
     def admit(self, topic: str, payload: bytes, now_s: float) -> bool:
-        """Return whether a command may be obeyed now; if not, it waits in place of the one before it."""
+        """Return whether a command may be obeyed now; if not, it replaces the waiting one."""
         if self._spend(topic, now_s):
             self._waiting.pop(topic, None)
             return True
@@ -30,14 +30,14 @@ class RateLimiter:
         return False
 
     def take_due(self, now_s: float) -> list[tuple[str, bytes]]:
-        """Take the commands that have waited long enough."""
+        """Remove and return the commands that may be obeyed now."""
         return [(topic, self._waiting.pop(topic)) for topic in list(self._waiting) if self._spend(topic, now_s)]
 
     def _spend(self, topic: str, now_s: float) -> bool:
         credit, since_s = self._credit.pop(topic, (float(BURST), now_s))
         credit = min(float(BURST), credit + (now_s - since_s) * RATE_HZ)
         taken = credit >= 1.0
-        self._credit[topic] = (credit - taken, now_s)  # as the newest
+        self._credit[topic] = (credit - taken, now_s)  # at the end, as the newest
         while len(self._credit) > _TOPICS_MAX:
             oldest = next(iter(self._credit))
             del self._credit[oldest]

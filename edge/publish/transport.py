@@ -1,4 +1,4 @@
-"""A connection to the broker, as those see it who have something to send."""
+"""Interface of a connection for its senders."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Protocol
 
 
 class UnsendableError(ValueError):
-    """A message that no broker would take."""
+    """A message that no broker would accept."""
 
 
 class TooLongError(UnsendableError):
-    """A message that this broker does not take, by its own word; another one may."""
+    """A message longer than this broker accepts; another broker may accept it."""
 
 
 class Transport(Protocol):
-    """A connection to the broker."""
+    """A connection that sends messages to the broker."""
 
     @property
     def congested(self) -> bool:
-        """Whether it cannot carry more at the moment."""
+        """Whether earlier messages still wait to be written."""
 
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
-        """Send a message and return its number; None where it was not taken. Raises `UnsendableError`."""
+        """Send a message; return its number, None if it was not accepted. Raises `UnsendableError`."""

@@ -31,7 +31,7 @@ _PAUSE = 5  # the pause after a failed write, as a multiple of its duration: wai
 _BATCH = 200  # messages in one transaction
 _TRIES = 3  # writes of a message that may find the database damaged before the message is discarded
 _LACKS = "%s lacks the last messages before sequence %d: they are lost from the history, which goes on at %d"
-_SLACK = 1000  # sequences skipped if the last one used is not known for certain
+_SLACK = 1000  # sequences skipped if the last one used is not certain
 
 
 class Journal:

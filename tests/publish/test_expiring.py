@@ -238,7 +238,7 @@ def test_what_may_not_be_followed_is_said() -> None:
     subscriptions.subscribe_pending(subscribe)
     assert asked == ["tocsin/lamp/+/detect/set", "tocsin/lamp/away/set", "hall/lamp"]
     assert subscriptions.handle_answer(1, "") == ""
-    assert "lets nobody command this node (Not authorized)" in subscriptions.handle_answer(2, "Not authorized")
+    assert "refuses the subscription to commands (Not authorized)" in subscriptions.handle_answer(2, "Not authorized")
     assert "does not let this node follow hall/lamp (Not" in subscriptions.handle_answer(3, "Not authorized")
     subscriptions.begin()
     subscriptions.subscribe_pending(subscribe)

@@ -98,7 +98,7 @@ def test_a_large_message_costs_no_memory_and_events_go_on(
     memory = Memory()
     send(broker, topic)
     if version == "3.1.1":  # with 5 the broker keeps it to itself: it was told what is too large
-        until(lambda: "is not listened to for 10 min" in caplog.text)
+        until(lambda: "is not subscribed to for 10 min" in caplog.text)
     until(lambda: publisher.connected)
     for number in range(5):
         record(store, number)

@@ -204,7 +204,7 @@ def test_a_disk_without_room_costs_the_memory_of_it_alone(
     for _ in range(3):
         retained.save()
     assert len(caplog.records) == 1
-    assert "cannot be remembered: the disk is full" in caplog.text
+    assert "cannot be saved: the disk is full" in caplog.text
     mail.close()
 
 
