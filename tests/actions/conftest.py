@@ -61,7 +61,7 @@ class Bench:
         )
         self.runner.start()
 
-    def why(self, name: str, heard: Trigger | None = None) -> str:
+    def run(self, name: str, heard: Trigger | None = None) -> str:
         """Trigger an action and return why it was given up; nothing where it was carried out."""
         self.runner.run([name], heard or trigger())
         return self.result()

@@ -31,7 +31,7 @@ def test_arguments_and_environment_tell_of_the_occasion(
     )
     given = ("$event on $source of $node", '{"a": "$5; `id` $(id)"}')
     done = bench(run=command(sys.executable, "-c", script, "out", *given, working_dir=tmp_path))
-    assert done.why("run") == ""
+    assert done.run("run") == ""
     arguments, environment, read = json.loads((tmp_path / "out").read_text())
     assert arguments == ["double on mic of lamp", '{"a": "$5; `id` $(id)"}']
     told = {name: value for name, value in environment.items() if name.startswith("TOCSIN_")}
@@ -52,7 +52,7 @@ def test_a_program_that_fails_is_tried_again_and_its_last_line_is_said_once(
 ) -> None:
     """The second try finds what the first left behind."""
     failing = bench(run=command("sh", "-c", "echo one; echo two >&2; exit 3", tries=3))
-    assert failing.why("run") == "exit code 3: two"
+    assert failing.run("run") == "exit code 3: two"
     assert [record.getMessage() for record in caplog.records] == [
         "action run: exit code 3: two; tried again",
         "action run: exit code 3: two; given up after 3 tries",
@@ -60,14 +60,14 @@ def test_a_program_that_fails_is_tried_again_and_its_last_line_is_said_once(
     assert failing.counts("run") == (0, 1, 0)
     flag = tmp_path / "flag"
     mending = bench(run=command("sh", "-c", f"test -e {flag} || {{ touch {flag}; exit 1; }}"))
-    assert mending.why("run") == ""
+    assert mending.run("run") == ""
 
 
 def test_one_that_takes_too_long_is_killed_with_all_that_it_started(bench: Any, tmp_path: Path) -> None:
     """The shell's child, too."""
     script = f"sleep 600 & echo $! > {tmp_path}/child; wait"
     late = bench(run=command("sh", "-c", script, timeout_s=0.5, tries=1))
-    assert late.why("run") == "killed after 0.5 s; raise its timeout_s if it needs longer"
+    assert late.run("run") == "killed after 0.5 s; raise its timeout_s if it needs longer"
     child = int((tmp_path / "child").read_text())
     until(lambda: not running(child))
 
@@ -84,20 +84,20 @@ def running(pid: int) -> bool:
 def test_one_that_leaves_a_daemon_behind_is_over_when_it_ends(bench: Any) -> None:
     """Although the daemon holds its output open."""
     begin_s = time.monotonic()
-    assert bench(run=command("sh", "-c", "sleep 3 & exit 0")).why("run") == ""
+    assert bench(run=command("sh", "-c", "sleep 3 & exit 0")).run("run") == ""
     assert time.monotonic() - begin_s < 2.5
 
 
 def test_endless_output_fills_no_memory(bench: Any) -> None:
     """It is read, and all but its end forgotten."""
-    why = bench(run=command("sh", "-c", "head -c 20000000 /dev/zero; echo; echo end; exit 1", tries=1)).why("run")
+    why = bench(run=command("sh", "-c", "head -c 20000000 /dev/zero; echo; echo end; exit 1", tries=1)).run("run")
     assert why == "exit code 1: end"
 
 
 @pytest.mark.parametrize("values", [{"command": ["/no/such"]}, {"command": ["true"], "working_dir": "/no/such"}])
 def test_what_is_not_there_is_named_and_not_tried_again(bench: Any, values: Any) -> None:
     """Program or folder."""
-    why = bench(run=action(type="command", tries=20, **values)).why("run")
+    why = bench(run=action(type="command", tries=20, **values)).run("run")
     assert why == "/no/such cannot be used (No such file or directory); check its command and working_dir"
 
 
@@ -106,7 +106,7 @@ def test_what_happened_too_long_ago_is_not_begun(bench: Any, caplog: pytest.LogC
     old = trigger()
     old = trigger(time=old.time - timedelta(seconds=31))
     late = bench(run=command("true", expire_s=30))
-    assert late.why("run", old) == "double came too late: longer ago than its expire_s"
+    assert late.run("run", old) == "double came too late: longer ago than its expire_s"
     assert "given up after 0 tries" in caplog.text
 
 

@@ -13,7 +13,7 @@ from edge.publish.mqtt import MqttPublisher
 from edge.settings.tree import Mqtt
 from edge.store import Store
 from tests.actions.conftest import WAIT_S, action, trigger
-from tests.actions.things import home_assistant, tasmota, zigbee2mqtt
+from tests.actions.devices import home_assistant, tasmota, zigbee2mqtt
 from tests.support.listener import Listener, until
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def test_a_message_is_filled_in_and_arrives_as_asked(
     """JSON keeps its braces and dollars; retained if so wished; quickly."""
     payload = '{"what": "$event", "where": "$source of $node", "price": "$5"}'
     made = connect(say=mqtt(topic="hall/say", payload=payload, retain=True, qos=0), ask=mqtt(topic="hall/ask"))
-    assert made.why("say") == ""
+    assert made.run("say") == ""
     begin_s = time.monotonic()
-    assert made.why("ask") == ""
+    assert made.run("ask") == ""
     assert time.monotonic() - begin_s < 0.5
     listener.wait(lambda heard: heard.last("hall/ask") == "")
     assert listener.last("hall/say") == '{"what": "double", "where": "mic of lamp", "price": "$5"}'
@@ -110,7 +110,7 @@ def test_a_thing_is_toggled_as_its_maker_documents(
         made = connect(flip=mqtt(**settings))
         publisher.follow(settings["toggle"]["state_topic"], lambda _payload: reported.release())
         for on in (True, False, True):
-            assert made.why("flip") == ""
+            assert made.run("flip") == ""
             assert reported.acquire(timeout=WAIT_S)
             assert switched.on is on
         assert switched.commands == orders
@@ -127,8 +127,8 @@ def test_a_thing_that_toggles_by_itself_needs_no_state(
     with thing(broker) as switched:
         made = connect(flip=mqtt(topic=topic, payload=payload))
         for on in (True, False):
-            assert made.why("flip") == ""
-            until(lambda on=on: switched.on is on)
+            assert made.run("flip") == ""
+            until(lambda: switched.on is on)  # noqa: B023 - it is called within this round
         assert switched.commands == [payload, payload]
 
 
@@ -143,12 +143,12 @@ def test_what_was_switched_by_hand_is_known(
         lamp.switch(on=True)
         publisher.start()
         assert heard.acquire(timeout=WAIT_S)
-        assert made.why("flip") == ""
+        assert made.run("flip") == ""
         until(lambda: lamp.on is False)
         assert heard.acquire(timeout=WAIT_S)
         lamp.switch(on=True)
         assert heard.acquire(timeout=WAIT_S)
-        assert made.why("flip") == ""
+        assert made.run("flip") == ""
         until(lambda: lamp.on is False)
 
 
@@ -170,14 +170,14 @@ def test_without_a_broker_it_is_given_up_in_time_and_said(
     publisher.start()
     begin_s = time.monotonic()
     made = bench(publisher, flip=mqtt(topic="hall/lamp", payload="ON", expire_s=0.3))
-    assert "no broker at 127.0.0.1" in made.why("flip")
+    assert "no broker at 127.0.0.1" in made.run("flip")
     assert time.monotonic() - begin_s < 3.0
     assert "action flip: no broker at 127.0.0.1" in caplog.text
     assert made.counts("flip") == (0, 1, 0)
     broker.start()
     with contextlib.closing(Listener(broker)) as listener:
         until(lambda: publisher.connected)
-        assert made.why("flip") == ""
+        assert made.run("flip") == ""
         listener.wait(lambda heard: heard.last("hall/lamp") == "ON")
         assert [message.topic for message in listener.messages].count("hall/lamp") == 1
 
@@ -197,5 +197,5 @@ def test_a_broker_that_comes_back_in_time_gets_it(
 
 def test_a_node_without_a_broker_says_so(bench: Callable[..., Any]) -> None:
     """MQTT is switched off in the configuration."""
-    why = bench(flip=mqtt(topic="hall/lamp")).why("flip")
+    why = bench(flip=mqtt(topic="hall/lamp")).run("flip")
     assert why == "there is no broker to publish at; set mqtt.enabled = true"

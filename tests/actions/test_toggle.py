@@ -1,4 +1,4 @@
-"""What a follower makes of states, and of none."""
+"""What a toggle_state makes of states, and of none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.actions.toggle import ToggleState
 from edge.settings.actions import Toggle
 
 
-def follower(**values: Any) -> ToggleState:
+def toggle_state(**values: Any) -> ToggleState:
     return ToggleState(Toggle(state_topic="a/state", **values))
 
 
@@ -36,7 +36,7 @@ def follower(**values: Any) -> ToggleState:
 )
 def test_the_last_state_that_says_something_counts(values: Any, states: list[bytes], wanted: bool) -> None:
     """In any case of letters, plain or under a key; what is unknown is switched on."""
-    known = follower(**values)
+    known = toggle_state(**values)
     for state in states:
         known.update(state)
     assert known.choose() is wanted
@@ -44,7 +44,7 @@ def test_the_last_state_that_says_something_counts(values: Any, states: list[byt
 
 def test_a_command_is_believed_until_a_state_comes() -> None:
     """The thing has the last word."""
-    known = follower(payload_on="1", payload_off="0")
+    known = toggle_state(payload_on="1", payload_off="0")
     assert known.payload(on=known.choose()) == "1"
     known.confirm(on=True)
     assert known.payload(on=known.choose()) == "0"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Told(Executor):
+class ScriptedExecutor(Executor):
     """Fails as often as it is told to, and waits at a gate."""
 
     tries, expire_s = 4, 30.0
@@ -41,11 +41,11 @@ class Told(Executor):
             raise self.failures.pop(0)
 
 
-class Desk:
+class WorkerBench:
     """A worker with all it works with."""
 
     def __init__(self) -> None:
-        self.executor, self.registry, self.results = Told(), CollectorRegistry(), list[str]()
+        self.executor, self.registry, self.results = ScriptedExecutor(), CollectorRegistry(), list[str]()
         self.worker = Worker("lamp", self.executor, Metrics(self.registry), lambda *told: self.results.append(told[2]))
 
     def count(self, metric: str) -> float | None:
@@ -53,8 +53,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(quick: None) -> Iterator[Desk]:
-    made = Desk()
+def bench(quick: None) -> Iterator[WorkerBench]:
+    made = WorkerBench()
     yield made
     made.executor.gate.set()
     made.worker.stop()
@@ -62,77 +62,77 @@ def desk(quick: None) -> Iterator[Desk]:
 
 
 def test_nobody_who_triggers_waits_and_the_oldest_that_wait_are_dropped(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    bench: WorkerBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The first is under way; of the others as many as fit are kept, the newest."""
-    desk.executor.gate.clear()
-    desk.worker.put(trigger("0"))
-    until(lambda: desk.executor.seen)
+    bench.executor.gate.clear()
+    bench.worker.put(trigger("0"))
+    until(lambda: bench.executor.seen)
     for number in range(1, QUEUE_MAX + 4):
-        desk.worker.put(trigger(str(number)))
-    assert desk.count("actions_dropped") == 3
-    desk.executor.gate.set()
-    until(lambda: len(desk.results) == QUEUE_MAX + 1)
-    assert desk.executor.seen == ["0", *map(str, range(4, QUEUE_MAX + 4))]
+        bench.worker.put(trigger(str(number)))
+    assert bench.count("actions_dropped") == 3
+    bench.executor.gate.set()
+    until(lambda: len(bench.results) == QUEUE_MAX + 1)
+    assert bench.executor.seen == ["0", *map(str, range(4, QUEUE_MAX + 4))]
     assert "action lamp: 3 older triggers dropped because the action is too slow" in caplog.text
 
 
-def test_a_failure_is_said_once_and_tried_until_it_works(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_said_once_and_tried_until_it_works(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
     """The same words are not repeated."""
     caplog.set_level("INFO")
-    desk.executor.failures = [ActionFailed("gone"), ActionFailed("gone"), ActionFailed("busy")]
-    desk.worker.put(trigger())
-    until(lambda: desk.results)
+    bench.executor.failures = [ActionFailed("gone"), ActionFailed("gone"), ActionFailed("busy")]
+    bench.worker.put(trigger())
+    until(lambda: bench.results)
     assert [record.getMessage() for record in caplog.records] == [
         "action lamp: gone; tried again",
         "action lamp: busy; tried again",
         "action lamp: succeeded at try 4",
     ]
-    assert (desk.count("actions"), desk.count("action_failures")) == (1, 0)
+    assert (bench.count("actions"), bench.count("action_failures")) == (1, 0)
 
 
-def test_a_wait_that_ends_too_late_is_not_begun(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wait_that_ends_too_late_is_not_begun(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
     """The other side asked for an hour."""
-    desk.executor.failures = [ActionFailed("busy", wait_s=3600)]
-    desk.worker.put(trigger())
-    until(lambda: desk.results)
-    assert desk.results == ["busy"]
+    bench.executor.failures = [ActionFailed("busy", wait_s=3600)]
+    bench.worker.put(trigger())
+    until(lambda: bench.results)
+    assert bench.results == ["busy"]
     assert "action lamp: busy; given up after 1 try" in caplog.text
 
 
-def test_tries_are_spread_over_the_time_there_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tries_are_spread_over_the_time_there_is(bench: WorkerBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first wait is short; the bounds of the others grow until the last reaches as far as `expire_s`."""
     waits: list[float] = []
-    monkeypatch.setattr(desk.worker._stopping, "wait", waits.append)
+    monkeypatch.setattr(bench.worker._stopping, "wait", waits.append)
     monkeypatch.setattr(worker, "_CAP_S", 600.0)
     monkeypatch.setattr(worker, "Backoff", partial(Backoff, draw=lambda low, high: (low + high) / 2))
-    desk.executor.failures = [ActionFailed("gone")] * 4
-    assert desk.worker._execute(trigger(), time.monotonic() + desk.executor.expire_s) == "gone"
+    bench.executor.failures = [ActionFailed("gone")] * 4
+    assert bench.worker._execute(trigger(), time.monotonic() + bench.executor.expire_s) == "gone"
     assert waits == pytest.approx([0.25, 0.25 * 60**0.5, 15.0], abs=0.1)
     waits.clear()
-    desk.executor.failures = [ActionFailed("gone")] * 4
-    assert desk.worker._execute(trigger(), time.monotonic() + 2.0) == "gone"
+    bench.executor.failures = [ActionFailed("gone")] * 4
+    assert bench.worker._execute(trigger(), time.monotonic() + 2.0) == "gone"
     assert waits == pytest.approx([0.25, 1.0, 1.0], abs=0.1)
 
 
-def test_a_fault_of_ours_ends_neither_thread_nor_service(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_of_ours_ends_neither_thread_nor_service(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
     """It is logged with its traceback, and the next trigger is served."""
-    desk.executor.failures = [ValueError("a bug")]
-    desk.worker.put(trigger())
-    desk.worker.put(trigger())
-    until(lambda: len(desk.results) == 2)
-    assert desk.results == ["a fault of Tocsin; see the lines above", ""]
+    bench.executor.failures = [ValueError("a bug")]
+    bench.worker.put(trigger())
+    bench.worker.put(trigger())
+    until(lambda: len(bench.results) == 2)
+    assert bench.results == ["a fault of Tocsin; see the lines above", ""]
     assert "a bug" in caplog.text
 
 
-def test_whoever_is_told_and_fails_ends_nothing(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_whoever_is_told_and_fails_ends_nothing(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
     """Being told is no part of the action."""
 
     def fail(*told: Any) -> None:
         raise ValueError
 
-    desk.worker._on_result = fail
-    desk.worker.put(trigger())
-    desk.worker.put(trigger())
-    until(lambda: desk.count("actions") == 2)
+    bench.worker._on_result = fail
+    bench.worker.put(trigger())
+    bench.worker.put(trigger())
+    until(lambda: bench.count("actions") == 2)
     assert "the listener for results of action lamp failed" in caplog.text

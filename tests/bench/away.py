@@ -115,10 +115,10 @@ def sound(path: Path, above_db: float) -> NDArray[np.float32] | None:
         return None
     samples = samples[onset * 160 :]
     peak = float(fast_db(np.concatenate((samples, np.zeros(RATE // 2, np.float32)))).max())
-    return samples * np.float32(10 ** ((ROOM_DB + above_db - peak) / 20))
+    return np.asarray(samples * 10 ** ((ROOM_DB + above_db - peak) / 20), np.float32)
 
 
-def watched(samples: NDArray[np.float32], classifier: OnnxClassifier, settings: Away) -> tuple[list[Pattern], float]:
+def run_watch(samples: NDArray[np.float32], classifier: OnnxClassifier, settings: Away) -> tuple[list[Pattern], float]:
     """Return the reports over a recording, and the processor seconds that the watch itself took."""
     params = classifier.bundle.params
     watch = AwayWatch(settings, params, classifier.bundle.labels)
@@ -167,7 +167,7 @@ def main() -> None:
     print(f"{'room noise':12} {'minutes':>8} {'reports':>8}")
     office = room(recordings.paths(OCCUPIED, 4.0), arguments.minutes * 60 / len(ROOMS), rng)
     for name, noise in (*rooms.items(), ("(people)", office)):
-        patterns, spent_s = watched(noise, classifier, settings)
+        patterns, spent_s = run_watch(noise, classifier, settings)
         print(
             f"{name:12} {noise.size / RATE / 60:8.1f} {len(patterns):8}  {', '.join(f'{p.onsets[0] / RATE:.1f} s {p.detail}' for p in patterns)}"
         )
@@ -195,7 +195,7 @@ def main() -> None:
             starts = [round((index + 1 + rng.uniform(0, 0.1)) * EVERY_S * RATE) for index in range(len(clips))]
             for start, clip in zip(starts, clips, strict=True):
                 scene[start : start + clip.size] += clip
-            patterns, _ = watched(scene, classifier, settings)
+            patterns, _ = run_watch(scene, classifier, settings)
             until = [*(start - RATE // 4 for start in starts[1:]), scene.size]
             reports = [
                 [p for p in patterns if start - RATE // 4 <= p.onsets[0] < end]

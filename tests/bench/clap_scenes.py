@@ -86,13 +86,13 @@ def read(path: Path) -> NDArray[np.float32]:
         return np.concatenate(list(clip.blocks(RATE_HZ, 4.0)))
 
 
-def rows_of(folder: Path) -> list[dict[str, str]]:
+def read_rows(folder: Path) -> list[dict[str, str]]:
     """Return the rows of the manifest."""
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def number_of(row: dict[str, str]) -> int:
+def parse_number(row: dict[str, str]) -> int:
     """Return the number in a take's name."""
     return int("".join(filter(str.isdigit, row["name"])))
 
@@ -112,18 +112,18 @@ def single_claps(samples: NDArray[np.float32], count: int) -> list[NDArray[np.fl
             break
         rising = level_db[max(0, peak - 5) : peak + 1]
         begin = (peak - rising.size + 1 + int(np.argmax(rising > level_db[peak] - 20))) * _HOP
-        cuts.append(_faded(samples[max(0, begin - round(_BEFORE_S * RATE_HZ)) :][: round(_CUT_S * RATE_HZ)]))
+        cuts.append(_fade(samples[max(0, begin - round(_BEFORE_S * RATE_HZ)) :][: round(_CUT_S * RATE_HZ)]))
         left[max(0, peak - apart) : peak + apart] = -np.inf
     return cuts
 
 
-def _faded(cut: NDArray[np.float32]) -> NDArray[np.float32]:
+def _fade(cut: NDArray[np.float32]) -> NDArray[np.float32]:
     cut = cut - cut.mean()
     fade = min(round(_FADE_S * RATE_HZ), cut.size // 2)
     cut[-fade:] *= np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
     attack = round(_BEFORE_S / 3 * RATE_HZ)
     cut[:attack] *= np.linspace(0, 1, attack, dtype=np.float32)
-    return cut / np.float32(np.abs(cut).max())
+    return np.asarray(cut / np.abs(cut).max(), np.float32)
 
 
 class Material:
@@ -135,7 +135,7 @@ class Material:
 
     @cached_property
     def _rows(self) -> list[dict[str, str]]:
-        return rows_of(self._folder)
+        return read_rows(self._folder)
 
     @cached_property
     def claps(self) -> dict[str, list[NDArray[np.float32]]]:
@@ -143,7 +143,7 @@ class Material:
         rows = [row for row in self._rows if row["class"] == "clap" and row["group"] in PEOPLE]
         cuts: dict[str, list[NDArray[np.float32]]] = {person: [] for person in PEOPLE}
         for row in rows:
-            if row["group"] not in _HALVED or number_of(row) % 2:
+            if row["group"] not in _HALVED or parse_number(row) % 2:
                 sound = read(self._folder / row["file"])
                 cuts[row["group"]] += single_claps(sound, _CLAPS_IN_A_FILE.get(row["group"], 1))
         return cuts

@@ -32,8 +32,8 @@ from edge.inference.load import load_classifier
 from edge.pipeline.build import build_pipeline, load_clap_network
 from edge.settings.tree import Settings
 from edge.types import AudioBlock
-from tests.bench.clap_scenes import BACKGROUNDS, PEOPLE, RATE_HZ, Material, Sequence, number_of, read, rows_of
-from tests.bench.clap_tables import CLAPS, SNR_DB, Heard, show_false, show_sequences, show_takes
+from tests.bench.clap_scenes import BACKGROUNDS, PEOPLE, RATE_HZ, Material, Sequence, parse_number, read, read_rows
+from tests.bench.clap_tables import CLAPS, SNR_DB, Heard, print_false, print_sequences, print_takes
 from training.data.manifest import read_manifest
 from training.data.split import families
 
@@ -111,12 +111,12 @@ def listen_to_sequence(task: tuple[Path, Sequence, Networks]) -> Heard:
 
 
 def takes(folder: Path, arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
-    rows = [row for row in rows_of(folder) if row["class"] == "clap" and row["group"] == TAKES]
-    yield from sorted(rows, key=number_of)[: arguments.limit]
+    rows = [row for row in read_rows(folder) if row["class"] == "clap" and row["group"] == TAKES]
+    yield from sorted(rows, key=parse_number)[: arguments.limit]
 
 
 def others(folder: Path, arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
-    rows = rows_of(folder)
+    rows = read_rows(folder)
     inside = None if arguments.fold is None else fold(folder, arguments.fold)
     chosen = [row for n, row in enumerate(rows) if inside is None or n in inside]
     yield from [row for row in chosen if row["class"] not in ("clap", "")][: arguments.limit]
@@ -142,9 +142,9 @@ def sequences(_: Path, arguments: argparse.Namespace) -> Iterator[Sequence]:
 
 
 JOBS: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., None]]] = {
-    "takes": (takes, listen_to_file, show_takes),
-    "sequences": (sequences, listen_to_sequence, show_sequences),
-    "false": (others, listen_to_file, show_false),
+    "takes": (takes, listen_to_file, print_takes),
+    "sequences": (sequences, listen_to_sequence, print_sequences),
+    "false": (others, listen_to_file, print_false),
 }
 
 

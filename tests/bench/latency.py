@@ -22,6 +22,7 @@ import numpy as np
 import paho.mqtt.client as mqtt
 import soundfile as sf
 import soxr
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.broker import Broker
 from tests.support.node import RunningNode
@@ -89,7 +90,7 @@ class Monitor:
         self._process.wait()
 
 
-def onset_of(samples: np.ndarray) -> int:
+def find_onset(samples: np.ndarray) -> int:
     """Return the first sample whose 5 ms level comes within 20 dB of the loudest."""
     hop = RATE // 200
     level = np.sqrt(np.square(samples[: samples.size // hop * hop].reshape(-1, hop)).mean(axis=1))
@@ -107,7 +108,7 @@ def main() -> None:
     held_out = json.loads((Path(__file__).parents[1] / "data" / "heldout.json").read_text(encoding="utf-8"))
     messages: queue.Queue[tuple[float, dict[str, object]]] = queue.Queue()
     with tempfile.TemporaryDirectory() as folder, Pulse() as pulse, Broker() as broker:
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_message = lambda _c, _u, m: messages.put((time.monotonic(), json.loads(m.payload)))
         client.connect("127.0.0.1", broker.port)
         client.subscribe("tocsin/+/+/event", qos=1)
@@ -147,7 +148,7 @@ def measure(
         samples, rate = sf.read(data / name, dtype="float32", always_2d=True)
         mono = soxr.resample(samples.mean(axis=1), rate, RATE)
         # What comes before the loudest sound may be a fainter one of the same kind: leave it out.
-        mono = mono[max(0, onset_of(mono) - RATE // 20) :][: 6 * RATE]
+        mono = mono[max(0, find_onset(mono) - RATE // 20) :][: 6 * RATE]
         mono *= 0.5 / max(float(np.abs(mono).max()), 1e-6)
         # A random lead keeps the onset from keeping step with the decisions.
         lead = np.zeros(round(np.random.default_rng(trial).uniform(0.3, 0.8) * RATE), np.float32)
@@ -170,7 +171,7 @@ def measure(
                 else:
                     others += 1
         player.wait()
-        began = monitor.onset_s(since, mono, onset_of(mono))
+        began = monitor.onset_s(since, mono, find_onset(mono))
         if first is None or began is None:
             missed.append(Path(name).name)
         else:

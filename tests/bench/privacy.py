@@ -25,7 +25,7 @@ import numpy as np
 import soundfile as sf
 
 from edge.data import street_path
-from tests.actions.hook import Hook
+from tests.actions.webhook_server import WebhookServer
 from tests.support.broker import Broker
 from tests.support.claps import row_of_claps
 from tests.support.node import RunningNode, free_port
@@ -120,7 +120,7 @@ def main() -> int:
     packets = itertools.cycle([data[at : at + 2 * STEP] for at in range(0, len(data) - 2 * STEP, 2 * STEP)])
     udp_port, stopping = free_port(), threading.Event()
     reading, writing = os.pipe()
-    with tempfile.TemporaryDirectory() as name, Broker() as broker, Hook() as hook:
+    with tempfile.TemporaryDirectory() as name, Broker() as broker, WebhookServer() as hook:
         folder = Path(name)
         spy = Spy(folder / "spy")
         sources = (f"file:{street_path()}?loop=1", f"udp://127.0.0.1:{udp_port}", "pcm:-")

@@ -23,6 +23,8 @@ from edge.settings.tree import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from paho.mqtt.reasoncodes import ReasonCode
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 MODELS = DEPLOY.parent / "edge" / "models"
 UNIT = DEPLOY / "tocsin.service"
@@ -189,6 +191,7 @@ def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
 def test_broker_takes_its_example(tmp_path: Path, free_port: int) -> None:
     """Mosquitto starts with the example, and lets in who has the password alone."""
     import paho.mqtt.client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
 
     passwords = tmp_path / "passwd"
     subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "street-12", "secret"], check=True, capture_output=True)
@@ -202,11 +205,18 @@ def test_broker_takes_its_example(tmp_path: Path, free_port: int) -> None:
         try:
             assert broker.stderr
             assert any("running" in line for line in broker.stderr), "mosquitto did not start"
-            codes = []
+            codes: list[bool] = []
+
+            def note(
+                client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
+            ) -> None:
+                codes.append(reason.is_failure)
+                client.disconnect()
+
             for password in ("secret", "wrong"):
-                client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+                client = paho.Client(CallbackAPIVersion.VERSION2)
                 client.username_pw_set("street-12", password)
-                client.on_connect = lambda c, _d, _f, reason, _p: (codes.append(reason.is_failure), c.disconnect())
+                client.on_connect = note
                 client.connect("127.0.0.1", free_port)
                 client.loop_forever()
             assert codes == [False, True]

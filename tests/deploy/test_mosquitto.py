@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -61,7 +62,7 @@ class User:
     def __init__(self, name: str, port: int, *topics: str) -> None:
         self.heard: dict[str, bytes] = {}
         self._answers: dict[int, ReasonCode] = {}
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, f"{name}-test", protocol=paho.MQTTv5)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"{name}-test", protocol=paho.MQTTv5)
         self._client.username_pw_set(name, name)
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
@@ -72,7 +73,7 @@ class User:
             self._client.subscribe(topic, qos=1)
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self.heard[message.topic] = message.payload
+        self.heard[message.topic] = bytes(message.payload)
 
     def _on_publish(self, _client: paho.Client, _data: object, mid: int, reason: ReasonCode, _properties: Any) -> None:
         self._answers[mid] = reason

@@ -20,7 +20,7 @@ from edge.settings.tree import Settings
 from edge.systemd import clock_synced
 from edge.telemetry import Metrics
 from edge.types import Pattern
-from tests.support.messages import messages_of
+from tests.support.messages import make_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ def started(around: Around, **away: Any) -> Reactions:
     settings = Settings.model_validate({"away": {"arming_s": 0, **away}})
     reactions = Reactions(
         settings,
-        messages_of(settings),
+        make_messages(settings),
         publisher=broker,
         store=broker,
         recorder=broker,

@@ -23,7 +23,7 @@ from edge.store.faults import DiskRefusal
 from edge.telemetry import Metrics
 from edge.types import Event, Phase
 from tests.support.listener import until
-from tests.support.messages import messages_of
+from tests.support.messages import make_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def build(store: Store, recorded: list[tuple[str, Event]], closed: list[tuple[st
         return Recorder(
             into,
             Metrics(CollectorRegistry()),
-            messages_of(),
+            make_messages(),
             on_recorded=lambda source, event: recorded.append((source, event)),
             on_closed=lambda source, label: closed.append((source, label)),
         )

@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from tests.support.listener import Listener
 
 
-class Post:
+class QueueBench:
     """Leaves messages and notes what became of each."""
 
     def __init__(self) -> None:
-        self.queue, self.sent, self.told = ExpiringQueue(), list[str](), dict[str, list[str]]()
+        self.queue, self.sent, self.results = ExpiringQueue(), list[str](), dict[str, list[str]]()
 
     def message(self, topic: str, *, qos: int = 1, deadline_s: float = 5.0) -> ExpiringMessage:
-        self.told[topic] = []
-        return ExpiringMessage(topic, b"", qos, retain=False, deadline_s=deadline_s, on_done=self.told[topic].append)
+        self.results[topic] = []
+        return ExpiringMessage(topic, b"", qos, retain=False, deadline_s=deadline_s, on_done=self.results[topic].append)
 
-    def leave(self, *topics: str, **values: Any) -> None:
+    def put(self, *topics: str, **values: Any) -> None:
         for topic in topics:
             self.queue.put(self.message(topic, **values))
 
@@ -49,67 +49,67 @@ class Post:
 
 def test_a_message_is_told_once_when_it_is_answered() -> None:
     """Arrived or refused; with quality 0 when it was sent."""
-    post = Post()
-    post.leave("a", "b")
-    post.leave("c", qos=0)
-    while post.queue.send(post.take):
+    bench = QueueBench()
+    bench.put("a", "b")
+    bench.put("c", qos=0)
+    while bench.queue.send(bench.take):
         pass
-    assert post.told == {"a": [], "b": [], "c": [""]}
-    assert post.queue.handle_answer(1, "")
-    assert post.queue.handle_answer(2, "refused")
-    assert not post.queue.handle_answer(1, "")
-    assert post.told == {"a": [""], "b": ["refused"], "c": [""]}
-    assert not post.queue
+    assert bench.results == {"a": [], "b": [], "c": [""]}
+    assert bench.queue.handle_answer(1, "")
+    assert bench.queue.handle_answer(2, "refused")
+    assert not bench.queue.handle_answer(1, "")
+    assert bench.results == {"a": [""], "b": ["refused"], "c": [""]}
+    assert not bench.queue
 
 
 def test_what_was_on_its_way_is_sent_again_in_its_place() -> None:
     """On the next connection, before what came later."""
-    post = Post()
-    post.leave("a", "b", "c")
-    post.queue.send(post.take)
-    post.queue.send(post.take)
-    post.queue.restart()
-    while post.queue.send(post.take):
+    bench = QueueBench()
+    bench.put("a", "b", "c")
+    bench.queue.send(bench.take)
+    bench.queue.send(bench.take)
+    bench.queue.restart()
+    while bench.queue.send(bench.take):
         pass
-    assert post.sent == ["a", "b", "a", "b", "c"]
+    assert bench.sent == ["a", "b", "a", "b", "c"]
 
 
 def test_what_is_too_late_is_neither_sent_nor_waited_for() -> None:
     """Each is told why."""
-    post = Post()
-    post.leave("a", "b", deadline_s=1.0)
-    post.leave("c", deadline_s=2.0)
-    post.queue.send(post.take)
-    post.queue.expire(1.0, "no broker")
-    assert post.told == {"a": ["the broker did not confirm it in time"], "b": ["no broker"], "c": []}
-    assert not post.queue.handle_answer(1, "")
-    post.queue.send(post.take)
-    assert post.sent == ["a", "c"]
+    bench = QueueBench()
+    bench.put("a", "b", deadline_s=1.0)
+    bench.put("c", deadline_s=2.0)
+    bench.queue.send(bench.take)
+    bench.queue.expire(1.0, "no broker")
+    assert bench.results == {"a": ["the broker did not confirm it in time"], "b": ["no broker"], "c": []}
+    assert not bench.queue.handle_answer(1, "")
+    bench.queue.send(bench.take)
+    assert bench.sent == ["a", "c"]
 
 
 def test_of_too_many_the_oldest_go() -> None:
     """And are told."""
-    post = Post()
-    post.leave(*map(str, range(EXPIRING_MAX + 1)))
-    assert post.told["0"] == ["too many newer messages wait for the broker"]
-    assert len(post.queue) == EXPIRING_MAX
+    bench = QueueBench()
+    bench.put(*map(str, range(EXPIRING_MAX + 1)))
+    assert bench.results["0"] == ["too many newer messages wait for the broker"]
+    assert len(bench.queue) == EXPIRING_MAX
 
 
 def test_what_the_line_does_not_take_stays() -> None:
     """In its place."""
-    post = Post()
-    post.leave("a", "b")
-    assert not post.queue.send(lambda _message: None)
-    while post.queue.send(post.take):
+    bench = QueueBench()
+    bench.put("a", "b")
+    assert not bench.queue.send(lambda _message: None)
+    while bench.queue.send(bench.take):
         pass
-    assert post.sent == ["a", "b"]
+    assert bench.sent == ["a", "b"]
 
 
 def test_it_goes_before_states_and_within_the_brokers_limits(store: Store) -> None:
     """A thousand states delay no lamp."""
-    post, mail, sent = Post(), Mailbox(), list[str]()
+    bench, mail, sent = QueueBench(), Mailbox(), list[str]()
 
-    class Line:
+    class Transport:
         congested = False
 
         def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
@@ -119,17 +119,17 @@ def test_it_goes_before_states_and_within_the_brokers_limits(store: Store) -> No
     sender = Sender(store, mail, retained=RetainedTopics(store, mail), warn=lambda *_: None)
     for number in range(1000):
         mail.put_state(f"state/{number}", b"OFF")
-    mail.put_expiring(post.message("lamp", deadline_s=float("inf")))
-    mail.put_expiring(post.message("tv", deadline_s=float("inf")))
+    mail.put_expiring(bench.message("lamp", deadline_s=float("inf")))
+    mail.put_expiring(bench.message("tv", deadline_s=float("inf")))
     sender.begin(quota=1)
-    sender.send(Line())
-    sender.send(Line())
+    sender.send(Transport())
+    sender.send(Transport())
     assert sent == ["lamp"]
     sender.handle_answer(1)
-    sender.send(Line())
+    sender.send(Transport())
     assert sent == ["lamp", "tv"]
     sender.begin(quota=None)
-    sender.send(Line())
+    sender.send(Transport())
     assert sent[2] == "tv"
     assert len(sent) == 3 + WINDOW
     assert not sender.quiet
@@ -150,7 +150,7 @@ def publish(store: Store) -> Iterator[Callable[..., MqttPublisher]]:
         publisher.stop(0.5)
 
 
-def soon(publisher: MqttPublisher, topic: str = "hall/lamp", expire_s: float = WAIT_S) -> queue.Queue[str]:
+def send_expiring(publisher: MqttPublisher, topic: str = "hall/lamp", expire_s: float = WAIT_S) -> queue.Queue[str]:
     told: queue.Queue[str] = queue.Queue()
     publisher.publish_expiring(topic, b"ON", qos=1, retain=False, expire_s=expire_s, on_done=told.put)
     return told
@@ -160,7 +160,7 @@ def test_a_message_without_an_answer_is_given_up_in_time(publish: Callable[..., 
     """Sent is not delivered; and it is sent again on the next connection while there is time."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         publisher = publish(mute.getsockname()[1])
-        told = soon(publisher)
+        told = send_expiring(publisher)
         for _ in range(2):
             connection, _ = mute.accept()
             with connection:
@@ -169,7 +169,7 @@ def test_a_message_without_an_answer_is_given_up_in_time(publish: Callable[..., 
                 received = b""
                 while b"hall/lamp" not in received:
                     received += connection.recv(4096)
-                late = soon(publisher, "hall/late", expire_s=0.01)
+                late = send_expiring(publisher, "hall/late", expire_s=0.01)
                 assert late.get(timeout=WAIT_S)
                 assert told.empty()
 
@@ -179,7 +179,11 @@ def test_a_refusal_is_told_with_the_mend(broker: Broker, publish: Callable[..., 
     """MQTT 5 gives the reason."""
     broker.allow("topic write tocsin/#\n")
     publisher = publish(broker.port, version="5")
-    assert soon(publisher).get(timeout=WAIT_S).startswith("the broker refused it: Not authorized; check the broker's")
+    assert (
+        send_expiring(publisher)
+        .get(timeout=WAIT_S)
+        .startswith("the broker refused it: Not authorized; check the broker's")
+    )
 
 
 @pytest.mark.broker
@@ -189,12 +193,12 @@ def test_a_stop_delivers_first_and_tells_the_rest(
     """With a broker all of it arrives; without one it is said."""
     publisher = publish(broker.port)
     until(lambda: publisher.connected)
-    told = [soon(publisher, f"hall/{number}") for number in range(50)]
+    told = [send_expiring(publisher, f"hall/{number}") for number in range(50)]
     publisher.stop()
     assert [one.get(timeout=WAIT_S) for one in told] == [""] * 50
     broker.stop()
     lonely = publish(broker.port)
-    told = [soon(lonely)]
+    told = [send_expiring(lonely)]
     lonely.stop(0.1)
     assert "the service stopped" in told[0].get(timeout=WAIT_S)
 

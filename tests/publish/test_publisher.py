@@ -18,7 +18,7 @@ def test_it_takes_everything_and_says_what_did_not_arrive() -> None:
     publisher: Publisher = NullPublisher()
     publisher.start()
     publisher.set_state("a", "b")
-    publisher.follow("a", pytest.fail)
+    publisher.follow("a", lambda _payload: pytest.fail("nothing is followed"))
     publisher.publish_expiring("a", b"b", qos=1, retain=False, expire_s=1.0, on_done=answers.append)
     publisher.stop()
     assert answers == ["there is no broker to publish at; set mqtt.enabled = true"]

@@ -56,7 +56,7 @@ class Run:
         self.publisher.stop(5.0)
 
 
-def kept(broker: Broker) -> dict[str, str]:
+def read_retained(broker: Broker) -> dict[str, str]:
     """Return what a new subscriber is given."""
     heard = Listener(broker)
     heard.publish("end", "")
@@ -69,7 +69,7 @@ def kept(broker: Broker) -> dict[str, str]:
 def announced(store: Store, broker: Broker) -> dict[str, str]:
     """Have a first run announce everything; return what the broker keeps of it."""
     Run(store, broker.port).end()
-    return kept(broker)
+    return read_retained(broker)
 
 
 def test_a_first_run_is_known_by_what_it_is(announced: dict[str, str]) -> None:
@@ -102,7 +102,7 @@ def test_what_is_not_wanted_any_more_is_cleared(
     heard.close()
     for _ in range(2):
         Run(store, broker.port, **changes).end()
-        now = kept(broker)
+        now = read_retained(broker)
         expected = {topic for topic in announced if not topic.startswith(tuple(gone))} if gone else set(announced)
         assert expected <= set(now)
         assert not [topic for topic in now if topic.startswith(tuple(gone)) and gone]
@@ -117,7 +117,7 @@ def test_what_the_broker_was_not_told_is_cleared_later(announced: dict[str, str]
     away.publisher.stop(0.0)
     broker.start()
     Run(store, broker.port, node="n3").end()
-    assert not [topic for topic in kept(broker) if "n1" in topic or "n2" in topic]
+    assert not [topic for topic in read_retained(broker) if "n1" in topic or "n2" in topic]
 
 
 def test_a_label_that_goes_and_comes_while_it_runs(announced: dict[str, str], store: Store, broker: Broker) -> None:
@@ -137,7 +137,7 @@ def test_a_label_that_goes_and_comes_while_it_runs(announced: dict[str, str], st
     run.states.relabel(LABELS)
     heard.wait(lambda heard: heard.last("tocsin/n1/mic/sound/horn") == "OFF" and parts()["horn"].get("name") == "Horn")
     run.end()
-    assert "tocsin/n1/mic/sound/clap" not in kept(broker)
+    assert "tocsin/n1/mic/sound/clap" not in read_retained(broker)
     heard.close()
 
 
@@ -159,7 +159,7 @@ def test_home_assistant_is_told_again_when_it_has_started(deleted: bool, store: 
     assert json.loads(heard.last(topic) or "")["components"]["siren"]
     run.end()
     heard.close()
-    assert topic in kept(broker)
+    assert topic in read_retained(broker)
 
 
 def test_a_node_without_a_registry_clears_what_earlier_versions_announced(store: Store, broker: Broker) -> None:
@@ -170,7 +170,7 @@ def test_a_node_without_a_registry_clears_what_earlier_versions_announced(store:
         heard.publish(topic, "{}", retain=True)
     heard.close()
     Run(store, broker.port, node="street_12", sources=("mic",), away={"enabled": False}).end()
-    topics = set(kept(broker))
+    topics = set(read_retained(broker))
     assert not topics & {old, "tocsin/street_12/away/state"}
     assert "homeassistant/device/tocsin_streetU12_mic/config" in topics
 
@@ -209,7 +209,7 @@ def test_a_disk_without_room_costs_the_memory_of_it_alone(
 
 
 @pytest.fixture
-def counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def state_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Count the writes of states."""
     writes: list[str] = []
     write = store.state_set
@@ -222,11 +222,11 @@ def counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return writes
 
 
-def test_the_registry_is_written_when_it_changes_alone(store: Store, broker: Broker, counted: list[str]) -> None:
+def test_the_registry_is_written_when_it_changes_alone(store: Store, broker: Broker, state_writes: list[str]) -> None:
     """A start as before writes nothing; one that clears a lot writes twice."""
     Run(store, broker.port).end()
-    assert counted == ["retained"]
+    assert state_writes == ["retained"]
     Run(store, broker.port).end()
-    assert counted == ["retained"]
+    assert state_writes == ["retained"]
     Run(store, broker.port, node="n2").end()
-    assert counted == ["retained"] * 3
+    assert state_writes == ["retained"] * 3

@@ -161,7 +161,11 @@ def test_unfinished_events_can_be_ended(store: Store, open_store: OpenStore) -> 
     assert [message["data"]["event_id"] for message in again.list_unfinished()] == ["c", "a"]
     assert again.list_unfinished()[1] == last
     for left in again.list_unfinished():
-        again.record(lambda sequence, left=left: make_ending(left, Stamp(f"m{sequence}", sequence, NOON)), topic=None)
+
+        def make(sequence: int, last: dict[str, Any] = left) -> dict[str, Any]:
+            return make_ending(last, Stamp(f"m{sequence}", sequence, NOON))
+
+        again.record(make, topic=None)
     assert again.list_unfinished() == []
     assert again.events(limit=1000).items[-1]["end_time"] is not None
 

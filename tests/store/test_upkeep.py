@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,6 @@ from edge.store import upkeep
 from tests.store.messages import NOON_S, TOPIC, sound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from edge.store import Store
@@ -253,11 +251,9 @@ def test_old_clips_go(open_store: OpenStore) -> None:
 def test_old_clips_go_also_where_events_cannot(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a full disk removing events fails; removing clips is what makes room again."""
 
-    @contextmanager
-    def full(*_: object, **__: object) -> Iterator[None]:
+    def full(*_: object, **__: object) -> None:
         msg = "tocsin.db cannot be written: database or disk is full"
         raise StorageError(msg)
-        yield
 
     store = open_store(retention_days=1.0)
     store.record(sound("b"), topic=None)

@@ -17,7 +17,7 @@ from tests.store.messages import TOPIC, sound
 LIMIT_BYTES = 400_000
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -35,9 +35,9 @@ def main(mode: str, folder: Path) -> None:
     left = 5
     for i in itertools.count():
         made = store.record(sound(f"e{i}"), topic=TOPIC)
-        say(f"{int(made['sequence'])}")
+        print_line(f"{int(made['sequence'])}")
         if store.problem:
-            say(f"refused {store.problem}")
+            print_line(f"refused {store.problem}")
             refusals += 1
         if refusals == 3:
             ballast.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ def write_bundle(
 ) -> Path:
     """Write a whole bundle into `folder`: `gunshot` is loud highs, `siren` loud lows, in the last eight frames."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights, bias = band_weights(labels)
+    weights, bias = make_band_weights(labels)
     frames = PARAMS.window_frames
     initializers = [
         numpy_helper.from_array(weights, "weights"),
@@ -56,11 +56,11 @@ def write_bundle(
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {"log_mel": np.ascontiguousarray(windows)})
     np.savez(folder / "golden.npz", waveform=waveform, mel=mel, logits=logits)
-    rewrite_manifest(folder, manifest_of(bundle_id, version, labels))
+    rewrite_manifest(folder, make_manifest(bundle_id, version, labels))
     return folder
 
 
-def manifest_of(bundle_id: str, version: str, labels: tuple[str, ...]) -> dict[str, Any]:
+def make_manifest(bundle_id: str, version: str, labels: tuple[str, ...]) -> dict[str, Any]:
     """Return what a manifest says of a network whose weights were written by hand."""
     return {
         "format": 1,
@@ -78,7 +78,7 @@ def manifest_of(bundle_id: str, version: str, labels: tuple[str, ...]) -> dict[s
     }
 
 
-def band_weights(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+def make_band_weights(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return weights, shape (n_mels, labels), and bias of a network that knows loud highs and lows."""
     weights = np.zeros((PARAMS.n_mels, len(labels)), np.float32)
     bias = np.full(len(labels), -4.0, np.float32)

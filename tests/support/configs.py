@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def assert_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+def assert_error_names_line(file: Path, text: str, line: int, words: str) -> None:
     """Write `text` into `file`, and expect one line that names file and line and says `words`."""
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:

@@ -19,7 +19,7 @@ def bundle() -> Any:
     return SimpleNamespace(labels=LABELS, thresholds={}, params=PARAMS)
 
 
-def messages_of(settings: Settings | None = None) -> Messages:
+def make_messages(settings: Settings | None = None) -> Messages:
     """Return the messages of a node `n` that has these settings."""
     classifier: Any = SimpleNamespace(bundle=bundle(), info=ModelInfo("tiny", "1", "0" * 64, "cpu"))
     return Messages("n", ActiveSettings(settings or Settings(), classifier.bundle, replaced=False), classifier)

@@ -34,7 +34,7 @@ EVALUATION = Evaluation(
 """Figures for a card, the same for every label."""
 
 
-def looks_trained(config: ModelConfig, labels: int = len(LABELS)) -> nn.Module:
+def make_trained_model(config: ModelConfig, labels: int = len(LABELS)) -> nn.Module:
     """Return a network whose norms have seen data and whose weights are far from their start."""
     torch.manual_seed(7)
     model = build_model(config, PARAMS.n_mels, labels)
@@ -49,10 +49,10 @@ def looks_trained(config: ModelConfig, labels: int = len(LABELS)) -> nn.Module:
     return model.eval()
 
 
-def small_checkpoint(kind: str) -> Checkpoint:
+def make_small_checkpoint(kind: str) -> Checkpoint:
     """Return a checkpoint of a network of `kind` that tells `LABELS`, with the settings of the small recipe."""
     config = dataclasses.replace(load_config(Path(__file__).with_name("small.toml")), model=MODELS[kind])
-    return Checkpoint(looks_trained(MODELS[kind]), config, PARAMS, LABELS, 9)
+    return Checkpoint(make_trained_model(MODELS[kind]), config, PARAMS, LABELS, 9)
 
 
 def sequence(decisions: int, seed: int = 1) -> NDArray[np.float32]:

@@ -57,7 +57,7 @@ def made_up(folder: Path) -> Path:
     return folder
 
 
-def cut_from(data: Path, folder: Path) -> Path:
+def copy_recordings(data: Path, folder: Path) -> Path:
     """Copy a few of the shortest real clips of more than a second into `folder`."""
     with (data / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: (float(row["duration_s"]), row["file"]))

@@ -57,7 +57,7 @@ def config(**settings: Any) -> Config:
     return dataclasses.replace(small, model=_SMALL, train=dataclasses.replace(small.train, **train))
 
 
-def signal_at_look(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+def signal_at_validation(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     """Send this process a signal while a run looks at its validation part for the first time."""
     look = engine.validation_figures
 

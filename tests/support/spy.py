@@ -54,7 +54,7 @@ class Spy:
         for made in (self.home, self.temporary):
             made.mkdir(parents=True)
         self._library, self._log = folder / "spy.so", folder / "reached"
-        command = [COMPILER, "-shared", "-fPIC", "-O1", "-o", self._library, _SOURCE, "-ldl"]
+        command = [COMPILER, "-shared", "-fPIC", "-O1", "-o", str(self._library), str(_SOURCE), "-ldl"]
         subprocess.run(command, check=True, capture_output=True)
 
     @property

@@ -16,7 +16,7 @@ import torch
 
 from edge.errors import ConfigError, DataError
 from tests.support.recordings import made_up
-from tests.support.runs import LABELS, config, material, signal_at_look
+from tests.support.runs import LABELS, config, material, signal_at_validation
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint, read_values, write_values
 from training.learn import engine
@@ -86,7 +86,7 @@ def test_a_run_that_is_ended_goes_on_bit_for_bit(
     settings = config(schedule="plateau", plateau_patience=0, logit_weight=0.5, workers=2)
     whole, ended = tmp_path / "whole", tmp_path / "ended"
     train(material(), settings, whole)
-    signal_at_look(monkeypatch, number)
+    signal_at_validation(monkeypatch, number)
     with pytest.raises(Interrupted, match=r"stopped at step 2 of 6; --resume goes on from .*ended"):
         train(material(), settings, ended)
     assert load_checkpoint(ended / "last.pt").step == 2

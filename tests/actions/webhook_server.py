@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """One request."""
 
     method: str
@@ -25,7 +25,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What to say to a request; `drip` says it a byte at a time, for ever."""
 
     status: int = 200
@@ -34,13 +34,13 @@ class Answer:
     drip: bool = False
 
 
-class Hook:
+class WebhookServer:
     """Listens on a free port; a context manager. Its last answer holds for all further requests."""
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *answers: Response, tls: ssl.SSLContext | None = None) -> None:
         """Take the answers in order."""
-        self.asked: list[Asked] = []
-        self.answers = list(answers) or [Answer()]
+        self.requests: list[Request] = []
+        self.responses = list(answers) or [Response()]
         self._closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -70,8 +70,8 @@ class Hook:
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                hook.asked.append(Asked(self.command, self.path, dict(self.headers.items()), body))
-                answer = hook.answers.pop(0) if len(hook.answers) > 1 else hook.answers[0]
+                hook.requests.append(Request(self.command, self.path, dict(self.headers.items()), body))
+                answer = hook.responses.pop(0) if len(hook.responses) > 1 else hook.responses[0]
                 if answer.drip:
                     self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
                     while not hook._closing.wait(0.05):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Notes:
+class RecordingTransport:
     """A line that carries everything until it is jammed or its numbers run out."""
 
     sent: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
@@ -40,31 +40,31 @@ class Notes:
 
 
 @dataclass
-class Desk:
+class SenderBench:
     """A sender with all it works with, and a clock that is turned by hand."""
 
     store: Store
     mail: Mailbox = field(default_factory=Mailbox)
-    line: Notes = field(default_factory=Notes)
-    said: list[str] = field(default_factory=list)
+    transport: RecordingTransport = field(default_factory=RecordingTransport)
+    warnings: list[str] = field(default_factory=list)
     now_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.sender = Sender(
             self.store,
             self.mail,
-            warn=lambda text, *args: self.said.append(text % args),
+            warn=lambda text, *args: self.warnings.append(text % args),
             retained=RetainedTopics(self.store, self.mail),
             clock=lambda: self.now_s,
         )
 
     def begin(self, quota: int | None = None) -> None:
-        self.line.sent.clear()
+        self.transport.sent.clear()
         self.sender.begin(quota)
         self.mail.begin("status", b"online")
 
     def send(self) -> None:
-        self.sender.send(self.line)
+        self.sender.send(self.transport)
 
     def events(self) -> list[int]:
-        return [i + 1 for i, (*_, retain) in enumerate(self.line.sent) if not retain]
+        return [i + 1 for i, (*_, retain) in enumerate(self.transport.sent) if not retain]
