@@ -1,4 +1,4 @@
-"""An action runner that is stopped at the end, and what it said."""
+"""Fixtures: an action runner and its results."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Bench:
         self.runner.start()
 
     def run(self, name: str, heard: Trigger | None = None) -> str:
-        """Trigger an action and return why it was given up; nothing where it was carried out."""
+        """Run an action; return the reason of its failure, or nothing."""
         self.runner.run([name], heard or trigger())
         return self.result()
 
@@ -70,14 +70,14 @@ class Bench:
         return self.results.get(timeout=WAIT_S)[2]
 
     def counts(self, name: str) -> tuple[float, ...]:
-        """Return how often an action was carried out, given up, and dropped."""
+        """Return how often an action succeeded, failed, and was dropped."""
         names = ("tocsin_actions_total", "tocsin_action_failures_total", "tocsin_actions_dropped_total")
         return tuple(self.registry.get_sample_value(metric, {"label": name}) or 0.0 for metric in names)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again almost at once."""
+    """Make the waits between tries very short."""
     monkeypatch.setattr(worker, "_CAP_S", 0.01)
 
 

@@ -1,4 +1,4 @@
-"""Things that are switched over MQTT, each as its maker documents it."""
+"""Simulated devices on MQTT, each as its maker documents it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Reports = list[tuple[str, str, bool]]
 
 
 class Device:
-    """Obeys commands and reports its state; a context manager. `commands` is what it was told."""
+    """A device that obeys commands and reports its state; a context manager."""
 
     def __init__(
         self, broker: Broker, topic: str, obey: Callable[[str, bool], bool | None], report: Callable[[bool], Reports]
@@ -72,7 +72,7 @@ def format_state(on: bool) -> str:
 
 
 def apply_command(payload: str, on: bool) -> bool | None:
-    """Return what a payload makes of a state, in any case: ON, OFF and TOGGLE."""
+    """Return the state after a payload, ON, OFF or TOGGLE in any case."""
     return {"ON": True, "OFF": False, "TOGGLE": not on}.get(payload.upper())
 
 

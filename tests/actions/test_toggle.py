@@ -1,4 +1,4 @@
-"""What a toggle_state makes of states, and of none."""
+"""The state of a device to toggle."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def toggle_state(**values: Any) -> ToggleState:
     ],
 )
 def test_the_last_state_that_says_something_counts(values: Any, states: list[bytes], wanted: bool) -> None:
-    """In any case of letters, plain or under a key; what is unknown is switched on."""
+    """States are plain or under a key, in any case; an unknown state is switched on."""
     known = toggle_state(**values)
     for state in states:
         known.update(state)
@@ -43,7 +43,7 @@ def test_the_last_state_that_says_something_counts(values: Any, states: list[byt
 
 
 def test_a_command_is_believed_until_a_state_comes() -> None:
-    """The thing has the last word."""
+    """A report overrides the command."""
     known = toggle_state(payload_on="1", payload_off="0")
     assert known.payload(on=known.choose()) == "1"
     known.confirm(on=True)

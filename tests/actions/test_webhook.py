@@ -1,4 +1,4 @@
-"""Web addresses that patterns call, on a real server."""
+"""Webhook actions with a real server."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def moved(status: int, url: str) -> Response:
     return Response(status, (("Location", url),))
 
 
-def test_a_post_carries_the_occasion_and_the_headers(bench: Callable[..., Any]) -> None:
-    """As JSON, with a login from the address; 201 is a success as well."""
+def test_a_post_carries_the_trigger_and_the_headers(bench: Callable[..., Any]) -> None:
+    """The body is JSON, with a login from the address; 201 is a success."""
     with WebhookServer(Response(201)) as hook:
         url = hook.place.replace("//", "//me:p%40ss@") + "/api/claps?key=1"
         done = bench(call=webhook(url, headers={"X-Key": SECRET}))
@@ -54,7 +54,7 @@ def test_a_post_carries_the_occasion_and_the_headers(bench: Callable[..., Any]) 
 
 
 def test_a_body_of_the_users_is_filled_in_and_a_get_has_none(bench: Callable[..., Any]) -> None:
-    """With the headers of the user before ours."""
+    """Configured headers override the default ones."""
     with WebhookServer() as hook:
         body = '{"text": "$event at $source", "price": "$5"}'
         put = webhook(hook.place, method="PUT", body=body, headers={"Content-Type": "text/plain"})
@@ -69,16 +69,18 @@ def test_a_body_of_the_users_is_filled_in_and_a_get_has_none(bench: Callable[...
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_what_may_pass_is_tried_again(status: int, bench: Callable[..., Any]) -> None:
-    """A server that restarts."""
+def test_a_temporary_failure_is_tried_again(status: int, bench: Callable[..., Any]) -> None:
+    """As of a server that restarts."""
     with WebhookServer(Response(status), Response(status), Response()) as hook:
         assert bench(call=webhook(hook.place)).run("call") == ""
         assert len(hook.requests) == 3
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
-def test_what_will_not_pass_is_not(status: int, bench: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
-    """It is said once with the mend, and without what is secret in the address."""
+def test_a_permanent_failure_is_not_tried_again(
+    status: int, bench: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once with the remedy, without secrets of the address."""
     with WebhookServer(Response(status)) as hook:
         url = hook.place.replace("//", f"//user:{SECRET}@") + f"/api/webhook/{SECRET}?token={SECRET}"
         failed = bench(call=webhook(url, headers={"Authorization": SECRET}))
@@ -90,7 +92,7 @@ def test_what_will_not_pass_is_not(status: int, bench: Callable[..., Any], caplo
 
 
 def test_retry_after_is_waited_for_unless_it_is_too_long(bench: Callable[..., Any]) -> None:
-    """A second is; an hour is longer than a lamp may wait."""
+    """A second is waited for; an hour is longer than the expiry."""
     with WebhookServer(Response(503, (("Retry-After", "1"),)), Response()) as hook:
         begin_s = time.monotonic()
         assert bench(call=webhook(hook.place)).run("call") == ""
@@ -120,13 +122,13 @@ def test_retry_after_is_waited_for_unless_it_is_too_long(bench: Callable[..., An
     ],
 )
 def test_a_wait_of_any_kind_is_a_number_within_a_day(text: str, seconds: float) -> None:
-    """Servers send dates beyond the calendar, numbers without an end, and nonsense."""
+    """Servers send dates beyond the calendar, long numbers, and garbage."""
     assert _parse_retry_after_s(text) == seconds
 
 
 @given(st.text(max_size=60) | st.builds("{}, {} {} {} {}:{}:{} {}".format, *[st.text(max_size=6) | st.integers()] * 8))
 def test_no_wait_is_a_fault(text: str) -> None:
-    """Whatever is sent."""
+    """For every header."""
     assert 0.0 <= _parse_retry_after_s(text) <= 86_400.0
 
 
@@ -143,7 +145,7 @@ def test_no_wait_is_a_fault(text: str) -> None:
 def test_headers_of_any_kind_change_no_outcome(
     headers: tuple[tuple[str, str], ...], status: int, bench: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A success stays one, and a failure is tried again."""
+    """A success stays a success, and a failure is tried again."""
     with WebhookServer(Response(status, headers, b"-5\r\nzz\r\n")) as hook:
         why = bench(call=webhook(hook.place, tries=2)).run("call")
         assert why.startswith(f"{hook.place} answered 503" if status == 503 else "")
@@ -152,8 +154,8 @@ def test_headers_of_any_kind_change_no_outcome(
     assert "Traceback" not in caplog.text
 
 
-def test_nobody_there_is_tried_and_said(bench: Callable[..., Any]) -> None:
-    """Without the words of an operating system's manual."""
+def test_an_unreachable_server_is_reported(bench: Callable[..., Any]) -> None:
+    """The reason has no errno text."""
     place = f"http://127.0.0.1:{free_port()}"
     failed = bench(call=webhook(place, tries=2))
     assert failed.run("call") == f"{place} cannot be reached (Connection refused)"
@@ -161,7 +163,7 @@ def test_nobody_there_is_tried_and_said(bench: Callable[..., Any]) -> None:
 
 
 def test_an_answer_that_drips_for_ever_ends_in_time(bench: Callable[..., Any]) -> None:
-    """Every byte comes in time; all of them do not."""
+    """The timeout applies to the whole response, not to each byte."""
     with WebhookServer(Response(drip=True)) as hook:
         begin_s = time.monotonic()
         failed = bench(call=webhook(hook.place, timeout_s=0.5, tries=1))
@@ -170,7 +172,7 @@ def test_an_answer_that_drips_for_ever_ends_in_time(bench: Callable[..., Any]) -
 
 
 def test_calls_that_hang_do_not_add_up_when_the_service_stops(bench: Callable[..., Any]) -> None:
-    """As many as there are, they have the time of one."""
+    """All of them together take the time of one."""
     with WebhookServer(Response(drip=True)) as hook:
         names = [f"call-{n}" for n in range(8)]
         hung = bench(**{name: webhook(hook.place, timeout_s=30.0) for name in names})
@@ -182,13 +184,13 @@ def test_calls_that_hang_do_not_add_up_when_the_service_stops(bench: Callable[..
 
 
 def test_an_endless_body_is_not_read(bench: Callable[..., Any]) -> None:
-    """The status was the answer."""
+    """The status alone decides."""
     with WebhookServer(Response(body=bytes(50_000_000))) as hook:
         assert bench(call=webhook(hook.place)).run("call") == ""
 
 
 def test_a_get_follows_and_leaves_its_secrets_at_home(bench: Callable[..., Any]) -> None:
-    """To the same server they go along, to another they do not."""
+    """Secrets are sent to the same server, not to another."""
     with WebhookServer() as other, WebhookServer(moved(302, "/second")) as hook:
         hook.responses.append(moved(307, f"{other.place}/third"))
         got = bench(call=webhook(f"{hook.place}/first", method="GET", headers={"Authorization": SECRET}))
@@ -198,8 +200,8 @@ def test_a_get_follows_and_leaves_its_secrets_at_home(bench: Callable[..., Any])
         assert SECRET not in other.requests[0].headers.values()
 
 
-def test_a_redirected_post_is_said_and_a_circle_ends(bench: Callable[..., Any]) -> None:
-    """What was posted is not sent to an address that nobody has configured."""
+def test_a_redirected_post_is_reported_and_a_circle_ends(bench: Callable[..., Any]) -> None:
+    """A POST is not sent to an address that is not configured."""
     with WebhookServer(moved(301, f"https://example.org/{SECRET}")) as hook:
         why = bench(call=webhook(hook.place)).run("call")
         assert why == f"{hook.place} redirects to https://example.org:443 (301); set its url to the new address"
@@ -219,7 +221,7 @@ def test_a_redirected_post_is_said_and_a_circle_ends(bench: Callable[..., Any]) 
 
 
 def test_no_proxy_is_asked(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment says."""
+    """Proxy variables of the environment are ignored."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     with WebhookServer() as hook:
         assert bench(call=webhook(hook.place)).run("call") == ""
@@ -228,7 +230,7 @@ def test_no_proxy_is_asked(bench: Callable[..., Any], monkeypatch: pytest.Monkey
 def test_https_wants_a_certificate_it_can_trust(
     bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stranger's is refused at once, with the reason; a known authority's is taken."""
+    """An unknown certificate is refused at once, with the reason; one of a trusted authority is accepted."""
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "cert"]
     names = ["-subj", "/CN=hook", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*make, *names], cwd=tmp_path, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""An action's queue and retries, with an executor that does as it is told."""
+"""Queue and retries of an action, with a scripted executor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ScriptedExecutor(Executor):
-    """Fails as often as it is told to, and waits at a gate."""
+    """An executor that raises given failures, and waits for an event."""
 
     tries, expire_s = 4, 30.0
 
@@ -42,7 +42,7 @@ class ScriptedExecutor(Executor):
 
 
 class WorkerBench:
-    """A worker with all it works with."""
+    """A worker with its dependencies."""
 
     def __init__(self) -> None:
         self.executor, self.registry, self.results = ScriptedExecutor(), CollectorRegistry(), list[str]()
@@ -61,10 +61,10 @@ def bench(quick: None) -> Iterator[WorkerBench]:
     assert made.worker.join(WAIT_S)
 
 
-def test_nobody_who_triggers_waits_and_the_oldest_that_wait_are_dropped(
+def test_a_trigger_does_not_wait_and_the_oldest_are_dropped(
     bench: WorkerBench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first is under way; of the others as many as fit are kept, the newest."""
+    """While the first is executed, the newest of the others are kept."""
     bench.executor.gate.clear()
     bench.worker.put(trigger("0"))
     until(lambda: bench.executor.seen)
@@ -77,8 +77,10 @@ def test_nobody_who_triggers_waits_and_the_oldest_that_wait_are_dropped(
     assert "action lamp: 3 older triggers dropped because the action is too slow" in caplog.text
 
 
-def test_a_failure_is_said_once_and_tried_until_it_works(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
-    """The same words are not repeated."""
+def test_a_failure_is_logged_once_and_tried_until_it_works(
+    bench: WorkerBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A repeated reason is not logged again."""
     caplog.set_level("INFO")
     bench.executor.failures = [ActionFailed("gone"), ActionFailed("gone"), ActionFailed("busy")]
     bench.worker.put(trigger())
@@ -92,7 +94,7 @@ def test_a_failure_is_said_once_and_tried_until_it_works(bench: WorkerBench, cap
 
 
 def test_a_wait_that_ends_too_late_is_not_begun(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
-    """The other side asked for an hour."""
+    """The server asked for an hour."""
     bench.executor.failures = [ActionFailed("busy", wait_s=3600)]
     bench.worker.put(trigger())
     until(lambda: bench.results)
@@ -101,7 +103,7 @@ def test_a_wait_that_ends_too_late_is_not_begun(bench: WorkerBench, caplog: pyte
 
 
 def test_tries_are_spread_over_the_time_there_is(bench: WorkerBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first wait is short; the bounds of the others grow until the last reaches as far as `expire_s`."""
+    """The first wait is short; the bounds of the others grow until the last reaches `expire_s`."""
     waits: list[float] = []
     monkeypatch.setattr(bench.worker._stopping, "wait", waits.append)
     monkeypatch.setattr(worker, "_CAP_S", 600.0)
@@ -115,7 +117,9 @@ def test_tries_are_spread_over_the_time_there_is(bench: WorkerBench, monkeypatch
     assert waits == pytest.approx([0.25, 1.0, 1.0], abs=0.1)
 
 
-def test_a_fault_of_ours_ends_neither_thread_nor_service(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_programming_error_ends_neither_thread_nor_service(
+    bench: WorkerBench, caplog: pytest.LogCaptureFixture
+) -> None:
     """It is logged with its traceback, and the next trigger is served."""
     bench.executor.failures = [ValueError("a bug")]
     bench.worker.put(trigger())
@@ -125,8 +129,8 @@ def test_a_fault_of_ours_ends_neither_thread_nor_service(bench: WorkerBench, cap
     assert "a bug" in caplog.text
 
 
-def test_whoever_is_told_and_fails_ends_nothing(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
-    """Being told is no part of the action."""
+def test_a_failing_listener_ends_nothing(bench: WorkerBench, caplog: pytest.LogCaptureFixture) -> None:
+    """A failing listener does not change the result."""
 
     def fail(*told: Any) -> None:
         raise ValueError

@@ -1,4 +1,4 @@
-"""A web server that answers as it is told and keeps what it was asked."""
+"""Web server with scripted responses, which records requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What to say to a request; `drip` says it a byte at a time, for ever."""
+    """A response; with `drip` it is sent byte by byte, for ever."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -35,7 +35,7 @@ class Response:
 
 
 class WebhookServer:
-    """Listens on a free port; a context manager. Its last answer holds for all further requests."""
+    """A server on a free port; a context manager. Its last response is repeated."""
 
     def __init__(self, *answers: Response, tls: ssl.SSLContext | None = None) -> None:
         """Take the answers in order."""
@@ -86,6 +86,6 @@ class WebhookServer:
             do_GET = do_POST = do_PUT = answer  # noqa: N815 - as the base class looks for them
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler

@@ -1,4 +1,4 @@
-"""Sequences of claps as the bench needs them: single claps of real people in a made-up room, over real backgrounds.
+"""Sequences of claps for the benchmark: single claps of people in a synthetic room, over real backgrounds.
 
 The room is synthetic: the direct sound, a few early reflections and a tail of noise that falls exponentially. It is
 made here and not by the training code, so that training cannot have fitted it.
@@ -54,7 +54,7 @@ _HOP = RATE_HZ // 500
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """What is to be built; equal ones give equal sound."""
+    """The parameters of a sequence; equal ones give equal sound."""
 
     claps: int
     snr_db: float
@@ -70,7 +70,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A sequence that was built."""
+    """A built sequence."""
 
     samples: NDArray[np.float32]
     """Shape (n,), in 16-bit steps."""
@@ -184,7 +184,7 @@ class Material:
         return Scene(samples, begins.tolist(), label)
 
     def some(self, person: str, count: int, rng: Generator) -> list[NDArray[np.float32]]:
-        """Return different claps of one person; some again where there are not as many."""
+        """Return claps of one person, different ones as far as there are enough."""
         cuts = self.claps[person]
         order = np.concatenate([rng.permutation(len(cuts)) for _ in range(-(-count // len(cuts)))])
         return [cuts[index] for index in order[:count]]
@@ -200,7 +200,7 @@ def gaps(wanted: Sequence, rng: Generator) -> NDArray[np.float64]:
 def spread(
     cuts: list[NDArray[np.float32]], begins: NDArray[np.int64], size: int, rng: Generator
 ) -> NDArray[np.float32]:
-    """Return silence with the cuts at `begins`, not all as loud."""
+    """Return silence with the cuts at `begins`, at varying levels."""
     sound = np.zeros(size, np.float32)
     for cut, begin in zip(cuts, begins, strict=True):
         sound[begin : begin + cut.size] += cut * np.float32(10 ** (rng.uniform(-_SPREAD_DB, _SPREAD_DB) / 20))

@@ -1,4 +1,4 @@
-"""What the bench of the clap patterns heard, and its tables."""
+"""Results and tables of the clap benchmark."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEAR_S = 0.03
 
 @dataclass
 class Heard:
-    """What a stream's pipeline made of one recording."""
+    """The result of a stream's pipeline for one recording."""
 
     what: dict[str, Any]
     """Of the manifest, or of the sequence."""
@@ -38,12 +38,12 @@ class Heard:
         return sum(not why for _, _, why in self.onsets)
 
     def in_words(self) -> str:
-        """Return its onsets."""
+        """Return its onsets as text."""
         return ", ".join(f"{at_s:.2f} s {probability:.2f} {why}".strip() for at_s, probability, why in self.onsets)
 
 
 def outcome(heard: Heard, claps: int) -> str:
-    """Return what became of a sequence, in a word."""
+    """Return the outcome of a sequence in a word."""
     wanted = [NAMES[claps]] if claps in NAMES else []
     if heard.counted == wanted:
         return "right"
@@ -98,7 +98,7 @@ def print_sequences(all_heard: list[Heard]) -> None:
 
 
 def print_fates(all_heard: list[Heard]) -> None:
-    """Print what became of each clap, and how many other onsets counted as claps."""
+    """Print the fate of each clap, and the number of other onsets counted as claps."""
     print("\nwhat became of each clap")
     for snr_db, person in product(SNR_DB, PEOPLE):
         part = _cell(all_heard, snr_db=snr_db, person=person)
@@ -118,7 +118,7 @@ def _cell(all_heard: Iterable[Heard], **wanted: Any) -> list[Heard]:
 
 
 def _why(heard: Heard) -> str:
-    """Return what was made of a sequence instead, without figures."""
+    """Return the wrong result of a sequence, without figures."""
     made = [*heard.counted, *(f"{name}: {reason}" for name, reason, _ in heard.suppressed)]
     return f"{' + '.join(made) or 'nothing'}, {heard.claps} claps heard"
 

@@ -1,4 +1,4 @@
-"""Clap patterns against recordings: real double claps, built sequences, and everything that is no clap.
+"""Benchmark of clap patterns: real double claps, built sequences, and other sounds.
 
     python -m tests.bench.claps --data FOLDER_WITH_MANIFEST takes|sequences|false [--seed 1] [--limit N] [--json]
 
@@ -52,7 +52,7 @@ BLOCK = 4 * RATE_HZ
 
 @dataclass(frozen=True)
 class Networks:
-    """Which networks to load, in every process."""
+    """The networks to load in every process."""
 
     model: str
     claps: str
@@ -72,7 +72,7 @@ _material = cache(Material)
 
 
 def listen(samples: NDArray[np.float32], what: dict[str, Any], networks: Networks) -> Heard:
-    """Put a recording through a fresh pipeline."""
+    """Run a recording through a new pipeline."""
     classifier, clap_network, settings = _networks(networks)
     pipeline = build_pipeline(classifier.bundle, settings, source="mic", clap_network=clap_network)
     assert pipeline.claps is not None

@@ -1,4 +1,4 @@
-"""Two checkouts side by side in one run: replay speed, processor use and latency of a live microphone.
+"""Comparison of two checkouts: replay speed, processor use and latency of a live microphone.
 
 python -m tests.bench.compare --baseline CHECKOUT --data FOLDER_WITH_MANIFEST [--seconds 60] [--trials 20]
 
@@ -65,7 +65,7 @@ def print_comparison(what: str, figures: Sequence[float], unit: str) -> None:
 
 
 def compare_replay(checkouts: tuple[Path, Path], folder: Path) -> None:
-    """Print how long a recording takes on one core, the fastest of some turns each."""
+    """Print the time of a replay on one core, the fastest of some turns each."""
     scene, rate = sf.read(street_path(), dtype="int16")
     sf.write(folder / "long.wav", np.tile(scene, SCENES), rate, "PCM_16")
     best = [float("inf")] * 2
@@ -80,7 +80,7 @@ def compare_replay(checkouts: tuple[Path, Path], folder: Path) -> None:
 
 @contextlib.contextmanager
 def running(checkout: Path, folder: Path, pulse: Pulse) -> Iterator[tuple[RunningNode, list[float]]]:
-    """Run a checkout's node on the microphone; yield it, and the times at which its gunshots began to arrive."""
+    """Run a checkout's node on the microphone; yield it, and the arrival times of its gunshots."""
     folder.mkdir()
     heard: list[float] = []
 
@@ -106,7 +106,7 @@ def running(checkout: Path, folder: Path, pulse: Pulse) -> Iterator[tuple[Runnin
 
 
 def compare_processor(nodes: list[RunningNode], pulse: Pulse, seconds: float) -> None:
-    """Print what each node takes of a core while the street is heard."""
+    """Print the processor use of each node while the street scene plays."""
     with pulse.play(street_path()) as player:
         threading.Event().wait(8)
         before = [node.cpu_s() for node in nodes]
@@ -119,7 +119,7 @@ def compare_processor(nodes: list[RunningNode], pulse: Pulse, seconds: float) ->
 
 
 def compare_latency(heard: list[list[float]], pulse: Pulse, data: Path, trials: int, folder: Path) -> None:
-    """Print the time from a gunshot's onset, as the player is started, to its message, where both nodes heard it."""
+    """Print the time from a gunshot's onset to its message, for those that both nodes detected."""
     held_out = json.loads((HERE / "tests" / "data" / "heldout.json").read_text(encoding="utf-8"))["gunshot"]
     times = []
     missed = [0, 0]

@@ -1,4 +1,4 @@
-"""Sound onset to MQTT message, through a virtual microphone: PulseAudio → PortAudio → `tocsin run` → mosquitto.
+"""Latency from sound onset to MQTT message: PulseAudio → PortAudio → `tocsin run` → mosquitto.
 
 Plays recordings that training did not see into a null sink and listens at the broker. The onset is taken at the sink's
 monitor by a second reader: the earliest moment at which any program could have had the sample. Prints the distribution.
@@ -36,7 +36,7 @@ QUIET_ELSE_S = 3.0
 
 
 class Monitor:
-    """Reads the sink's monitor and maps its samples to the monotonic clock by the earliest arrivals."""
+    """A reader of the sink's monitor, with its samples mapped to the monotonic clock by the earliest arrivals."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -73,7 +73,7 @@ class Monitor:
             return self._count
 
     def onset_s(self, since: int, reference: np.ndarray, onset: int) -> float | None:
-        """Return when sample `onset` of `reference` was at the monitor, found by correlation, or None."""
+        """Return the time of sample `onset` of `reference` at the monitor, found by correlation, or None."""
         with self._lock:
             begin = self._parts[0][0]
             heard = np.concatenate([samples for _, samples in self._parts])[max(0, since - begin) :].astype(np.float32)

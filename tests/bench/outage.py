@@ -1,4 +1,4 @@
-"""Broker away for a minute and the node killed twice meanwhile: every event must arrive, in order, once.
+"""Benchmark of a broker outage with two kills of the node: every event must arrive once, in order.
 
     python -m tests.bench.outage [--away 60]
 

@@ -1,4 +1,4 @@
-"""Claps to action through a virtual microphone, and what listening for claps and sounds costs in processor time.
+"""Benchmark of claps to action: latency through a virtual microphone, and processor time.
 
     python -m tests.bench.reactions --data FOLDER_WITH_MANIFEST [--trials 30] [--seconds 60] [--only latency|node|listener]
 

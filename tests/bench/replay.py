@@ -1,4 +1,4 @@
-"""One hour of recordings: the speed of `tocsin replay` on one core, and the same events at every speed and from `run`.
+"""Benchmark of `tocsin replay`: speed on one core, and equal events at every speed and from `run`.
 
     python -m tests.bench.replay --data FOLDER_WITH_MANIFEST [--minutes 60] [--live-minutes 3]
 
@@ -51,7 +51,7 @@ def unix_s(text: str) -> float:
 
 
 def select_comparable(event: dict[str, Any], origin_s: float) -> tuple[Any, ...]:
-    """Return what must be equal: everything but ids, wall times and what is relative to them."""
+    """Return the part of an event that must be equal: no ids, no wall times."""
     data = event["data"]
     return (
         event["subject"], data["phase"], data["score"], data["peak_score"], data["laeq"], data["lafmax"], data["gap"],
@@ -118,7 +118,7 @@ def equal(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 
 
 def same(a: list[tuple[Any, ...]], b: list[tuple[Any, ...]]) -> str:
-    """Say whether two lists of events are equal, and the first difference where not."""
+    """Return whether two lists of events are equal; print the first difference."""
     first = next((pair for pair in zip(a, b, strict=False) if not equal(*pair)), None)
     if first is None and len(a) == len(b):
         return f"the same {len(a)} messages"

@@ -1,4 +1,4 @@
-"""A sender, a line that takes notes, and a clock that is turned by hand."""
+"""Test bench of the sender: a recording transport and a manual clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RecordingTransport:
-    """A line that carries everything until it is jammed or its numbers run out."""
+    """A transport that records messages, until it is congested or its numbers run out."""
 
     sent: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
     congested: bool = False
@@ -41,7 +41,7 @@ class RecordingTransport:
 
 @dataclass
 class SenderBench:
-    """A sender with all it works with, and a clock that is turned by hand."""
+    """A sender with its dependencies and a manual clock."""
 
     store: Store
     mail: Mailbox = field(default_factory=Mailbox)

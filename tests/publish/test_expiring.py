@@ -1,4 +1,4 @@
-"""Messages that must arrive within seconds or not at all: the queue, the sender, and a real mosquitto."""
+"""Expiring messages: the queue, the sender, and a real mosquitto."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class QueueBench:
-    """Leaves messages and notes what became of each."""
+    """A queue whose messages record their results."""
 
     def __init__(self) -> None:
         self.queue, self.sent, self.results = ExpiringQueue(), list[str](), dict[str, list[str]]()
@@ -47,8 +47,8 @@ class QueueBench:
         return len(self.sent)
 
 
-def test_a_message_is_told_once_when_it_is_answered() -> None:
-    """Arrived or refused; with quality 0 when it was sent."""
+def test_a_message_has_one_result() -> None:
+    """`on_done` is called once: after the answer, or with QoS 0 after sending."""
     bench = QueueBench()
     bench.put("a", "b")
     bench.put("c", qos=0)
@@ -62,8 +62,8 @@ def test_a_message_is_told_once_when_it_is_answered() -> None:
     assert not bench.queue
 
 
-def test_what_was_on_its_way_is_sent_again_in_its_place() -> None:
-    """On the next connection, before what came later."""
+def test_messages_in_flight_are_sent_again_in_order() -> None:
+    """Messages in flight are sent again on the next connection, before later ones."""
     bench = QueueBench()
     bench.put("a", "b", "c")
     bench.queue.send(bench.take)
@@ -74,8 +74,8 @@ def test_what_was_on_its_way_is_sent_again_in_its_place() -> None:
     assert bench.sent == ["a", "b", "a", "b", "c"]
 
 
-def test_what_is_too_late_is_neither_sent_nor_waited_for() -> None:
-    """Each is told why."""
+def test_an_expired_message_is_neither_sent_nor_waited_for() -> None:
+    """Each `on_done` gets the reason."""
     bench = QueueBench()
     bench.put("a", "b", deadline_s=1.0)
     bench.put("c", deadline_s=2.0)
@@ -87,16 +87,16 @@ def test_what_is_too_late_is_neither_sent_nor_waited_for() -> None:
     assert bench.sent == ["a", "c"]
 
 
-def test_of_too_many_the_oldest_go() -> None:
-    """And are told."""
+def test_the_oldest_of_too_many_is_dropped() -> None:
+    """The oldest message is dropped with a reason."""
     bench = QueueBench()
     bench.put(*map(str, range(EXPIRING_MAX + 1)))
     assert bench.results["0"] == ["too many newer messages wait for the broker"]
     assert len(bench.queue) == EXPIRING_MAX
 
 
-def test_what_the_line_does_not_take_stays() -> None:
-    """In its place."""
+def test_a_message_that_the_transport_refuses_stays() -> None:
+    """A message that the transport does not accept keeps its place."""
     bench = QueueBench()
     bench.put("a", "b")
     assert not bench.queue.send(lambda _message: None)
@@ -105,8 +105,8 @@ def test_what_the_line_does_not_take_stays() -> None:
     assert bench.sent == ["a", "b"]
 
 
-def test_it_goes_before_states_and_within_the_brokers_limits(store: Store) -> None:
-    """A thousand states delay no lamp."""
+def test_expiring_messages_are_sent_first_within_the_brokers_limit(store: Store) -> None:
+    """Expiring messages are sent before states, within the broker's limit."""
     bench, mail, sent = QueueBench(), Mailbox(), list[str]()
 
     class Transport:
@@ -157,7 +157,7 @@ def send_expiring(publisher: MqttPublisher, topic: str = "hall/lamp", expire_s: 
 
 
 def test_a_message_without_an_answer_is_given_up_in_time(publish: Callable[..., MqttPublisher]) -> None:
-    """Sent is not delivered; and it is sent again on the next connection while there is time."""
+    """A sent message is not delivered; it is sent again on the next connection until its deadline."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         publisher = publish(mute.getsockname()[1])
         told = send_expiring(publisher)
@@ -175,8 +175,8 @@ def test_a_message_without_an_answer_is_given_up_in_time(publish: Callable[..., 
 
 
 @pytest.mark.broker
-def test_a_refusal_is_told_with_the_mend(broker: Broker, publish: Callable[..., MqttPublisher]) -> None:
-    """MQTT 5 gives the reason."""
+def test_a_refusal_has_a_remedy(broker: Broker, publish: Callable[..., MqttPublisher]) -> None:
+    """MQTT 5 gives the reason of a refusal."""
     broker.allow("topic write tocsin/#\n")
     publisher = publish(broker.port, version="5")
     assert (
@@ -190,7 +190,7 @@ def test_a_refusal_is_told_with_the_mend(broker: Broker, publish: Callable[..., 
 def test_a_stop_delivers_first_and_tells_the_rest(
     broker: Broker, listener: Listener, publish: Callable[..., MqttPublisher]
 ) -> None:
-    """With a broker all of it arrives; without one it is said."""
+    """With a broker all messages arrive; without one each gets a reason."""
     publisher = publish(broker.port)
     until(lambda: publisher.connected)
     told = [send_expiring(publisher, f"hall/{number}") for number in range(50)]
@@ -205,10 +205,10 @@ def test_a_stop_delivers_first_and_tells_the_rest(
 
 @pytest.mark.broker
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
-def test_a_followed_topic_is_heard_retained_live_and_after_a_break(
+def test_a_followed_topic_is_received_retained_live_and_after_a_break(
     version: str, broker: Broker, listener: Listener, publish: Callable[..., MqttPublisher]
 ) -> None:
-    """Whether it was followed before the connection or after; a follower that fails harms nobody."""
+    """A topic may be followed before or after connecting; a failing callback affects no other."""
     listener.publish("zigbee2mqtt/lamp", "old", retain=True)
     heard: queue.Queue[bytes] = queue.Queue()
 
@@ -228,8 +228,8 @@ def test_a_followed_topic_is_heard_retained_live_and_after_a_break(
     assert heard.get(timeout=WAIT_S) == b"old"
 
 
-def test_what_may_not_be_followed_is_said() -> None:
-    """The command topics are another matter; each is asked for once a connection."""
+def test_a_refused_subscription_is_reported() -> None:
+    """A refused subscription is logged; each topic is requested once per connection."""
     subscriptions = Subscriptions(Topics("tocsin", "lamp"), None)
     subscriptions.follow("hall/lamp", lambda _payload: None)
     asked: list[str] = []
@@ -253,7 +253,7 @@ def test_what_may_not_be_followed_is_said() -> None:
 def test_the_away_mode_is_commanded_and_a_retained_command_is_not_obeyed(
     broker: Broker, listener: Listener, store: Store
 ) -> None:
-    """As for a source's detection."""
+    """As the detection of a source."""
     listener.publish("tocsin/lamp/away/set", "ON", retain=True)
     commands: queue.Queue[tuple[str, str]] = queue.Queue()
     publisher = MqttPublisher(Mqtt(port=broker.port), "lamp", store, on_command=lambda *told: commands.put(told))

@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a node and its sources."""
+"""Discovery messages for Home Assistant."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def discover(*sources: str, labels: tuple[str, ...] = ("siren",), host: str = ""
     )
 
 
-def test_it_is_told_of_every_alert_of_every_source() -> None:
-    """State topics are the ones that are published, ids are unique, availability follows node and source."""
+def test_every_label_of_every_source_is_announced() -> None:
+    """State topics are those published, ids are unique, availability follows node and source."""
     devices = discover("mic", "roof", labels=("siren", "gunshot"))
     assert list(devices) == [NODE, MIC, "homeassistant/device/tocsin_lamp-7_roof/config"]
     payload = devices[MIC]
@@ -41,7 +41,7 @@ def test_it_is_told_of_every_alert_of_every_source() -> None:
 
 
 def test_a_source_belongs_to_its_node() -> None:
-    """So that its page shows both; the node is announced first, with what it is and whether it knows the time."""
+    """The node is announced first, with its version and the state of its clock."""
     devices = discover("mic")
     node, mic = devices[NODE], devices[MIC]
     assert list(devices) == [NODE, MIC]
@@ -62,7 +62,7 @@ def test_a_silent_microphone_is_seen() -> None:
 
 
 def test_there_is_an_event_entity_for_the_patterns_of_a_source() -> None:
-    """With those that are enabled where they take part, and the away mode's."""
+    """It has the enabled patterns of the source, and the away mode's."""
     devices = discover(
         "mic",
         "roof",
@@ -91,8 +91,8 @@ def test_there_is_an_event_entity_for_the_patterns_of_a_source() -> None:
         (-3600, True, True),
     ],
 )
-def test_what_waited_for_the_broker_is_no_event_of_now(age_s: float, synced: bool | None, fires: bool) -> None:
-    """An empty message is ignored. A node that does not know the time must not be silenced by that."""
+def test_a_late_message_is_no_current_event(age_s: float, synced: bool | None, fires: bool) -> None:
+    """A late message is emptied, which is ignored, unless the node's clock is not synchronized."""
     jinja2 = pytest.importorskip("jinja2")
     now = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
     environment = jinja2.Environment(autoescape=False)
@@ -144,7 +144,7 @@ SLUGS = st.text("ab_-", min_size=1, max_size=4)
     ]
 )
 def test_no_two_devices_share_an_id(names: list[tuple[str, str, str]]) -> None:
-    """Whatever nodes and sources are called, and below whatever base: a node stands beside the sources of another."""
+    """Ids are unique for all names of nodes and sources, below all bases."""
     ids = [device_id(base, node, *([source] if source else [])) for base, node, source in names]
     assert len(set(ids)) == len(names)
     nodes = {(base, node) for base, node, _ in names}
@@ -152,7 +152,7 @@ def test_no_two_devices_share_an_id(names: list[tuple[str, str, str]]) -> None:
 
 
 def test_a_plain_name_keeps_its_id() -> None:
-    """Nothing is announced anew that could not be mistaken."""
+    """Ids that were unique in earlier versions are unchanged."""
     assert device_id("tocsin", "lamp-7", "mic") == "tocsin_lamp-7_mic"
     settings = Settings()
     assert former_topics(settings, "lamp-7", ["mic"]) == [
@@ -198,11 +198,11 @@ def test_a_location_that_is_a_name_suggests_an_area(location: str, area: str | N
     ],
 )  # fmt: skip
 def test_the_dashboard_is_linked_where_others_can_open_it(api: dict[str, Any], url: str | None) -> None:
-    """And nowhere else."""
+    """Only there."""
     assert discover("mic", host="pi", api=api)[NODE]["device"].get("configuration_url") == url
 
 
-def test_what_is_gone_of_a_device_is_removed_from_it() -> None:
+def test_a_removed_part_of_a_device_is_announced_as_removed() -> None:
     """A part that is only left out would stay for ever."""
     before, after = discover(labels=("siren", "horn"))[MIC], discover(labels=("siren",))[MIC]
     gone = dict(itertools.filterfalse(lambda part: part[0] in list_parts(after), list_parts(before).items()))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_it_takes_everything_and_says_what_did_not_arrive() -> None:
-    """A message that somebody waits for is answered at once."""
+    """An expiring message gets its result at once."""
     answers: list[str] = []
     publisher: Publisher = NullPublisher()
     publisher.start()

@@ -1,4 +1,4 @@
-"""Order and completeness against a broker that changes its mind about topics, answers late, and goes away."""
+"""Order and completeness with a broker that changes its rules, answers late, and disconnects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Delivery:
-    """A bench, and the broker at the other end of its line."""
+    """A sender bench and a simulated broker."""
 
     def __init__(self, store: Store) -> None:
         self.bench = SenderBench(store)
@@ -55,7 +55,7 @@ class Delivery:
         self.looked = 0
 
     def change(self, name: str) -> None:
-        """Refuse a topic from now on, or no more; what is on its way meanwhile could change places, so nothing is."""
+        """Refuse a topic from now on, or accept it again, while nothing is in flight."""
         while self.wire:
             self.answer(name)
         self.refused ^= {f"{name}/event"}
@@ -85,7 +85,7 @@ STEPS = st.tuples(
 def test_all_arrives_in_the_order_of_its_topic(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]]
 ) -> None:
-    """Whatever is refused, lost or late meanwhile."""
+    """Also after refusals, lost connections and late answers."""
     store = open_store(tmp_path_factory.mktemp("order"))
     delivery = Delivery(store)
     for step, name in steps:

@@ -1,4 +1,4 @@
-"""What a broker keeps of a node: all that is, and nothing that was."""
+"""Retained topics at the broker: the current ones and no others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIRST: dict[str, Any] = {"homeassistant": {"enabled": True}, "away": {"enabled":
 
 
 class Run:
-    """A node's states from its start to its end."""
+    """One run of a node's states."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class Run:
         self.publisher.start()
 
     def end(self) -> None:
-        """Stop as soon as everything has arrived."""
+        """Stop once everything has arrived."""
         until(lambda: self.publisher.connected)
         self.publisher.stop(5.0)
 
 
 def read_retained(broker: Broker) -> dict[str, str]:
-    """Return what a new subscriber is given."""
+    """Return the retained messages that a new subscriber gets."""
     heard = Listener(broker)
     heard.publish("end", "")
     heard.wait(lambda heard: heard.last("end") is not None)
@@ -67,13 +67,13 @@ def read_retained(broker: Broker) -> dict[str, str]:
 
 @pytest.fixture
 def announced(store: Store, broker: Broker) -> dict[str, str]:
-    """Have a first run announce everything; return what the broker keeps of it."""
+    """Announce everything in a first run; return the retained messages."""
     Run(store, broker.port).end()
     return read_retained(broker)
 
 
 def test_a_first_run_is_known_by_what_it_is(announced: dict[str, str]) -> None:
-    """Its own topics, those of its sources, and three devices."""
+    """The broker has the topics of node and sources, and three devices."""
     assert len([topic for topic in announced if topic.startswith("homeassistant/device/tocsin_n1")]) == 3
     assert announced["tocsin/n1/away/state"] == "ON"
     assert announced["tocsin/n1/door/sound/horn"] == "OFF"
@@ -96,7 +96,7 @@ def test_a_first_run_is_known_by_what_it_is(announced: dict[str, str]) -> None:
 def test_what_is_not_wanted_any_more_is_cleared(
     changes: dict[str, Any], gone: list[str], announced: dict[str, str], store: Store, broker: Broker
 ) -> None:
-    """And nothing else, be it another node's; a third run finds it so, too."""
+    """Topics of other nodes stay, and a third run changes nothing."""
     heard = Listener(broker, "other")
     heard.publish("tocsin/other/status", "online", retain=True)
     heard.close()
@@ -110,8 +110,8 @@ def test_what_is_not_wanted_any_more_is_cleared(
     assert "" not in now.values()
 
 
-def test_what_the_broker_was_not_told_is_cleared_later(announced: dict[str, str], store: Store, broker: Broker) -> None:
-    """It was away while the node of the new name ran, and that was killed."""
+def test_a_topic_not_cleared_in_time_is_cleared_later(announced: dict[str, str], store: Store, broker: Broker) -> None:
+    """The broker was unavailable while the renamed node ran, and that was killed."""
     broker.stop()
     away = Run(store, broker.port, node="n2")
     away.publisher.stop(0.0)
@@ -121,7 +121,7 @@ def test_what_the_broker_was_not_told_is_cleared_later(announced: dict[str, str]
 
 
 def test_a_label_that_goes_and_comes_while_it_runs(announced: dict[str, str], store: Store, broker: Broker) -> None:
-    """As by a reload: its topic goes, Home Assistant is told to remove the part, and both are there again after."""
+    """As by a reload: its topic is cleared, Home Assistant removes the part, and both come back."""
     heard = Listener(broker)
     run = Run(store, broker.port)
     device = "homeassistant/device/tocsin_n1_mic/config"
@@ -142,8 +142,8 @@ def test_a_label_that_goes_and_comes_while_it_runs(announced: dict[str, str], st
 
 
 @pytest.mark.parametrize("deleted", [True, False])
-def test_home_assistant_is_told_again_when_it_has_started(deleted: bool, store: Store, broker: Broker) -> None:
-    """It asks by its birth message; a device that was deleted there, and so at the broker, comes back."""
+def test_home_assistant_gets_discovery_again_after_its_start(deleted: bool, store: Store, broker: Broker) -> None:
+    """After its birth message a device that was deleted there comes back."""
     run = Run(store, broker.port)
     until(lambda: run.publisher.connected)
     topic = "homeassistant/device/tocsin_n1_mic/config"
@@ -163,7 +163,7 @@ def test_home_assistant_is_told_again_when_it_has_started(deleted: bool, store: 
 
 
 def test_a_node_without_a_registry_clears_what_earlier_versions_announced(store: Store, broker: Broker) -> None:
-    """Ids that could be mistaken were theirs, and a state of the away mode that is off by now."""
+    """Those are the ids that were not unique, and a state of the away mode."""
     old = "homeassistant/device/tocsin_street_12_mic/config"
     heard = Listener(broker, "other")
     for topic in (old, "tocsin/street_12/away/state"):
@@ -176,8 +176,8 @@ def test_a_node_without_a_registry_clears_what_earlier_versions_announced(store:
 
 
 @pytest.mark.parametrize("text", ["[", "[1]", '{"a": 1}', '"x"', "null", "[" * 100_000])
-def test_a_damaged_registry_is_begun_anew(text: str, store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    """It is said, and nothing fails."""
+def test_a_damaged_registry_is_replaced(text: str, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and nothing fails."""
     store.state_set("retained", text)
     mail = Mailbox()
     retained = RetainedTopics(store, mail)
@@ -191,7 +191,7 @@ def test_a_damaged_registry_is_begun_anew(text: str, store: Store, caplog: pytes
 def test_a_disk_without_room_costs_the_memory_of_it_alone(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The node goes on, and says so."""
+    """The node continues and logs it."""
 
     def full(key: str, value: str) -> None:
         msg = "the disk is full"
@@ -223,7 +223,7 @@ def state_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_registry_is_written_when_it_changes_alone(store: Store, broker: Broker, state_writes: list[str]) -> None:
-    """A start as before writes nothing; one that clears a lot writes twice."""
+    """An unchanged start writes nothing; one that clears many topics writes twice."""
     Run(store, broker.port).end()
     assert state_writes == ["retained"]
     Run(store, broker.port).end()

@@ -1,4 +1,4 @@
-"""What goes out next, on a line that takes notes."""
+"""Order and limits of sending."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def bench(store: Store) -> Iterator[SenderBench]:
     made.mail.close()
 
 
-def test_the_birth_comes_after_all_it_vouches_for(bench: SenderBench) -> None:
-    """Who sees `online` may trust the states that are there."""
+def test_online_is_sent_after_all_other_states(bench: SenderBench) -> None:
+    """A client that sees `online` may rely on the other states."""
     bench.mail.put_state("mic/status", b"online")
     bench.mail.put_state("status", b"stopped")
     bench.mail.put_state("info", b"{}")
@@ -42,7 +42,7 @@ def test_the_birth_comes_after_all_it_vouches_for(bench: SenderBench) -> None:
 
 
 def test_a_state_is_sent_once_and_only_its_latest_value(bench: SenderBench) -> None:
-    """The broker keeps one value a topic; so do we."""
+    """One value per topic is kept."""
     bench.begin()
     bench.mail.put_state("a", b"ON")
     bench.mail.put_state("a", b"OFF")
@@ -64,8 +64,8 @@ def test_a_thousand_states_leave_room_for_an_event(bench: SenderBench) -> None:
     assert len(bench.events()) == 1
 
 
-def test_the_brokers_own_limit_is_heeded(bench: SenderBench) -> None:
-    """One at a time if it must be: first the states, then the events."""
+def test_the_brokers_own_limit_is_kept(bench: SenderBench) -> None:
+    """With a quota of one, messages are sent one by one: first states, then events."""
     for number in range(3):
         record(bench.store, number)
     bench.begin(quota=1)
@@ -79,10 +79,10 @@ def test_the_brokers_own_limit_is_heeded(bench: SenderBench) -> None:
     assert bench.store.outbox_stats()[0] == 0
 
 
-def test_a_disk_that_cannot_cross_off_stops_the_sending_and_nothing_else(
+def test_a_disk_that_cannot_remove_messages_stops_events_and_nothing_else(
     bench: SenderBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was delivered is crossed off once there is room again, without another connection."""
+    """Delivered events are removed once the disk allows it, on the same connection."""
     for number in range(WINDOW + 1):
         record(bench.store, number)
     bench.begin()
@@ -111,7 +111,7 @@ def test_a_disk_that_cannot_cross_off_stops_the_sending_and_nothing_else(
 
 
 def test_a_refused_event_is_offered_again_after_a_pause_before_all_others_of_its_topic(bench: SenderBench) -> None:
-    """It is said why; when it arrives the others follow in order, and the window does not shrink."""
+    """The reason is logged; after its acknowledgement the others follow in order, and the window keeps its size."""
     for number in range(3):
         record(bench.store, number)
     bench.begin()
@@ -141,7 +141,7 @@ def test_a_refused_event_is_offered_again_after_a_pause_before_all_others_of_its
 
 
 def test_within_the_pause_nothing_is_offered(bench: SenderBench) -> None:
-    """A broker that says no is not asked a thousand times a second."""
+    """A refused event is not sent again before the pause is over."""
     record(bench.store, 1)
     bench.begin()
     bench.send()
@@ -153,8 +153,8 @@ def test_within_the_pause_nothing_is_offered(bench: SenderBench) -> None:
     assert len(bench.events()) == 1
 
 
-def test_what_the_library_does_not_take_is_not_forgotten(bench: SenderBench) -> None:
-    """Its numbers may have run out."""
+def test_a_message_that_the_library_refuses_is_sent_later(bench: SenderBench) -> None:
+    """A message that the transport does not accept is sent later."""
     record(bench.store, 1)
     bench.begin()
     bench.transport.exhausted = True
@@ -166,8 +166,8 @@ def test_what_the_library_does_not_take_is_not_forgotten(bench: SenderBench) -> 
     assert len(bench.events()) == 1
 
 
-def test_a_jammed_line_gets_the_newest_of_what_is_of_use_only_now(bench: SenderBench) -> None:
-    """Memory is bounded, and old levels are of no use."""
+def test_a_congested_connection_gets_the_newest_volatile_messages(bench: SenderBench) -> None:
+    """Of volatile messages only the newest are kept."""
     bench.begin()
     bench.transport.congested = True
     for i in range(VOLATILE_MAX + 10):
@@ -182,10 +182,10 @@ def test_a_jammed_line_gets_the_newest_of_what_is_of_use_only_now(bench: SenderB
 @pytest.mark.parametrize(
     "bad", ["tocsin/lamp/mi#/event", "tocsin/l+mp/mic/event", "", "tocsin/\x01/event", "t" * 70_000]
 )
-def test_what_no_broker_would_take_is_taken_out_of_the_way(
+def test_a_message_that_no_broker_accepts_is_removed(
     bad: str, bench: SenderBench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As by a damaged disk: it is said and counted, by store or sender, and all that is behind it goes."""
+    """It is logged and counted, by store or sender, and the messages behind it are sent."""
     for number, topic in enumerate([TOPIC, bad, TOPIC]):
         record(bench.store, number, topic=topic)
     lost: list[str] = []
@@ -207,7 +207,7 @@ def test_what_no_broker_would_take_is_taken_out_of_the_way(
 
 
 def test_a_refused_topic_does_not_hold_up_another(bench: SenderBench) -> None:
-    """However many wait behind it."""
+    """Also with many messages waiting behind it."""
     for number in range(300):
         record(bench.store, number, topic="tocsin/lamp/b/event" if number % 3 else TOPIC)
     bench.begin()
@@ -226,7 +226,7 @@ def test_a_refused_topic_does_not_hold_up_another(bench: SenderBench) -> None:
 
 
 def test_a_refusal_is_forgotten_when_nothing_of_its_topic_waits_any_more(bench: SenderBench) -> None:
-    """The outbox may have dropped it meanwhile; the node is not unready for ever."""
+    """The outbox may have dropped it meanwhile; the node becomes ready again."""
     record(bench.store, 1)
     bench.begin()
     bench.send()
@@ -237,8 +237,8 @@ def test_a_refusal_is_forgotten_when_nothing_of_its_topic_waits_any_more(bench: 
     assert bench.sender.refused == {}
 
 
-def test_an_event_at_which_the_broker_hangs_up_does_not_hold_up_another(bench: SenderBench) -> None:
-    """Though nothing was answered: events go one by one for a while, and the one at fault waits."""
+def test_an_event_that_ends_the_connection_does_not_block_another(bench: SenderBench) -> None:
+    """Without answers events are sent one by one, and the one at fault waits."""
     bad = "tocsin/lamp/b/event"
     for number, topic in enumerate([bad, bad, TOPIC, TOPIC]):
         record(bench.store, number, topic=topic)
@@ -255,8 +255,8 @@ def test_an_event_at_which_the_broker_hangs_up_does_not_hold_up_another(bench: S
     assert not [row for row in bench.store.outbox_peek(0, 9) if row.topic == TOPIC]
 
 
-def test_a_line_that_is_lost_now_and_then_blames_no_event(bench: SenderBench) -> None:
-    """Something was answered on it."""
+def test_occasional_losses_accuse_no_event(bench: SenderBench) -> None:
+    """A connection with an answer accuses no event."""
     for number in range(50):
         record(bench.store, number)
     for _ in range(10):
@@ -268,7 +268,7 @@ def test_a_line_that_is_lost_now_and_then_blames_no_event(bench: SenderBench) ->
 
 
 def test_an_event_that_is_too_long_for_a_broker_is_not_thrown_away(bench: SenderBench) -> None:
-    """It waits as if it were refused, for that may be changed; whatever a broker says, it deletes nothing here."""
+    """It waits as if it were refused; a broker's limit deletes nothing from the outbox."""
     for number in range(3):
         record(bench.store, number)
     bench.begin()

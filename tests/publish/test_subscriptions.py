@@ -1,4 +1,4 @@
-"""What strangers send on the topics that a node listens to."""
+"""Untrusted messages on subscribed topics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANY = 10_000
 
 
 class SubscriptionsBench:
-    """Subscriptions of the node `n` with a clock that is turned by hand, and what was commanded."""
+    """Subscriptions of the node `n` with a manual clock, and the commands received."""
 
     def __init__(self, obey: Callable[[str, str], None] | None = None) -> None:
         self.now_s = 0.0
@@ -40,8 +40,8 @@ def refuse(suffix: str, payload: str) -> None:
     raise UsageError(msg)
 
 
-def test_a_topic_that_was_asked_for_is_obeyed() -> None:
-    """With the part of it that is behind the node."""
+def test_a_subscribed_command_is_obeyed() -> None:
+    """The callback gets the part of the topic after the node."""
     bench = SubscriptionsBench()
     bench.receive("t/n/away/set")
     bench.receive("t/n/mic/detect/set", b" OFF\n")
@@ -55,8 +55,8 @@ def test_a_topic_that_was_asked_for_is_obeyed() -> None:
         "t/n//detect/set", "t/n/detect/set", "t/n/", "", "detect/set", "t/n/mic/away/set",
     ],
 )  # fmt: skip
-def test_a_topic_that_nobody_asked_for_is_not_obeyed(topic: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A hostile broker sends what it likes; what looks like a command is none elsewhere."""
+def test_a_topic_without_a_subscription_is_ignored(topic: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A topic without a subscription is ignored, even if it looks like a command."""
     bench = SubscriptionsBench()
     bench.receive(topic)
     assert bench.commands == []
@@ -68,7 +68,7 @@ def test_a_topic_that_nobody_asked_for_is_not_obeyed(topic: str, caplog: pytest.
     "name", ["a\n2026-01-01T00:00:00 ERROR tocsin.service: forged", "\x1b[2J\x1b[31m", "\u202eevil", "x" * 60_000]
 )
 def test_no_topic_forges_a_line_or_fills_the_log(name: str, retained: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is in it is escaped and shortened, and so is the payload."""
+    """Topic and payload are escaped and shortened."""
     bench = SubscriptionsBench(refuse)
     bench.receive(f"t/n/{name}/detect/set", name.encode() * 9, retained=retained)
     bench.receive(name)
@@ -78,7 +78,7 @@ def test_no_topic_forges_a_line_or_fills_the_log(name: str, retained: bool, capl
 
 
 def test_a_flood_of_nonsense_is_a_handful_of_lines_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
-    """Of each kind, and the next is said again once a while has passed."""
+    """The limit applies to each kind of line, and ends after the period."""
     bench = SubscriptionsBench(refuse)
     for number in range(MANY):
         bench.now_s = number / MANY
@@ -95,7 +95,7 @@ def test_a_flood_of_nonsense_is_a_handful_of_lines_and_a_count(caplog: pytest.Lo
 
 
 def test_a_log_within_its_limit_says_everything(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing was left out, so nothing is said of that."""
+    """Without lines left out there is no line about them."""
     now = [0.0]
     log = LimitedLog(logging.getLogger("tocsin.mqtt"), lambda: now[0])
     for _ in range(3 * loglimit.LINES):
@@ -106,7 +106,7 @@ def test_a_log_within_its_limit_says_everything(caplog: pytest.LogCaptureFixture
 
 
 def test_ten_thousand_commands_cost_a_few_and_the_last_one_holds() -> None:
-    """Each might be a write to the disk; a person's few are obeyed at once."""
+    """A few commands are obeyed at once, and of a flood the last one."""
     bench = SubscriptionsBench()
     for number in range(MANY):
         bench.now_s = 5.0 * number / MANY
@@ -125,7 +125,7 @@ def test_ten_thousand_commands_cost_a_few_and_the_last_one_holds() -> None:
 
 
 def test_commands_for_ever_new_sources_do_not_fill_the_memory() -> None:
-    """The oldest are forgotten."""
+    """The oldest topics are forgotten."""
     slow = RateLimiter()
     for number in range(MANY):
         for _ in range(ratelimit.BURST + 1):
@@ -134,7 +134,7 @@ def test_commands_for_ever_new_sources_do_not_fill_the_memory() -> None:
 
 
 def test_what_is_too_large_is_not_asked_for_again_for_a_while() -> None:
-    """The other topics are; a new connection changes nothing of it."""
+    """The other topics are requested; a new connection does not end the pause."""
     bench = SubscriptionsBench()
     bench.subscriptions.follow("lamp", lambda _: None)
 

@@ -1,4 +1,4 @@
-"""States at which the broker hangs up, told by a line that is lost at them."""
+"""The search for states at which the broker ends the connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STATES = ("info", "mic/status", "door/status", "mic/sound/siren", "door/sound/si
 
 @dataclass
 class Broker:
-    """Ends the line at some topics, and may answer first."""
+    """A simulated broker that ends the connection at forbidden topics, with or without an answer."""
 
     bench: SenderBench
     forbidden: set[str]
@@ -30,7 +30,7 @@ class Broker:
     connections: int = 0
 
     def connect(self, *, turns: int = 30) -> bool:
-        """Carry one line; return whether it was not lost."""
+        """Run one connection; return whether it lasted."""
         bench = self.bench
         self.connections += 1
         bench.begin()
@@ -51,14 +51,14 @@ class Broker:
         return True
 
     def connect_until_stable(self) -> None:
-        """Carry lines until one lasts."""
+        """Run connections until one lasts."""
         while not self.connect():
             assert self.connections < 30
 
 
 @pytest.fixture
 def make_broker(store: Store) -> Iterator[Callable[..., Broker]]:
-    """Return what makes a broker that hangs up at some topics, and a node with its states and two events."""
+    """Return the factory of a broker with forbidden topics, for a node with its states and two events."""
     bench = SenderBench(store)
     for topic in STATES:
         bench.mail.put_state(topic, b"x")
@@ -71,7 +71,7 @@ def make_broker(store: Store) -> Iterator[Callable[..., Broker]]:
 @pytest.mark.parametrize("answers_first", [True, False])
 @pytest.mark.parametrize("forbidden", [["info"], ["door/sound/siren"], ["info", "door/status", "door/sound/siren"]])
 def test_all_others_arrive(forbidden: list[str], answers_first: bool, make_broker: Callable[..., Broker]) -> None:
-    """The events, too; and each that is withheld is named once."""
+    """Events and allowed states arrive; each withheld state is logged once."""
     broker = make_broker(*forbidden, answers_first=answers_first)
     broker.connect_until_stable()
     assert broker.kept == {*STATES, "status", TOPIC} - set(forbidden)
@@ -79,7 +79,7 @@ def test_all_others_arrive(forbidden: list[str], answers_first: bool, make_broke
 
 
 def test_events_do_not_wait_for_the_search(make_broker: Callable[..., Broker]) -> None:
-    """They are there before the first state is withheld."""
+    """Events arrive before the first state is withheld."""
     broker = make_broker("info")
     while TOPIC not in broker.kept:
         broker.connect()
@@ -87,7 +87,7 @@ def test_events_do_not_wait_for_the_search(make_broker: Callable[..., Broker]) -
 
 
 def test_it_is_offered_again_and_all_follow_once_they_may(make_broker: Callable[..., Broker]) -> None:
-    """One a while, at the cost of a line; nothing more is said of it."""
+    """One state per pause, at the cost of a connection; nothing more is logged."""
     broker = make_broker("info", "mic/status")
     broker.connect_until_stable()
     said = len(broker.bench.warnings)
@@ -103,8 +103,8 @@ def test_it_is_offered_again_and_all_follow_once_they_may(make_broker: Callable[
     assert len(broker.bench.transport.sent) == len(STATES) + 1, "they go at once again"
 
 
-def test_a_line_that_is_lost_later_blames_nobody(make_broker: Callable[..., Broker]) -> None:
-    """Be it again and again: each has outlived every state, and a state that was on its way is no reason."""
+def test_a_later_loss_accuses_no_state(make_broker: Callable[..., Broker]) -> None:
+    """Connections that survived all states accuse none, also when they are lost repeatedly."""
     broker = make_broker()
     bench = broker.bench
     for number in range(9):
@@ -115,8 +115,8 @@ def test_a_line_that_is_lost_later_blames_nobody(make_broker: Callable[..., Brok
     assert bench.warnings == []
 
 
-def test_a_line_that_is_lost_anywhere_blames_nobody(make_broker: Callable[..., Broker]) -> None:
-    """As by a rival for the name: only the same state twice is no accident."""
+def test_losses_at_different_states_accuse_none(make_broker: Callable[..., Broker]) -> None:
+    """Only two losses in a row at the same state accuse it."""
     broker = make_broker()
     for number in range(30):
         broker.forbidden = {STATES[number % len(STATES)]}
@@ -124,8 +124,8 @@ def test_a_line_that_is_lost_anywhere_blames_nobody(make_broker: Callable[..., B
     assert broker.bench.warnings == []
 
 
-def test_whatever_was_answered_a_while_before_is_not_to_blame(make_broker: Callable[..., Broker]) -> None:
-    """The line went on after it."""
+def test_a_state_answered_a_while_before_is_not_accused(make_broker: Callable[..., Broker]) -> None:
+    """The connection survived the answered states."""
     broker = make_broker()
     bench = broker.bench
     for _ in range(9):

@@ -1,4 +1,4 @@
-"""The stretch of the outbox that is on its way, against brokers that answer as they like."""
+"""The window in flight, with brokers that answer in any order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOPIC = "mic/event"
 
 
 class Delivery:
-    """An outbox, a window on it, and a broker at the other end of a wire that may be cut."""
+    """An outbox, its window, and a simulated broker whose connection may be lost."""
 
     def __init__(self) -> None:
         self.window = SendWindow(SIZE)
@@ -41,7 +41,7 @@ class Delivery:
             self.wire[self.packets] = sequence
 
     def answer(self, choose: Callable[[Iterable[int]], int] = min) -> None:
-        """Let the broker read everything up to a packet, and acknowledge that one."""
+        """Let the broker receive everything up to a packet, and acknowledge that one."""
         if self.wire:
             packet = choose(self.wire)
             self.received += [self.wire[each] for each in sorted(self.wire) if each <= packet]
@@ -52,7 +52,7 @@ class Delivery:
         """Acknowledge in an order that no broker should choose, but may."""
         self.answer(max)
 
-    def cross_off(self) -> None:
+    def remove(self) -> None:
         if self.window.delivered:
             self.outbox.remove(self.window.delivered[0])
             self.window.remove_delivered()
@@ -62,22 +62,22 @@ class Delivery:
         self.window.restart()
 
 
-@given(st.lists(st.sampled_from(["record", "send", "answer", "answer_the_last", "cross_off", "lose"]), max_size=120))
+@given(st.lists(st.sampled_from(["record", "send", "answer", "answer_the_last", "remove", "lose"]), max_size=120))
 def test_first_deliveries_are_in_order_and_nothing_is_lost(steps: list[str]) -> None:
-    """Whatever is recorded, sent, acknowledged, crossed off or lost, and in which order that happens."""
+    """For every order of recording, sending, acknowledgement, removal and loss."""
     delivery = Delivery()
     for step in steps:
         getattr(delivery, step)()
         assert delivery.window.in_flight + len(delivery.window.delivered) <= SIZE
     while delivery.outbox:
-        delivery.cross_off()
+        delivery.remove()
         delivery.send()
         delivery.answer()
     assert list(dict.fromkeys(delivery.received)) == list(range(1, delivery.recorded + 1))
 
 
 def test_a_refused_message_is_the_first_after_a_restart() -> None:
-    """It never leaves the outbox for want of an acknowledgement."""
+    """It stays in the outbox."""
     window = SendWindow(SIZE)
     window.add(1, 10, TOPIC)
     assert window.refuse(1)
@@ -91,7 +91,7 @@ def test_a_refused_message_is_the_first_after_a_restart() -> None:
 
 @pytest.mark.parametrize("sequence", [5, 4])
 def test_nothing_is_sent_twice_or_backwards_on_one_connection(sequence: int) -> None:
-    """That would be a fault of ours, and is found at once."""
+    """A programming error raises at once."""
     window = SendWindow(SIZE)
     window.add(1, 5, TOPIC)
     with pytest.raises(ValueError, match="cannot follow"):
@@ -99,7 +99,7 @@ def test_nothing_is_sent_twice_or_backwards_on_one_connection(sequence: int) -> 
 
 
 def test_a_full_window_takes_no_more() -> None:
-    """Also when all of it was delivered, but none crossed off: a full disk must not fill the memory."""
+    """Also if all messages are delivered and none is removed: a full disk must not fill the memory."""
     window = SendWindow(1)
     window.add(1, 1, TOPIC)
     window.acknowledge(1)
@@ -111,7 +111,7 @@ def test_a_full_window_takes_no_more() -> None:
 
 
 def test_an_answer_to_something_else_changes_nothing() -> None:
-    """States have answers too."""
+    """Answers to states are ignored."""
     window = SendWindow(SIZE)
     window.add(1, 1, TOPIC)
     window.acknowledge(99)
@@ -119,6 +119,6 @@ def test_an_answer_to_something_else_changes_nothing() -> None:
 
 
 def test_a_window_without_room_is_refused() -> None:
-    """Nothing would ever be sent."""
+    """A window needs room for a message."""
     with pytest.raises(ValueError, match="room for a message"):
         SendWindow(0)

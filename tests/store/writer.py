@@ -1,6 +1,6 @@
-"""A process that records until it is killed (`endless`), the disk is full (`full`) or a file may not grow (`limited`).
+"""Writer process: records until it is killed (`endless`), the disk is full (`full`) or a file may not grow (`limited`).
 
-It prints each sequence once it is recorded, and why it is not on the disk where that is so.
+It prints each recorded sequence, and the reason if it is not on the disk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def print_line(line: str) -> None:
 
 
 def main(mode: str, folder: Path) -> None:
-    """Record; when the disk refuses, record twice more, make room, and record two more."""
+    """Record; after a refusal record twice more, free the disk, and record two more."""
     ballast = folder / "ballast"
     if mode == "full":
         ballast.write_bytes(bytes(300_000))

@@ -1,4 +1,4 @@
-"""A tiny streaming bundle: it scores the level of the last two decisions' frames, and remembers the one before."""
+"""A tiny streaming bundle: it scores the level of the last two decisions' frames and keeps the one before."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WAVEFORM = np.random.default_rng(3).normal(0, 0.05, 48_000).astype(np.float32)
 
 
 def write_streaming_bundle(folder: Path, *, version: str = "1.0", labels: tuple[str, ...] = LABELS) -> Path:
-    """Write a whole bundle into `folder`: `gunshot` is loud highs, `siren` loud lows, as in the one for windows."""
+    """Write a bundle: `gunshot` is loud high, `siren` loud low frequencies, as in the one for windows."""
     folder.mkdir(parents=True, exist_ok=True)
     network = _network(labels)
     onnx.checker.check_model(network)
