@@ -122,8 +122,8 @@ class Sender:
 
     def handle_answer(self, number: int, refusal: str = "") -> None:
         """Handle the broker's answer to a message: an acknowledgement, or the reason of a refusal."""
-        told = f"the broker refused it: {refusal}; {broker.find_remedy(refusal)}" if refusal else ""
-        if self._mail.expiring.handle_answer(number, told):
+        reason = f"the broker refused it: {refusal}; {broker.find_remedy(refusal)}" if refusal else ""
+        if self._mail.expiring.handle_answer(number, reason):
             return
         state = self._states.pop(number, None)
         if state is None:

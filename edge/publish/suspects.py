@@ -21,7 +21,10 @@ class Suspects:
         """Begin without a suspected state."""
         self._losses = 0  # connections in a row that ended before all states were acknowledged
         self._complete = True
-        self._last, self._answered_s = "", 0.0  # the last state sent, and the time of its answer
+        self._last, self._answered_s = (
+            "",
+            0.0,
+        )  # the last state sent, until the connection has survived it; the time of its answer
         self._withheld: dict[str, None] = {}
         self._suspect = ""  # the state at which the last connection was lost
         self._offered = ""  # the withheld state that is sent again
@@ -34,7 +37,7 @@ class Suspects:
 
     @property
     def probing(self) -> bool:
-        """Whether only states are sent, so that a loss shows which one is at fault."""
+        """Whether a loss shows the state at fault, provided that only states are sent."""
         return self.careful and (bool(self._offered) or not self._complete)
 
     def begin(self, now_s: float) -> str:

@@ -57,7 +57,7 @@ class Clips:
         part = path.with_name(path.name + _PART)
         with translate_errors(path, "written"):
             try:
-                self._folder.mkdir(mode=0o700, exist_ok=True)  # somebody may have removed it to make room
+                self._folder.mkdir(mode=0o700, exist_ok=True)  # a user may have removed it to make room
                 with part.open("wb") as file:
                     file.write(sound.getbuffer())
                     file.flush()

@@ -37,15 +37,12 @@ def move_aside(path: Path) -> Path | None:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
             found = True
-    earlier = sorted({_strip_suffix(each) for each in path.parent.glob(f"{path.name}.corrupt-*")} - {aside.name})
+    files = path.parent.glob(f"{path.name}.corrupt-*")
+    earlier = sorted({file.name.removesuffix("-wal").removesuffix("-shm") for file in files} - {aside.name})
     for old in earlier[: 1 - _COPIES_MAX]:  # never the new one, whose name sorts first if the clock is wrong
         for suffix in _SUFFIXES:
             path.with_name(old + suffix).unlink(missing_ok=True)
     return aside if found else None
-
-
-def _strip_suffix(path: Path) -> str:
-    return path.name.removesuffix("-wal").removesuffix("-shm")
 
 
 def find_highest_sequence(connection: sqlite3.Connection) -> int:

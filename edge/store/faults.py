@@ -55,8 +55,8 @@ def translate_errors(path: Path, doing: str) -> Iterator[None]:
         msg = f"{path} cannot be {doing}: it is damaged"
         raise DatabaseDamage(msg) from exc
     except sqlite3.Error as exc:
-        if _is_misuse(exc):
-            raise
+        if isinstance(exc, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+            raise  # the values or the use of a statement are wrong
         why = " ".join(str(exc).split())
         remedy = _find_remedy(why, path)
         if remedy is None:
@@ -97,11 +97,6 @@ def spare_bytes(path: Path, min_free_mb: int, margins: int = 1) -> int:
     The history keeps some `margins` more than `min_free_mb`: else the node is not ready as soon as the history grows.
     """
     return free_bytes(path) - (min_free_mb << 20) * (_MARGINS + margins) // _MARGINS
-
-
-def _is_misuse(exc: sqlite3.Error) -> bool:
-    """Return whether the values or the use of a statement are wrong."""
-    return isinstance(exc, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError))
 
 
 def _find_remedy(why: str, path: Path | None = None) -> str | None:
