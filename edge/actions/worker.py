@@ -103,7 +103,7 @@ class Worker:
     def _execute(self, trigger: Trigger, deadline_s: float) -> str:
         """Execute the action with retries; return the reason of the failure, or nothing."""
         backoff, last_warning = Backoff(_CAP_S, growth=_compute_growth(self._executor)), ""
-        why, tries = f"{trigger.pattern} came too late: longer ago than its expire_s", 0
+        why, tries = f"{trigger.pattern} is older than the action's expire_s", 0
         while time.monotonic() < deadline_s:
             tries += 1
             try:
@@ -112,7 +112,7 @@ class Worker:
                 why, again, wait_s = str(exc), exc.again, max(exc.wait_s, backoff.next_s(deadline_s - time.monotonic()))
             except Exception:
                 log.exception("action %s failed", self._name)
-                why, again, wait_s = "a fault of Tocsin; see the lines above", False, 0.0
+                why, again, wait_s = "Tocsin itself failed; see the log lines above", False, 0.0
             else:
                 if tries > 1:
                     log.info("action %s: succeeded at try %d", self._name, tries)

@@ -95,7 +95,7 @@ class Client(paho.Client):
         if why := find_flaw(topic):
             raise UnsendableError(why)
         if self.packet_max is not None and len(topic.encode()) + len(payload) + _HEADER > self.packet_max:
-            msg = f"it is longer than the {self.packet_max} bytes that the broker takes"
+            msg = f"the message is longer than the {self.packet_max} bytes that the broker takes"
             raise TooLongError(msg)
         try:
             result = self.publish(topic, payload, qos=qos, retain=retain)
@@ -116,7 +116,8 @@ class Client(paho.Client):
         """
         try:
             if self._in_packet["command"] & _TYPE_AND_QOS == _PUBLISH_QOS_2:
-                msg = "a message of a quality that was not asked for"  # paho would keep it until the broker releases it
+                # paho would keep it until the broker releases it.
+                msg = "the broker sent a message with QoS 2, which was not requested"
                 raise ConnectionError(msg)
             if bufsize <= MAX_PACKET:
                 self._packet_start.clear()

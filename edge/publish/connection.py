@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edge.errors import Unavailable
 from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client, TooLargeError
 from edge.publish.suspects import CALM_S
@@ -67,7 +68,7 @@ class Connection:
         self._mail, self._sender, self._subscriptions, self._stop_request = mail, sender, subscriptions, stop_request
         self._stopping = False
         self._on_accepted, self._warn = on_accepted, warn
-        self._why = ""
+        self._why: Unavailable | None = None
         self.accepted_s: float | None = None
         """When the broker accepted the connection, by the monotonic clock."""
         client.will_set(status, "offline", qos=1, retain=True)
@@ -77,12 +78,12 @@ class Connection:
         client.on_message = self._on_message
         client.on_publish = self._on_publish
 
-    def run(self) -> str:
+    def run(self) -> Unavailable:
         """Connect, serve the connection until it ends, and return why it ended."""
         try:
             self._client.open()
         except (OSError, ValueError) as exc:
-            return broker.explain_connect_error(self._settings, exc)
+            return broker.make_connect_error(self._settings, exc)
         try:
             return self._serve()
         finally:
@@ -90,29 +91,29 @@ class Connection:
             if connection := self._client.socket():
                 connection.close()
 
-    def _serve(self) -> str:
+    def _serve(self) -> Unavailable:
         client, opened_s = self._client, time.monotonic()
         while client.socket() is not None:
             if self._stop_request.wanted.is_set() and self._may_disconnect():
                 client.disconnect()  # after what is in flight
                 break
             if self.accepted_s is None and time.monotonic() - opened_s > CONNECT_S:
-                return broker.explain_silence(self._settings)
+                return broker.make_silence_error(self._settings)
             self._sender.expire("the broker takes nothing at the moment")
             if self.accepted_s is not None and not client.congested:
                 self._subscriptions.subscribe_pending(lambda topic: client.subscribe(topic, qos=1)[1])
                 self._subscriptions.catch_up()
                 self._sender.send(client, events=not self._stopping)
             self._poll()
-        return self._why or self._explain_end(client.failure)
+        return self._why or self._make_end_error(client.failure)
 
-    def _explain_end(self, failure: OSError | None) -> str:
+    def _make_end_error(self, failure: OSError | None) -> Unavailable:
         """Return why the connection ended, if the broker gave no reason."""
         if isinstance(failure, TooLargeError):
-            return self._subscriptions.note_oversize(failure.topic, failure.size)
+            return Unavailable(self._subscriptions.note_oversize(failure.topic, failure.size))
         if isinstance(failure, ssl.SSLError):
-            return broker.explain_connect_error(self._settings, failure)
-        return broker.explain_loss(self._settings, accepted=self.accepted_s is not None)
+            return broker.make_connect_error(self._settings, failure)
+        return broker.make_loss_error(self._settings, accepted=self.accepted_s is not None)
 
     def _poll(self) -> None:
         """Wait until there is something to read, write or send; read and write packets."""
@@ -157,7 +158,7 @@ class Connection:
         self, client: paho.Client, _data: object, _flags: object, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._why = broker.explain_refusal(self._settings, str(reason))
+            self._why = broker.make_refusal_error(self._settings, str(reason))
             client.disconnect()
             return
         self._client.packet_max = getattr(properties, "MaximumPacketSize", None)
@@ -176,7 +177,7 @@ class Connection:
         _properties: Properties | None,
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._why = broker.explain_refusal(self._settings, str(reason))
+            self._why = broker.make_refusal_error(self._settings, str(reason))
 
     def _on_subscribe(
         self, _client: paho.Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from paho.mqtt.enums import MQTTErrorCode
 
 from edge.backoff import STEADY_S, Backoff
-from edge.errors import Unavailable
 from edge.jsontext import encoded
 from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from edge.errors import Unavailable
     from edge.settings.tree import Mqtt
     from edge.store import Store
 
@@ -173,15 +173,15 @@ class MqttPublisher:
             try:
                 why = connection.run()
             except Exception as exc:
-                why = broker.explain_fault(self._settings, exc)
-                if why != self._last_fault:  # logged once: it may repeat at every attempt
-                    self._last_fault = why
+                why = broker.make_unexpected_error(self._settings, exc)
+                if str(why) != self._last_fault:  # logged once: it may repeat at every attempt
+                    self._last_fault = str(why)
                     log.exception("the connection to the broker failed")
             self._accepted = False
             why = self._assess_end(why, connection.accepted_s)
             if self._stop_request.wanted.is_set():
                 break
-            self._warn_lost(why)
+            self._warn_lost(str(why))
             if time.monotonic() - begin_s > CONNECT_S + STEADY_S:
                 self._backoff.reset()
             self._wait(self._backoff.next_s())
@@ -206,15 +206,15 @@ class MqttPublisher:
         level = logging.INFO if self._brief_connections < _BRIEF_MAX else logging.DEBUG
         log.log(level, "connected to the broker at %s:%d", self._settings.host, self._settings.port)
 
-    def _assess_end(self, why: str, accepted_s: float | None) -> str:
+    def _assess_end(self, why: Unavailable, accepted_s: float | None) -> Unavailable:
         """Return why the connection ended, also judged by the connections before it."""
         lasted_s = 0.0 if accepted_s is None else time.monotonic() - accepted_s
         if lasted_s > _BRIEF_S:
             self._last_loss = ""  # after a long connection the next loss is logged again
         self._brief_connections = self._brief_connections + 1 if accepted_s is not None and lasted_s <= _BRIEF_S else 0
-        unexplained = why == broker.explain_loss(self._settings, accepted=True)
+        unexplained = isinstance(why, broker.ConnectionLost)
         if unexplained and self._brief_connections >= _BRIEF_MAX:
-            return broker.explain_rivalry(self._settings, self._client_id)
+            return broker.make_rivalry_error(self._settings, self._client_id)
         return why
 
     def _wait(self, seconds: float) -> None:
@@ -254,20 +254,20 @@ def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0
     try:
         client.open()
     except (OSError, ValueError) as exc:
-        raise Unavailable(broker.explain_connect_error(settings, exc)) from exc
+        raise broker.make_connect_error(settings, exc) from exc
     while not answer and time.monotonic() < deadline and client.loop(timeout=0.1) == MQTTErrorCode.MQTT_ERR_SUCCESS:
         continue
     client.disconnect()
     if not answer:
-        raise Unavailable(_explain_silence(settings, client.failure, late=time.monotonic() >= deadline))
+        raise _make_no_answer_error(settings, client.failure, late=time.monotonic() >= deadline)
     if answer[0].is_failure:
-        raise Unavailable(broker.explain_refusal(settings, str(answer[0])))
+        raise broker.make_refusal_error(settings, str(answer[0]))
 
 
-def _explain_silence(settings: Mqtt, failure: OSError | None, *, late: bool) -> str:
+def _make_no_answer_error(settings: Mqtt, failure: OSError | None, *, late: bool) -> Unavailable:
     if isinstance(failure, ssl.SSLError):
-        return broker.explain_connect_error(settings, failure)
-    return broker.explain_silence(settings) if late else broker.explain_loss(settings, accepted=False)
+        return broker.make_connect_error(settings, failure)
+    return broker.make_silence_error(settings) if late else broker.make_loss_error(settings, accepted=False)
 
 
 def _encode(payload: str | Mapping[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge.errors import StorageError
+from edge.errors import StorageError, render
 from edge.publish import broker, topics
 from edge.publish.refusals import Refusals
 from edge.publish.transport import TooLongError, UnsendableError
@@ -104,7 +104,7 @@ class OutboxSender:
         self._answered = True
         sequence, topic = message
         if refusal:
-            self._refuse(sequence, topic, f"{refusal}; {broker.find_remedy(refusal)}")
+            self._refuse(sequence, topic, render(refusal, remedy=broker.find_remedy(refusal)))
         elif self._refusals.accept(topic):
             self._rewind(sequence)
 

@@ -11,6 +11,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from edge.errors import render
 from edge.publish import broker, topics
 from edge.publish.outbox_sender import WINDOW, OutboxSender
 from edge.publish.suspects import Suspects
@@ -122,7 +123,8 @@ class Sender:
 
     def handle_answer(self, number: int, refusal: str = "") -> None:
         """Handle the broker's answer to a message: an acknowledgement, or the reason of a refusal."""
-        reason = f"the broker refused it: {refusal}; {broker.find_remedy(refusal)}" if refusal else ""
+        remedy = broker.find_remedy(refusal)
+        reason = render(f"the broker refused the message: {refusal}", remedy=remedy) if refusal else ""
         if self._mail.expiring.handle_answer(number, reason):
             return
         state = self._states.pop(number, None)

@@ -150,11 +150,11 @@ class Database:
 
     def _check_open(self) -> None:
         if self._closed:
-            msg = f"{self.path} is closed: the service is stopping"
-            raise StorageError(msg)
+            msg = "the database is closed: the service is stopping"
+            raise StorageError(msg, where=self.path)
         if not self.is_open:
-            msg = f"{self.path} is not open; the log says why"
-            raise StorageError(msg)
+            msg = "the database is not open"
+            raise StorageError(msg, where=self.path, remedy="see the log")
 
     @contextlib.contextmanager
     def _note_failures(self, doing: str) -> Iterator[None]:

@@ -57,8 +57,8 @@ class Journal:
         """The last sequence of earlier processes; negative while it is not known."""
         self.lost = 0
         """Messages lost from the history since the start."""
-        self.problem = ""
-        """Why nothing can be written now, in one line; empty if it can."""
+        self.fault: StorageError | None = None
+        """Why nothing can be written now; None if it can."""
         self._states: dict[str, str] = {}
         self._sent_ahead = False  # messages were sent while older ones may wait in the file, which was not open
         self._numbered = False
@@ -78,8 +78,8 @@ class Journal:
         """Give a message its sequence and write it to disk or memory; return it."""
         with self._db.lock:
             if self._closed:
-                msg = f"{self._folder} is closed: the service is stopping"
-                raise StorageError(msg)
+                msg = "the history is closed: the service is stopping"
+                raise StorageError(msg, where=self._folder)
             message = make(self.sequence + 1)
             payload = None if body is None else body(message)
             entry = Entry(self.sequence + 1, message, topic, payload, time.time())
@@ -102,8 +102,8 @@ class Journal:
                 self._next_try_s = now_s + max(_RETRY_S, _PAUSE * (now_s - begin_s))
                 self._report(exc)
                 return
-            if self.problem:
-                self.problem = ""
+            if self.fault:
+                self.fault = None
                 log.info("the history can be written again")
 
     def peek(self, after_sequence: int, limit: int) -> list[OutboxRow]:
@@ -153,9 +153,14 @@ class Journal:
         if self._lock is not None:
             self._lock.release()
 
+    @property
+    def problem(self) -> str:
+        """Why nothing can be written now, in one line; empty if it can."""
+        return str(self.fault or "")
+
     def _report(self, exc: StorageError) -> None:
-        if self.problem != str(exc):
-            self.problem = str(exc)
+        before, self.fault = self.problem, exc
+        if before != self.problem:
             log.error("%s; new messages wait in memory, %d so far", exc, len(self.backlog))
 
     def _open(self) -> None:

@@ -35,8 +35,8 @@ class Reader:
 
     def read(self, query: Callable[[sqlite3.Connection], tuple[Answer, DamagedRows]]) -> Answer:
         """Return the result of a query; raises `StorageError` if the database cannot be read."""
-        if not self._db.is_open and self._journal.problem:
-            raise StorageError(self._journal.problem)
+        if not self._db.is_open and (fault := self._journal.fault):
+            raise StorageError(fault.what, where=fault.where, remedy=fault.remedy)
         for rounds_left in reversed(range(_ROUNDS)):
             try:
                 with self._db.reader() as connection:

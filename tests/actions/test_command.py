@@ -52,10 +52,10 @@ def test_a_failing_program_is_tried_again_and_its_last_line_is_logged_once(
 ) -> None:
     """The second try finds the file of the first."""
     failing = bench(run=command("sh", "-c", "echo one; echo two >&2; exit 3", tries=3))
-    assert failing.run("run") == "exit code 3: two"
+    assert failing.run("run") == "the program ended with exit code 3: two"
     assert [record.getMessage() for record in caplog.records] == [
-        "action run: exit code 3: two; tried again",
-        "action run: exit code 3: two; given up after 3 tries",
+        "action run: the program ended with exit code 3: two; tried again",
+        "action run: the program ended with exit code 3: two; given up after 3 tries",
     ]
     assert failing.counts("run") == (0, 1, 0)
     flag = tmp_path / "flag"
@@ -67,7 +67,7 @@ def test_a_program_that_takes_too_long_is_killed_with_its_children(bench: Any, t
     """Also the shell's child."""
     script = f"sleep 600 & echo $! > {tmp_path}/child; wait"
     late = bench(run=command("sh", "-c", script, timeout_s=0.5, tries=1))
-    assert late.run("run") == "killed after 0.5 s; raise its timeout_s if it needs longer"
+    assert late.run("run") == "the program was killed after 0.5 s; raise the action's timeout_s if it needs longer"
     child = int((tmp_path / "child").read_text())
     until(lambda: not running(child))
 
@@ -91,14 +91,17 @@ def test_a_program_that_leaves_a_daemon_ends_by_itself(bench: Any) -> None:
 def test_endless_output_fills_no_memory(bench: Any) -> None:
     """Only the end of the output is kept."""
     why = bench(run=command("sh", "-c", "head -c 20000000 /dev/zero; echo; echo end; exit 1", tries=1)).run("run")
-    assert why == "exit code 1: end"
+    assert why == "the program ended with exit code 1: end"
 
 
 @pytest.mark.parametrize("values", [{"command": ["/no/such"]}, {"command": ["true"], "working_dir": "/no/such"}])
 def test_a_missing_program_is_named_and_not_tried_again(bench: Any, values: Any) -> None:
     """A missing program or folder is not tried again."""
     why = bench(run=action(type="command", tries=20, **values)).run("run")
-    assert why == "/no/such cannot be used (No such file or directory); check its command and working_dir"
+    assert (
+        why
+        == "/no/such: the program does not start: No such file or directory; check the action's command and working_dir"
+    )
 
 
 def test_an_expired_trigger_is_not_executed(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -106,7 +109,7 @@ def test_an_expired_trigger_is_not_executed(bench: Any, caplog: pytest.LogCaptur
     old = trigger()
     old = trigger(time=old.time - timedelta(seconds=31))
     late = bench(run=command("true", expire_s=30))
-    assert late.run("run", old) == "double came too late: longer ago than its expire_s"
+    assert late.run("run", old) == "double is older than the action's expire_s"
     assert "given up after 0 tries" in caplog.text
 
 
@@ -120,6 +123,6 @@ def test_a_stop_kills_what_does_not_end_and_drops_what_waits(
     slow.runner.run(["run", "run"], trigger())
     slow.runner.stop(0.1)
     slow.runner.run(["run"], trigger())
-    assert slow.result() == "killed, because the service stopped"
+    assert slow.result() == "the service stopped and killed the program"
     assert "action run: 2 triggers dropped because the service stopped" in caplog.text
     assert slow.counts("run") == (0, 1, 3)

@@ -125,7 +125,7 @@ def test_a_programming_error_ends_neither_thread_nor_service(
     bench.worker.put(trigger())
     bench.worker.put(trigger())
     until(lambda: len(bench.results) == 2)
-    assert bench.results == ["a fault of Tocsin; see the lines above", ""]
+    assert bench.results == ["Tocsin itself failed; see the log lines above", ""]
     assert "a bug" in caplog.text
 
 

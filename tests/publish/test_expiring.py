@@ -182,7 +182,7 @@ def test_a_refusal_has_a_remedy(broker: Broker, publish: Callable[..., MqttPubli
     assert (
         send_expiring(publisher)
         .get(timeout=WAIT_S)
-        .startswith("the broker refused it: Not authorized; check the broker's")
+        .startswith("the broker refused the message: Not authorized; check the broker's")
     )
 
 

@@ -209,7 +209,7 @@ def test_two_nodes_of_one_name_report_each_other_and_lose_nothing(
     for publisher in both:
         publisher._backoff._draw = lambda _low, _high: 0.05
         publisher.start()
-    hint = "perhaps another client is called 'tocsin-lamp'; set node.id or mqtt.client_id"
+    hint = "perhaps another client is called 'tocsin-lamp'"
     until(lambda: caplog.text.count(hint) == 2)
     for each in (store, other):
         for number in range(10):
@@ -226,11 +226,11 @@ def test_a_rival_that_takes_its_time_to_come_back_is_suspected(lasts_s: float, r
     """Not every client reconnects at once; a broken link lasts longer."""
     settings = Mqtt()
     publisher = MqttPublisher(settings, "lamp", store)
-    loss = words.explain_loss(settings, accepted=True)
+    loss = words.make_loss_error(settings, accepted=True)
     said = [publisher._assess_end(loss, time.monotonic() - lasts_s) for _ in range(3)]
     publisher.stop(0.0)
     assert said[:2] == [loss, loss]
-    assert ("perhaps another client" in said[2]) is rival
+    assert ("perhaps another client" in said[2].what) is rival
 
 
 def test_a_fault_that_comes_at_every_attempt_is_logged_once(
