@@ -74,7 +74,8 @@ def test_the_file_at_fault_is_named(folder: Path, names: dict[str, str], key: st
 )
 def test_what_does_not_fit_into_the_protocol_is_a_configuration_error(values: dict[str, str]) -> None:
     """It is no connection attempt that fails for ever."""
-    with pytest.raises(ConfigError, match=f"mqtt.{next(iter(values))}: the value (is longer|holds a control character)"):
+    (name,) = values
+    with pytest.raises(ConfigError, match=f"mqtt.{name}: the value (is longer|holds a control character)"):
         check_names(values.get("client_id", ""), values.get("username", ""), None)
     with pytest.raises(ConfigError, match=r"mqtt\.password: the value is longer"):
         check_names("", "", "x" * 70_000)
