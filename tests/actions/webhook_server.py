@@ -44,7 +44,7 @@ class WebhookServer:
         self._closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # whoever hangs up is what is tested
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # clients that hang up are part of the tests
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
