@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edge.audio.conditioner import Conditioner
 from edge.audio.factory import make_source
-from edge.audio.intake import Intake
 from edge.audio.splice import Splicer
 from edge.claps.learn import COUNTED, Learned, Takes
 from edge.claps.learn import learn as learn_from
@@ -143,13 +143,13 @@ def _taken(pipeline: Pipeline, now: int) -> Step:
 def _blocks(source: Source, rate_hz: int) -> Iterator[AudioBlock]:
     """Yield the sound of a source until it ends or is lost: whoever watches would not wait for it to come back."""
     device, splicer = make_source(parse_source(source.spec), rate_hz), Splicer(rate_hz)
-    intake = Intake(source.name)
+    conditioner = Conditioner(source.name)
     with contextlib.closing(device):
         device.open()
         _tell(f"Listening to {device.device or parse_source(source.spec).masked}; Ctrl-C ends it.")
         while (chunk := device.read()) is not None:
             if chunk.samples.size:
-                yield from splicer.push(intake.take(chunk), device.rate_hz)
+                yield from splicer.push(conditioner.process(chunk), device.rate_hz)
         yield from splicer.finish()
 
 
