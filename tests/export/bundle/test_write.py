@@ -87,7 +87,7 @@ def test_proof_becomes_tables(tmp_path: Path) -> None:
 def test_other_files_are_no_proof(text: str, tmp_path: Path) -> None:
     """The message names the file and what it should hold."""
     (tmp_path / "proof.json").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"proof\.json: not a file of measured tables"):
+    with pytest.raises(DataError, match=r"proof\.json: the file does not hold measured tables"):
         read_proof(tmp_path / "proof.json")
 
 

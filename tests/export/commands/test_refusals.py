@@ -26,7 +26,7 @@ def test_a_file_that_is_no_checkpoint_is_one_clear_line(tmp_path: Path, capsys: 
     """Other bytes than a checkpoint's: status 65 and the file's name."""
     (tmp_path / "x.pt").write_bytes(b"not a checkpoint")
     assert main(["onnx", str(tmp_path / "x.pt"), str(tmp_path / "x.onnx")]) == 65
-    assert "x.pt: not a checkpoint" in capsys.readouterr().err
+    assert "x.pt: the file is not a checkpoint" in capsys.readouterr().err
 
 
 def test_a_missing_checkpoint_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,7 +121,7 @@ def test_a_state_that_is_wrong_is_seen(model: nn.Module, network: bytes) -> None
     forgetful.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0), "nothing"))
     forgetful.graph.node.append(onnx.helper.make_node("Mul", ["kept", "nothing"], [STATE_OUT]))
     assert np.allclose(run_onnx(forgetful.SerializeToString(), sequence(9)), run_torch(model, sequence(9)), atol=1e-4)
-    with pytest.raises(DataError, match="the export differs"):
+    with pytest.raises(DataError, match="the exported network differs"):
         compare(model, forgetful.SerializeToString(), sequence(9)).check()
 
 

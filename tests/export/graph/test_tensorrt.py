@@ -136,7 +136,7 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     window = to_onnx(folded(make_trained_model(MODELS["window"])), PARAMS)
     with pytest.raises(DataError, match="cannot read the network: node 3"):
         engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(parses=False), gpu=GPU)
-    with pytest.raises(Unavailable, match="could not build a fp16 engine"):
+    with pytest.raises(Unavailable, match="did not build a fp16 engine"):
         engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(plan=None), gpu=GPU)
     assert list(tmp_path.iterdir()) == []
 
@@ -156,7 +156,7 @@ def test_without_a_gpu_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     """The package alone does not build."""
     monkeypatch.setitem(sys.modules, "tensorrt", FakeTensorRT())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(Unavailable, match="sees no NVIDIA GPU"):
+    with pytest.raises(Unavailable, match="needs an NVIDIA GPU"):
         tensorrt.require()
 
 

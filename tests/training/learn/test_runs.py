@@ -136,7 +136,7 @@ def test_a_run_on_other_recordings_is_not_gone_on_with(tmp_path: Path) -> None:
     """What one fold learnt from may be what another holds out; a state that says nothing of it is taken as it is."""
     train(material(), config(steps=2), tmp_path)
     other = dataclasses.replace(material(), train=material().train[:9])
-    with pytest.raises(DataError, match=r"resume\.pt: the run learnt from other recordings"):
+    with pytest.raises(DataError, match=r"resume\.pt: the run used other recordings"):
         train(other, config(steps=2), tmp_path, resume=True)
     values = read_values(tmp_path / "resume.pt", 1, "the state of a run")
     values.pop("recordings")
