@@ -31,8 +31,8 @@ def open_parts(data: Path | None, cache: Path, checkpoint: Checkpoint) -> dict[s
     Raises `UsageError` for a `data` of None.
     """
     if data is None:
-        msg = "needs recordings: give the folder with manifest.csv by --data or TOCSIN_DATA"
-        raise UsageError(msg)
+        msg = "recordings are missing"
+        raise UsageError(msg, remedy="give the folder with manifest.csv by --data or TOCSIN_DATA")
     have = open_checkpoint_recordings(data, cache, checkpoint)
     return {name: LabelledSet(tuple(clips), have.store, have.labels) for name, clips in have.parts.items()}
 

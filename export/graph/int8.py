@@ -46,7 +46,7 @@ def quantize(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = Fals
     """
     feeds = iter(feeds)
     if (first := next(feeds, None)) is None:
-        msg = "no training clip is as long as a window: nothing to set the scales of an 8-bit network by"
+        msg = "no training clip is as long as a window, so the scales of an 8-bit network cannot be set"
         raise DataError(msg)
     logging.getLogger().addFilter(_drop_advice)
     try:

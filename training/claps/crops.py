@@ -84,7 +84,7 @@ def _draw_crops(scene: Scene, sounds: SceneSounds, rng: Generator, count: int, n
             new = scene(sounds, rng)[: count - filled]
             barren = 0 if new else barren + 1
             if barren == _BARREN:
-                msg = f"no onset in {_BARREN} scenes of {name} in a row: the recordings are silent"
+                msg = f"{_BARREN} scenes of {name} in a row have no onset: the recordings are silent"
                 raise DataError(msg)
             crops[filled : filled + len(new)] = np.reshape(new, (-1, *crops.shape[1:]))
             filled += len(new)

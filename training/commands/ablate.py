@@ -35,8 +35,8 @@ def run(options: argparse.Namespace) -> None:
 
     data, config = require_data(options), load_recipe(options)
     if options.seeds < 1:
-        msg = f"--seeds: {options.seeds} trains nothing; give 1 or more"
-        raise UsageError(msg)
+        msg = f"{options.seeds} seeds train nothing"
+        raise UsageError(msg, where="--seeds", remedy="give 1 or more")
 
     def train_and_measure(variant: Config) -> dict[str, float]:
         dataset = open_dataset(data, options.cache, variant)

@@ -49,8 +49,8 @@ def require_data(options: argparse.Namespace) -> Path:
     """Return the folder of the recordings; raise `UsageError` without one."""
     data: Path | None = options.data
     if data is None:
-        msg = "give the folder with manifest.csv by --data or TOCSIN_DATA"
-        raise UsageError(msg)
+        msg = "the folder of recordings is missing"
+        raise UsageError(msg, remedy="give the folder with manifest.csv by --data or TOCSIN_DATA")
     return data
 
 

@@ -61,8 +61,8 @@ def select_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[C
     Raises `ConfigError` for a word other than `even` and `all`.
     """
     if wrong := sorted(set(config.people.values()) - {_EVEN, _ALL}):
-        msg = f"claps.people: {wrong[0]!r} is neither {_EVEN!r} nor {_ALL!r}"
-        raise ConfigError(msg)
+        msg = f"{wrong[0]!r} is neither {_EVEN!r} nor {_ALL!r}"
+        raise ConfigError(msg, where="claps.people")
     takes: defaultdict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         which = config.people.get(clip.group)
@@ -75,8 +75,8 @@ def parse_number(clip: Clip) -> int:
     """Return the first number in a clip's name; raise `DataError` without one."""
     found = re.search(r"\d+", clip.name)
     if found is None:
-        msg = f"{clip.file}: {clip.name!r} has no number, so it is neither even nor odd; take all of {clip.group!r}"
-        raise DataError(msg)
+        msg = f"{clip.name!r} has no number, so it is neither even nor odd"
+        raise DataError(msg, where=clip.file, remedy=f"take all of {clip.group!r}")
     return int(found[0])
 
 
@@ -140,8 +140,8 @@ def gather_sounds(data: Path, clips: Sequence[Clip], config: Config) -> SceneSou
         ("backgrounds", backgrounds),
     ):
         if not found:
-            msg = f"{data}: no {what} to train on"
-            raise DataError(msg)
+            msg = f"there is no {what} to train on"
+            raise DataError(msg, where=data)
     return SceneSounds(claps, takes, others, backgrounds)
 
 

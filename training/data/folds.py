@@ -90,8 +90,8 @@ def make_published_folds(clips: Sequence[Clip], corpus: str, config: DataConfig,
     mine = [clip for clip in select_usable(clips, config) if clip.corpus == corpus]
     names = sorted({clip.fold for clip in mine if clip.fold})
     if len(names) < 2:  # noqa: PLR2004 - one fold holds out everything
-        msg = f"{corpus}: {len(mine)} clips in {len(names)} published folds, need two; see the manifest's column `fold`"
-        raise DataError(msg)
+        msg = f"{len(mine)} clips in {len(names)} published folds are too few, because two are needed"
+        raise DataError(msg, where=corpus, remedy="see the manifest's column 'fold'")
     folds = []
     for name in names:
         test = [clip for clip in mine if clip.fold == name]
@@ -108,8 +108,8 @@ def make_group_folds(clips: Sequence[Clip], count: int, config: DataConfig, seed
     """
     members = group_families(select_usable(clips, config))
     if not 2 <= count <= len(members):  # noqa: PLR2004 - one fold holds out everything
-        msg = f"{count} folds of {len(members)} families of recordings: need at least 2 folds, and a family for each"
-        raise UsageError(msg)
+        msg = f"{len(members)} families of recordings do not make {count} folds"
+        raise UsageError(msg, remedy="ask for at least 2 folds, and at most a fold for each family")
     held: list[list[Clip]] = [[] for _ in range(count)]
     filled: list[Counter[str]] = [Counter() for _ in range(count)]
     for family in sorted(members, key=lambda family: (-len(family), _hash_family(family, seed))):
@@ -139,7 +139,7 @@ def make_corpus_folds(
     taken = select_usable(clips, config)
     held = _count_events(taken, events)
     if not held:
-        msg = f"no recording holds {', '.join(sorted(events)) or 'an event'}: nothing to leave out"
+        msg = f"no recording holds {', '.join(sorted(events)) or 'an event'}, so no fold can leave it out"
         raise DataError(msg)
     together = _group_corpora(held, count)
     folds = []
@@ -190,8 +190,8 @@ def _group_corpora(held: Mapping[str, Counter[str]], count: int) -> list[set[str
     for corpus in sorted(held, key=lambda corpus: (-weigh([corpus]), corpus)):
         places = [place for place in together if may_leave_out(place | {corpus})]
         if not places:
-            msg = f"{count} folds are too few to leave out {corpus}: its events keep too few corpora; ask for more"
-            raise UsageError(msg)
+            msg = f"{count} folds are too few to leave out {corpus}, because its events are in too few other corpora"
+            raise UsageError(msg, remedy="ask for more folds")
         min(places, key=lambda place: (weigh(place | {corpus}) - weigh(place), len(place))).add(corpus)
     return [place for place in together if place]
 
@@ -206,8 +206,8 @@ def _make_fold(name: str, rest: Sequence[Clip], test: Sequence[Clip], config: Da
     parts = split(rest, slices, seed)
     calibrating = sorted(parts["validation"] + parts["test"], key=lambda clip: clip.index)
     if not parts["train"] or not calibrating:
-        msg = f"{name}: beside what is held out, too few recordings are left to learn from and to calibrate by"
-        raise DataError(msg)
+        msg = "too few recordings are left to train on and to calibrate with, besides the held-out ones"
+        raise DataError(msg, where=name)
     return Fold(name, parts["train"], calibrating, sorted(test, key=lambda clip: clip.index))
 
 

@@ -89,8 +89,8 @@ def require_parts(parts: Mapping[str, Sequence[Clip]]) -> None:
     All three are needed, to learn, to calibrate and to measure.
     """
     if empty := [part for part in PARTS if not parts[part]]:
-        msg = f"no recordings for the {empty[0]} part: some class needs three recordings of different groups"
-        raise DataError(msg)
+        msg = f"no recordings are left for the {empty[0]} part"
+        raise DataError(msg, remedy="give each class three recordings of different groups")
 
 
 def _spread_class(label: str, parts: Mapping[str, list[list[Clip]]], config: DataConfig) -> None:

@@ -86,8 +86,8 @@ def make_preparer(dataset: Dataset, config: Config, size: int, *, pinned: bool) 
     )
     views = 2 if config.train.loss in CONTRASTIVE else 1
     if size % views:
-        msg = f"config: train.batch: a process has {size} samples a step, but train.loss needs pairs"
-        raise ConfigError(msg)
+        msg = f"a process has {size} samples a step, but train.loss needs pairs"
+        raise ConfigError(msg, where="config: train.batch")
 
     def prepare(generator: torch.Generator) -> Batch:
         drawn = sounds.draw(size // views, generator)
@@ -124,8 +124,8 @@ def _make_samplers(dataset: Dataset, config: Config) -> tuple[CropSampler, CropS
     behind = [clip for clip in dataset.train if clip.label in config.data.background]
     if not behind:
         kinds = ", ".join(config.data.background)
-        msg = f"config: data.background: no clip to learn from is of {kinds}; name classes to mix into the others"
-        raise ConfigError(msg)
+        msg = f"no training clip is of {kinds}"
+        raise ConfigError(msg, where="config: data.background", remedy="name classes to mix into the others")
     shared = (dataset.labels, dataset.teacher, dataset.logits, config)
     whole = make_pool(dataset.store, dataset.train, dataset.copies, dataset.synthetic)
     samplers = (

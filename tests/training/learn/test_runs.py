@@ -136,7 +136,7 @@ def test_a_run_on_other_recordings_is_not_resumed(tmp_path: Path) -> None:
     """The recordings of one fold may be held out by another; a state without recordings is accepted."""
     train(make_dataset(), config(steps=2), tmp_path)
     other = dataclasses.replace(make_dataset(), train=make_dataset().train[:9])
-    with pytest.raises(DataError, match=r"resume\.pt: the run learnt from other recordings"):
+    with pytest.raises(DataError, match=r"resume\.pt: the run used other recordings"):
         train(other, config(steps=2), tmp_path, resume=True)
     values = read_values(tmp_path / "resume.pt", 1, "the state of a run")
     values.pop("recordings")

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from edge.audio.decode.recording import open_recording
-from edge.errors import DataError, StorageError, TocsinError
+from edge.errors import DataError, StorageError, TocsinError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def hash_file(path: Path) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     except OSError as exc:
-        raise UnusableError(str(exc.strerror).lower()) from exc
+        raise UnusableError(reason_of(exc).lower()) from exc
     return digest.hexdigest()
 
 
@@ -58,7 +58,7 @@ def read_rate(path: Path) -> int:
 
     Raises `UnusableError` for a file that is not audio.
     """
-    with _convert_errors(path), open_recording(path) as clip:
+    with _convert_errors(), open_recording(path) as clip:
         return clip.rate_hz
 
 
@@ -75,9 +75,9 @@ def read_parts(path: Path) -> Iterator[Part]:
             audible = True
             yield Part(number, samples)
     if length < _SHORTEST_S * RATE_HZ:
-        raise UnusableError("shorter than 50 ms" if length else "empty")
+        raise UnusableError("it is shorter than 50 ms" if length else "it is empty")
     if not audible:
-        msg = "silent"
+        msg = "it is silent"
         raise UnusableError(msg)
 
 
@@ -86,16 +86,16 @@ def _read_blocks(path: Path) -> Iterator[NDArray[np.float32]]:
 
     The whole recording is never in memory.
     """
-    with _convert_errors(path), open_recording(path) as clip:
+    with _convert_errors(), open_recording(path) as clip:
         yield from clip.blocks(RATE_HZ, PART_S)
 
 
 @contextlib.contextmanager
-def _convert_errors(path: Path) -> Iterator[None]:
+def _convert_errors() -> Iterator[None]:
     try:
         yield
     except TocsinError as exc:
-        raise UnusableError(str(exc).removeprefix(f"{path} ")) from exc
+        raise UnusableError(exc.what, remedy=exc.remedy) from exc
 
 
 def _regroup(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
@@ -116,5 +116,5 @@ def write_part(path: Path, samples: NDArray[np.float32]) -> None:
     try:
         soundfile.write(path, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
     except soundfile.SoundFileError as exc:
-        msg = f"{path}: cannot be written: {exc}"
-        raise StorageError(msg) from exc
+        msg = f"the file cannot be written: {exc}"
+        raise StorageError(msg, where=path) from exc
