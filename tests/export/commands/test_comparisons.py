@@ -98,7 +98,7 @@ def test_verify_shows_every_form_and_the_absent_ones(
         (row,) = [line.split(" | ") for line in said.splitlines() if line.startswith(f"| {form} ")]
         assert 0 <= float(row[2]) <= 1
     assert "int8: absent (no model.int8.onnx" in said
-    assert "TensorRT fp16: absent (no TensorRT here" in said
+    assert "TensorRT fp16: absent (the Python package 'tensorrt' does not load" in said
 
 
 def test_a_bundle_alone_is_verified_by_its_own_golden_logits(
