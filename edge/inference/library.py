@@ -37,7 +37,7 @@ class Installed(NamedTuple):
     """What became of a bundle that was to be installed."""
 
     path: Path
-    how: Literal["new", "mended", "kept"]
+    how: Literal["new", "replaced", "kept"]
 
 
 class Back(NamedTuple):
@@ -128,7 +128,7 @@ class Library:
                 if there is None:
                     target.rename(Path(temporary) / "damaged")
                     fresh.rename(target)
-                    return Installed(target, "mended")
+                    return Installed(target, "replaced")
                 if there != bundle.manifest:
                     msg = f"another bundle {target.name} is installed already; give the new one another version"
                     raise BundleError(msg)

@@ -17,7 +17,7 @@ def test_models_from_install_to_rollback(tocsin: Tocsin, tmp_path: Path) -> None
     """A bundle is installed, activated, described, verified and put back."""
     source = write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0")
     assert "installed harbour@2.0 in" in tocsin("model", "install", source).stdout
-    assert "harbour@2.0 is there already" in tocsin("model", "install", source).stdout
+    assert "harbour@2.0 is already installed" in tocsin("model", "install", source).stdout
     assert "harbour@2.0 is active" in tocsin("model", "activate", "harbour").stdout
     entries = json.loads(tocsin("model", "list", "--json").stdout)
     assert [(e["id"], e["active"]) for e in entries] == [
@@ -68,7 +68,7 @@ def test_installing_over_a_damaged_bundle_mends_it(tocsin: Tocsin, tmp_path: Pat
     tocsin("model", "install", source)
     (tmp_path / "state" / "tocsin" / "models" / "harbour@2.0" / "model.onnx").write_bytes(b"short")
     assert tocsin("model", "verify", "harbour").returncode == 78
-    assert "installed harbour@2.0 anew" in tocsin("model", "install", source).stdout
+    assert "replaced the damaged harbour@2.0 in" in tocsin("model", "install", source).stdout
     assert tocsin("model", "verify", "harbour").returncode == 0
 
 
