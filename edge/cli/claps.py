@@ -25,7 +25,7 @@ from edge.settings.claps import Claps
 from edge.settings.profiles import make_claps_settings
 from edge.settings.section import SLUG_RULE
 from edge.settings.source_spec import parse_source
-from edge.settings.text import to_toml
+from edge.settings.text import format_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -86,7 +86,7 @@ def format_pattern(name: str, learned: Learned) -> str:
         "tolerance": learned.tolerance,
         "tempo_s": learned.tempo_s,
     }
-    text = to_toml({"claps": {"patterns": {name: values}}})
+    text = format_toml({"claps": {"patterns": {name: values}}})
     same = COUNTED.get(learned.claps or 0)
     if same is None or same == name:
         return text

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from edge.cli.installed import add_state_folder, find_credential_file
 from edge.cli.terminal import encode_json, escape_line, write_line
 from edge.errors import UsageError
-from edge.settings.load import load_settings, state_dir
+from edge.settings.load import find_state_dir, load_settings
 from edge.settings.profiles import replace_sources
-from edge.settings.secrets import secret
+from edge.settings.secrets import read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -70,7 +70,7 @@ def parse_sources(texts: Sequence[str]) -> tuple[Source, ...]:
 
     Raises `UsageError`.
     """
-    from edge.settings.source_spec import clash, parse_source
+    from edge.settings.source_spec import explain_clash, parse_source
     from edge.settings.tree import Source
 
     sources: dict[str, Source] = {}
@@ -82,7 +82,7 @@ def parse_sources(texts: Sequence[str]) -> tuple[Source, ...]:
         if name in sources:
             msg = f"--source: two sources are called {name}; give each its own name, as in --source {name}2={spec}"
             raise UsageError(msg)
-        if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
+        if why := next(filter(None, (explain_clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
             msg = f"--source {parsed.masked}: {why}"
             raise UsageError(msg)
         # Unlike a configuration, a command line can name any file, also with a line break or bytes that are not UTF-8.
@@ -97,12 +97,12 @@ def _choose_name(kind: str, taken: Container[str]) -> str:
 
 def find_state_folder(settings: Settings) -> Path:
     """Return the state folder of the installed service, else the user's own."""
-    return state_dir(settings, environ=add_state_folder(os.environ))
+    return find_state_dir(settings, environ=add_state_folder(os.environ))
 
 
 def find_own_folder(settings: Settings) -> Path:
     """Return the state folder of a node that this user runs."""
-    return state_dir(settings, environ=os.environ)
+    return find_state_dir(settings, environ=os.environ)
 
 
 def find_models_folder(settings: Settings) -> Path:
@@ -123,7 +123,7 @@ def find_secret(value: SecretStr | None, file: Path | None, credential: str) -> 
     """Return a secret from the settings, else from the credentials of the installed service."""
     if file is None and "CREDENTIALS_DIRECTORY" not in os.environ:
         file = find_credential_file(credential)
-    return secret(value, file, credential)
+    return read_secret(value, file, credential)
 
 
 def choose_node_name(settings: Settings) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from edge.cli.common import find_models_folder, print_json, print_table, print_text, read_settings, warn
 from edge.cli.preflight import cross_check
 from edge.errors import ConfigError
-from edge.settings.environment import variables_of
-from edge.settings.example import example
+from edge.settings.environment import find_variables
+from edge.settings.example import make_example
 from edge.settings.load import DEFAULT_PATH
-from edge.settings.schema import json_schema
-from edge.settings.secrets import masked
-from edge.settings.text import to_toml
-from edge.settings.textfile import is_there
+from edge.settings.schema import make_json_schema
+from edge.settings.secrets import mask_settings
+from edge.settings.text import format_toml
+from edge.settings.textfile import path_exists
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,8 @@ def check_configuration(config: Path | None) -> int:
         for problem in exc.problems:
             warn(problem)
         return exc.exit_code
-    where = config or (DEFAULT_PATH if is_there(DEFAULT_PATH) else None)
-    variables = ", ".join(name for name, _ in variables_of(os.environ))
+    where = config or (DEFAULT_PATH if path_exists(DEFAULT_PATH) else None)
+    variables = ", ".join(name for name, _ in find_variables(os.environ))
     if where:
         print_text(f"{where}: fine{f', with {variables} from the environment' if variables else ''}")
     else:
@@ -49,11 +49,11 @@ def check_configuration(config: Path | None) -> int:
 
 def print_settings(config: Path | None, *, as_json: bool) -> int:
     """Print the effective values."""
-    values = masked(read_settings(config))
+    values = mask_settings(read_settings(config))
     if as_json:
         print_json(values, indent=2)
     else:
-        print_text(to_toml(values).rstrip())
+        print_text(format_toml(values).rstrip())
     return 0
 
 
@@ -96,11 +96,11 @@ def _format_value(value: object) -> str:
 
 def print_schema() -> int:
     """Print the JSON Schema."""
-    print_json(json_schema(), indent=2)
+    print_json(make_json_schema(), indent=2)
     return 0
 
 
 def print_example() -> int:
     """Print the commented example."""
-    print_text(example().rstrip())
+    print_text(make_example().rstrip())
     return 0

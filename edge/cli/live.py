@@ -18,7 +18,7 @@ from edge.errors import UsageError
 from edge.node import service
 from edge.node.stopping import end_process
 from edge.settings.profiles import make_demo_settings
-from edge.settings.secrets import secret
+from edge.settings.secrets import read_secret
 from edge.settings.source_spec import parse_source
 from edge.settings.tree import Source
 
@@ -91,7 +91,7 @@ def _read_demo_settings(settings: Settings, options: DemoOptions) -> Settings:
     folder = find_own_folder(settings) / "demo"
     settings = make_demo_settings(settings, sources=sources, folder=folder, api=_collect_api_changes(options))
     api = settings.api
-    if options.host and not (_is_local(options.host) or secret(api.token, api.token_file, "api_token")):
+    if options.host and not (_is_local(options.host) or read_secret(api.token, api.token_file, "api_token")):
         msg = f"--host {options.host} is reachable from outside; name a file with a token, --token-file FILE"
         raise UsageError(msg)
     return settings

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.common import choose_node_name, find_models_folder, find_secret, find_state_folder
 from edge.errors import BundleError, ConfigError, Forbidden, TocsinError
-from edge.settings.textfile import is_there
+from edge.settings.textfile import path_exists
 
 if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
@@ -39,7 +39,7 @@ def cross_check(settings: Settings) -> None:
 
 def _check_folder(settings: Settings) -> None:
     path = find_state_folder(settings)
-    there = next(folder for folder in (path, *path.parents) if is_there(folder))
+    there = next(folder for folder in (path, *path.parents) if path_exists(folder))
     if not there.is_dir():
         msg = f"storage.path: {there} is no folder"
         raise ConfigError(msg)

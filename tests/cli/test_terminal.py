@@ -19,7 +19,7 @@ from edge.cli import common, terminal
 from edge.errors import TocsinError
 from edge.jsontext import encoded
 from edge.pipeline import clip
-from edge.settings.secrets import masked
+from edge.settings.secrets import mask_settings
 from edge.settings.source_spec import parse_source
 from edge.settings.tree import Settings
 
@@ -77,7 +77,7 @@ def test_a_source_of_the_command_line_is_any_file(names: Path, name: str) -> Non
     played.open()
     assert played.read()
     played.close()
-    shown = masked(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
+    shown = mask_settings(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
     assert json.loads(encoded(shown)) == source.spec.replace("\udcff", "\ufffd")
 
 
