@@ -70,6 +70,9 @@ def parse_sources(texts: Sequence[str]) -> tuple[Source, ...]:
 
     Raises `UsageError`.
     """
+    from pydantic import ValidationError
+
+    from edge.settings.section import SLUG_RULE
     from edge.settings.source_spec import explain_clash, parse_source
     from edge.settings.tree import Source
 
@@ -85,8 +88,13 @@ def parse_sources(texts: Sequence[str]) -> tuple[Source, ...]:
         if why := next(filter(None, (explain_clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
             msg = f"--source {parsed.masked}: {why}"
             raise UsageError(msg)
+        try:
+            source = Source(name=name)
+        except ValidationError as exc:
+            msg = f"--source {name}: its name must be {SLUG_RULE}"
+            raise UsageError(msg) from exc
         # Unlike a configuration, a command line can name any file, also with a line break or bytes that are not UTF-8.
-        sources[name] = Source.model_construct(name=name, spec=spec)
+        sources[name] = source.model_copy(update={"spec": spec})
     return tuple(sources.values())
 
 
