@@ -54,5 +54,5 @@ def _make_settings(settings: Settings, folder: Path) -> Settings:
         folder=folder,
         model=library.resolve(settings.model.bundle)[0],
         engines=find_own_folder(settings) / "tensorrt",
-        claps=library.clap_networks(settings.claps.bundle)[0],
+        claps=library.resolve_clap_network(settings.claps.bundle)[0],
     )

@@ -32,7 +32,7 @@ def print_bundles(config: Path | None, *, as_json: bool) -> int:
     """Print every bundle."""
     settings = read_settings(config)
     folder = _find_folder(settings)
-    entries = Library(folder).entries(settings.model.bundle)
+    entries = Library(folder).describe_bundles(settings.model.bundle)
     if as_json:
         print_json(entries, indent=2)
         return 0
@@ -51,7 +51,7 @@ def print_bundles(config: Path | None, *, as_json: bool) -> int:
 
 
 def print_bundle(name: str | None, config: Path | None, *, as_json: bool) -> int:
-    """Print what a bundle's manifest says."""
+    """Print the manifest of a bundle."""
     settings = read_settings(config)
     library = Library(_find_folder(settings))
     bundle = read_bundle(library.find(name) if name else library.resolve(settings.model.bundle)[0])
@@ -84,7 +84,7 @@ def activate(name: str, config: Path | None) -> int:
         print_text(f"{path.name} is active in {folder}; {_RESTART}")
         return 0
     print_text(f"{path.name} is chosen in {folder}, but not active")
-    warn(f"the configuration says model.bundle = {settings.model.bundle!r}, which goes before; remove that")
+    warn(f"the configuration says model.bundle = {settings.model.bundle!r}, which takes precedence; remove it")
     return 0
 
 
@@ -92,7 +92,7 @@ def roll_back(config: Path | None) -> int:
     """Go back to the previous bundle."""
     settings = read_settings(config)
     folder = _find_folder(settings)
-    path, changed = Library(folder).rollback()
+    path, changed = Library(folder).roll_back()
     print_text(f"back to {path.name} in {folder}; {_RESTART if changed else 'it was before, so nothing changes'}")
     with contextlib.suppress(BundleError):  # then the run uses another one and logs it
         try:
@@ -106,7 +106,7 @@ def verify(names: list[str], config: Path | None) -> int:
     """Check bundles; return the exit code of the last bad one."""
     library = Library(_find_folder(read_settings(config)))
     code = 0
-    for path in [library.find(name) for name in names] or library.paths():
+    for path in [library.find(name) for name in names] or library.list_paths():
         try:
             bundle = verify_bundle(path, check=check_bundle)
         except BundleError as exc:
@@ -148,7 +148,7 @@ def _list_facts(bundle: Bundle) -> list[tuple[str, Any]]:
         ("thresholds", ", ".join(thresholds) or "built in"),
         ("window", f"{bundle.params.window_s:.3f} s, {bundle.params.n_mels} mels, {bundle.params.sample_rate_hz} Hz"),
         ("network", f"streaming, state of {bundle.state_size} numbers" if bundle.streaming else "window"),
-        ("created", manifest.get("created", "not said")),
-        ("trained on", manifest.get("training_data", "not said")),
-        ("licence", manifest.get("licence", "not said")),
+        ("created", manifest.get("created", "unknown")),
+        ("trained on", manifest.get("training_data", "unknown")),
+        ("licence", manifest.get("licence", "unknown")),
     ]

@@ -80,7 +80,7 @@ def _check_clap_bundle(settings: Settings) -> None:
     from edge.pipeline.build import check_bundle
 
     try:
-        wanted = Library(find_models_folder(settings)).clap_networks(settings.claps.bundle)[0]
+        wanted = Library(find_models_folder(settings)).resolve_clap_network(settings.claps.bundle)[0]
         open_bundle(wanted, CLAPS, check=check_bundle)
     except BundleError as exc:
         msg = f"claps.bundle: {exc}"

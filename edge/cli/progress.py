@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_PATIENCE_S = 1.0
+_DELAY_S = 1.0  # before the bar appears
 
 
 @contextlib.contextmanager
@@ -32,7 +32,7 @@ def show_progress(what: str, *, shown: bool) -> Iterator[Callable[[float, float 
 
     def update(done: float, total: float | None) -> None:
         progress.update(task, completed=done, total=total)
-        if time.monotonic() - begin > _PATIENCE_S:
+        if time.monotonic() - begin > _DELAY_S:
             progress.start()
 
     try:

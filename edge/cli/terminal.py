@@ -15,7 +15,7 @@ from typing import Any
 
 from edge.jsontext import dumps
 
-_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _write_errors: list[OSError] = []
 
 
@@ -37,7 +37,7 @@ def prepare_streams() -> None:
 
 def escape_line(text: str) -> str:
     """Escape line breaks, control characters and bytes that are not UTF-8."""
-    return _BREAKS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def encode_json(value: Any, encoding: str, *, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
@@ -87,6 +87,6 @@ def discard_output() -> None:
         try:
             stream.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _REFRESH_HZ = 8
 _LABELS = 6
-_NAMED = 14  # columns of a label
+_LABEL_COLUMNS = 14
 _BAR = 30
 _FLOOR_DB = -80.0
 _EVENTS = 5  # lines of the terminal that stay free for the latest events
@@ -42,7 +42,7 @@ class View:
             if console.is_terminal
             else None
         )
-        self._lasting: dict[str, str] = {}
+        self._ongoing: dict[str, str] = {}
         self._node: NodeApi | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="view", daemon=True)
@@ -66,9 +66,9 @@ class View:
             return
         data = event["data"]
         if data.get("phase") in ("start", "update"):
-            self._lasting[data["event_id"]] = f"{data['source_name']} {data['label']} {data['score']:.2f}"
+            self._ongoing[data["event_id"]] = f"{data['source_name']} {data['label']} {data['score']:.2f}"
         else:
-            self._lasting.pop(data["event_id"], None)
+            self._ongoing.pop(data["event_id"], None)
         if data.get("phase") != "update":  # ongoing events have a line of their own below
             self._console.print(format_event(event), markup=False, highlight=False, soft_wrap=True)
 
@@ -85,7 +85,7 @@ class View:
     def _draw(self, sources: Sequence[dict[str, Any]]) -> Group:
         width, height = self._console.size
         sign = "#" if self._console.options.ascii_only else "█"
-        lines = format_picture(sources, tuple(self._lasting.values()), width, height, sign=sign)
+        lines = format_picture(sources, tuple(self._ongoing.values()), width, height, sign=sign)
         return Group(*(Text(escape_line(line), no_wrap=True, overflow="crop") for line in lines))
 
 
@@ -99,7 +99,7 @@ def format_event(event: dict[str, Any]) -> str:
 
 
 def format_picture(
-    sources: Sequence[dict[str, Any]], lasting: Sequence[str], width: int, height: int, *, sign: str
+    sources: Sequence[dict[str, Any]], ongoing: Sequence[str], width: int, height: int, *, sign: str
 ) -> list[str]:
     """Format the sources in as many lines as leave room for events."""
     room = max(1, height - _EVENTS - 1)  # the last line is for ongoing events
@@ -110,7 +110,7 @@ def format_picture(
         lines = [_format_short(source) for source in sources]
     else:
         lines = [*map(_format_short, sources[: room - 1]), f"and {len(sources) - room + 1} more sources"]
-    return [*lines, f"now  {', '.join(lasting) or '-'}"]
+    return [*lines, f"now  {', '.join(ongoing) or '-'}"]
 
 
 def _format_short(source: dict[str, Any]) -> str:
@@ -121,13 +121,13 @@ def _format_short(source: dict[str, Any]) -> str:
 
 def _format_source(source: dict[str, Any], count: int, width: int, sign: str) -> list[str]:
     """Format a source, its level and its likeliest labels in 2 to `count` lines."""
-    columns = max(0, min(_BAR, width - _NAMED - 12))
+    columns = max(0, min(_BAR, width - _LABEL_COLUMNS - 12))
     level = draw_bar((source["laeq"] - _FLOOR_DB) / -_FLOOR_DB, columns, sign)
     best = sorted(source["scores"].items(), key=lambda item: -item[1])[: min(_LABELS, count - 2)]
     return [
         f"{source['name']}  {source['state']}  {source['detail'] or source['device']}",
-        f" {'level':{_NAMED}}{source['laeq']:6.1f} dB  {level}",
-        *(f" {label:{_NAMED}}{score:6.2f}     {draw_bar(score, columns, sign)}" for label, score in best),
+        f" {'level':{_LABEL_COLUMNS}}{source['laeq']:6.1f} dB  {level}",
+        *(f" {label:{_LABEL_COLUMNS}}{score:6.2f}     {draw_bar(score, columns, sign)}" for label, score in best),
     ]
 
 

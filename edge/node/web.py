@@ -66,7 +66,7 @@ class NodeWeb:
     def models(self) -> list[dict[str, Any]]:
         """Return the bundles on this device."""
         active = str(self.classifier.bundle.path)
-        return [{**entry, "active": entry["path"] == active} for entry in self.library.entries()]
+        return [{**entry, "active": entry["path"] == active} for entry in self.library.describe_bundles()]
 
     def config(self) -> dict[str, Any]:
         """Return the effective settings with secrets masked."""

@@ -51,4 +51,4 @@ def check_clock(settings: Settings) -> Check:  # noqa: ARG001 - every check take
     """Check that the clock is synchronised, so that timestamps are right."""
     if systemd.clock_synced():
         return Check("clock", "ok", "synchronised")
-    return Check("clock", "note", "not synchronised, events say so", "timedatectl set-ntp true")
+    return Check("clock", "note", "not synchronised; events are marked", "timedatectl set-ntp true")

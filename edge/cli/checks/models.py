@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def check_runtime(settings: Settings) -> Check:
     """Check ONNX Runtime and the configured provider."""
     try:
-        from edge.inference.onnx import available_providers
+        from edge.inference.onnx import list_providers
     except ImportError as exc:
         return Check("onnx runtime", "fail", f"cannot be loaded ({exc})", "pip install onnxruntime")
-    ours, wanted = available_providers(), settings.model.provider
+    ours, wanted = list_providers(), settings.model.provider
     if wanted != "auto" and wanted not in ours:
         remedy = "install NVIDIA's wheel of ONNX Runtime, or set model.provider = 'auto'"
         return Check("onnx runtime", "note", f"no {wanted} here, it will run on {ours[0]}", remedy)
@@ -45,7 +45,7 @@ def check_claps(settings: Settings) -> Check:
     """Check the bundle of the clap network in the same way."""
     from edge.inference.library import Library
 
-    wanted = Library(find_models_folder(settings)).clap_networks(settings.claps.bundle)[0]
+    wanted = Library(find_models_folder(settings)).resolve_clap_network(settings.claps.bundle)[0]
     return _check_bundle("claps", wanted, load_clap_classifier, settings)
 
 
