@@ -179,7 +179,7 @@ def load_clap_classifier(settings: Settings) -> OnnxClassifier | None:
 
 
 def set_up_command_log() -> None:
-    """Print the warnings of a one-shot command like its own messages."""
+    """Set up the log of a one-shot command: warnings, formatted like its own."""
     _install_handler(logging.StreamHandler(), "warning", _LineFormatter("tocsin: %(message)s"))
 
 
@@ -213,7 +213,7 @@ class _LineFormatter(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - named by the base class
-        """Return the record's line."""
+        """Return the line of a record."""
         return escape_line(super().formatMessage(record))
 
 
@@ -221,7 +221,7 @@ class _JsonFormatter(logging.Formatter):
     """Formatter of one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record's line."""
+        """Return the line of a record."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
             "time": f"{stamp}.{int(record.msecs):03d}Z",

@@ -1,4 +1,4 @@
-"""`tocsin model`: the bundles on this device."""
+"""`tocsin model`: display, installation and choice of bundles."""
 
 from __future__ import annotations
 

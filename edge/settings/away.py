@@ -37,12 +37,12 @@ class Span(Section):
 
     @property
     def begin_time(self) -> dt.time:
-        """The time of its begin."""
+        """The time of day at which it begins."""
         return dt.time.fromisoformat(self.begin)
 
     @property
     def end_time(self) -> dt.time:
-        """The time of its end."""
+        """The time of day at which it ends."""
         return dt.time.fromisoformat(self.end)
 
 

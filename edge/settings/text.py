@@ -1,4 +1,4 @@
-"""Reading and writing of TOML text."""
+"""Reader and writer of TOML text."""
 
 from __future__ import annotations
 
