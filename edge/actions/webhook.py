@@ -19,7 +19,7 @@ from edge import __version__
 from edge.actions.occasion import Attempt, Occasion, fill, values
 from edge.errors import ActionFailed
 from edge.jsontext import dumps
-from edge.settings.section import plain_host
+from edge.settings.section import check_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +121,7 @@ class WebhookAttempt(Attempt):
         with contextlib.suppress(ValueError):  # a host or a port that is none
             target = urlsplit(urljoin(url.geturl(), location))
             if location and target.scheme in ("http", "https") and _VISIBLE.fullmatch(target.geturl()):
-                plain_host(target.hostname or "")
+                check_host(target.hostname or "")
                 place = _place(target)
                 if self._action.method == "GET":
                     return target

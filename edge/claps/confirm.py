@@ -24,7 +24,7 @@ _DULL_BAND = 2.5  # mean band of the peak: nothing above some 400 Hz
 class ClapNetwork(Protocol):
     """Anything that gives crops their probability of being a clap."""
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, 1), of features of shape (n, window_frames, n_mels)."""
 
 
@@ -47,7 +47,7 @@ def confirm(onset: Onset, samples: NDArray[np.float32], network: ClapNetwork) ->
     why = physics(features)
     if why:
         return Verdict(0.0, why)
-    return Verdict(float(network.probabilities(features[np.newaxis])[0, 0]), "")
+    return Verdict(float(network.compute_probabilities(features[np.newaxis])[0, 0]), "")
 
 
 def physics(features: NDArray[np.float32]) -> str:

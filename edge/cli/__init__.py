@@ -19,21 +19,21 @@ _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code; ``--debug`` lets exceptions through with their traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    terminal.prepare()
+    terminal.prepare_streams()
     try:
         code = _invoke([argument for argument in arguments if argument != "--debug"])
-        terminal.check()
+        terminal.raise_write_error()
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        terminal.drop_output()
+        terminal.discard_output()
         return _BROKEN_PIPE
     except Exception as exc:
-        text, code = _explained(exc)
-        terminal.drop_output()
+        text, code = _describe(exc)
+        terminal.discard_output()
         if "--debug" in arguments and code != UsageError.exit_code:
             raise
-        print(f"tocsin: {terminal.one_line(text)}", file=sys.stderr)  # noqa: T201 - this is the program's voice
+        print(f"tocsin: {terminal.escape_line(text)}", file=sys.stderr)  # noqa: T201 - this is the program's voice
         return code
     return code
 
@@ -58,7 +58,7 @@ def _invoke(arguments: list[str]) -> int:
     return code or 0
 
 
-def _explained(exc: Exception) -> tuple[str, int]:
+def _describe(exc: Exception) -> tuple[str, int]:
     """Return an error's line and exit code."""
     import typer
 

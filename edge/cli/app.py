@@ -18,7 +18,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(claps_app, name="claps")
 
 
-class Wanted(str, enum.Enum):
+class AwayAction(str, enum.Enum):
     """What `away` is to do."""
 
     ON = "on"
@@ -26,7 +26,7 @@ class Wanted(str, enum.Enum):
     STATUS = "status"
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
     if wanted:
         typer.echo(f"tocsin {__version__}")
         raise typer.Exit
@@ -36,7 +36,9 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
 def tocsin(
     ctx: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="say it, end")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="say it, end")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
     """Hears sirens, gunshots, traffic, horns and claps."""
@@ -70,7 +72,7 @@ def demo(
     """Play a street scene through the real pipeline: events, history, dashboard, MQTT."""
     from edge.cli import live
 
-    return live.demo(config, live.DemoOptions(once, source or (), host, port, token, token_file))
+    return live.run_demo(config, live.DemoOptions(once, source or (), host, port, token, token_file))
 
 
 @app.command()
@@ -93,9 +95,9 @@ def classify(
     json: Json = False,
 ) -> int:
     """Say what is in recordings."""
-    from edge.cli import clips
+    from edge.cli import recordings
 
-    return clips.classify(paths, config, top_k=top_k, hop_s=hop, as_json=json)
+    return recordings.classify_recordings(paths, config, top_k=top_k, hop_s=hop, as_json=json)
 
 
 @app.command()
@@ -108,14 +110,14 @@ def replay(
     away: Annotated[bool, typer.Option("--away", help="report any sound that stands out of the background")] = False,
 ) -> int:
     """Print the events of a recording, one CloudEvent a line."""
-    from edge.cli import clips
+    from edge.cli import recordings
 
-    return clips.replay(file, config, speed=speed, source_name=source_name, away=away)
+    return recordings.replay_recording(file, config, speed=speed, source_name=source_name, away=away)
 
 
 @app.command()
 def away(
-    state: Annotated[Wanted, typer.Argument(help="what it is to be; status only looks")] = Wanted.STATUS,
+    state: Annotated[AwayAction, typer.Argument(help="what it is to be; status only looks")] = AwayAction.STATUS,
     config: Config = None,
     url: Annotated[str | None, typer.Option("--url", help="address of the node; else as configured")] = None,
     *,
@@ -124,15 +126,15 @@ def away(
     """Switch the away mode of the running node, or look at it."""
     from edge.cli import away as mode
 
-    return mode.away(state.value, config, url, as_json=json)
+    return mode.switch_away(state.value, config, url, as_json=json)
 
 
 @app.command()
 def devices(*, json: Json = False) -> int:
     """List the microphones, with the id to put in the configuration."""
-    from edge.cli import devices as inputs
+    from edge.cli import devices as microphones
 
-    return inputs.devices(as_json=json)
+    return microphones.print_microphones(as_json=json)
 
 
 @app.command()
@@ -140,7 +142,7 @@ def doctor(config: Config = None, *, json: Json = False) -> int:
     """Check everything a run needs, and say how to mend what is wrong."""
     from edge.cli import doctor as checks
 
-    return checks.doctor(config, as_json=json)
+    return checks.print_checks(config, as_json=json)
 
 
 @app.command()
@@ -148,4 +150,4 @@ def bench(config: Config = None, *, json: Json = False) -> int:
     """Measure how fast this machine is."""
     from edge.cli import bench as speed
 
-    return speed.bench(config, as_json=json)
+    return speed.run_bench(config, as_json=json)

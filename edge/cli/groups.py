@@ -19,7 +19,7 @@ def config_check(config: Config = None) -> int:
     """Say whether the configuration is valid."""
     from edge.cli import configs
 
-    return configs.check(config)
+    return configs.check_configuration(config)
 
 
 @config_app.command("show")
@@ -33,8 +33,8 @@ def config_show(
     from edge.cli import configs
 
     if rules:
-        return configs.rules(config, as_json=json)
-    return configs.show(config, as_json=json)
+        return configs.print_rules(config, as_json=json)
+    return configs.print_settings(config, as_json=json)
 
 
 @config_app.command("schema")
@@ -42,7 +42,7 @@ def config_schema(config: Config = None) -> int:  # noqa: ARG001 - every config 
     """Print the JSON Schema of the configuration."""
     from edge.cli import configs
 
-    return configs.schema()
+    return configs.print_schema()
 
 
 @config_app.command("example")
@@ -50,7 +50,7 @@ def config_example() -> int:
     """Print a commented configuration with every key."""
     from edge.cli import configs
 
-    return configs.example()
+    return configs.print_example()
 
 
 @model_app.command("list")
@@ -58,7 +58,7 @@ def model_list(config: Config = None, *, json: Json = False) -> int:
     """List the bundles; the one in use is marked."""
     from edge.cli import models
 
-    return models.show_all(config, as_json=json)
+    return models.print_bundles(config, as_json=json)
 
 
 @model_app.command("info")
@@ -71,7 +71,7 @@ def model_info(
     """Show a bundle's labels, thresholds, figures and licence note."""
     from edge.cli import models
 
-    return models.info(name, config, as_json=json)
+    return models.print_bundle(name, config, as_json=json)
 
 
 @model_app.command("install")
@@ -98,7 +98,7 @@ def model_rollback(config: Config = None) -> int:
     """Go back to the bundle that was in use before."""
     from edge.cli import models
 
-    return models.rollback(config)
+    return models.roll_back(config)
 
 
 @model_app.command("verify")
@@ -122,7 +122,7 @@ def claps_learn(
     """Clap a pattern a few times; print its lines for the configuration."""
     from edge.cli import claps
 
-    return claps.learn(name, config, source, takes=takes)
+    return claps.learn_pattern(name, config, source, takes=takes)
 
 
 @claps_app.command("test")
@@ -130,4 +130,4 @@ def claps_test(config: Config = None, source: OneSource = None, *, json: Json = 
     """Watch every onset, whether it counts as a clap and why not, and every pattern."""
     from edge.cli import claps
 
-    return claps.test(config, source, as_json=json)
+    return claps.watch_claps(config, source, as_json=json)

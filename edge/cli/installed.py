@@ -24,7 +24,7 @@ STATE = Path("/var/lib/tocsin")
 _CREDENTIAL = re.compile(r"^LoadCredential=([^:\s]+):(\S+)\s*$", re.MULTILINE)
 
 
-def service_environ(environ: Mapping[str, str]) -> Mapping[str, str]:
+def add_state_folder(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Return an environment with the state folder that the unit gives the service, where one is installed.
 
     A folder that the environment names itself goes before.
@@ -32,13 +32,13 @@ def service_environ(environ: Mapping[str, str]) -> Mapping[str, str]:
     return {"STATE_DIRECTORY": str(STATE), **environ} if any(map(os.path.lexists, UNITS)) else environ
 
 
-def credential_file(name: str) -> Path | None:
+def find_credential_file(name: str) -> Path | None:
     """Return the file that the unit hands to the service as a credential; the last line about it counts."""
-    found = [path for text in _texts() for each, path in _CREDENTIAL.findall(text) if each == name]
+    found = [path for text in _read_unit_texts() for each, path in _CREDENTIAL.findall(text) if each == name]
     return Path(found[-1]) if found else None
 
 
-def _texts() -> Iterator[str]:
+def _read_unit_texts() -> Iterator[str]:
     """Yield what the unit and its drop-ins say."""
     unit = next((unit for unit in UNITS if os.path.lexists(unit)), None)
     if unit is not None:

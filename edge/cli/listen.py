@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from edge.cli.common import log_as, models_folder_of, own_folder_of, settings_of
+from edge.cli.common import find_models_folder, find_own_folder, read_settings, set_up_service_log
 from edge.cli.view import ConsoleHandler, View
 from edge.inference.library import Library
 from edge.node import service
@@ -25,10 +25,10 @@ def listen(config: Path | None, sources: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="tocsin-listen-") as folder:
 
         def read() -> Settings:
-            return _quiet(settings_of(config, sources), Path(folder))
+            return _make_settings(read_settings(config, sources), Path(folder))
 
         quiet = read()
-        log_as(quiet.logging, ConsoleHandler(console) if console.is_terminal else None, events=False)
+        set_up_service_log(quiet.logging, ConsoleHandler(console) if console.is_terminal else None, events=False)
         view = View(console)
 
         def attach(node: Node) -> None:
@@ -40,13 +40,13 @@ def listen(config: Path | None, sources: list[str]) -> int:
             view.close()
 
 
-def _quiet(settings: Settings, folder: Path) -> Settings:
+def _make_settings(settings: Settings, folder: Path) -> Settings:
     """Return settings of a node that keeps to itself, with the networks that the real one uses."""
-    library = Library(models_folder_of(settings))
+    library = Library(find_models_folder(settings))
     return make_listen_settings(
         settings,
         folder=folder,
         model=library.resolve(settings.model.bundle)[0],
-        engines=own_folder_of(settings) / "tensorrt",
-        claps=library.clap_networks(settings.claps.bundle)[0],
+        engines=find_own_folder(settings) / "tensorrt",
+        claps=library.resolve_clap_network(settings.claps.bundle)[0],
     )

@@ -14,7 +14,7 @@ _PATIENCE_S = 1.0
 
 
 @contextlib.contextmanager
-def bar(what: str, *, shown: bool) -> Iterator[Callable[[float, float | None], None]]:
+def show_progress(what: str, *, shown: bool) -> Iterator[Callable[[float, float | None], None]]:
     """Yield a function that takes how much is done and how much there is, None where that is unknown."""
     if not (shown and sys.stderr.isatty()):
         yield lambda _done, _total: None

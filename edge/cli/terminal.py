@@ -13,12 +13,12 @@ from typing import Any
 from edge.jsontext import dumps
 
 _BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_lost: list[OSError] = []
+_write_errors: list[OSError] = []
 
 
-def prepare() -> None:
+def prepare_streams() -> None:
     """Make the standard streams fit for any text, and open those that the caller had closed."""
-    _lost.clear()
+    _write_errors.clear()
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -32,12 +32,12 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def one_line(text: str) -> str:
+def escape_line(text: str) -> str:
     """Return text with escapes for what would break a line or steer a terminal, and for bytes that are no UTF-8."""
     return _BREAKS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def to_json(value: Any, encoding: str, *, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
+def encode_json(value: Any, encoding: str, *, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
     """Return JSON that can be written in an encoding: what it lacks stands there as JSON's own escape."""
     text = dumps(value, ensure_ascii=False, indent=indent)
     try:
@@ -49,22 +49,22 @@ def to_json(value: Any, encoding: str, *, indent: int | None = None) -> str:  # 
 
 def write_line(text: str) -> None:
     """Write a line to standard output at once; where that cannot be, the command ends with the `OSError`."""
-    if _lost:
+    if _write_errors:
         return
     try:
         print(text, flush=True)  # noqa: T201 - the command's output
     except OSError as exc:
-        lose(exc)
+        end_command(exc)
 
 
-def lose(error: OSError) -> None:
+def end_command(error: OSError) -> None:
     """End the command, as its output cannot be written: nobody reads it any more, or the disk is full.
 
     On the main thread the error is raised. From another, such as a service's that tells of an event, the main thread is
     sent the signal that stops a service, and meets the error in `check`.
     """
-    _lost.append(error)
-    drop_output()
+    _write_errors.append(error)
+    discard_output()
     main = threading.main_thread()
     if threading.current_thread() is main:
         raise error
@@ -72,13 +72,13 @@ def lose(error: OSError) -> None:
         signal.pthread_kill(main.ident, signal.SIGTERM)
 
 
-def check() -> None:
+def raise_write_error() -> None:
     """Raise the error for which another thread has ended the command."""
-    if _lost:
-        raise _lost[0]
+    if _write_errors:
+        raise _write_errors[0]
 
 
-def drop_output() -> None:
+def discard_output() -> None:
     """Forget what cannot be written; else the interpreter would complain once more while it ends."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge.errors import ConfigError, suggest
-from edge.settings.detection import ANY_LABEL, IMPULSE, OF_BUNDLE, OF_LABEL, DetectionClass
+from edge.settings.detection import BUNDLE_KEYS, DEFAULT_VALUES, IMPULSE_VALUES, LABEL_VALUES, DetectionClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,9 +76,9 @@ def explain_rules(
         own = settings.classes.get(label)
         values: dict[str, tuple[Any, Origin]] = {}
         layers: tuple[tuple[Origin, DetectionClass | None], ...] = (
-            ("built-in", ANY_LABEL),
+            ("built-in", DEFAULT_VALUES),
             ("bundle", _read_thresholds(thresholds.get(label, {}))),
-            ("built-in", OF_LABEL.get(label)),
+            ("built-in", LABEL_VALUES.get(label)),
             ("configuration", settings),
             ("configuration", own),
         )
@@ -112,6 +112,6 @@ def rules_for(
 
 def _read_thresholds(values: Mapping[str, float]) -> DetectionClass:
     """Return what a bundle says of a label: where events begin and end, and whether one window decides."""
-    said = {name: float(values[name]) for name in OF_BUNDLE if name in values}
+    said = {name: float(values[name]) for name in BUNDLE_KEYS if name in values}
     # Whether off is below on is seen once the configuration has had its say.
-    return (IMPULSE if values.get("impulsive") else DetectionClass()).model_copy(update=said)
+    return (IMPULSE_VALUES if values.get("impulsive") else DetectionClass()).model_copy(update=said)

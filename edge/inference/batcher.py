@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Owner = TypeVar("Owner")
 
 
-def score_ready(
+def score_batches(
     ready: Sequence[tuple[Owner, MelWindow]],
     classifier: Classifier,
     max_batch: int,

@@ -32,15 +32,15 @@ __all__ = [
     "MANIFEST",
     "MAX_BYTES",
     "MODEL",
-    "OURS",
+    "PROGRAM_ERRORS",
     "STREAMING",
     "WINDOW",
     "Bundle",
     "bad_bundle",
     "check_golden",
+    "convert_errors",
     "read_bundle",
     "read_manifest",
-    "refusing",
     "require_task",
 ]
 
@@ -50,7 +50,7 @@ MAX_BYTES = 512 << 20
 _MANIFEST_BYTES = 1 << 20
 _MAX_GOLDEN_VALUES = 16 << 20
 """In all windows of the golden recording, which overlap."""
-OURS = (AssertionError, AttributeError, ImportError, NameError)
+PROGRAM_ERRORS = (AssertionError, AttributeError, ImportError, NameError)
 """What no bundle can cause: it is a fault of the program, and must be seen as one."""
 
 
@@ -102,10 +102,10 @@ def read_bundle(path: Path) -> Bundle:
 
     Raises `BundleError` otherwise. Whether the network still computes what it should is `edge.inference.load`'s.
     """
-    with refusing(path):
+    with convert_errors(path):
         said, written = read_manifest(path)
         for name, expected in said.sha256.items():
-            if _sha256(path, name) != expected:
+            if _hash_file(path, name) != expected:
                 raise bad_bundle(path, f"{name} differs from the exported file (sha256)")
         return Bundle(
             path=path,
@@ -119,7 +119,7 @@ def read_bundle(path: Path) -> Bundle:
             sha256=said.sha256[MODEL],
             tolerance=said.golden_tolerance.model_dump(),
             manifest=written,
-            golden=_golden(path, said),
+            golden=_read_golden(path, said),
             task=said.task,
             network=said.network,
             state_size=said.state_size or 0 if said.network == STREAMING else 0,
@@ -127,11 +127,11 @@ def read_bundle(path: Path) -> Bundle:
 
 
 @contextlib.contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def convert_errors(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong with the bundle in `path` into `BundleError`, so that another one can take its place."""
     try:
         yield
-    except (BundleError, *OURS):
+    except (BundleError, *PROGRAM_ERRORS):
         raise
     except Exception as exc:  # a bundle may come from anywhere, and a node must not end because of it
         raise bad_bundle(path, f"the bundle cannot be used ({_reason(exc, path)})") from exc
@@ -192,7 +192,7 @@ def _check_file(path: Path, name: str, most: int) -> None:
         raise bad_bundle(path, f"{name} must be a plain file of at most {most >> 20} MiB")
 
 
-def _sha256(path: Path, name: str) -> str:
+def _hash_file(path: Path, name: str) -> str:
     _check_file(path, name, MAX_BYTES)
     digest = hashlib.sha256()
     try:
@@ -204,17 +204,17 @@ def _sha256(path: Path, name: str) -> str:
     return digest.hexdigest()
 
 
-def _golden(path: Path, said: Manifest) -> Golden:
+def _read_golden(path: Path, said: Manifest) -> Golden:
     try:
         golden = read_golden(path / GOLDEN)
     except (OSError, ValueError, EOFError) as exc:
         raise bad_bundle(path, f"{GOLDEN} cannot be read ({_reason(exc, path)})") from exc
-    if what := _misfit(golden, said):
+    if what := _explain_misfit(golden, said):
         raise bad_bundle(path, f"{GOLDEN} {what}")
     return golden
 
 
-def _misfit(golden: Golden, said: Manifest) -> str:
+def _explain_misfit(golden: Golden, said: Manifest) -> str:
     """Return how a golden recording does not fit its manifest; nothing where it does."""
     params = said.frontend
     shapes_fit = golden.waveform.ndim == 1 and golden.mel.shape[1:] == (params.n_mels,)

@@ -40,7 +40,7 @@ def read_choice(folder: Path) -> dict[str, str]:
 
 def write_choice(folder: Path, **names: str | None) -> None:
     """Put names in the place of those that were chosen, all at once. Raises `Forbidden` or `StorageError`."""
-    with writing_to(folder):
+    with convert_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         # In a folder of its own: this one may be another user's, who might have put a link in the way.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".active-") as temporary:
@@ -49,11 +49,11 @@ def write_choice(folder: Path, **names: str | None) -> None:
                 file.write(dumps(names))
                 file.flush()
                 os.fsync(file.fileno())
-            hand_over(fresh, folder)
+            give_to_owner(fresh, folder)
             fresh.replace(folder / _FILE)
 
 
-def hand_over(made: Path, folder: Path) -> None:
+def give_to_owner(made: Path, folder: Path) -> None:
     """Give what root made to the owner of the state folder: the service must be able to read and to remove it."""
     if os.geteuid() == 0:
         owner = folder.parent.stat()
@@ -63,7 +63,7 @@ def hand_over(made: Path, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
+def convert_write_errors(folder: Path) -> Iterator[None]:
     """Say in our own words what stands in the way of writing."""
     try:
         yield

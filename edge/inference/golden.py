@@ -43,19 +43,19 @@ def read_golden(path: Path) -> Golden:
     """
     try:
         with path.open("rb") as file, open_zip(file, _MAX_ENTRIES) as archive:
-            return Golden(*(_array(archive, name) for name in _ARRAYS))
+            return Golden(*(_read_array(archive, name) for name in _ARRAYS))
     except zipfile.BadZipFile as exc:
         raise ValueError(str(exc)) from exc
 
 
-def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
+def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
     try:
         member = archive.open(f"{name}.npy")
     except KeyError:
         msg = f"there is no {name}"
         raise ValueError(msg) from None
     with member:
-        shape, by_columns, kind = _header(member)
+        shape, by_columns, kind = _read_header(member)
         count = math.prod(shape)
         if kind.kind != "f" or min(shape, default=0) < 0 or count > MAX_VALUES:
             msg = f"{name} must be at most {MAX_VALUES} floating-point numbers"
@@ -71,7 +71,7 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
     return np.ascontiguousarray(values, np.float32)
 
 
-def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     if np.lib.format.read_magic(member) == (1, 0):
         return np.lib.format.read_array_header_1_0(member)
     return np.lib.format.read_array_header_2_0(member)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from edge.errors import BundleError, InputMissing
 from edge.inference.bundle import EVENTS, read_bundle, read_manifest
-from edge.inference.choice import CHOICES, hand_over, read_choice, write_choice, writing_to
+from edge.inference.choice import CHOICES, convert_write_errors, give_to_owner, read_choice, write_choice
 from edge.inference.load import accept, verify_bundle
 from edge.inference.unpack import unpack
 
@@ -32,14 +32,14 @@ CLAPS_ID = "claps"
 """The shipped clap network, which tells no events."""
 
 
-class Installed(NamedTuple):
+class Installation(NamedTuple):
     """What became of a bundle that was to be installed."""
 
     path: Path
     how: Literal["new", "mended", "kept"]
 
 
-class Back(NamedTuple):
+class Rollback(NamedTuple):
     """Where a rollback led."""
 
     path: Path
@@ -59,27 +59,27 @@ class Library:
         self._folder = state_dir / "models"
         self._shipped = shipped
 
-    def paths(self) -> list[Path]:
+    def list_paths(self) -> list[Path]:
         """Return the folder of every bundle, installed ones first, by name and newest version first."""
-        installed = [path for path in _folders(self._folder) if "@" in path.name]
-        ordered = sorted(installed, key=lambda path: (path.name.partition("@")[0], _version_key(path)), reverse=True)
-        return ordered + _folders(self._shipped)
+        installed = [path for path in _list_folders(self._folder) if "@" in path.name]
+        ordered = sorted(installed, key=lambda path: (path.name.partition("@")[0], _parse_version(path)), reverse=True)
+        return ordered + _list_folders(self._shipped)
 
-    def entries(self, wanted: str = DEFAULT_ID) -> list[dict[str, Any]]:
+    def describe_bundles(self, wanted: str = DEFAULT_ID) -> list[dict[str, Any]]:
         """Return what is known about every bundle as JSON values; `problem` says why one cannot be used.
 
         The one that ``model.bundle = wanted`` leads to is `active`.
         """
         active = self.resolve(wanted)[:1]
-        return [self._entry(path, active=path in active) for path in self.paths()]
+        return [self._describe(path, active=path in active) for path in self.list_paths()]
 
     def find(self, name: str) -> Path:
         """Return the folder of ``ID`` (its newest version), ``ID@VERSION`` or a path; raises `InputMissing`."""
         if "/" in name and Path(name).is_dir():
             return Path(name)
-        if named := self._named(name):
+        if named := self._find_named(name):
             return named[0]
-        known = ", ".join(path.name for path in self.paths()) or "none"
+        known = ", ".join(path.name for path in self.list_paths()) or "none"
         msg = f"there is no model bundle {name!r} on this device"
         raise InputMissing(msg, remedy=f"there is {known}")
 
@@ -90,9 +90,9 @@ class Library:
         is the shipped bundle: one that was only installed, or gone back from, comes after that. A wanted bundle that
         is not there is returned all the same, so that its absence is said.
         """
-        active, previous, undone = (self._pointed(key) for key in CHOICES)
-        shipped = [path for path in _folders(self._shipped) if path.name != CLAPS_ID]
-        named = self._named(wanted)
+        active, previous, undone = (self._find_chosen(key) for key in CHOICES)
+        shipped = [path for path in _list_folders(self._shipped) if path.name != CLAPS_ID]
+        named = self._find_named(wanted)
         if wanted == DEFAULT_ID:
             chosen = [*active, *previous] if active else []
             order = [*chosen, *(path for path in named if path in shipped), *shipped, *previous, *undone, *named]
@@ -100,38 +100,38 @@ class Library:
             order = [*(named[:1] or [self._folder / wanted]), *active, *previous, *shipped, *undone]
         return list(dict.fromkeys(order)) or [self._folder / wanted]
 
-    def clap_networks(self, wanted: str) -> list[Path]:
+    def resolve_clap_network(self, wanted: str) -> list[Path]:
         """Return the folders to try for ``claps.bundle = wanted``, best first; the shipped one is the last resort."""
-        named = self._named(wanted)
+        named = self._find_named(wanted)
         return list(dict.fromkeys([*(named[:1] or [self._folder / wanted]), self._shipped / CLAPS_ID]))
 
-    def install(self, source: Path) -> Installed:
+    def install(self, source: Path) -> Installation:
         """Take in a bundle from a folder or a .zip or .tar file.
 
         Nothing changes unless the whole of it is in order. One of the same name stays when it is the same, is replaced
         when it is damaged, and keeps its name from another one otherwise. Raises `BundleError` for a bad one,
         `InputMissing`, `StorageError` or `Forbidden`.
         """
-        with writing_to(self._folder):
+        with convert_write_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._folder, prefix=".install-") as temporary:
                 fresh = Path(temporary) / "bundle"
                 unpack(source, fresh)
                 bundle = _verify_copy(fresh, source, self._check)
                 target = self._folder / f"{bundle.id}@{bundle.version}"
-                hand_over(fresh, self._folder)
+                give_to_owner(fresh, self._folder)
                 if not target.exists():
                     fresh.rename(target)
-                    return Installed(target, "new")
-                there = _manifest(target, self._check)
+                    return Installation(target, "new")
+                there = _read_good_manifest(target, self._check)
                 if there is None:
                     target.rename(Path(temporary) / "damaged")
                     fresh.rename(target)
-                    return Installed(target, "mended")
+                    return Installation(target, "mended")
                 if there != bundle.manifest:
                     msg = f"another bundle {target.name} is installed already"
                     raise BundleError(msg, remedy="give the new one another version")
-                return Installed(target, "kept")
+                return Installation(target, "kept")
 
     def activate(self, name: str) -> Path:
         """Make a bundle the one in use from the next start; the one before is kept as previous.
@@ -140,7 +140,7 @@ class Library:
         or is no bundle for events.
         """
         path = self.find(name)
-        if path.resolve() not in [ours.resolve() for ours in self.paths()]:
+        if path.resolve() not in [ours.resolve() for ours in self.list_paths()]:
             msg = "the bundle is not installed"
             raise InputMissing(msg, where=path, remedy=f"install it with 'tocsin model install {path}'")
         verify_bundle(path, EVENTS, check=self._check)
@@ -149,7 +149,7 @@ class Library:
             write_choice(self._folder, active=path.name, previous=active)
         return path
 
-    def rollback(self) -> Back:
+    def roll_back(self) -> Rollback:
         """Go back to the bundle that was in use before, or to the shipped one.
 
         Done again it changes nothing: to use the one that was gone back from is to activate it.
@@ -161,21 +161,21 @@ class Library:
         changed = "undone" not in pointer
         if changed:
             write_choice(self._folder, active=pointer.get("previous", DEFAULT_ID), undone=pointer.get("active"))
-        return Back(self.resolve(DEFAULT_ID)[0], changed)
+        return Rollback(self.resolve(DEFAULT_ID)[0], changed)
 
-    def _named(self, name: str) -> list[Path]:
+    def _find_named(self, name: str) -> list[Path]:
         """Return the folders that ``ID``, ``ID@VERSION`` or a path stands for, best first."""
         if "/" in name:
             return [Path(name)]
         bundle_id, _, version = name.partition("@")
-        same_id = [path for path in self.paths() if path.name.partition("@")[0] == bundle_id]
-        return [path for path in same_id if not version or version == _version(path)]
+        same_id = [path for path in self.list_paths() if path.name.partition("@")[0] == bundle_id]
+        return [path for path in same_id if not version or version == _read_version(path)]
 
-    def _pointed(self, key: str) -> list[Path]:
+    def _find_chosen(self, key: str) -> list[Path]:
         name = read_choice(self._folder).get(key)
         return [(self._folder if "@" in name else self._shipped) / name] if name else []
 
-    def _entry(self, path: Path, *, active: bool) -> dict[str, Any]:
+    def _describe(self, path: Path, *, active: bool) -> dict[str, Any]:
         where = {"path": str(path), "shipped": path.parent == self._shipped, "active": active}
         try:
             bundle = read_bundle(path)
@@ -193,7 +193,7 @@ class Library:
         }
 
 
-def _folders(folder: Path) -> list[Path]:
+def _list_folders(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
     except (FileNotFoundError, NotADirectoryError):
@@ -203,7 +203,7 @@ def _folders(folder: Path) -> list[Path]:
         return []
 
 
-def _version(path: Path) -> str:
+def _read_version(path: Path) -> str:
     """Return the version of an installed bundle by its folder's name, and of a shipped one by its manifest."""
     _, _, version = path.name.partition("@")
     if version:
@@ -214,7 +214,7 @@ def _version(path: Path) -> str:
         return ""
 
 
-def _version_key(path: Path) -> list[tuple[int, str]]:
+def _parse_version(path: Path) -> list[tuple[int, str]]:
     parts = re.split(r"[.+-]", path.name.partition("@")[2])
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
@@ -229,7 +229,7 @@ def _verify_copy(copy: Path, source: Path, check: Check) -> Bundle:
         raise BundleError(what, where=f"model bundle {source}", remedy=remedy) from exc
 
 
-def _manifest(path: Path, check: Check) -> Mapping[str, Any] | None:
+def _read_good_manifest(path: Path, check: Check) -> Mapping[str, Any] | None:
     """Return a good bundle's manifest, which has the sums of its files; None for a damaged one."""
     try:
         return verify_bundle(path, check=check).manifest

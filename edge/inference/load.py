@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from edge.errors import BundleError
-from edge.inference.bundle import EVENTS, read_bundle, refusing, require_task
+from edge.inference.bundle import EVENTS, convert_errors, read_bundle, require_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def open_bundle(path: Path, task: str | None = None, *, check: Check = accept) -
     bundle = read_bundle(path)
     if task is not None:
         require_task(bundle, task)
-    with refusing(path):
+    with convert_errors(path):
         check(bundle)
     return bundle
 
@@ -44,7 +44,7 @@ def verify_bundle(path: Path, task: str | None = None, *, check: Check = accept)
     from edge.inference.onnx import OnnxClassifier  # noqa: PLC0415 - half a second that only a check needs
 
     bundle = open_bundle(path, task, check=check)
-    with refusing(path):
+    with convert_errors(path):
         return OnnxClassifier(bundle, provider="cpu").bundle
 
 
@@ -67,7 +67,7 @@ def load_classifier(
     for path in candidates:
         try:
             bundle = open_bundle(path, task, check=check)
-            with refusing(path):
+            with convert_errors(path):
                 classifier = OnnxClassifier(bundle, provider=provider, threads=threads, cache_dir=cache_dir)
         except BundleError as exc:
             log.error("%s", exc)  # noqa: TRY400 - a user's fault needs no traceback

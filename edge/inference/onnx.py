@@ -41,13 +41,13 @@ _INPUTS = ("log_mel", "state")
 _NAMES = {CPU: "cpu", CUDA: "cuda", TENSORRT: "tensorrt"}
 
 
-def available_providers() -> list[str]:
+def list_providers() -> list[str]:
     """Return the usable providers' short names, best first."""
     ours = ort.get_available_providers()
     return [name for provider, name in reversed(_NAMES.items()) if provider in ours]
 
 
-def padded_size(n: int) -> int:
+def pad_batch_size(n: int) -> int:
     """Return the batch size that `n` windows are padded to, so that an accelerator sees few shapes."""
     return next((size for size in PAD_SIZES if size >= n), -(-n // PAD_SIZES[-1]) * PAD_SIZES[-1])
 
@@ -67,7 +67,7 @@ class OnnxClassifier:
         """Scores that were no numbers, and count as 0."""
         self._threads = threads
         self._cache_dir = cache_dir
-        wanted = self._wanted(provider)
+        wanted = self._choose_providers(provider)
         first = CUDA if CUDA in wanted else CPU
         self._session = self._open(first)
         self.provider = _NAMES.get(self._session.get_providers()[0], "cpu")
@@ -83,7 +83,7 @@ class OnnxClassifier:
         return ModelInfo(self.bundle.id, self.bundle.version, self.bundle.sha256, self.provider)
 
     @staticmethod
-    def _wanted(provider: str) -> list[str]:
+    def _choose_providers(provider: str) -> list[str]:
         ours = ort.get_available_providers()
         wanted = {"auto": [TENSORRT, CUDA, CPU], "tensorrt": [TENSORRT, CUDA, CPU], "cuda": [CUDA, CPU], "cpu": [CPU]}[
             provider
@@ -92,7 +92,7 @@ class OnnxClassifier:
             log.warning(
                 "model.provider is %r but ONNX Runtime here has only %s and uses those (install NVIDIA's wheel)",
                 provider,
-                ", ".join(available_providers()),
+                ", ".join(list_providers()),
             )
         return [name for name in wanted if name in ours]
 
@@ -121,13 +121,13 @@ class OnnxClassifier:
     def _check(self, session: ort.InferenceSession) -> None:
         mel = log_mel(self.bundle.golden.waveform, self.bundle.params)
         try:
-            logits = self._golden_logits(session, mel)
+            logits = self._compute_golden_logits(session, mel)
         except Exception as exc:  # ONNX Runtime raises a class of its own for each failure
             msg = f"the network fails on the golden recording ({_first_line(exc, self.bundle.path)})"
             raise BundleError(msg, where=f"model bundle {self.bundle.path}") from exc
         check_golden(self.bundle, mel, logits)
 
-    def _golden_logits(self, session: ort.InferenceSession, mel: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _compute_golden_logits(self, session: ort.InferenceSession, mel: NDArray[np.float32]) -> NDArray[np.float32]:
         params, step = self.bundle.params, self.bundle.params.decision_frames
         if not self.bundle.streaming:
             windows = np.lib.stride_tricks.sliding_window_view(mel, params.window_frames, axis=0)
@@ -142,14 +142,14 @@ class OnnxClassifier:
 
     def _build_tensorrt(self) -> None:
         try:
-            cache = self._engine_cache()
+            cache = self._make_engine_folder()
             session = self._open(
                 TENSORRT,
                 {
                     "trt_engine_cache_enable": "True",
                     "trt_engine_cache_path": str(cache),
                     "trt_fp16_enable": "True",
-                    **profile(self.bundle),
+                    **make_profile(self.bundle),
                 },
             )
             if session.get_providers()[0] != TENSORRT:
@@ -162,13 +162,13 @@ class OnnxClassifier:
         self._session, self.provider = session, "tensorrt"
         log.info("TensorRT engine is ready and in use")
 
-    def _engine_cache(self) -> Path:
+    def _make_engine_folder(self) -> Path:
         """Return the folder of the engine for exactly this network, runtime and device."""
         if self._cache_dir is None:
             msg = "model.cache_dir is not set"
             raise BundleError(msg)
         device = f"{ort.get_device()}-{getattr(ort, 'get_build_info', str)()}"
-        key = engine_key(self.bundle.sha256, ort.__version__, "fp16", str(profile(self.bundle)), device)
+        key = make_engine_key(self.bundle.sha256, ort.__version__, "fp16", str(make_profile(self.bundle)), device)
         folder = self._cache_dir / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -182,7 +182,7 @@ class OnnxClassifier:
                 for start in range(0, n, largest)
             ]
             return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
-        if self.provider != "cpu" and (size := padded_size(n)) != n:
+        if self.provider != "cpu" and (size := pad_batch_size(n)) != n:
             inputs = tuple(np.concatenate((part, np.zeros((size - n, *part.shape[1:]), np.float32))) for part in inputs)
         outputs: list[NDArray[np.float32]] = session.run(None, dict(zip(_INPUTS, inputs, strict=False)))
         return outputs if len(inputs[0]) == n else [output[:n] for output in outputs]
@@ -202,7 +202,7 @@ class OnnxClassifier:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Let a streaming network hear on; as `edge.inference.streams.Advance` says."""
         logits, state = self._advance(self._session, log_mel, state)
-        return self._calibrated(logits), state
+        return self._calibrate(logits), state
 
     def score(self, windows: Sequence[MelWindow]) -> NDArray[np.float32]:
         """Return calibrated probabilities, shape (n, labels), of windows in the order of their streams.
@@ -211,11 +211,11 @@ class OnnxClassifier:
         the window's state.
         """
         if not self.bundle.streaming:
-            return self.probabilities(np.stack([window.features for window in windows]))
+            return self.compute_probabilities(np.stack([window.features for window in windows]))
         step, size = self.bundle.params.decision_frames, self.bundle.state_size
         return score_streams(windows, self.advance, decision_frames=step, state_size=size)
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities, shape (n, labels), of features of shape (n, window_frames, n_mels).
 
         Each is looked at by itself; a streaming network begins every one from a zero state.
@@ -223,9 +223,9 @@ class OnnxClassifier:
         features = np.ascontiguousarray(features, np.float32)
         if self.bundle.streaming:
             return self.advance(features, np.zeros((len(features), self.bundle.state_size), np.float32))[0][:, -1]
-        return self._calibrated(self._run(self._session, features)[0])
+        return self._calibrate(self._run(self._session, features)[0])
 
-    def _calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities of logits; 0 where the network computed no number, for it heard nothing there."""
         if are_finite(logits):
             return self.bundle.calibrate(logits)
@@ -236,7 +236,7 @@ class OnnxClassifier:
         return np.where(finite, self.bundle.calibrate(np.where(finite, logits, 0.0)), np.float32(0.0))
 
 
-def profile(bundle: Bundle) -> dict[str, str]:
+def make_profile(bundle: Bundle) -> dict[str, str]:
     """Return the smallest, usual and largest shapes of the inputs that a TensorRT engine is built for."""
     params, largest = bundle.params, PAD_SIZES[-1]
     step = params.decision_frames
@@ -253,7 +253,7 @@ def profile(bundle: Bundle) -> dict[str, str]:
     }
 
 
-def engine_key(*parts: str) -> str:
+def make_engine_key(*parts: str) -> str:
     """Return a folder name that differs whenever one of the parts does."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

@@ -20,17 +20,17 @@ def check_shapes(bundle: Bundle, theirs: Mapping[str, Shape]) -> None:
     A size of the network that is no number fits any; one that varies, such as how many streams share a run, must be
     none: the golden recording of a streaming network is a single stream.
     """
-    ours = _shapes(bundle)
+    ours = _list_shapes(bundle)
     if list(theirs) != list(ours):
         what = f"a {bundle.network} network has {', '.join(ours)}, but model.onnx has {', '.join(theirs)}"
         raise bad_bundle(bundle.path, f"{what}: its manifest belongs to another network")
     for name, shape in ours.items():
-        if not _fits(theirs[name], shape):
+        if not _match_shapes(theirs[name], shape):
             what = f"{name} of model.onnx has shape {_shown(theirs[name])}, by the manifest it is {_shown(shape)}"
             raise bad_bundle(bundle.path, what)
 
 
-def _shapes(bundle: Bundle) -> dict[str, tuple[int | None, ...]]:
+def _list_shapes(bundle: Bundle) -> dict[str, tuple[int | None, ...]]:
     """Return the shapes of inputs and outputs; None stands for any size."""
     params, labels, size = bundle.params, len(bundle.labels), bundle.state_size
     if bundle.streaming:
@@ -43,7 +43,7 @@ def _shapes(bundle: Bundle) -> dict[str, tuple[int | None, ...]]:
     return {"log_mel": (None, params.window_frames, params.n_mels), "logits": (None, labels)}
 
 
-def _fits(theirs: Shape, ours: Sequence[int | None]) -> bool:
+def _match_shapes(theirs: Shape, ours: Sequence[int | None]) -> bool:
     sized = zip(theirs, ours, strict=False)
     return len(theirs) == len(ours) and all(a == b or not isinstance(a, int) for a, b in sized)
 

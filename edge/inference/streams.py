@@ -28,7 +28,7 @@ class Advance(Protocol):
         """
 
 
-class _Turn(NamedTuple):
+class _Stretch(NamedTuple):
     """What one stretch has for the network."""
 
     state: NetworkState
@@ -51,8 +51,8 @@ def score_streams(
     """
     rows: dict[int, NDArray[np.float32]] = {}
     reached: list[tuple[NetworkState, NDArray[np.float32]]] = []
-    for turns in _alike(windows, state_size).values():
-        decisions, after = advance(_stacked([turn.frames for turn in turns]), _stacked([turn.before for turn in turns]))
+    for turns in _group_by_length(windows, state_size).values():
+        decisions, after = advance(_stack([turn.frames for turn in turns]), _stack([turn.before for turn in turns]))
         for index, turn in enumerate(turns):
             reached.append((turn.state, after[index]))
             made, upto = decisions[index], decisions.shape[1]
@@ -64,25 +64,25 @@ def score_streams(
     for state, vector in reached:
         # A state that is no number would stay so for ever; without one, the stretch begins anew.
         state.vector = vector if are_finite(vector) else None
-    return _stacked([rows[position] for position in range(len(windows))])
+    return _stack([rows[position] for position in range(len(windows))])
 
 
-def _alike(windows: Sequence[MelWindow], state_size: int) -> dict[int, list[_Turn]]:
+def _group_by_length(windows: Sequence[MelWindow], state_size: int) -> dict[int, list[_Stretch]]:
     """Return the turns of all stretches, by their number of frames."""
     stretches: dict[NetworkState, list[int]] = {}
     for position, window in enumerate(windows):
         stretches.setdefault(window.state, []).append(position)
-    turns: dict[int, list[_Turn]] = {}
+    turns: dict[int, list[_Stretch]] = {}
     for state, positions in stretches.items():
         parts = [windows[position].features[-windows[position].new_frames :] for position in positions]
         before = state.vector
         if before is None:
             before, parts[0] = np.zeros(state_size, np.float32), windows[positions[0]].features
         frames = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        turns.setdefault(len(frames), []).append(_Turn(state, before, frames, positions))
+        turns.setdefault(len(frames), []).append(_Stretch(state, before, frames, positions))
     return turns
 
 
-def _stacked(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _stack(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Stack arrays; a single one, the usual case of a live stream, is not copied."""
     return arrays[0][np.newaxis] if len(arrays) == 1 else np.stack(arrays)

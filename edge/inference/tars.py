@@ -22,7 +22,7 @@ class NoTar(Exception):  # noqa: N818 - it says what is wrong without the suffix
     """The file is something else."""
 
 
-class Budgeted:
+class LimitedStream:
     """A stream that gives out so many bytes and no more, until it is allowed others."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -52,7 +52,7 @@ class Budgeted:
 
 
 @contextlib.contextmanager
-def open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, Budgeted]]:
+def open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, LimitedStream]]:
     """Open an archive, plain or packed by gzip or bzip2, with the stream that it is read from.
 
     Raises `NoTar` for anything else, and for one packed by xz, whose unpacking may want any amount of memory.
@@ -65,7 +65,7 @@ def open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, Budgeted]]:
             stream = cast("IO[bytes]", gzip.open(file))  # noqa: SIM115 - closed with the file
         elif magic.startswith(_BZIP2):
             stream = bz2.open(file)  # noqa: SIM115 - closed with the file
-        budgeted = Budgeted(stream)
+        budgeted = LimitedStream(stream)
         try:
             archive = tarfile.TarFile(fileobj=cast("IO[bytes]", budgeted))
         except tarfile.ReadError as exc:

@@ -34,14 +34,14 @@ class MqttAction(Section):
     expire_s: float = Field(5.0, gt=0.0, le=3600.0, description="without the broker, tried for as long as this")
 
     @model_validator(mode="after")
-    def _one_payload(self) -> MqttAction:
+    def _check_payload(self) -> MqttAction:
         if self.toggle is not None and self.payload:
             msg = "has both a payload and a toggle"
             raise InvalidValueError(msg, remedy="remove the payload, because the toggle has its own")
         return self
 
 
-def _sendable(value: SecretStr) -> SecretStr:
+def _check_header_value(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not (text.isprintable() or text.replace("\t", "").isprintable()) or any(ord(sign) > _LATIN_1 for sign in text):
         msg = "holds a character that HTTP does not allow in a header"
@@ -50,7 +50,7 @@ def _sendable(value: SecretStr) -> SecretStr:
 
 
 _HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=256)]
-_HeaderValue = Annotated[Secret, AfterValidator(_sendable)]
+_HeaderValue = Annotated[Secret, AfterValidator(_check_header_value)]
 
 
 class WebhookAction(Section):
@@ -72,7 +72,7 @@ class WebhookAction(Section):
     expire_s: float = Field(30.0, gt=0.0, le=3600.0, description="no try begins later than this after the event")
 
 
-def _no_nul(text: str) -> str:
+def _refuse_nul(text: str) -> str:
     if "\0" in text:
         msg = "must not hold a NUL character"
         raise ValueError(msg)
@@ -83,7 +83,7 @@ class CommandAction(Section):
     """Start a program; no shell is involved."""
 
     type: Literal["command"]
-    command: tuple[Annotated[Text, AfterValidator(_no_nul)], ...] = Field(
+    command: tuple[Annotated[Text, AfterValidator(_refuse_nul)], ...] = Field(
         min_length=1, description="program and arguments; $event $source … in arguments"
     )
     timeout_s: float = Field(10.0, gt=0.0, le=600.0, description="after which it is killed")

@@ -19,17 +19,17 @@ def mask(text: str) -> str:
     return _SECRET_VALUE.sub(r"\1***", _USERINFO.sub("***@", text))
 
 
-def unbroken(address: str) -> str:
+def escape_white_space(address: str) -> str:
     """Return one address without white space, at which `mask` would take it to end."""
     return _WHITE.sub("%20", address)
 
 
-def misplaced(address: str) -> tuple[str, str] | None:
+def explain_misplaced_sign(address: str) -> tuple[str, str] | None:
     """Return what is wrong with an address that has a sign where it means something else, and the remedy, or None.
 
     A `#`, `/` or `?` ends the host, so that a password with one would be taken for a path, and the user for the host.
     """
-    userinfo = _USERINFO.search(unbroken(address))
+    userinfo = _USERINFO.search(escape_white_space(address))
     if userinfo and (sign := _NOT_IN_USERINFO.search(userinfo[0])):
         return f"a user or password must not hold {sign[0]} itself", f"write {quote(sign[0], safe='')} instead"
     return None

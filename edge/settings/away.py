@@ -17,7 +17,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
-def _not_empty(span: Span) -> Span:
+def _check_span(span: Span) -> Span:
     if span.begin == span.end:
         msg = f"from and to are both {span.begin}"
         raise InvalidValueError(msg, remedy="set different times")
@@ -44,7 +44,7 @@ class Span(Section):
         return dt.time.fromisoformat(self.end)
 
 
-_Span = Annotated[Span, AfterValidator(_not_empty)]
+_Span = Annotated[Span, AfterValidator(_check_span)]
 
 
 class Away(Section):

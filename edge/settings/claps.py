@@ -37,7 +37,7 @@ class ClapPattern(Section):
     actions: ActionNames = Field((), description="names of the actions to start")
 
     @model_validator(mode="after")
-    def _one_kind(self) -> ClapPattern:
+    def _check_kind(self) -> ClapPattern:
         if self.claps is not None and self.rhythm is not None:
             msg = "has both claps and rhythm"
             raise InvalidValueError(msg, remedy="keep one of them")
@@ -67,7 +67,7 @@ class Claps(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _known_patterns(cls, values: Any) -> Any:  # noqa: ANN401 - as it comes from the file
+    def _add_shipped_patterns(cls, values: Any) -> Any:  # noqa: ANN401 - as it comes from the file
         if not isinstance(values, dict) or not isinstance(values.get("patterns", {}), dict):
             return values
         given = dict(values.get("patterns", {}))
@@ -78,7 +78,7 @@ class Claps(Section):
         return {**values, "patterns": given}
 
     @model_validator(mode="after")
-    def _whole(self) -> Claps:
+    def _check_patterns(self) -> Claps:
         for name, pattern in self.patterns.items():
             if name == SOUND:
                 msg = "the away mode uses this name"
@@ -92,7 +92,7 @@ class Claps(Section):
         return self
 
     @model_validator(mode="after")
-    def _possible(self) -> Claps:
+    def _check_gaps(self) -> Claps:
         counted: dict[int, str] = {}
         for name, pattern in self.patterns.items():
             if pattern.claps and pattern.enabled and (other := counted.setdefault(pattern.claps, name)) != name:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from edge.settings.section import Line, LongerThanNothing, Probability, Seconds, Section
+from edge.settings.section import Line, PositiveSeconds, Probability, Seconds, Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ class DetectionClass(Section):
     min_duration_s: Seconds | None = Field(None, description="seconds at or above `on` before it is reported")
     hold_s: Seconds | None = Field(None, description="seconds below `off` before it ends")
     cooldown_s: Seconds | None = Field(None, description="seconds after an end without a new start")
-    max_duration_s: LongerThanNothing | None = Field(
+    max_duration_s: PositiveSeconds | None = Field(
         None, description="seconds after which it is ended and may begin anew"
     )
     smoothing_s: Seconds | None = Field(None, description="seconds over which scores are averaged; 0 is the fast path")
@@ -35,7 +35,7 @@ class DetectionClass(Section):
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
-    def _off_below_on(self) -> DetectionClass:
+    def _check_thresholds(self) -> DetectionClass:
         if self.on is not None and self.off is not None and self.off > self.on:
             msg = f"off ({self.off}) must not be above on ({self.on})"
             raise ValueError(msg)
@@ -45,11 +45,11 @@ class DetectionClass(Section):
 class Detection(DetectionClass):
     """Decisions: defaults for every label, and what differs for some."""
 
-    update_s: LongerThanNothing = Field(2.0, description="seconds between two `update` messages of one event")
+    update_s: PositiveSeconds = Field(2.0, description="seconds between two `update` messages of one event")
     classes: dict[Line, DetectionClass] = Field(default_factory=dict, description="per label")
 
 
-ANY_LABEL = DetectionClass(
+DEFAULT_VALUES = DetectionClass(
     on=0.7,
     off=0.4,
     min_windows=2,
@@ -63,15 +63,15 @@ ANY_LABEL = DetectionClass(
 )
 """Built-in values of every label; a rule needs each of them."""
 
-IMPULSE = DetectionClass(smoothing_s=0.0, min_windows=1, hold_s=0.5, cooldown_s=0.25, max_duration_s=10.0)
+IMPULSE_VALUES = DetectionClass(smoothing_s=0.0, min_windows=1, hold_s=0.5, cooldown_s=0.25, max_duration_s=10.0)
 """Built-in values of labels whose sounds are over within a window."""
 
-_IMPULSE = IMPULSE.collect_values()
-OF_LABEL: Mapping[str, DetectionClass] = {
-    "gunshot": DetectionClass(**{**_IMPULSE, "severity": "critical"}),
-    "glass": DetectionClass(**{**_IMPULSE, "severity": "warning"}),
-    "clap": IMPULSE,
-    "horn": DetectionClass(**{**_IMPULSE, "max_duration_s": 30.0}),
+_IMPULSE_ITEMS = IMPULSE_VALUES.collect_values()
+LABEL_VALUES: Mapping[str, DetectionClass] = {
+    "gunshot": DetectionClass(**{**_IMPULSE_ITEMS, "severity": "critical"}),
+    "glass": DetectionClass(**{**_IMPULSE_ITEMS, "severity": "warning"}),
+    "clap": IMPULSE_VALUES,
+    "horn": DetectionClass(**{**_IMPULSE_ITEMS, "max_duration_s": 30.0}),
     "siren": DetectionClass(
         smoothing_s=0.25, min_windows=1, hold_s=1.5, cooldown_s=0.5, severity="warning", max_duration_s=120.0
     ),
@@ -79,11 +79,11 @@ OF_LABEL: Mapping[str, DetectionClass] = {
 }
 """Built-in values of some labels, instead of those of every label."""
 
-OF_BUNDLE = ("on", "off")
+BUNDLE_KEYS = ("on", "off")
 """The values that a bundle may have for a label."""
 
 
-def built_in(label: str) -> dict[str, Any]:
+def get_built_in_values(label: str) -> dict[str, Any]:
     """Return the values of a label that no bundle and no configuration changes."""
-    values = {**ANY_LABEL.collect_values(), **OF_LABEL.get(label, DetectionClass()).collect_values()}
-    return {name: value for name, value in values.items() if name not in OF_BUNDLE}
+    values = {**DEFAULT_VALUES.collect_values(), **LABEL_VALUES.get(label, DetectionClass()).collect_values()}
+    return {name: value for name, value in values.items() if name not in BUNDLE_KEYS}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from edge.settings.actions import CommandAction, MqttAction, Toggle, WebhookAction
 from edge.settings.away import Span
 from edge.settings.claps import ClapPattern
-from edge.settings.detection import DetectionClass, built_in
-from edge.settings.text import literal
+from edge.settings.detection import DetectionClass, get_built_in_values
+from edge.settings.text import format_literal
 from edge.settings.tree import Settings, Source
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ _TABLES: dict[str, tuple[_Table, ...]] = {
             "[detection.classes.siren]",
             DetectionClass,
             "What differs for one label; the values shown are those that are built in for a siren.",
-            {"alert": True, **built_in("siren")},
+            {"alert": True, **get_built_in_values("siren")},
         ),
     ),
     "claps": (
@@ -114,27 +114,29 @@ _TABLES: dict[str, tuple[_Table, ...]] = {
 }
 
 
-def example() -> str:
+def make_example() -> str:
     """Return a configuration with every key, its meaning and its default, ready to be edited."""
     parts = [_HEAD]
     for name, entry in Settings.model_fields.items():
         kind: Any = entry.annotation
         if get_origin(kind) is tuple:
             parts.append(
-                _section(_Table(f"[[{name}]]", Source, "One such block per input; another block adds another input."))
+                _format_table(
+                    _Table(f"[[{name}]]", Source, "One such block per input; another block adds another input.")
+                )
             )
         elif get_origin(kind) is dict:
-            parts.append(f"# {_capital(entry.description)}\n# [{name}]\n")
+            parts.append(f"# {_capitalize(entry.description)}\n# [{name}]\n")
         else:
-            parts.append(_section(_Table(f"[{name}]", kind, (kind.__doc__ or "").splitlines()[0])))
-        parts += [_section(table, commented="# ") for table in _TABLES.get(name, ())]
+            parts.append(_format_table(_Table(f"[{name}]", kind, (kind.__doc__ or "").splitlines()[0])))
+        parts += [_format_table(table, commented="# ") for table in _TABLES.get(name, ())]
     return "\n".join(parts)
 
 
-def _section(table: _Table, commented: str = "") -> str:
+def _format_table(table: _Table, commented: str = "") -> str:
     lines = [f"# {table.note}", f"{commented}{table.head}"]
     if table.kind is None:
-        lines += [f"# {key} = {literal(value)}" for key, value in table.values.items()]
+        lines += [f"# {key} = {format_literal(value)}" for key, value in table.values.items()]
         return "\n".join(lines) + "\n"
     about = (table.kind.__doc__ or "").splitlines()[0]
     per_label = []
@@ -148,7 +150,7 @@ def _section(table: _Table, commented: str = "") -> str:
         shown = table.values.get(key, entry.examples[0] if entry.examples else entry.default)
         is_example = not commented and shown != entry.default
         note = f"{'for example; ' if is_example else ''}{_describe(entry) or about}"
-        lines.append(f"# {key} = {literal(shown)}".ljust(36) + f"  # {note}")
+        lines.append(f"# {key} = {format_literal(shown)}".ljust(36) + f"  # {note}")
     about_labels = _OF_THE_MODEL if commented else _PER_LABEL
     return "\n".join(lines) + "\n" + "".join([about_labels, *per_label] if per_label else [])
 
@@ -159,7 +161,7 @@ def _is_below(head: str, key: str) -> bool:
     return any(table.head == f"[[{section}.{key}]]" for tables in _TABLES.values() for table in tables)
 
 
-def _capital(text: str | None) -> str:
+def _capitalize(text: str | None) -> str:
     return f"{(text or '')[:1].upper()}{(text or '')[1:]}."
 
 
@@ -167,13 +169,13 @@ def _describe(entry: FieldInfo) -> str:
     """Return what a setting means; empty for one that says of which kind its table is."""
     if not entry.description:
         return ""
-    choices = [repr(arm) for arm in _flat(entry.annotation) if isinstance(arm, str)]
+    choices = [repr(arm) for arm in _iterate_types(entry.annotation) if isinstance(arm, str)]
     return f"{entry.description}{': ' if choices else ''}{', '.join(choices)}"
 
 
-def _flat(kind: Any) -> Iterator[Any]:  # noqa: ANN401 - annotations are of any type
+def _iterate_types(kind: Any) -> Iterator[Any]:  # noqa: ANN401 - annotations are of any type
     args = get_args(kind)
     if not args:
         yield kind
     for arg in args:
-        yield from _flat(arg)
+        yield from _iterate_types(arg)

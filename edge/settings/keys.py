@@ -23,39 +23,39 @@ _TAG = "type"  # the key that says which of several kinds a table is
 _TABLE_WANTED = frozenset({"model_type", "dict_type", "model_attributes_type"})
 
 
-def _plain(kind: Any) -> Any:  # noqa: ANN401 - annotations are of any type
+def _strip_type(kind: Any) -> Any:  # noqa: ANN401 - annotations are of any type
     """Return the type of a value that is given, without its limits; a union where it is one of several tables."""
     if get_origin(kind) is Annotated:
-        return _plain(get_args(kind)[0])
+        return _strip_type(get_args(kind)[0])
     arms = [arm for arm in get_args(kind) if arm is not type(None)]
-    return _plain(arms[0]) if type(None) in get_args(kind) and len(arms) == 1 else kind
+    return _strip_type(arms[0]) if type(None) in get_args(kind) and len(arms) == 1 else kind
 
 
-def _tables(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
+def _list_tables(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
     """Return the section that a type is, or the several that it may be; none for other types."""
     if get_origin(kind) in (Union, UnionType):
-        return tuple(table for arm in get_args(kind) for table in _tables(arm))
+        return tuple(table for arm in get_args(kind) for table in _list_tables(arm))
     return (kind,) if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel) else ()
 
 
-def _fields(kind: Any) -> dict[str, FieldInfo]:  # noqa: ANN401
+def _collect_fields(kind: Any) -> dict[str, FieldInfo]:  # noqa: ANN401
     """Return the fields of a section by their keys; of several sections, those of all of them."""
-    return {field.alias or name: field for table in _tables(kind) for name, field in table.model_fields.items()}
+    return {field.alias or name: field for table in _list_tables(kind) for name, field in table.model_fields.items()}
 
 
-def choices_of(kind: Any) -> list[str] | None:  # noqa: ANN401
+def list_keys(kind: Any) -> list[str] | None:  # noqa: ANN401
     """Return the keys of a section; None for a value and for a section of free names."""
-    return list(_fields(kind)) or None
+    return list(_collect_fields(kind)) or None
 
 
-def child_of(kind: Any, part: str | int) -> Any:  # noqa: ANN401
+def find_child_type(kind: Any, part: str | int) -> Any:  # noqa: ANN401
     """Return the type of a key in a section, or in a table or array of sections."""
-    if choices_of(kind) is not None:
-        field = _fields(kind).get(str(part))
-        return field and _plain(field.annotation)
+    if list_keys(kind) is not None:
+        field = _collect_fields(kind).get(str(part))
+        return field and _strip_type(field.annotation)
     if get_origin(kind) is dict:
-        return _plain(get_args(kind)[1])
-    return _plain(get_args(kind)[0]) if get_origin(kind) is tuple else None
+        return _strip_type(get_args(kind)[1])
+    return _strip_type(get_args(kind)[0]) if get_origin(kind) is tuple else None
 
 
 def _walk(loc: Key) -> tuple[Key, list[Any]]:
@@ -66,17 +66,19 @@ def _walk(loc: Key) -> tuple[Key, list[Any]]:
     key: list[str | int] = []
     kinds: list[Any] = [Settings]
     for part in loc:
-        tables = {get_args(_fields(table)[_TAG].annotation)[0]: table for table in _several(kinds[-1])}
+        tables = {
+            get_args(_collect_fields(table)[_TAG].annotation)[0]: table for table in _list_alternatives(kinds[-1])
+        }
         if part in tables:
             kinds[-1] = tables[part]
         elif part != "[key]":
             key.append(part)
-            kinds.append(child_of(kinds[-1], part))
+            kinds.append(find_child_type(kinds[-1], part))
     return tuple(key), kinds
 
 
-def _several(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
-    return tables if len(tables := _tables(kind)) > 1 else ()
+def _list_alternatives(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
+    return tables if len(tables := _list_tables(kind)) > 1 else ()
 
 
 def explain(error: ErrorDetails) -> tuple[Key, ConfigError]:
@@ -85,10 +87,10 @@ def explain(error: ErrorDetails) -> tuple[Key, ConfigError]:
     kind, given = kinds[-1], error["input"]
     dotted = _dotted(key)
     if error["type"] == "extra_forbidden":
-        remedy = suggest(str(key[-1])[:_SHOWN], choices_of(kinds[-2]) or [])
+        remedy = suggest(str(key[-1])[:_SHOWN], list_keys(kinds[-2]) or [])
         return key, ConfigError(f"unknown key '{dotted}'", remedy=remedy)
     if error["type"] == "union_tag_invalid":
-        known = [str(get_args(_fields(table)[_TAG].annotation)[0]) for table in _several(kind)]
+        known = [str(get_args(_collect_fields(table)[_TAG].annotation)[0]) for table in _list_alternatives(kind)]
         tag, where = given[_TAG], f"{dotted}.{_TAG}"
         remedy = suggest(str(tag)[:_SHOWN], known)
         return (*key, _TAG), ConfigError(f"{_shown(tag)} is unknown", where=where, remedy=remedy)
@@ -111,7 +113,7 @@ def _text_of(error: ErrorDetails, kind: Any) -> str:  # noqa: ANN401
     if error["type"] in _TABLE_WANTED:
         return "must be a table"
     if error["type"] == "tuple_type":
-        return "must be an array of tables" if _tables(child_of(kind, 0)) else "must be an array"
+        return "must be an array of tables" if _list_tables(find_child_type(kind, 0)) else "must be an array"
     text = error["msg"].removeprefix("Value error, ")
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 

@@ -36,22 +36,22 @@ def find_lines(text: str) -> dict[Key, int]:
     found: dict[Key, int] = {}
     newest: dict[Key, int] = {}
     table: Key = ()
-    for number, head in _statements(text):
+    for number, head in _split_statements(text):
         if head.startswith("[["):
-            *above, name = _split(head[2:-2])
+            *above, name = _split_key(head[2:-2])
             array = (*_resolve(above, newest), name)
             newest[array] = newest.get(array, -1) + 1
             key = table = (*array, newest[array])
         elif head.startswith("["):
-            key = table = _resolve(_split(head[1:-1]), newest)
+            key = table = _resolve(_split_key(head[1:-1]), newest)
         else:
-            key = (*table, *_split(head))
+            key = (*table, *_split_key(head))
         for n in range(1, len(key) + 1):
             found.setdefault(key[:n], number)
     return found
 
 
-def _statements(text: str) -> Iterator[tuple[int, str]]:
+def _split_statements(text: str) -> Iterator[tuple[int, str]]:
     """Yield the first line of each statement, and the head of a table or what stands before an equals sign."""
     number = begin = 1
     depth, head, in_value = 0, "", False
@@ -69,7 +69,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         number += piece.count("\n")
 
 
-def _split(key: str) -> Key:
+def _split_key(key: str) -> Key:
     """Return the names in a dotted key."""
     parts: list[str | int] = []
     values = read_toml(f"{key} = 0")

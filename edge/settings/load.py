@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edge.errors import ConfigError, TocsinError, UsageError, join_problems
-from edge.settings.environment import set_from_environment, variables_of
+from edge.settings.environment import find_variables, set_variable
 from edge.settings.keys import explain
 from edge.settings.lines import find_lines
-from edge.settings.source_spec import clash, parse_source
-from edge.settings.text import NotToml, read_toml
-from edge.settings.textfile import is_there, read_text
+from edge.settings.source_spec import explain_clash, parse_source
+from edge.settings.text import TomlError, read_toml
+from edge.settings.textfile import path_exists, read_text
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -40,25 +40,25 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str]) -> Se
     Without `path` it is ``/etc/tocsin/tocsin.toml``, or no file where that does not exist. Raises `ConfigError` for
     all that is wrong, `Forbidden` for a file that may not be read.
     """
-    values, text, path = _read(path)
+    values, text, path = _read_file(path)
     problems: list[TocsinError] = []
     variables: dict[Key, str] = {}
-    for name, value in variables_of(environ):
+    for name, value in find_variables(environ):
         try:
-            variables[set_from_environment(values, name, value)] = name
+            variables[set_variable(values, name, value)] = name
         except ConfigError as exc:
             problems.append(exc)
     places = _Places(path, text, variables)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as exc:
-        raise join_problems([*problems, *_explained(exc, places)]) from None
-    if problems := problems + _wrong_sources(settings, places):
+        raise join_problems([*problems, *_explain_errors(exc, places)]) from None
+    if problems := problems + _check_sources(settings, places):
         raise join_problems(problems)
     return settings
 
 
-def _explained(exc: ValidationError, places: _Places) -> list[TocsinError]:
+def _explain_errors(exc: ValidationError, places: _Places) -> list[TocsinError]:
     """Return what is wrong with the values, misspelt keys first: they tell more than that the right one is missing."""
     errors = exc.errors(include_url=False)
     errors.sort(key=lambda error: error["type"] != "extra_forbidden")
@@ -75,7 +75,7 @@ def _join(*places: str) -> str:
     return ": ".join(filter(None, places))
 
 
-def state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:
+def find_state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:
     """Return the folder of history, clips and installed models: as set, systemd's, or the user's."""
     if settings.storage.path is not None:
         return settings.storage.path
@@ -113,7 +113,7 @@ class _Places:
         return str(self.path or "")
 
 
-def _wrong_sources(settings: Settings, places: _Places) -> list[TocsinError]:
+def _check_sources(settings: Settings, places: _Places) -> list[TocsinError]:
     opened: list[SourceSpec] = []
     problems: list[TocsinError] = []
     for n, source in enumerate(settings.sources):
@@ -125,22 +125,22 @@ def _wrong_sources(settings: Settings, places: _Places) -> list[TocsinError]:
             continue
         if not source.enabled:
             continue
-        if why := next(filter(None, (clash(spec, other) for other in opened)), None):
+        if why := next(filter(None, (explain_clash(spec, other) for other in opened)), None):
             remedy = "change one of the two or set its enabled = false"
             problems.append(ConfigError(why, where=place, remedy=remedy))
         opened.append(spec)
     return problems
 
 
-def _read(path: Path | None) -> tuple[dict[str, Any], str, Path | None]:
+def _read_file(path: Path | None) -> tuple[dict[str, Any], str, Path | None]:
     """Return the values of a file, its text and its path; nothing without a path where there is no such file."""
-    if path is None and not is_there(DEFAULT_PATH):
+    if path is None and not path_exists(DEFAULT_PATH):
         return {}, "", None
     path = path or DEFAULT_PATH
     text = read_text(path, max_bytes=_FILE_BYTES)
     try:
         return read_toml(text), text, path
-    except NotToml as exc:
+    except TomlError as exc:
         at = _TOML_LINE.search(str(exc))
         line = at.group(1) if at else text.count("\n") + 1
         msg = f"the file is not valid TOML: {_TOML_LINE.sub('', str(exc)).lower()}"

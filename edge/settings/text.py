@@ -16,7 +16,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NotToml = tomllib.TOMLDecodeError
+TomlError = tomllib.TOMLDecodeError
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -26,23 +26,23 @@ def read_toml(text: str) -> dict[str, Any]:
     return values
 
 
-def to_toml(values: Mapping[str, Any], prefix: str = "") -> str:
+def format_toml(values: Mapping[str, Any], prefix: str = "") -> str:
     """Return JSON values as TOML; what is None is left out, as TOML has no word for it."""
     plain, tables = [], []
     for key, value in values.items():
-        name = key if _BARE.fullmatch(key) else literal(key)
+        name = key if _BARE.fullmatch(key) else format_literal(key)
         if isinstance(value, dict):
-            if body := to_toml(value, f"{prefix}{name}."):
+            if body := format_toml(value, f"{prefix}{name}."):
                 head = "" if all(isinstance(v, dict) for v in value.values()) else f"[{prefix}{name}]\n"
                 tables.append(head + body)
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            tables += [f"[[{prefix}{name}]]\n{to_toml(item)}" for item in value]
+            tables += [f"[[{prefix}{name}]]\n{format_toml(item)}" for item in value]
         elif value is not None:
-            plain.append(f"{name} = {literal(value)}\n")
+            plain.append(f"{name} = {format_literal(value)}\n")
     return "\n".join(["".join(plain), *tables] if plain else tables)
 
 
-def literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def format_literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return a JSON value in TOML, which writes it as JSON does (strings, numbers, booleans, arrays of those)."""
     if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
         return f"'{value}'"  # without escapes

@@ -16,7 +16,7 @@ _WAIT_S = 5.0  # for a pipe to say something
 _CHUNK = 1 << 16
 
 
-def is_there(path: Path) -> bool:
+def path_exists(path: Path) -> bool:
     """Return whether there is something at `path`, be it nothing that can be read."""
     try:
         path.stat()
@@ -33,7 +33,7 @@ def read_text(path: Path, *, max_bytes: int, key: str = "") -> str:
     Raises `ConfigError`, and `Forbidden` for a file that may not be read.
     """
     try:
-        return _bytes(path, max_bytes).decode("utf-8-sig")  # also as Notepad writes it
+        return _read_bytes(path, max_bytes).decode("utf-8-sig")  # also as Notepad writes it
     except UnicodeDecodeError as exc:
         msg = "the file is not UTF-8 text"
         raise ConfigError(msg, where=f"{key}{path}") from exc
@@ -41,7 +41,7 @@ def read_text(path: Path, *, max_bytes: int, key: str = "") -> str:
         raise from_os_error(exc, f"{key}{path}", kind=ConfigError, missing=ConfigError) from exc
 
 
-def _bytes(path: Path, max_bytes: int) -> bytes:
+def _read_bytes(path: Path, max_bytes: int) -> bytes:
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # not to wait for a pipe's other end
     try:
         poll = select.poll()

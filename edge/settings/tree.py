@@ -20,9 +20,9 @@ from edge.settings.section import (
     FilePath,
     Host,
     Line,
-    LongerThanNothing,
     MqttText,
     PathText,
+    PositiveSeconds,
     Secret,
     Section,
     Slug,
@@ -33,7 +33,7 @@ _LAT_LON = re.compile(r"\s*([+-]?\d+(?:\.\d*)?)\s*,\s*([+-]?\d+(?:\.\d*)?)\s*")
 _LAT_MAX, _LON_MAX = 90, 180
 
 
-def _place(value: str) -> str:
+def _check_location(value: str) -> str:
     """Refuse two numbers that are no place on Earth; any other text is a place's name."""
     if place := _LAT_LON.fullmatch(value):
         lat, lon = (float(part) for part in place.groups())
@@ -43,7 +43,7 @@ def _place(value: str) -> str:
     return value
 
 
-Location = Annotated[Line, AfterValidator(_place)]
+Location = Annotated[Line, AfterValidator(_check_location)]
 
 
 class Node(Section):
@@ -142,9 +142,7 @@ class Api(Section):
         None, description="file whose first line is the bearer token", examples=["/etc/tocsin/api_token"]
     )
     max_upload_mb: int = Field(256, ge=1, le=1_000_000, description="largest upload, in MiB")
-    max_clip_s: LongerThanNothing = Field(
-        660.0, description="longest upload, in seconds of sound; less of many channels"
-    )
+    max_clip_s: PositiveSeconds = Field(660.0, description="longest upload, in seconds of sound; less of many channels")
     classify_queue: int = Field(128, ge=1, le=10_000, description="uploads that may wait")
 
 
@@ -206,7 +204,7 @@ class Settings(Section):
 
     @field_validator("sources")
     @classmethod
-    def _distinct_names(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
+    def _check_source_names(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
         names = [source.name for source in value]
         for n, name in enumerate(names):
             if name in names[:n]:
@@ -215,7 +213,7 @@ class Settings(Section):
         return value
 
     @model_validator(mode="after")
-    def _known_names(self) -> Settings:
+    def _check_references(self) -> Settings:
         wanted = {f"claps.patterns.{name}.actions": p.actions for name, p in self.claps.patterns.items()}
         for where, names in {**wanted, "away.actions": self.away.actions}.items():
             if unknown := [name for name in names if name not in self.actions]:

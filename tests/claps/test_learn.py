@@ -8,7 +8,7 @@ import pytest
 
 from edge.claps.learn import Learned, Takes, learn
 from edge.claps.patterns import Matcher
-from edge.cli.claps import pattern_toml
+from edge.cli.claps import format_pattern
 from edge.errors import DataError
 from edge.settings.load import load_settings
 from edge.types import Clap
@@ -104,7 +104,7 @@ def test_takes_that_teach_nothing(takes: list[list[Clap]], message: str) -> None
 )
 def test_what_was_learnt_is_recognised(takes: tuple[list[Clap], ...], tmp_path: Path) -> None:
     """Pasted into the configuration, the pattern is what the takes are, and the one that goes first."""
-    settings = loaded(pattern_toml("own", learned(*takes)), tmp_path)
+    settings = loaded(format_pattern("own", learned(*takes)), tmp_path)
     for claps in takes:
         matching = Matcher(settings, RATE_HZ)
         decided = [pattern for clap in claps for pattern in matching.clap(clap)] + matching.finish()
@@ -113,10 +113,10 @@ def test_what_was_learnt_is_recognised(takes: tuple[list[Clap], ...], tmp_path: 
 
 def test_what_is_there_already_gives_way() -> None:
     """Three claps under another name take the place of triple; what is open is not written."""
-    assert pattern_toml("double", Learned(claps=2)) == "[claps.patterns.double]\nclaps = 2\n"
-    lines = pattern_toml("tv", Learned(claps=3)).splitlines()
+    assert format_pattern("double", Learned(claps=2)) == "[claps.patterns.double]\nclaps = 2\n"
+    lines = format_pattern("tv", Learned(claps=3)).splitlines()
     assert lines == ["[claps.patterns.tv]", "claps = 3", "", "[claps.patterns.triple]", "enabled = false"]
-    free = pattern_toml("own", Learned(rhythm=(1.0, 0.5), tolerance=0.25))
+    free = format_pattern("own", Learned(rhythm=(1.0, 0.5), tolerance=0.25))
     assert free == "[claps.patterns.own]\nrhythm = [1.0, 0.5]\ntolerance = 0.25\n"
 
 

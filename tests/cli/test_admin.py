@@ -105,7 +105,7 @@ def test_doctor_takes_a_microphone_as_run_does(
     found = [Microphone(identify(name).stable_id, name, 1, 48_000, False, "ALSA") for name in names]
     monkeypatch.setattr(devices, "list_microphones", lambda: found)
     spec = f"mic:{device}" if device else "mic"
-    check = sources.microphones(Settings.model_validate({"sources": [{"name": "a", "spec": spec}]}))
+    check = sources.check_microphones(Settings.model_validate({"sources": [{"name": "a", "spec": spec}]}))
     assert (check.state, words in check.found) == (state, True)
 
 
@@ -175,7 +175,7 @@ def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: 
 
 def test_bench_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Every figure is there and positive."""
-    monkeypatch.setattr(bench, "_SPEND_S", 0.05)
+    monkeypatch.setattr(bench, "_FIGURE_S", 0.05)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert cli.main(["bench", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)

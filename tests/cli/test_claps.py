@@ -44,17 +44,17 @@ class Sound:
         self.found = found
         self.asked: list[tuple[Settings, Source]] = []
 
-    def open(self, settings: Settings, source: Source) -> claps.Hearing:
+    def open(self, settings: Settings, source: Source) -> claps.ClapStream:
         self.asked.append((settings, source))
-        return claps.Hearing(RATE_HZ, self._steps())
+        return claps.ClapStream(RATE_HZ, self._steps())
 
-    def _steps(self) -> Iterator[claps.Step]:
+    def _steps(self) -> Iterator[claps.StepResult]:
         step = round(STEP_S * RATE_HZ)
         for begin in range(0, 20 * RATE_HZ, step):
             now = range(begin, begin + step)
             onsets = [one for one in self.found if isinstance(one, HeardOnset) and one.at in now]
             patterns = [one for one in self.found if isinstance(one, Pattern) and one.decided in now]
-            yield claps.Step(begin + step, onsets, patterns)
+            yield claps.StepResult(begin + step, onsets, patterns)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def listen_to(monkeypatch: pytest.MonkeyPatch, home: dict[str, str]) -> Any:
 
     def use(*found: HeardOnset | Pattern) -> Sound:
         sound = Sound(*found)
-        monkeypatch.setattr(claps, "open_hearing", sound.open)
+        monkeypatch.setattr(claps, "open_stream", sound.open)
         return sound
 
     return use

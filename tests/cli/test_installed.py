@@ -10,7 +10,7 @@ import pytest
 
 from edge import cli
 from edge.cli import installed
-from edge.cli.common import models_folder_of, own_folder_of
+from edge.cli.common import find_models_folder, find_own_folder
 from edge.settings.tree import Settings
 from tests.support.bundles import change_manifest, write_bundle
 
@@ -65,7 +65,7 @@ def test_a_folder_that_is_named_goes_before(
     assert str(tmp_path / "third") in said_by(capsys, "model", "install", harbour)
     monkeypatch.delenv("STATE_DIRECTORY")
     monkeypatch.delenv("TOCSIN_STORAGE__PATH")
-    assert own_folder_of(Settings()) == tmp_path / "own" / "tocsin"
+    assert find_own_folder(Settings()) == tmp_path / "own" / "tocsin"
     assert not service.exists()
 
 
@@ -96,7 +96,7 @@ def test_who_may_not_look_there_is_told(
     monkeypatch.setenv("TOCSIN_MQTT__ENABLED", "false")
     for command in ("list", "rollback", "verify"):
         assert f"{service}: this user may not read the folder; use sudo" in said_by(capsys, "model", command, code=77)
-    assert models_folder_of(Settings()) == tmp_path / "own" / "tocsin"
+    assert find_models_folder(Settings()) == tmp_path / "own" / "tocsin"
     assert cli.main(["doctor", "--json"]) == 1
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["state folder"]["mend"] == "run 'sudo tocsin doctor'"
@@ -108,9 +108,9 @@ def test_doctor_looks_at_the_folder_and_the_secrets_of_the_service(
 ) -> None:
     """Its state folder, and the credentials that the unit hands to it; a line that is commented out hands nothing."""
     drop_in = tmp_path / "systemd" / "tocsin.service.d" / "mine.conf"
-    assert installed.credential_file("api_token") is None
+    assert installed.find_credential_file("api_token") is None
     drop_in.write_text(f"[Service]\nLoadCredential=api_token:{tmp_path / 'token'}\n")
-    assert installed.credential_file("api_token") == tmp_path / "token"
+    assert installed.find_credential_file("api_token") == tmp_path / "token"
     monkeypatch.setenv("TOCSIN_MQTT__ENABLED", "false")
     assert cli.main(["doctor", "--json"]) in (0, 1)
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}

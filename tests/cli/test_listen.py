@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from rich.console import Console
 
-from edge.cli.common import log_as
-from edge.cli.listen import _quiet
-from edge.cli.view import ConsoleHandler, View, picture_lines
+from edge.cli.common import set_up_service_log
+from edge.cli.listen import _make_settings
+from edge.cli.view import ConsoleHandler, View, format_picture
 from edge.publish.payload import EventContext, Stamp, pattern_event
 from edge.settings.tree import Settings
 from edge.types import ModelInfo, Pattern
@@ -110,7 +110,7 @@ def test_patterns_are_shown_as_they_come(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize("count", [0, 1, 4, 9, 60])
 def test_the_picture_leaves_room_for_events(width: int, height: int, count: int) -> None:
     """However many sources there are, each has its line where that can be, and five lines are left."""
-    lines = picture_lines([source(n) for n in range(count)], [], width, height, sign="#")
+    lines = format_picture([source(n) for n in range(count)], [], width, height, sign="#")
     assert len(lines) <= height - 5
     shown = sum(line.startswith("source-") for line in lines)
     assert shown == count or (f"and {count - shown} more sources" in lines and len(lines) == height - 5)
@@ -159,7 +159,7 @@ def wait_for(out: io.StringIO, words: str) -> str:
 
 def test_a_terminal_without_unicode_gets_plain_bars() -> None:
     """No block is drawn where the encoding has none."""
-    lines = picture_lines([source(1)], [], 80, 24, sign="#")
+    lines = format_picture([source(1)], [], 80, 24, sign="#")
     assert any(line.endswith("####") for line in lines)
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     view, _ = attached(Console(file=out, width=80, height=24, force_terminal=True), [source(1)])
@@ -174,7 +174,7 @@ def test_why_a_pattern_was_suppressed_is_dimmed(level: int, dimmed: bool, monkey
     monkeypatch.setattr(logging.root, "handlers", logging.root.handlers[:])
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=True, color_system="standard")
-    log_as(Settings().logging, ConsoleHandler(console))
+    set_up_service_log(Settings().logging, ConsoleHandler(console))
     logging.getLogger("tocsin.reactions").log(level, "source mic: double suppressed: applause (applause 0.42)")
     assert "double suppressed: applause (applause 0.42)" in out.getvalue()
     assert ("\x1b[2m" in out.getvalue()) is dimmed
@@ -190,7 +190,7 @@ def test_nothing_is_switched(tmp_path: Path) -> None:
             "actions": {"lamp": {"type": "command", "command": ["true"]}},
         }
     )
-    quiet = _quiet(settings, tmp_path)
+    quiet = _make_settings(settings, tmp_path)
     assert quiet.actions == {}
     assert set(quiet.claps.patterns) == {"double", "triple", "tv"}
     assert [each.actions for each in quiet.claps.patterns.values()] == [()] * 3
@@ -203,4 +203,4 @@ def test_the_installed_clap_network_is_used(tmp_path: Path) -> None:
     installed = tmp_path / "real" / "models" / "mine@1.0"
     installed.mkdir(parents=True)
     settings = Settings.model_validate({"storage": {"path": str(tmp_path / "real")}, "claps": {"bundle": "mine"}})
-    assert _quiet(settings, tmp_path / "thrown-away").claps.bundle == str(installed)
+    assert _make_settings(settings, tmp_path / "thrown-away").claps.bundle == str(installed)

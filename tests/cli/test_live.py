@@ -19,7 +19,7 @@ import pytest
 
 from edge import cli
 from edge.cli import live
-from edge.cli.common import log_as, sources_of
+from edge.cli.common import parse_sources, set_up_service_log
 from edge.errors import UsageError
 from edge.settings.tree import Logging
 
@@ -150,17 +150,17 @@ def test_run_until_told_to_stop(home: dict[str, str], horn: Path) -> None:
 
 def test_names_of_sources() -> None:
     """A source is called as said, else by its kind, with a number where there are several."""
-    sources = sources_of(["mic", "door=mic:usb-1.2", "udp://:5005", "udp://:5006", "file:a=b.wav"])
+    sources = parse_sources(["mic", "door=mic:usb-1.2", "udp://:5005", "udp://:5006", "file:a=b.wav"])
     assert [source.name for source in sources] == ["mic", "door", "udp", "udp-2", "file"]
     with pytest.raises(UsageError, match="two sources are called a"):
-        sources_of(["a=mic", "a=udp://:1"])
+        parse_sources(["a=mic", "a=udp://:1"])
 
 
 def test_a_source_keeps_the_limits_of_names() -> None:
     """Beyond them it is wrong usage, in one line; the name of a file has no limit but the system's."""
     with pytest.raises(UsageError, match="the name must be 1 to 64 of"):
-        sources_of([f"{'a' * 65}=mic"])
-    assert sources_of(["file:a\nb"])[0].spec == "file:a\nb"
+        parse_sources([f"{'a' * 65}=mic"])
+    assert parse_sources(["file:a\nb"])[0].spec == "file:a\nb"
 
 
 @pytest.mark.usefixtures("_own_node")
@@ -168,13 +168,13 @@ def test_log_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
     """Text has a time unless the journal adds one; JSON is one object a line, exceptions included."""
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     log = logging.getLogger("tocsin.test")
-    log_as(Logging(level="info"))
+    set_up_service_log(Logging(level="info"))
     log.info("hello %s", "street")
     log.debug("unheard")
     monkeypatch.setenv("JOURNAL_STREAM", "8:1")
-    log_as(Logging(level="warning"))
+    set_up_service_log(Logging(level="warning"))
     log.warning("hello")
-    log_as(Logging(format="json"))
+    set_up_service_log(Logging(format="json"))
     try:
         1 / 0  # noqa: B018 - any exception will do
     except ZeroDivisionError:

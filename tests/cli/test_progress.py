@@ -44,6 +44,6 @@ def test_a_bar_on_the_terminal_and_events_in_the_pipe(home: dict[str, str], horn
 
 def test_no_bar_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal nothing is drawn."""
-    with progress.bar("working", shown=True) as on_progress:
+    with progress.show_progress("working", shown=True) as on_progress:
         on_progress(1.0, None)
     assert capsys.readouterr() == ("", "")

@@ -82,7 +82,7 @@ def test_clip_and_replay_hear_the_same_at_every_speed_and_hop(tocsin: Callable[.
 
 def test_bench_tells_the_cost_of_a_second(tocsin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight decisions of one stream, the network alone."""
-    monkeypatch.setattr(bench, "_SPEND_S", 0.05)
+    monkeypatch.setattr(bench, "_FIGURE_S", 0.05)
     figures = json.loads(tocsin("bench", "--json")[1])
     assert figures["network"] == "streaming"
     assert figures["ms_per_audio_second"] == pytest.approx(8 * figures["inference"][0]["ms_per_window"], rel=1e-2)

@@ -19,7 +19,7 @@ from edge.cli import common, terminal
 from edge.errors import TocsinError
 from edge.jsontext import encoded
 from edge.pipeline import clip
-from edge.settings.secrets import masked
+from edge.settings.secrets import mask_settings
 from edge.settings.source_spec import parse_source
 from edge.settings.tree import Settings
 
@@ -72,19 +72,19 @@ def test_any_name_in_any_encoding(home: dict[str, str], names: Path, env: dict[s
 @pytest.mark.parametrize("name", [os.fsdecode(name) for name in NAMES[:4]], ids=ascii)
 def test_a_source_of_the_command_line_is_any_file(names: Path, name: str) -> None:
     """A configuration, which is text in lines, cannot name them all."""
-    (source,) = common.sources_of([f"file:{names}/{name}?speed=max"])
+    (source,) = common.parse_sources([f"file:{names}/{name}?speed=max"])
     played = make_source(parse_source(source.spec), 16_000)
     played.open()
     assert played.read()
     played.close()
-    shown = masked(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
+    shown = mask_settings(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
     assert json.loads(encoded(shown)) == source.spec.replace("\udcff", "\ufffd")
 
 
 def test_what_is_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Such as the words of a bundle that somebody made; its lines stay, and JSON stays JSON."""
-    common.say("made by \x1b]0;me\x07\nand \x9b31m you")
-    common.say_json({"by": "\x1b\x85"})
+    common.print_text("made by \x1b]0;me\x07\nand \x9b31m you")
+    common.print_json({"by": "\x1b\x85"})
     first, second, third = capsys.readouterr().out.split("\n")[:3]
     assert (first, second) == ("made by \\x1b]0;me\\x07", "and \\x9b31m you")
     assert json.loads(third) == {"by": "\x1b\x85"}
@@ -176,14 +176,14 @@ def test_another_thread_stops_the_main_one(monkeypatch: pytest.MonkeyPatch) -> N
     try:
         with open(theirs, "w", encoding="utf-8") as broken, monkeypatch.context() as patch:  # noqa: PTH123
             patch.setattr(sys, "stdout", broken)
-            terminal.prepare()
-            thread = threading.Thread(target=common.say, args=("hello",))
+            terminal.prepare_streams()
+            thread = threading.Thread(target=common.print_text, args=("hello",))
             thread.start()
             thread.join()
             assert got.wait(5)
-            common.say("nothing more is tried")
+            common.print_text("nothing more is tried")
             with pytest.raises(BrokenPipeError):
-                terminal.check()
+                terminal.raise_write_error()
     finally:
         signal.signal(signal.SIGTERM, previous)
-        terminal.prepare()
+        terminal.prepare_streams()

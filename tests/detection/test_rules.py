@@ -8,7 +8,7 @@ import pytest
 
 from edge.detection.rules import Rule, alert_labels, rules_for
 from edge.errors import ConfigError
-from edge.settings.detection import ANY_LABEL, Detection, DetectionClass
+from edge.settings.detection import DEFAULT_VALUES, Detection, DetectionClass
 
 LABELS = ("background", "clap", "dog", "gunshot", "siren", "traffic")
 
@@ -40,7 +40,7 @@ def test_user_beats_bundle_beats_built_in() -> None:
 def test_every_value_of_a_rule_is_built_in_and_can_be_set() -> None:
     """A value that is added to rules or settings alone is found here."""
     names = {field.name for field in fields(Rule)} - {"label"}
-    assert set(ANY_LABEL.collect_values()) == names == set(DetectionClass.model_fields) - {"alert"}
+    assert set(DEFAULT_VALUES.collect_values()) == names == set(DetectionClass.model_fields) - {"alert"}
 
 
 def test_one_window_decides_on_what_the_bundle_calls_impulsive() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.api.encode import NodeJson
-from edge.cli.common import say_json
+from edge.cli.common import print_json
 from edge.jsontext import dumps, encoded
 from edge.publish.mqtt import _encode
 
@@ -48,7 +48,7 @@ NULLS = {"score": None, "level": {"laeq": None}, "l": [1.0, None]}
 
 def test_every_way_out_says_null(capsys: pytest.CaptureFixture[str]) -> None:
     """The command line, the API and the broker."""
-    say_json(FIGURES)
+    print_json(FIGURES)
     assert strict(capsys.readouterr().out) == NULLS
     assert strict(NodeJson(FIGURES).body) == NULLS
     assert strict(_encode(FIGURES)) == NULLS

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edge.errors import BundleError
-from edge.inference.batcher import score_ready
+from edge.inference.batcher import score_batches
 from edge.inference.bundle import read_bundle
 from edge.inference.load import load_classifier
-from edge.inference.onnx import OnnxClassifier, available_providers, engine_key, padded_size
+from edge.inference.onnx import OnnxClassifier, list_providers, make_engine_key, pad_batch_size
 from edge.types import MelWindow, NetworkState
 from tests.support.bundles import LABELS, PARAMS, change_manifest, rewrite_manifest, write_bundle
 
@@ -119,7 +119,7 @@ def test_a_good_bundle_gives_calibrated_probabilities(bundle_path: Path) -> None
     change_manifest(bundle_path, calibration={"scale": [2.0, 1.0, 1.0], "bias": [0.0, 1.0, 0.0]})
     classifier = OnnxClassifier(read_bundle(bundle_path), provider="cpu")
     silence = np.full((3, PARAMS.window_frames, PARAMS.n_mels), PARAMS.silence, np.float32)
-    probabilities = classifier.probabilities(silence)
+    probabilities = classifier.compute_probabilities(silence)
     assert probabilities.shape == (3, len(LABELS))
     assert probabilities[0, 0] == pytest.approx(1 / (1 + np.exp(8.0)), rel=1e-4)
     assert (probabilities[:, 1:] < 1e-6).all()
@@ -129,7 +129,7 @@ def test_a_provider_that_is_not_there_is_said_and_the_processor_used(
     bundle_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A node on the wrong wheel still hears."""
-    if "cuda" in available_providers():
+    if "cuda" in list_providers():
         assert OnnxClassifier(read_bundle(bundle_path), provider="cuda").provider == "cuda"
     else:
         assert OnnxClassifier(read_bundle(bundle_path), provider="cuda").provider == "cpu"
@@ -140,8 +140,10 @@ def test_several_threads_may_score_at_once(bundle_path: Path) -> None:
     """Uploads and live audio share one network."""
     classifier = OnnxClassifier(read_bundle(bundle_path))
     features = np.random.default_rng(0).normal(0, 1, (4, PARAMS.window_frames, PARAMS.n_mels)).astype(np.float32)
-    expected, results = classifier.probabilities(features), []
-    threads = [threading.Thread(target=lambda: results.append(classifier.probabilities(features))) for _ in range(8)]
+    expected, results = classifier.compute_probabilities(features), []
+    threads = [
+        threading.Thread(target=lambda: results.append(classifier.compute_probabilities(features))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -160,16 +162,18 @@ def test_batches_keep_order_and_size(bundle_path: Path) -> None:
         for i in range(10)
     ]
     sizes: list[int] = []
-    scored = list(score_ready(ready, classifier, 4, lambda size, _seconds: sizes.append(size)))
+    scored = list(score_batches(ready, classifier, 4, lambda size, _seconds: sizes.append(size)))
     assert sizes == [4, 4, 2]
     assert [(owner, window.end) for owner, window, _ in scored] == [(i, i) for i in range(10)]
-    single = [classifier.probabilities(window.features[None])[0] for _, window in ready]
+    single = [classifier.compute_probabilities(window.features[None])[0] for _, window in ready]
     assert np.abs(np.array(single) - np.array([row for *_, row in scored])).max() < 1e-6
 
 
 def test_accelerators_see_few_batch_sizes_and_engines_are_keyed_by_all_that_matters() -> None:
     """A new driver or network must not find an old engine."""
-    assert [padded_size(n) for n in (1, 3, 17, 64, 65)] == [1, 4, 32, 64, 128]
+    assert [pad_batch_size(n) for n in (1, 3, 17, 64, 65)] == [1, 4, 32, 64, 128]
     parts = ("sha", "1.2", "fp16", "profile", "gpu")
-    keys = {engine_key(*parts)} | {engine_key(*parts[:i], "other", *parts[i + 1 :]) for i in range(len(parts))}
+    keys = {make_engine_key(*parts)} | {
+        make_engine_key(*parts[:i], "other", *parts[i + 1 :]) for i in range(len(parts))
+    }
     assert len(keys) == len(parts) + 1

@@ -52,7 +52,7 @@ def test_install_takes_folders_and_archives(library: Library, fresh: Path, pack:
     """Each gives the same installed bundle, which is listed and not yet in use."""
     target = library.install(pack(fresh)).path
     assert target.name == "harbour@2.0"
-    assert [(e["id"], e["active"], e["problem"]) for e in library.entries()] == [
+    assert [(e["id"], e["active"], e["problem"]) for e in library.describe_bundles()] == [
         ("harbour", False, ""),
         ("city", True, ""),
     ]
@@ -106,12 +106,12 @@ def test_activate_and_roll_back(library: Library, fresh: Path) -> None:
     assert library.resolve("city") == [shipped]
     assert library.activate("harbour") == target
     assert library.resolve("city") == [target, shipped]
-    assert library.rollback() == (shipped, True)
+    assert library.roll_back() == (shipped, True)
     assert library.resolve("city")[0] == shipped
-    assert library.rollback() == (shipped, False)
+    assert library.roll_back() == (shipped, False)
     assert library.resolve("city")[0] == shipped
     assert library.activate("harbour") == target
-    assert library.rollback() == (shipped, True)
+    assert library.roll_back() == (shipped, True)
 
 
 def test_every_shipped_bundle_can_be_activated_and_gone_back_from(
@@ -123,13 +123,13 @@ def test_every_shipped_bundle_can_be_activated_and_gone_back_from(
     for name in ("nano", "nano@0.3"):
         assert library.activate(name) == nano
         assert library.resolve("city") == [nano, city]
-        assert [entry["id"] for entry in library.entries() if entry["active"]] == ["nano"]
-        assert library.rollback() == (city, True)
+        assert [entry["id"] for entry in library.describe_bundles() if entry["active"]] == ["nano"]
+        assert library.roll_back() == (city, True)
         assert library.resolve("city")[0] == city
     library.activate("harbour")
     library.activate("nano")
     assert library.resolve("city") == [nano, home, city]
-    assert library.rollback() == (home, True)
+    assert library.roll_back() == (home, True)
     assert library.activate(str(city)) == city
     assert library.resolve("city") == [city, home, nano]
     with pytest.raises(InputMissing, match=r"harbour.*nano|nano.*harbour"):
@@ -151,7 +151,7 @@ def test_a_choice_of_an_earlier_version_leads_back_to_the_default(
     target = library.install(fresh).path
     (tmp_path / "state" / "models" / "active.json").write_text(text)
     assert library.resolve("city")[0] == target
-    assert library.rollback() == (library.find("city"), True)
+    assert library.roll_back() == (library.find("city"), True)
 
 
 def test_what_root_writes_belongs_to_the_owner_of_the_state_folder(
@@ -179,10 +179,10 @@ def test_the_default_is_the_shipped_bundle_until_another_is_activated(library: L
     shipped = library.find("city")
     newer = library.install(write_bundle(tmp_path / "newer", bundle_id="city", version="0.2")).path
     assert library.resolve("city") == [shipped, newer]
-    assert [entry["active"] for entry in library.entries()] == [False, True]
+    assert [entry["active"] for entry in library.describe_bundles()] == [False, True]
     assert library.activate("city@0.2") == newer
     assert library.resolve("city") == [newer, shipped]
-    assert library.rollback() == (shipped, True)
+    assert library.roll_back() == (shipped, True)
     assert library.resolve("city") == [shipped, newer]
 
 
@@ -196,7 +196,7 @@ def test_what_was_gone_back_from_comes_after_the_shipped_bundle(library: Library
     library.activate("city@1")
     library.activate("city@2")
     assert library.resolve("city") == [new, old, shipped]
-    assert library.rollback() == (old, True)
+    assert library.roll_back() == (old, True)
     assert library.resolve("city") == [old, shipped, new]
     assert library.activate("city@2") == new
     assert library.resolve("city") == [new, old, shipped]
@@ -231,7 +231,7 @@ def test_a_bundle_gone_bad_is_replaced_by_the_one_before(library: Library, fresh
     library.activate("harbour@2.1")
     (newer / "model.onnx").write_bytes((newer / "model.onnx").read_bytes()[:100])
     assert load_classifier(library.resolve("city"), check=check_bundle).bundle.version == "2.0"
-    assert "model.onnx" in next(e["problem"] for e in library.entries() if e["version"] == "2.1")
+    assert "model.onnx" in next(e["problem"] for e in library.describe_bundles() if e["version"] == "2.1")
     with pytest.raises(BundleError):
         library.activate("harbour@2.1")
 
@@ -266,7 +266,7 @@ def test_names_that_are_not_there(library: Library) -> None:
     with pytest.raises(InputMissing, match="there is city"):
         library.find("harbour")
     with pytest.raises(InputMissing, match="there is no earlier bundle"):
-        library.rollback()
+        library.roll_back()
     with pytest.raises(InputMissing, match="no such file"):
         library.install(Path("/nowhere/bundle"))
 
@@ -355,7 +355,7 @@ def test_a_folder_that_cannot_be_written(library: Library, fresh: Path, monkeypa
 
 def test_the_shipped_bundle_is_good() -> None:
     """The bundle in the package is whole, computes its golden recording and knows the product's labels."""
-    entries = [entry for entry in Library(Path("/nowhere")).entries() if entry["shipped"]]
+    entries = [entry for entry in Library(Path("/nowhere")).describe_bundles() if entry["shipped"]]
     shipped = [("city", "events"), ("claps", "claps"), ("nano", "events")]
     assert [(entry["id"], entry["task"]) for entry in entries] == shipped
     bundle = load_classifier([Path(entries[0]["path"])]).bundle

@@ -13,7 +13,7 @@ import pytest
 from edge.errors import BundleError
 from edge.frontend.mel import log_mel
 from edge.inference.bundle import read_bundle
-from edge.inference.onnx import MAX_DECISIONS, OnnxClassifier, profile
+from edge.inference.onnx import MAX_DECISIONS, OnnxClassifier, make_profile
 from edge.pipeline.pipeline import Pipeline
 from edge.types import AudioBlock, MelWindow, NetworkState
 from tests.support.bundles import LABELS, PARAMS, change_manifest, rewrite_manifest, write_bundle
@@ -73,7 +73,9 @@ def test_pieces_give_what_the_whole_gives(classifier: OnnxClassifier, at_once: i
 def test_the_first_decision_is_that_of_a_whole_window(classifier: OnnxClassifier) -> None:
     """The silence before a stream is heard too, as in training and by a network for windows."""
     (first, *_) = windows_of(noise(1))
-    assert classifier.score([first]) == pytest.approx(classifier.probabilities(first.features[np.newaxis]), abs=1e-6)
+    assert classifier.score([first]) == pytest.approx(
+        classifier.compute_probabilities(first.features[np.newaxis]), abs=1e-6
+    )
 
 
 def test_streams_scored_together_keep_their_states(classifier: OnnxClassifier) -> None:
@@ -185,7 +187,7 @@ def test_an_accelerator_sees_few_shapes_and_is_built_for_them(classifier: OnnxCl
     accelerated = OnnxClassifier(classifier.bundle)
     accelerated.provider = "tensorrt"
     assert all(np.allclose(a, b) for a, b in zip(plain, accelerated.advance(mel, state), strict=True))
-    assert profile(classifier.bundle) == {
+    assert make_profile(classifier.bundle) == {
         "trt_profile_min_shapes": "log_mel:1x8x64,state:1x64",
         "trt_profile_opt_shapes": "log_mel:8x8x64,state:8x64",
         "trt_profile_max_shapes": "log_mel:64x256x64,state:64x64",

@@ -46,7 +46,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
 class HearsAnything:
     """A clap network that believes every onset."""
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         assert np.isfinite(features).all()
         return np.ones((len(features), 1), np.float32)
 

@@ -11,11 +11,11 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.settings import load as configfile
-from edge.settings.example import example
+from edge.settings.example import make_example
 from edge.settings.load import load_settings
-from edge.settings.schema import json_schema
-from edge.settings.secrets import masked
-from edge.settings.text import to_toml
+from edge.settings.schema import make_json_schema
+from edge.settings.secrets import mask_settings
+from edge.settings.text import format_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def unbounded(schema: Any, where: str = "") -> Iterator[str]:
 
 def test_every_number_and_every_text_has_bounds() -> None:
     """A setting that is added without any is found here."""
-    assert list(unbounded(json_schema())) == []
+    assert list(unbounded(make_json_schema())) == []
     assert list(unbounded({"a": [{"type": "number", "minimum": 0}, {"type": "string"}]})) == ["/a/0", "/a/1"]
 
 
@@ -66,7 +66,7 @@ def examples(schema: Any) -> Iterator[tuple[dict[str, Any], Any]]:
 
 def test_every_example_is_allowed() -> None:
     """What the documentation shows can be copied."""
-    shown = list(examples(json_schema()))
+    shown = list(examples(make_json_schema()))
     assert len(shown) > 10
     for schema, value in shown:
         jsonschema.validate(value, schema)
@@ -134,7 +134,9 @@ def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: st
         for name in (*reversed(rest[:-1]), first):
             values = {name: values}
     file = tmp_path / "tocsin.toml"
-    file.write_text(to_toml(values).replace("= null", f"= {value}"))  # TOML has words for inf and nan, JSON has none
+    file.write_text(
+        format_toml(values).replace("= null", f"= {value}")
+    )  # TOML has words for inf and nan, JSON has none
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environ={})
     for problem in caught.value.problems:
@@ -164,7 +166,7 @@ def test_what_is_odd_and_right_is_taken(tmp_path: Path, key: str, value: object)
     """Addresses of either kind, names of any script or with quotes in them, and places without numbers."""
     section, name = key.split(".")
     file = tmp_path / "tocsin.toml"
-    file.write_text(to_toml({section: {name: value}}), encoding="utf-8")
+    file.write_text(format_toml({section: {name: value}}), encoding="utf-8")
     assert getattr(getattr(load_settings(file, environ={}), section), name) == value
 
 
@@ -225,14 +227,14 @@ def mutated(lines: list[str], draw: random.Random) -> str:
 
 def test_a_configuration_that_went_wrong_in_any_way_is_a_line(tmp_path: Path) -> None:
     """Never another exception, never more than a line for each thing that is wrong."""
-    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE)
+    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", make_example(), flags=re.MULTILINE)
     lines = [line for line in live.splitlines() if line and not line.startswith("#")]
     file = tmp_path / "tocsin.toml"
     said: list[tuple[str, ...]] = []
     for seed in range(150):
         file.write_text(mutated(lines, random.Random(seed)), encoding="utf-8")
         try:
-            masked(load_settings(file, environ={}))
+            mask_settings(load_settings(file, environ={}))
         except ConfigError as exc:
             said.append(exc.problems)
     assert 50 < len(said) < 150

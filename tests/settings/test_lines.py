@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.settings.lines import find_lines
-from edge.settings.text import NotToml, read_toml
+from edge.settings.text import TomlError, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def documents(draw: st.DrawFn) -> str:
         more = f"{text}{indent}{statement.replace('{line}', str(line))}{end}\n"
         try:
             read_toml(more)
-        except NotToml:  # a key twice, or a table below a value
+        except TomlError:  # a key twice, or a table below a value
             continue
         text = more
     return text

@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from edge.errors import ConfigError
 from edge.settings import load as configfile
-from edge.settings.load import load_settings, state_dir
-from edge.settings.schema import json_schema
-from edge.settings.secrets import masked, secret
-from edge.settings.text import read_toml, to_toml
+from edge.settings.load import find_state_dir, load_settings
+from edge.settings.schema import make_json_schema
+from edge.settings.secrets import mask_settings, read_secret
+from edge.settings.text import format_toml, read_toml
 from edge.settings.tree import Settings
 from tests.support.configs import assert_said_with_its_line
 
@@ -164,7 +164,7 @@ def test_sources_that_only_look_alike(file: Path) -> None:
         {"name": "d", "spec": "udp://10.0.0.2:5005"},
         {"name": "e", "spec": "udp://:5006"},
     ]
-    file.write_text(to_toml({"sources": sources}))
+    file.write_text(format_toml({"sources": sources}))
     assert len(load_settings(file, environ={}).sources) == len(sources)
 
 
@@ -215,15 +215,15 @@ def test_line_ends_of_every_kind_keep_the_lines(file: Path) -> None:
 def test_a_secret_comes_from_value_file_or_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In that order; without any of them there is none."""
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert secret(None, None, "mqtt_password") is None
+    assert read_secret(None, None, "mqtt_password") is None
     (tmp_path / "mqtt_password").write_text("credential\n")
     (tmp_path / "file").write_text("file\nsecond line\n")
-    assert secret(None, None, "mqtt_password") == "credential"
-    assert secret(None, tmp_path / "file", "mqtt_password") == "file"
-    assert secret(SecretStr("value"), tmp_path / "file", "mqtt_password") == "value"
+    assert read_secret(None, None, "mqtt_password") == "credential"
+    assert read_secret(None, tmp_path / "file", "mqtt_password") == "file"
+    assert read_secret(SecretStr("value"), tmp_path / "file", "mqtt_password") == "value"
     for credential, key in (("mqtt_password", "mqtt.password_file"), ("api_token", "api.token_file")):
         with pytest.raises(ConfigError) as caught:
-            secret(None, tmp_path / "absent", credential)
+            read_secret(None, tmp_path / "absent", credential)
         assert str(caught.value) == f"{key}: {tmp_path}/absent: there is no such file"
 
 
@@ -232,7 +232,7 @@ def test_masked_values_hold_no_secret(file: Path) -> None:
     file.write_text(
         "[mqtt]\npassword = 'sesame1'\n[api]\ntoken = 'sesame2'\n[[sources]]\nspec = 'rtsp://bob:sesame3@camera/1'\n"
     )
-    text = json.dumps(masked(load_settings(file, environ={})))
+    text = json.dumps(mask_settings(load_settings(file, environ={})))
     assert "sesame" not in text
     assert "camera/1" in text
 
@@ -243,7 +243,7 @@ def test_effective_values_as_toml_read_back_the_same(file: Path) -> None:
         "[detection.classes.horn]\non = 0.9\n[[sources]]\nname = 'a'\n[[sources]]\nname = 'b'\nenabled = false\n"
     )
     settings = load_settings(file, environ={})
-    file.write_text(to_toml(masked(settings)))
+    file.write_text(format_toml(mask_settings(settings)))
     assert load_settings(file, environ={}) == settings
 
 
@@ -251,7 +251,7 @@ def test_effective_values_as_toml_read_back_the_same(file: Path) -> None:
 def test_any_text_survives_as_toml(text: str) -> None:
     """Quotes, line ends and letters of any script are escaped as TOML wants them."""
     values = {"node": {"location": text}, "classes": {text: {"on": 0.5}}}
-    assert read_toml(to_toml(values)) == values
+    assert read_toml(format_toml(values)) == values
 
 
 @pytest.mark.parametrize(
@@ -264,17 +264,17 @@ def test_any_text_survives_as_toml(text: str) -> None:
 )
 def test_state_folder(environ: dict[str, str], expected: str) -> None:
     """It is systemd's, else the user's."""
-    assert str(state_dir(Settings(), environ=environ)) == expected
+    assert str(find_state_dir(Settings(), environ=environ)) == expected
 
 
 def test_state_folder_as_configured(tmp_path: Path) -> None:
     """storage.path goes before everything."""
     settings = load_settings(None, environ={"TOCSIN_STORAGE__PATH": str(tmp_path)})
-    assert state_dir(settings, environ={"STATE_DIRECTORY": "/var/lib/tocsin"}) == tmp_path
+    assert find_state_dir(settings, environ={"STATE_DIRECTORY": "/var/lib/tocsin"}) == tmp_path
 
 
 def test_schema_describes_every_section() -> None:
     """The JSON Schema has each section and refuses unknown keys."""
-    schema = json_schema()
+    schema = make_json_schema()
     assert set(schema["properties"]) == set(Settings.model_fields)
     assert schema["additionalProperties"] is False

@@ -12,11 +12,11 @@ import pytest
 from edge.errors import ConfigError
 from edge.settings import load as configfile
 from edge.settings.actions import CommandAction, MqttAction, WebhookAction
-from edge.settings.example import example
+from edge.settings.example import make_example
 from edge.settings.load import load_settings
-from edge.settings.schema import json_schema
-from edge.settings.secrets import masked
-from edge.settings.text import to_toml
+from edge.settings.schema import make_json_schema
+from edge.settings.secrets import mask_settings
+from edge.settings.text import format_toml
 from edge.settings.tree import Settings
 from tests.support.configs import assert_said_with_its_line
 
@@ -64,7 +64,7 @@ def test_what_is_shown_reads_back_the_same(file: Path) -> None:
     settings = load_settings(file, environ={})
     assert [type(action) for action in settings.actions.values()] == [MqttAction, WebhookAction, CommandAction]
     assert settings.away.schedule[0].begin == "08:00"
-    shown = to_toml(masked(settings))
+    shown = format_toml(mask_settings(settings))
     file.write_text(shown)
     assert load_settings(file, environ={}) == settings
     assert '[[away.schedule]]\nfrom = "08:00"\nto = "17:30"' in shown
@@ -73,10 +73,10 @@ def test_what_is_shown_reads_back_the_same(file: Path) -> None:
 def test_shown_values_and_defaults_follow_the_schema(file: Path) -> None:
     """The JSON Schema knows every kind of action and the keys as they are written."""
     file.write_text(EVERYTHING)
-    schema = json_schema()
+    schema = make_json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     for settings in (load_settings(file, environ={}), Settings()):
-        jsonschema.validate(masked(settings), schema)
+        jsonschema.validate(mask_settings(settings), schema)
     for wrong in (
         {"actions": {"lamp": {"type": "mqtt"}}},
         {"away": {"schedule": [{"begin": "08:00", "end": "09:00"}]}},
@@ -91,7 +91,7 @@ def test_secrets_of_actions_are_masked(file: Path) -> None:
         "[actions.tv]\ntype = 'webhook'\nurl = 'https://bob:sesame1@tv.example:8443/on?key=sesame2'\n"
         "headers = { Authorization = 'Bearer sesame3' }\n"
     )
-    values = masked(load_settings(file, environ={}))
+    values = mask_settings(load_settings(file, environ={}))
     assert "sesame" not in json.dumps(values)
     assert values["actions"]["tv"]["url"] == "https://***@tv.example:8443/***"
     assert list(values["actions"]["tv"]["headers"]) == ["Authorization"]
@@ -193,7 +193,7 @@ def test_a_wrong_variable_is_said_by_its_name(file: Path, name: str, value: str,
 
 def test_the_example_switches_lamp_and_television_and_runs_an_alarm(file: Path) -> None:
     """Without its comment signs it is a whole household."""
-    file.write_text(re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE))
+    file.write_text(re.sub(r"^# (?=\[|[a-z_]+ = )", "", make_example(), flags=re.MULTILINE))
     settings = load_settings(file, environ={})
     patterns = settings.claps.patterns
     started = [*patterns["double"].actions, *patterns["triple"].actions, *settings.away.actions]

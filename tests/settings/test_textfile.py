@@ -11,7 +11,7 @@ import pytest
 
 from edge.errors import ConfigError, Forbidden
 from edge.settings import textfile
-from edge.settings.textfile import is_there, read_text
+from edge.settings.textfile import path_exists, read_text
 
 LIMIT = 4096
 
@@ -78,11 +78,11 @@ def test_a_pipe_is_read_to_its_end_and_not_waited_for_without_one(
 
 def test_only_what_is_surely_absent_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that may not be looked into could hold it, and reading will say so."""
-    assert not is_there(tmp_path / "absent")
-    assert is_there(tmp_path / ("x" * 300))
+    assert not path_exists(tmp_path / "absent")
+    assert path_exists(tmp_path / ("x" * 300))
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr(Path, "stat", refuse)
-    assert is_there(tmp_path / "hidden")
+    assert path_exists(tmp_path / "hidden")

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 from edge import systemd
 from edge.cli.checks.check import Check
-from edge.cli.common import folder_of, may_read
+from edge.cli.common import find_state_folder, may_read
 
 if TYPE_CHECKING:
     from edge.settings.tree import Settings
 
 
-def python() -> Check:
+def check_python() -> Check:
     """Say which interpreter runs; the installation has made sure that it is new enough."""
     return Check("python", "ok", f"{platform.python_version()} in {sys.prefix}")
 
 
-def state_folder(settings: Settings) -> Check:
+def check_state_folder(settings: Settings) -> Check:
     """Check that history can be written."""
-    folder = folder_of(settings)
+    folder = find_state_folder(settings)
     if not may_read(folder):
         return Check("state folder", "fail", f"{folder}: not allowed to look into it", "run 'sudo tocsin doctor'")
     try:
@@ -36,9 +36,9 @@ def state_folder(settings: Settings) -> Check:
     return Check("state folder", "ok", str(folder))
 
 
-def disk(settings: Settings) -> Check:
+def check_disk(settings: Settings) -> Check:
     """Check free space."""
-    folder = folder_of(settings)
+    folder = find_state_folder(settings)
     while not os.path.exists(folder):  # noqa: PTH110 - no error where one may not look
         folder = folder.parent
     free = shutil.disk_usage(folder).free >> 20
@@ -47,7 +47,7 @@ def disk(settings: Settings) -> Check:
     return Check("disk", "ok", f"{free} MiB free")
 
 
-def clock(settings: Settings) -> Check:  # noqa: ARG001 - every check takes the settings
+def check_clock(settings: Settings) -> Check:  # noqa: ARG001 - every check takes the settings
     """Check that the time in the messages can be trusted."""
     if systemd.clock_synced():
         return Check("clock", "ok", "synchronised")

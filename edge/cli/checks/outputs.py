@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from edge.cli.checks.check import Check
-from edge.cli.common import secret_of
+from edge.cli.common import find_secret
 from edge.errors import TocsinError, render
 from edge.settings.actions import CommandAction
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 3.0
 
 
-def actions(settings: Settings) -> Check:
+def check_actions(settings: Settings) -> Check:
     """Check that the programs of the actions can be started, by whoever asks."""
     commands = {name: action for name, action in settings.actions.items() if isinstance(action, CommandAction)}
-    if bad := [f"{name}: {why}" for name, action in commands.items() if (why := _unusable(action))]:
+    if bad := [f"{name}: {why}" for name, action in commands.items() if (why := _explain_unusable(action))]:
         remedy = "install it, correct the action's command or working_dir, or make it executable (chmod +x)"
         return Check("actions", "fail", ", ".join(bad), remedy)
     return Check("actions", "ok", f"{len(settings.actions)} configured, {len(commands)} of them programs")
 
 
-def _unusable(action: CommandAction) -> str:
+def _explain_unusable(action: CommandAction) -> str:
     """Return why a program cannot be started; nothing where it can, or where its name depends on the event."""
     folder, program = action.working_dir, action.command[0]
     if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - no error where one may not look
@@ -46,13 +46,13 @@ def broker(settings: Settings) -> Check:
         return Check("broker", "note", "mqtt.enabled = false")
     where = f"{mqtt.host}:{mqtt.port}"
     try:
-        check_broker(mqtt, secret_of(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
+        check_broker(mqtt, find_secret(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
     except TocsinError as exc:
         return Check("broker", "fail", render(exc.what, where=exc.where), exc.remedy)
     return Check("broker", "ok", f"{where} accepts this node")
 
 
-def port(settings: Settings) -> Check:
+def check_port(settings: Settings) -> Check:
     """Check that the web side can listen."""
     api = settings.api
     if not api.enabled:
