@@ -110,8 +110,8 @@ def _check_name(name: str) -> None:
     try:
         Claps.model_validate({"patterns": {name: {"rhythm": [1]}}})
     except ValidationError as exc:
-        msg = f"{name}: a pattern's name has {SLUG_RULE}, and is not 'sound'; choose another"
-        raise UsageError(msg) from exc
+        msg = f"a pattern's name has {SLUG_RULE}, and 'sound' is reserved"
+        raise UsageError(msg, where=name, remedy="choose another") from exc
 
 
 def _choose_source(config: Path | None, source: str | None) -> tuple[Settings, Source]:
@@ -120,8 +120,8 @@ def _choose_source(config: Path | None, source: str | None) -> tuple[Settings, S
     named = settings.claps.sources if source is None else ()
     chosen = [s for s in settings.sources if s.enabled and (not named or s.name in named)]
     if not chosen:
-        msg = "no source that listens for claps is enabled; name one, as in --source mic"
-        raise UsageError(msg)
+        msg = "no enabled source listens for claps"
+        raise UsageError(msg, remedy="name one, as in --source mic")
     return make_claps_settings(settings, chosen[0]), chosen[0]
 
 

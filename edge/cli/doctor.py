@@ -8,7 +8,7 @@ from edge.cli.checks import machine, models, outputs, sources
 from edge.cli.checks.check import Check
 from edge.cli.common import print_json, print_text, read_settings
 from edge.cli.terminal import escape_line
-from edge.errors import TocsinError, describe_bug
+from edge.errors import TocsinError, describe_bug, render
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def print_checks(config: Path | None, *, as_json: bool) -> int:
         failed |= check.state == "fail"
         results.append(check.as_json())
         if not as_json:
-            remedy = f"; {check.remedy}" if check.remedy else ""
-            print_text(escape_line(f"{check.state:5} {check.name:14} {check.found}{remedy}"))
+            print_text(escape_line(f"{check.state:5} {check.name:14} {render(check.found, remedy=check.remedy)}"))
     if as_json:
         print_json({"ok": not failed, "checks": results}, indent=2)
     return int(failed)

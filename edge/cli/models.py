@@ -123,8 +123,8 @@ def _find_folder(settings: Settings) -> Path:
     """Return the state folder; raises `Forbidden` if it may not be read."""
     folder = find_state_folder(settings)
     if not may_read(folder):
-        msg = f"not allowed to look into {folder}; use sudo, or name a folder of your own (STATE_DIRECTORY=…)"
-        raise Forbidden(msg)
+        msg = "this user may not read the folder"
+        raise Forbidden(msg, where=folder, remedy="use sudo, or name a folder of your own (STATE_DIRECTORY=…)")
     return folder
 
 
@@ -134,7 +134,7 @@ def _convert_errors() -> Iterator[None]:
     try:
         yield
     except ConfigError as exc:
-        raise DataError(str(exc)) from exc
+        raise DataError(exc.what, where=exc.where, remedy=exc.remedy) from exc
 
 
 def _list_facts(bundle: Bundle) -> list[tuple[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.cli.common import choose_node_name, find_models_folder, find_secret, find_state_folder
-from edge.errors import BundleError, ConfigError, Forbidden, TocsinError
+from edge.errors import BundleError, ConfigError, Forbidden, TocsinError, join_problems
 from edge.settings.textfile import path_exists
 
 if TYPE_CHECKING:
@@ -31,18 +31,16 @@ def cross_check(settings: Settings) -> None:
                 check(settings)
         except (ConfigError, Forbidden) as exc:
             problems.append(exc)
-    if len(problems) == 1:
-        raise problems[0]
     if problems:
-        raise ConfigError(*map(str, problems))
+        raise join_problems(problems)
 
 
 def _check_folder(settings: Settings) -> None:
     path = find_state_folder(settings)
     there = next(folder for folder in (path, *path.parents) if path_exists(folder))
     if not there.is_dir():
-        msg = f"storage.path: {there} is no folder"
-        raise ConfigError(msg)
+        msg = f"{there} is not a folder"
+        raise ConfigError(msg, where="storage.path")
 
 
 def check_model(settings: Settings, bundle: Bundle) -> None:
@@ -68,8 +66,7 @@ def _check_event_bundle(settings: Settings) -> None:
         wanted = Library(find_models_folder(settings)).resolve(settings.model.bundle)[0]
         bundle = open_bundle(wanted, EVENTS, check=check_bundle)
     except BundleError as exc:
-        msg = f"model.bundle: {exc}"
-        raise ConfigError(msg) from exc
+        raise ConfigError(exc.what, where=f"model.bundle: {exc.where}", remedy=exc.remedy) from exc
     check_model(settings, bundle)
 
 
@@ -83,8 +80,7 @@ def _check_clap_bundle(settings: Settings) -> None:
         wanted = Library(find_models_folder(settings)).resolve_clap_network(settings.claps.bundle)[0]
         open_bundle(wanted, CLAPS, check=check_bundle)
     except BundleError as exc:
-        msg = f"claps.bundle: {exc}"
-        raise ConfigError(msg) from exc
+        raise ConfigError(exc.what, where=f"claps.bundle: {exc.where}", remedy=exc.remedy) from exc
 
 
 def _check_broker(settings: Settings) -> None:

@@ -45,8 +45,8 @@ def classify_recordings(
     """
     set_up_command_log()
     if hop_s is not None and not 0 < hop_s < math.inf:
-        msg = f"--hop {hop_s:g}: must be a number of seconds above 0"
-        raise UsageError(msg)
+        msg = "the hop must be a number of seconds above 0"
+        raise UsageError(msg, where=f"--hop {hop_s:g}")
     from edge.pipeline.clip import ClipClassifier
 
     classifier, settings = load_model(read_settings(config))
@@ -99,7 +99,7 @@ def _classify_one(classify: Callable[[Path], dict[str, Any]], path: Path) -> dic
     except TocsinError as exc:
         return exc
     except Exception as exc:  # noqa: BLE001 - any internal error
-        bug = _InternalError(f"{path}: {describe_bug(exc)}")
+        bug = _InternalError(describe_bug(exc), where=path)
         bug.__cause__ = exc
         return bug
 
@@ -128,8 +128,8 @@ def replay_recording(file: Path, config: Path | None, *, speed: str, source_name
     try:
         Source(name=source_name)
     except ValidationError as exc:
-        msg = f"--source-name {source_name}: must be {SLUG_RULE}"
-        raise UsageError(msg) from exc
+        msg = f"the name must be {SLUG_RULE}"
+        raise UsageError(msg, where=f"--source-name {source_name}") from exc
     classifier, settings = load_model(make_replay_settings(read_settings(config), away=away))
     # Events on the terminal show the progress by themselves.
     with show_progress("replaying", shown=not sys.stdout.isatty()) as on_progress:
@@ -154,8 +154,8 @@ def _parse_speed(text: str) -> float | None:
         speed = float(text)
         if 0 < speed < math.inf:
             return speed
-    msg = f"--speed {text}: must be 'max' or a number above 0, such as 1 for real time"
-    raise UsageError(msg)
+    msg = "the speed must be 'max' or a number above 0, such as 1 for real time"
+    raise UsageError(msg, where=f"--speed {text}")
 
 
 def _find_recordings(path: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.errors import BundleError
+from edge.errors import BundleError, reason_of
 from edge.inference.golden import read_golden
 from edge.inference.manifest import CLAPS, EVENTS, FORMAT, GOLDEN, MODEL, STREAMING, WINDOW, parse_manifest
 
@@ -106,7 +106,7 @@ def read_bundle(path: Path) -> Bundle:
         manifest, written = read_manifest(path)
         for name, expected in manifest.sha256.items():
             if _hash_file(path, name) != expected:
-                raise bad_bundle(path, f"{name} is not the file that was exported (its sha256 differs)")
+                raise bad_bundle(path, f"{name} differs from the exported file (sha256)")
         return Bundle(
             path=path,
             id=manifest.id,
@@ -137,7 +137,7 @@ def convert_errors(path: Path) -> Iterator[None]:
     except (BundleError, *PROGRAM_ERRORS):
         raise
     except Exception as exc:  # a bundle may come from anywhere, and a node must not end because of it
-        raise bad_bundle(path, f"cannot be used ({' '.join(str(exc).split())[:200] or type(exc).__name__})") from exc
+        raise bad_bundle(path, f"the bundle cannot be used ({_reason(exc, path)})") from exc
 
 
 def read_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
@@ -155,12 +155,12 @@ def check_golden(bundle: Bundle, mel: NDArray[np.float32], logits: NDArray[np.fl
     """Compare features and logits with the golden ones; raises `BundleError` beyond tolerance."""
     for name, ours, golden in (("mel", mel, bundle.golden.mel), ("logits", logits, bundle.golden.logits)):
         if ours.shape != golden.shape:
-            raise bad_bundle(bundle.path, f"the golden {name} have shape {golden.shape}, here {ours.shape}")
+            raise bad_bundle(bundle.path, f"the golden {name} have shape {golden.shape}, but {ours.shape} here")
         worst = float(np.abs(ours - golden).max(initial=0.0))
         limit = bundle.tolerance[name]
         if not worst <= limit:  # also true for NaN
             raise bad_bundle(
-                bundle.path, f"on the golden recording the {name} are off by {worst:.3g} (allowed: {limit:.3g})"
+                bundle.path, f"the {name} of the golden recording differ by {worst:.3g} (allowed: {limit:.3g})"
             )
 
 
@@ -168,13 +168,19 @@ def require_task(bundle: Bundle, task: str) -> None:
     """Raise `BundleError` for a bundle with another task."""
     if bundle.task != task:
         setting = "claps.bundle" if bundle.task == CLAPS else "model.bundle"
-        msg = f"model bundle {bundle.path}: is for {bundle.task}, not for {task}; {setting} is its place"
-        raise BundleError(msg)
+        msg = f"the bundle is for {bundle.task}, not for {task}"
+        raise BundleError(msg, where=f"model bundle {bundle.path}", remedy=f"name it in {setting}")
 
 
 def bad_bundle(path: Path, what: str) -> BundleError:
     """Return the error for an unusable bundle, with place and remedy."""
-    return BundleError(f"model bundle {path}: {what}; export it again, or choose another with 'tocsin model activate'")
+    remedy = "export it again, or choose another with 'tocsin model activate'"
+    return BundleError(what, where=f"model bundle {path}", remedy=remedy)
+
+
+def _reason(exc: Exception, path: Path) -> str:
+    """Return the reason of an error, with file names relative to `path`."""
+    return reason_of(exc).replace(f"{path}/", "")[:200]
 
 
 def _check_file(path: Path, name: str, most: int) -> None:
@@ -186,7 +192,7 @@ def _check_file(path: Path, name: str, most: int) -> None:
     except OSError as exc:
         raise bad_bundle(path, f"{name} cannot be read ({exc.strerror})") from exc
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-        raise bad_bundle(path, f"{name} is no file of at most {most >> 20} MiB")
+        raise bad_bundle(path, f"{name} must be a plain file of at most {most >> 20} MiB")
 
 
 def _hash_file(path: Path, name: str) -> str:
@@ -205,7 +211,7 @@ def _read_golden(path: Path, manifest: Manifest) -> Golden:
     try:
         golden = read_golden(path / GOLDEN)
     except (OSError, ValueError, EOFError) as exc:
-        raise bad_bundle(path, f"{GOLDEN} cannot be read ({exc})") from exc
+        raise bad_bundle(path, f"{GOLDEN} cannot be read ({_reason(exc, path)})") from exc
     if what := _explain_misfit(golden, manifest):
         raise bad_bundle(path, f"{GOLDEN} {what}")
     return golden

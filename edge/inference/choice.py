@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
-from edge.errors import Forbidden, StorageError
+from edge.errors import StorageError, from_os_error
 from edge.inference.manifest import NAME
 from edge.jsontext import dumps
 
@@ -73,9 +73,8 @@ def convert_write_errors(folder: Path) -> Iterator[None]:
     """Turn an `OSError` while writing into `Forbidden` or `StorageError`."""
     try:
         yield
-    except PermissionError as exc:
-        msg = f"not allowed to write in {folder}; run the command with sudo"
-        raise Forbidden(msg) from exc
     except OSError as exc:
-        msg = f"cannot write in {folder}: {exc.strerror}"
-        raise StorageError(msg) from exc
+        remedy = "run the command with sudo"
+        raise from_os_error(
+            exc, folder, action="written to", kind=StorageError, missing=StorageError, permission=remedy
+        ) from exc

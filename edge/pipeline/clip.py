@@ -141,8 +141,8 @@ def _hop_frames(hop_s: float, params: FrontEndParams, *, streaming: bool) -> int
     """
     shortest_s, longest_s = 1 / params.frames_per_s, params.window_frames / params.frames_per_s
     if not shortest_s / 2 < hop_s <= longest_s:  # also false for NaN
-        msg = f"hop_s must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
-        raise UsageError(msg)
+        msg = f"the hop must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
+        raise UsageError(msg, where="hop_s")
     frames = max(1, round(hop_s * params.frames_per_s))
     return -(-frames // params.decision_frames) * params.decision_frames if streaming else frames
 

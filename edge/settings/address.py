@@ -24,12 +24,13 @@ def escape_white_space(address: str) -> str:
     return _WHITE.sub("%20", address)
 
 
-def explain_misplaced_sign(address: str) -> str:
-    """Explain which character of a user or password must be encoded; empty if none.
+def explain_misplaced_sign(address: str) -> tuple[str, str] | None:
+    """Explain which character of a user or password must be encoded, and how.
 
-    A `#`, `/` or `?` ends the host: the rest of the password would become the path, and the user the host.
+    None if there is no such character. A `#`, `/` or `?` ends the host: the rest of the password would become the path,
+    and the user the host.
     """
     userinfo = _USERINFO.search(escape_white_space(address))
     if userinfo and (sign := _NOT_IN_USERINFO.search(userinfo[0])):
-        return f"a user or password must not hold {sign[0]} itself; write {quote(sign[0], safe='')} instead"
-    return ""
+        return f"a user or password must not hold {sign[0]} itself", f"write {quote(sign[0], safe='')} instead"
+    return None

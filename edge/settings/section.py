@@ -20,13 +20,15 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from edge.settings.address import explain_misplaced_sign
+from edge.settings.invalid import InvalidValueError
 
 YEAR_S = 31_536_000.0
 _NAME_BYTES = 255  # of one folder or file, on every file system of Linux
 _BYTES_OF_MQTT = 65_535  # of a text in the protocol
 _NONCHARACTERS = "\ufffe\uffff" + "".join(map(chr, range(0xFDD0, 0xFDF0)))  # as Unicode defines them
 _QUOTES = "\"'"
-_NO_HOST = "must be a name or an address alone, such as sensor.example, 192.0.2.1 or ::1; the port has a key of its own"
+_NO_HOST = "must be a name or an address alone, such as sensor.example, 192.0.2.1 or ::1"
+_PORT = "give the port in its own key"
 
 
 class Section(BaseModel):
@@ -52,8 +54,8 @@ def _check_line(value: str) -> str:
         msg = "must not hold control characters"
         raise ValueError(msg)
     if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
-        msg = "must not have quotes around it; leave them out"
-        raise ValueError(msg)
+        msg = "must not have quotes around it"
+        raise InvalidValueError(msg, remedy="leave them out")
     return value
 
 
@@ -72,22 +74,23 @@ def _check_mqtt_length(value: str) -> str:
 
 
 def check_host(value: str) -> str:
-    """Return a host; raises `ValueError` unless it is a name or an address."""
+    """Return a host; raises `InvalidValueError` unless it is a name or an address."""
     try:
         if ":" in value:
             ipaddress.IPv6Address(value)
         else:
             value.encode("idna")
     except ValueError as exc:  # a UnicodeError is one
-        raise ValueError(_NO_HOST) from exc
+        raise InvalidValueError(_NO_HOST, remedy=_PORT) from exc
     if set(value) & set(" /[]@\"'#?\\,;=<>()"):
-        raise ValueError(_NO_HOST)
+        raise InvalidValueError(_NO_HOST, remedy=_PORT)
     return value
 
 
 def _check_url_signs(value: object) -> object:
     if isinstance(value, str) and (why := explain_misplaced_sign(value)):
-        raise ValueError(why)
+        what, remedy = why
+        raise InvalidValueError(what, remedy=remedy)
     return value
 
 
@@ -98,8 +101,8 @@ def _check_url_host(value: HttpUrl) -> HttpUrl:
 
 def _refuse_empty(value: object) -> object:
     if value == "":
-        msg = "must not be empty; leave it out instead"
-        raise ValueError(msg)
+        msg = "must not be empty"
+        raise InvalidValueError(msg, remedy="leave it out instead")
     return value
 
 

@@ -171,7 +171,7 @@ def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: 
         finally:
             broker.terminate()
     assert [check["state"] for check in states] == ["ok", "fail"]
-    assert "mqtt.password_file" in states[1]["found"]
+    assert "mqtt.password_file" in states[1]["mend"]
 
 
 def test_bench_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_names_of_sources() -> None:
 
 def test_a_source_keeps_the_limits_of_names() -> None:
     """A longer name is wrong usage; the path of a file has only the system's limits."""
-    with pytest.raises(UsageError, match="its name must be 1 to 64 of"):
+    with pytest.raises(UsageError, match="the name must be 1 to 64 of"):
         parse_sources([f"{'a' * 65}=mic"])
     assert parse_sources(["file:a\nb"])[0].spec == "file:a\nb"
 

@@ -107,7 +107,7 @@ def test_with_nothing_attached_the_node_stays_up_and_says_each_thing_once(tmp_pa
         with pytest.raises(OSError, match="503"):
             node.get("/readyz")
         log = node.log_path.read_text().splitlines()
-        assert sum("no broker at" in line for line in log) == 1
+        assert sum("no broker answers at" in line for line in log) == 1
         assert sum("source s0" in line for line in log) == 1
         assert sum("source s1" in line and "ffmpeg" in line for line in log) == 1
         assert not any("Traceback" in line for line in log)
@@ -160,7 +160,7 @@ def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path)
     with RunningNode(tmp_path, FAST, config=config) as node:
         assert node.get("/models")["active"]["id"] == "city"
         log = node.log_path.read_text()
-        assert "sha256 differs" in log
+        assert "differs from the exported file" in log
         assert "using model city" in log
         assert "no drill: what is set for them rests" in log
         assert "detection.classes.horn: off (0.97) must not be above on" in log

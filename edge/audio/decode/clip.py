@@ -17,7 +17,7 @@ import numpy as np
 
 from edge.audio.decode.damage import refuse_damage
 from edge.audio.decode.runs import ENOUGH, Reader, runs_of
-from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
+from edge.errors import BrokenAudio, DataError, EmptyInput, NotAudio, TooLarge, from_os_error
 from edge.frontend.downmix import Downmix
 from edge.frontend.resample import StreamResampler
 
@@ -108,14 +108,13 @@ class Clip:
                     self._check(run)
                     yield run
         except OSError as exc:
-            msg = f"{self._name} cannot be read: {exc.strerror or exc}"
-            raise DataError(msg) from exc
+            raise from_os_error(exc, self._name) from exc
 
     def _check(self, run: Reader) -> None:
         low, high = _RATES_HZ
         if not low <= run.rate_hz <= high:
-            msg = f"{self._name} is damaged: a sample rate of {run.rate_hz} Hz is not between {low} and {high}"
-            raise BrokenAudio(msg)
+            msg = f"the file is damaged: its sample rate of {run.rate_hz} Hz is not between {low} and {high}"
+            raise BrokenAudio(msg, where=self._name)
         if run.frames is not None:
             self._check_length(run, run.frames)
 
@@ -127,8 +126,8 @@ class Clip:
         longest_s = self._max_s * min(1.0, _VALUES_PER_S / values_per_s)
         if self._done_s + frames / run.rate_hz > longest_s:
             of = f" for {run.channels} channels at {run.rate_hz} Hz" if values_per_s > _VALUES_PER_S else ""
-            msg = f"{self._name} is longer than the {longest_s:g} s allowed{of}"
-            raise TooLarge(msg)
+            msg = f"the recording is longer than the {longest_s:g} s allowed{of}"
+            raise TooLarge(msg, where=self._name)
 
     def _resampled(self, rate_out_hz: int) -> Iterator[NDArray[np.float32]]:
         run: Reader | None = self._first
@@ -141,8 +140,8 @@ class Clip:
             self._done_s += run.done / run.rate_hz
             run = next(self._runs, None)
         if not self._done_s:
-            msg = f"{self._name} holds no sound"
-            raise EmptyInput(msg)
+            msg = "the file holds no sound"
+            raise EmptyInput(msg, where=self._name)
 
     def _decoded(self, run: Reader) -> Iterator[NDArray[np.float32]]:
         begin = 0
@@ -159,10 +158,10 @@ class Clip:
             self._held = min(self._held, run.held, part if run.exact else 1.0)
             return
         if run.failed and run.used < 1.0:
-            msg = f"{self._name} is damaged: it cannot be decoded beyond {self._done_s + run.done / run.rate_hz:.1f} s"
+            msg = f"the file is damaged: it cannot be decoded beyond {self._done_s + run.done / run.rate_hz:.1f} s"
         else:
-            msg = f"{self._name} is cut off: it holds {math.floor(100 * part)}% of what its header promises"
-        raise BrokenAudio(msg)
+            msg = f"the file is cut off: it holds {math.floor(100 * part)}% of what its header promises"
+        raise BrokenAudio(msg, where=self._name)
 
 
 def open_clip(source: Path | BinaryIO, *, max_s: float | None = None) -> Clip:
@@ -177,20 +176,13 @@ def open_clip(source: Path | BinaryIO, *, max_s: float | None = None) -> Clip:
 def _open_path(path: Path) -> BinaryIO:
     try:
         file = path.open("rb")
-    except FileNotFoundError as exc:
-        msg = f"there is no file {path}"
-        raise InputMissing(msg) from exc
     except IsADirectoryError as exc:
-        msg = f"{path} is a folder; name a recording in it"
-        raise NotAudio(msg) from exc
-    except PermissionError as exc:
-        msg = f"{path} may not be read; change its permissions"
-        raise Forbidden(msg) from exc
+        msg = "this is a folder"
+        raise NotAudio(msg, where=path, remedy="name a recording in it") from exc
     except OSError as exc:
-        msg = f"{path} cannot be read: {exc.strerror}"
-        raise DataError(msg) from exc
+        raise from_os_error(exc, path) from exc
     if not file.seekable():
         file.close()
-        msg = f"{path} is a pipe, in which nobody can go back; save the recording to a file first"
-        raise DataError(msg)
+        msg = "the file is a pipe, which cannot be read twice"
+        raise DataError(msg, where=path, remedy="save the recording to a file first")
     return file

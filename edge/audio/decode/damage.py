@@ -23,6 +23,7 @@ def refuse_damage(samples: NDArray[np.float32], name: str, begin: int, rate_hz: 
     frames = samples.reshape(len(samples), -1)
     place, channel = np.argwhere(~(np.abs(frames) <= LIMIT))[0]
     value = frames[place, channel]
-    what = f"{value:.3g}, where full scale is 1; integers must be scaled to that" if np.isfinite(value) else "no number"
-    msg = f"{name} is damaged: its sample at {(begin + place) / rate_hz:.1f} s is {what}"
-    raise BrokenAudio(msg)
+    far = bool(np.isfinite(value))
+    what = f"{value:.3g}, where full scale is 1" if far else "not a number"
+    msg = f"the file is damaged: its sample at {(begin + place) / rate_hz:.1f} s is {what}"
+    raise BrokenAudio(msg, where=name, remedy="scale integer samples to full scale" if far else "")

@@ -85,7 +85,7 @@ def mpeg_runs(file: BinaryIO, size: int, start: int, max_s: float) -> list[MpegR
             seconds -= _MOST_PADDING / run.family.rate_hz
         turns += 1
         if len(runs) > _MOST_RUNS or turns > _MOST_SPANS:
-            msg = "it is in too many pieces"
+            msg = "it consists of too many parts"
             raise MpegError(msg)
         due_s = min(max_s - seconds, _LONGEST_S) + 1
         most = int(due_s * run.family.rate_hz / run.family.samples) + 1
@@ -159,7 +159,7 @@ class _Walk:
     def _try(self) -> None:
         self._tries -= 1
         if self._tries <= 0:
-            msg = "most of it is no sound"
+            msg = "most of it is not sound"
             raise MpegError(msg)
 
     def _tag(self, position: int) -> int:

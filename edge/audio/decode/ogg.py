@@ -90,7 +90,7 @@ class _Walk:
         """Take one page, or what looked like one, off those that are allowed."""
         self._pages_left -= 1
         if self._pages_left < 0 or len(self.links) > _MOST_LINKS:
-            msg = "is damaged: it has more pages or parts than sound can need"
+            msg = "is damaged: it has too many pages or parts"
             raise OggError(msg)
 
     def add(self, page: _Page, position: int) -> None:
@@ -122,7 +122,7 @@ def _end_of(data: bytes, page: _Page | None, position: int) -> str:
     """Say why there is no whole page: the file stops at a border, in a page's header or payload, or is no Ogg here."""
     if page is not None or data == OGG[: len(data)] or (data.startswith(OGG) and len(data) < _MOST_BYTES):
         return "is cut off: its last part is missing"
-    return f"is damaged: it cannot be read on from byte {position}"
+    return f"is damaged: it cannot be read beyond byte {position}"
 
 
 def _page(data: bytes) -> _Page | None:

@@ -68,8 +68,8 @@ def runs_of(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reader]
     file.seek(0)
     head = file.read(16)
     if not head:
-        msg = f"{name} is empty"
-        raise EmptyInput(msg)
+        msg = "the file is empty"
+        raise EmptyInput(msg, where=name)
     size = file.seek(0, os.SEEK_END)
     foreign = foreign_format(head)
     if foreign is not None:
@@ -80,16 +80,16 @@ def runs_of(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reader]
     try:
         layout = layout_of(file, size, max_s)
     except LayoutError as exc:
-        msg = f"{name} {exc}"
-        raise BrokenAudio(msg) from exc
+        msg = f"the file {exc}"
+        raise BrokenAudio(msg, where=name) from exc
     _check_held(layout, name)
     container, effort = foreign_codec(head), Effort(bounded=max_s is not None)
     try:
         yield from _decoded(file, size, name, layout, effort)
     except (CodecError, OpenError) as exc:
         if effort.too_much:
-            msg = f"{name} is damaged: it takes too long to read"
-            raise BrokenAudio(msg) from exc
+            msg = "the file is damaged: it takes too long to read"
+            raise BrokenAudio(msg, where=name) from exc
         # The pages of an Ogg file were found whole, so it is not damage: another codec, or a picture comes first.
         if container is None or not (isinstance(exc, CodecError) or container.demuxer == "ogg"):
             raise _unread(file, head, name) from exc
@@ -100,11 +100,13 @@ def runs_of(file: BinaryIO, name: str, max_s: float | None) -> Generator[Reader]
 
 def _unread(file: BinaryIO, head: bytes, name: str) -> DataError:
     if looks_like_audio(head):
-        return BrokenAudio(f"{name} is damaged: its beginning cannot be decoded")
+        return BrokenAudio("the file is damaged: its beginning cannot be decoded", where=name)
     junk = junk_before(file)
     if junk:
-        return NotAudio(f"{name} begins with {junk} bytes that are no audio; without them it may be read")
-    return NotAudio(f"{name} is no audio that can be read; WAV, FLAC, OGG, Opus and MP3 are")
+        return NotAudio(f"the file begins with {junk} bytes that are not audio", where=name, remedy="remove them")
+    return NotAudio(
+        "the file is not in a known audio format", where=name, remedy="convert it to WAV, FLAC, OGG, Opus or MP3"
+    )
 
 
 def _decoded(file: BinaryIO, size: int, name: str, layout: Layout, effort: Effort) -> Generator[Reader]:
@@ -117,8 +119,8 @@ def _decoded(file: BinaryIO, size: int, name: str, layout: Layout, effort: Effor
     waiting = list(layout.runs)
     with contextlib.closing(SoundReader(View(file, waiting.pop(0), effort))) as reader:
         if reader.frames == 0 and not waiting:
-            msg = f"{name} holds no sound"
-            raise EmptyInput(msg)
+            msg = "the file holds no sound"
+            raise EmptyInput(msg, where=name)
         reader.held = layout.held
         yield reader
         waiting += _next_flac(file, size, reader) if layout.flac else []
@@ -128,26 +130,26 @@ def _decoded(file: BinaryIO, size: int, name: str, layout: Layout, effort: Effor
         with contextlib.closing(_part(View(file, waiting.pop(0), effort), name)) as reader:
             yield reader
             waiting += _next_flac(file, size, reader) if layout.flac else []
-    msg = f"{name} is damaged: it is made of too many parts"
-    raise BrokenAudio(msg)
+    msg = "the file is damaged: it consists of too many parts"
+    raise BrokenAudio(msg, where=name)
 
 
 def _part(view: View, name: str) -> SoundReader:
     try:
         return SoundReader(view)
     except (CodecError, OpenError) as exc:
-        msg = f"{name} is damaged: not all of the parts that it is made of can be decoded"
-        raise BrokenAudio(msg) from exc
+        msg = "the file is damaged: one of its parts cannot be decoded"
+        raise BrokenAudio(msg, where=name) from exc
 
 
 def _check_held(layout: Layout, name: str) -> None:
     if not layout.held:
-        msg = f"{name} holds no sound"
-        raise EmptyInput(msg)
+        msg = "the file holds no sound"
+        raise EmptyInput(msg, where=name)
     if layout.held < ENOUGH:
         how = "damaged" if layout.holed else "cut off"
-        msg = f"{name} is {how}: it holds {math.floor(100 * layout.held)}% of what its header promises"
-        raise BrokenAudio(msg)
+        msg = f"the file is {how}: it holds {math.floor(100 * layout.held)}% of what its header promises"
+        raise BrokenAudio(msg, where=name)
 
 
 def _next_flac(file: BinaryIO, size: int, reader: SoundReader) -> list[tuple[Piece, ...]]:
@@ -160,14 +162,13 @@ def _next_flac(file: BinaryIO, size: int, reader: SoundReader) -> list[tuple[Pie
 def _converted(file: BinaryIO, name: str, what: Foreign, max_s: float | None, held: float = 1.0) -> Generator[Reader]:
     program = ffmpeg_path()
     if program is None:
-        msg = f"{name} is {what.name}, which is read through ffmpeg: apt install ffmpeg, or turn it into WAV or FLAC"
-        raise NotAudio(msg)
+        msg = f"the file is {what.name}, which only ffmpeg can read"
+        raise NotAudio(msg, where=name, remedy="apt install ffmpeg, or convert the file to WAV or FLAC")
     try:
         reader = ConvertedReader(file, what.demuxer, program, max_s)
     except ConvertError as exc:
-        why = "it is cut off, damaged, in a rare codec, or has none"
-        msg = f"{name} is {what.name}, but ffmpeg finds no sound in it: {why}"
-        raise BrokenAudio(msg) from exc
+        msg = f"ffmpeg finds no sound in the file, which is {what.name}"
+        raise BrokenAudio(msg, where=name, remedy="check whether it is cut off, damaged, or in a rare codec") from exc
     with contextlib.closing(reader):
         reader.held = held
         yield reader

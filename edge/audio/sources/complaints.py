@@ -59,10 +59,12 @@ class Complaints:
         last = self._telling_lines()[-1]
         return last.startswith(url) or "during demuxing" in last
 
+    def tell_of_no_sound(self) -> bool:
+        """Return whether the stream has no sound."""
+        return bool(_NO_SOUND.search(self._text()))
+
     def reason(self) -> str:
         """Return why the program ended, in one short line without secrets; empty when it said nothing."""
-        if _NO_SOUND.search(self._text()):
-            return "it has no sound; switch the audio of the camera or server on"
         *_, before, last = ("", *self._telling_lines())
         telling = before if _VAGUE.search(last) and _CONNECTION.match(before) else last
         said = _POINTER.sub("", mask(telling))[:_MESSAGE_CHARACTERS]

@@ -35,17 +35,18 @@ def list_microphones() -> list[Microphone]:
     try:
         child = start_child("list")
     except OSError as exc:
-        msg = f"the capture process cannot be started: {exc.strerror}"
+        msg = f"the capture process does not start: {exc.strerror}"
         raise Unavailable(msg) from exc
     try:
         answer = json.loads(_line(child))  # the child's input stays open meanwhile, for it ends with it
     except ValueError as exc:
-        msg = "the sound system does not answer; is PulseAudio or PipeWire stuck?"
-        raise Unavailable(msg) from exc
+        msg = "the sound system does not answer"
+        raise Unavailable(msg, remedy="check whether PulseAudio or PipeWire hangs") from exc
     finally:
         end_child(child)
     if "error" in answer:
-        raise Unavailable(reason(answer))
+        what, remedy = reason(answer)
+        raise Unavailable(what, remedy=remedy)
     return [Microphone(**record) for record in answer["microphones"]]
 
 

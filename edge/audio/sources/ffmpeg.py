@@ -49,15 +49,15 @@ class FfmpegSource:
         """Start ffmpeg; whether it reaches the stream is told by `read`."""
         self.rate_hz, self._rest = 0, b""
         if shutil.which(self._program) is None:
-            msg = f"{self._spec.masked} needs {self._program}, which is not installed; apt install ffmpeg"
-            raise SourceUnavailable(msg)
+            msg = f"the source needs {self._program}, which is not installed"
+            raise SourceUnavailable(msg, where=self._spec.masked, remedy="apt install ffmpeg")
         try:
             self._process = subprocess.Popen(  # noqa: S603 - a list of arguments, and no shell
                 self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
             )
         except OSError as exc:
-            msg = f"{self._program} cannot be started: {exc.strerror}"
-            raise SourceUnavailable(msg) from exc
+            msg = f"{self._program} does not start: {exc.strerror}"
+            raise SourceUnavailable(msg, where=self._spec.masked) from exc
         self._complaints.listen(self._process.stderr)
         self._heard_s = time.monotonic()
 
@@ -90,8 +90,8 @@ class FfmpegSource:
             return data
         _, offset, _, encoding, rate_hz, channels = _AU_HEAD.unpack_from(data)
         if encoding != _AU_S16 or not rate_hz or not channels:
-            msg = f"{self._spec.masked}: {self._program} answered in a format that was not asked for"
-            raise SourceUnavailable(msg)
+            msg = f"{self._program} sent an unexpected format"
+            raise SourceUnavailable(msg, where=self._spec.masked)
         if len(data) < offset:
             return data
         self.rate_hz, self._channels = rate_hz, channels
@@ -120,8 +120,8 @@ class FfmpegSource:
         now_s = time.monotonic()
         if not readable(descriptor):
             if now_s - self._heard_s > self._patience_s:
-                msg = f"{self._spec.masked} sends nothing for {self._patience_s:g} s"
-                raise SourceUnavailable(msg)
+                msg = f"the source has sent nothing for {self._patience_s:g} s"
+                raise SourceUnavailable(msg, where=self._spec.masked)
             return b""
         data = os.read(descriptor, _READ_BYTES)
         if not data:
@@ -137,8 +137,11 @@ class FfmpegSource:
         broke = self._complaints.tell_of_a_loss(self._spec.url)
         if not self.live and self.rate_hz and not broke and status == 0:
             return StreamEnded("end of stream")
+        if self._complaints.tell_of_no_sound():
+            remedy = "switch the audio of the camera or server on"
+            return SourceUnavailable("the source has no sound", where=self._spec.masked, remedy=remedy)
         reason = self._complaints.reason()
-        return SourceUnavailable(f"{self._spec.masked} ended" + (f": {reason}" if reason else ""))
+        return SourceUnavailable("the source ended" + (f": {reason}" if reason else ""), where=self._spec.masked)
 
 
 def _ending_with_parent() -> list[str]:

@@ -34,12 +34,16 @@ _STALL_S = 1.5
 _ANSWER_BYTES = 1 << 16
 
 _REASONS = {
-    "no-sounddevice": "the Python package sounddevice is missing; pip install sounddevice",
-    "no-portaudio": "there is no PortAudio library; apt install libportaudio2",
-    "no-device": "there is no such microphone; tocsin devices lists those there are",
-    "busy": "the microphone is in use by another program; close it, or let both go through PulseAudio or PipeWire",
-    "permission": "no permission to use the sound devices; add this user to the group audio",
+    "no-sounddevice": ("the Python package sounddevice is missing", "pip install sounddevice"),
+    "no-portaudio": ("the PortAudio library is missing", "apt install libportaudio2"),
+    "no-device": ("there is no such microphone", "'tocsin devices' lists the microphones"),
+    "busy": (
+        "another program uses the microphone",
+        "close that program, or let both go through PulseAudio or PipeWire",
+    ),
+    "permission": ("this user may not use the sound devices", "add the user to the group audio"),
 }
+"""What is wrong, and the remedy, for each kind of error of the capture process."""
 
 
 def start_child(*arguments: str, descriptors: Sequence[int] = ()) -> subprocess.Popen[bytes]:
@@ -68,14 +72,14 @@ def end_child(child: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def reason(answer: dict[str, Any], wanted: str | None = None) -> str:
-    """Return the line for people of an error that the child answered."""
+def reason(answer: dict[str, Any], wanted: str | None = None) -> tuple[str, str]:
+    """Return what is wrong, and the remedy, for an error that the child answered."""
     kind, text = str(answer.get("error")), str(answer.get("text", ""))
     if kind == "no-device" and wanted is None and not text:
-        return "there is no microphone; plug one in"
+        return "there is no microphone", "plug one in"
     if kind == "no-device" and wanted is not None:
-        return f"there is no microphone {wanted!r}" + (f"; there are {text}" if text else "; plug it in")
-    return _REASONS.get(kind) or f"the microphone cannot be opened: {text}"
+        return f"there is no microphone {wanted!r}", f"there are {text}" if text else "plug it in"
+    return _REASONS.get(kind) or (f"the microphone cannot be opened: {text}", "")
 
 
 def alike(wanted: str, ids: Sequence[str]) -> str:
@@ -93,7 +97,7 @@ class MicrophoneSource:
     def __init__(self, wanted: str | None = None) -> None:
         """Take the id; nothing is started yet."""
         self._wanted = wanted
-        self._gate, self._refusal = RetryGate(), ""
+        self._gate, self._refusal = RetryGate(), ("", "")
         self.rate_hz = 0
         self.device = wanted or "default microphone"
         self._alike: list[str] = []
@@ -108,9 +112,10 @@ class MicrophoneSource:
 
         When it would find what it found last time, `SourceUnavailable` says so at once.
         """
-        if not self._gate.allows(time.monotonic()) and self._refusal:
-            raise SourceUnavailable(self._refusal)
-        self._head, self._overflows, self._refusal, self._flows = b"", 0, "", False
+        what, remedy = self._refusal
+        if not self._gate.allows(time.monotonic()) and what:
+            raise SourceUnavailable(what, remedy=remedy)
+        self._head, self._overflows, self._refusal, self._flows = b"", 0, ("", ""), False
         descriptor = os.memfd_create("tocsin-ring", os.MFD_CLOEXEC)
         try:
             os.ftruncate(descriptor, _RING_BYTES)
@@ -118,7 +123,7 @@ class MicrophoneSource:
             wanted = [] if self._wanted is None else [self._wanted]
             self._child = start_child("open", str(descriptor), *wanted, descriptors=[descriptor])
         except OSError as exc:
-            msg = f"the capture process cannot be started: {exc.strerror}"
+            msg = f"the capture process does not start: {exc.strerror}"
             raise SourceUnavailable(msg) from exc
         finally:
             os.close(descriptor)
@@ -157,7 +162,7 @@ class MicrophoneSource:
     def _silence(self) -> str:
         if self._ring is None:
             return "the sound system does not answer"
-        return "the microphone sends nothing any more" if self._flows else "the microphone is open, but sends nothing"
+        return "the microphone has stopped sending" if self._flows else "the microphone is open, but sends nothing"
 
     def _listen(self, data: bytes) -> None:
         """Take a line of the child's: what it opened, or why it could not."""
@@ -172,8 +177,8 @@ class MicrophoneSource:
             if self._ring is not None:
                 msg = f"the microphone was lost: {answer.get('text')}"
                 raise SourceUnavailable(msg)
-            self._refusal = reason(answer, self._wanted)
-            raise SourceUnavailable(self._refusal)
+            self._refusal = what, remedy = reason(answer, self._wanted)
+            raise SourceUnavailable(what, remedy=remedy)
         if self._memory is None:
             return
         self.rate_hz, self._channels = answer["rate_hz"], answer["channels"]

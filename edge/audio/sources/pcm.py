@@ -39,8 +39,8 @@ class PcmSource:
             self._descriptor = sys.stdin.fileno() if self._descriptor is None else self._descriptor
             os.fstat(self._descriptor)
         except (OSError, ValueError, AttributeError) as exc:
-            msg = "standard input is closed; pipe 16-bit samples into it"
-            raise SourceUnavailable(msg) from exc
+            msg = "standard input is closed"
+            raise SourceUnavailable(msg, remedy="pipe 16-bit samples into it") from exc
 
     def read(self) -> Chunk | None:
         """Return what was written; None when the writer closed the pipe."""

@@ -60,9 +60,9 @@ class UdpSource:
             self._socket = self._bound()
         except OSError as exc:
             taken = exc.errno in {errno.EADDRINUSE, errno.EACCES}
-            remedy = "choose a free port" if taken else "name an address of this machine, or none"
-            msg = f"udp port {self._spec.port} cannot be listened on: {exc.strerror or exc}; {remedy}"
-            raise SourceUnavailable(msg) from exc
+            remedy = "choose a free port" if taken else "name an address of this machine, or leave it out"
+            msg = f"UDP port {self._spec.port} cannot be opened: {exc.strerror or exc}"
+            raise SourceUnavailable(msg, remedy=remedy) from exc
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self._socket.setblocking(False)
 

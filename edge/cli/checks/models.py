@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.checks.check import Check
 from edge.cli.common import find_models_folder, load_clap_classifier, load_event_classifier
-from edge.errors import TocsinError
+from edge.errors import TocsinError, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def _check_bundle(
     try:
         classifier = load(settings)
     except TocsinError as exc:
-        return Check(name, "fail", str(exc))
+        return Check(name, "fail", render(exc.what, where=exc.where), exc.remedy)
     if classifier is None:
         return Check(name, "note", f"{name}.enabled = false")
     bundle = classifier.bundle

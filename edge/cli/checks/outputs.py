@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.checks.check import Check
 from edge.cli.common import find_secret
-from edge.errors import TocsinError
+from edge.errors import TocsinError, render
 from edge.settings.actions import CommandAction
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def check_broker(settings: Settings) -> Check:
     try:
         client.check_broker(mqtt, find_secret(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
     except TocsinError as exc:
-        remedy = "" if "refused us" in str(exc) else "start one there, correct mqtt.host, or set mqtt.enabled = false"
-        return Check("broker", "fail", str(exc), remedy)
+        return Check("broker", "fail", render(exc.what, where=exc.where), exc.remedy)
     return Check("broker", "ok", f"{where} accepts this node")
 
 

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge.cli.checks.check import Check
-from edge.errors import Unavailable
+from edge.errors import Unavailable, render
 
 if TYPE_CHECKING:
     from edge.settings.tree import Settings
@@ -27,7 +27,7 @@ def check_microphones(settings: Settings) -> Check:
     try:
         found = list_microphones()
     except Unavailable as exc:
-        return Check("microphones", bad, str(exc))
+        return Check("microphones", bad, render(exc.what, where=exc.where), exc.remedy)
     if not found:
         remedy = "plug one in, and put the user into the group 'audio' (usermod -aG audio USER)"
         return Check("microphones", bad, "none", remedy)

@@ -72,7 +72,9 @@ def test_it_is_heard_through_ffmpeg_or_said(name: str, tmp_path: Path, monkeypat
     with pytest.raises(TooLarge, match="longer than the 1 s allowed"):
         heard_s(path, max_s=1.0)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotAudio, match=rf"^{path} is .+, which is read through ffmpeg: apt install ffmpeg, or turn it"):
+    with pytest.raises(
+        NotAudio, match=rf"^{path}: the file is .+, which only ffmpeg can read; apt install ffmpeg, or convert"
+    ):
         open_clip(path)
 
 
@@ -83,7 +85,7 @@ def test_half_a_recording_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BrokenAudio, match="is cut off"):
             heard_s(io.BytesIO(data[: len(data) // 2]))
     data = made(tmp_path / "memo.m4a", MADE["memo.m4a"]).read_bytes()
-    with pytest.raises(BrokenAudio, match="finds no sound in it"):
+    with pytest.raises(BrokenAudio, match="finds no sound in the file"):
         heard_s(io.BytesIO(data[: len(data) // 2]))
 
 
@@ -111,7 +113,7 @@ def test_a_picture_without_sound_is_said(tmp_path: Path) -> None:
     """A camera's clip may have none."""
     path = tmp_path / "silent.mp4"
     subprocess.run(["ffmpeg", "-v", "error", *PICTURE.split(), "-c:v", "mpeg4", str(path)], check=True, timeout=60)
-    with pytest.raises(BrokenAudio, match=r"MPEG-4 \(m4a, mp4\), but ffmpeg finds no sound"):
+    with pytest.raises(BrokenAudio, match=r"ffmpeg finds no sound in the file, which is MPEG-4 \(m4a, mp4\)"):
         open_clip(path)
 
 
@@ -137,8 +139,10 @@ def test_a_damaged_ogg_is_not_said_to_lack_a_codec(tmp_path: Path, monkeypatch: 
     """Its pages are whole; that what they hold is not, libsndfile does not tell from a picture that comes first."""
     data = bytearray(made(tmp_path / "sound.ogg", "-c:a libvorbis").read_bytes())
     data[1000:1040] = bytes(40)  # in what the decoder needs first
-    with pytest.raises(BrokenAudio, match="is OGG that libsndfile cannot open, but ffmpeg finds no sound in it"):
+    with pytest.raises(
+        BrokenAudio, match="ffmpeg finds no sound in the file, which is OGG that libsndfile cannot open"
+    ):
         heard_s(io.BytesIO(data))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotAudio, match="is OGG that libsndfile cannot open, which is read through ffmpeg"):
+    with pytest.raises(NotAudio, match="is OGG that libsndfile cannot open, which only ffmpeg can read"):
         heard_s(io.BytesIO(data))

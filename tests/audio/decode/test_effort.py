@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio import convert, effort
+from edge.audio.decode import convert, effort
 from edge.audio.decode.clip import open_clip
 from edge.audio.decode.effort import Effort
 from edge.audio.decode.flac import next_flac
@@ -109,6 +109,6 @@ def test_ffmpeg_is_ended_when_it_finds_no_sound(monkeypatch: pytest.MonkeyPatch)
         ended.append(reader._process.returncode)
 
     monkeypatch.setattr(convert.ConvertedReader, "_stop", noted)
-    with pytest.raises(BrokenAudio, match="ffmpeg finds no sound in it"):
+    with pytest.raises(BrokenAudio, match="ffmpeg finds no sound in the file"):
         heard_s(b"\0\0\0\x20ftypM4A " + bytes(20) + b"\0\0\0\x08free" * 2_500_000, 60.0)
     assert ended == [-signal.SIGKILL]

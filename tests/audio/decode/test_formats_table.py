@@ -78,7 +78,7 @@ USUAL: dict[str, str | Heard] = {
     "less 5 %": "as ffmpeg",
     "unknown length": "as ffmpeg",
     "chained": "as ffmpeg",
-    "junk before": "begins with 4000 bytes that are no audio",
+    "junk before": "begins with 4000 bytes that are not audio",
     "junk behind": "as ffmpeg",
 }
 OWN_PIPE = Heard(SECONDS, "ffmpeg does not read what it wrote into a pipe itself")

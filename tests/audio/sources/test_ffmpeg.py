@@ -144,7 +144,7 @@ def test_a_stream_that_stalls_is_lost_and_leaves_no_process(tmp_path: Path) -> N
     source.open()
     process = source._process
     assert process is not None
-    with pytest.raises(SourceUnavailable, match=r"http://\*\*\*@x sends nothing for 0.3 s"):
+    with pytest.raises(SourceUnavailable, match=r"http://\*\*\*@x: the source has sent nothing for 0.3 s"):
         read_until(source, lambda: False)
     source.close()
     assert process.returncode is not None

@@ -110,7 +110,7 @@ def test_a_missing_file_is_waited_for(listen: Callable[..., Listener], recording
     """It is offline with the reason, and plays once the file is there."""
     there = recording.with_name("later.flac")
     listener = listen(f"file:{there}?speed=max")
-    listener.until(lambda: "there is no file" in listener.runner.stats().detail)
+    listener.until(lambda: "there is no such file" in listener.runner.stats().detail)
     recording.rename(there)
     listener.until_finished()
     assert listener.samples.size == replayed(there).size

@@ -162,7 +162,7 @@ def test_a_port_in_use_is_said(listen: Listen, sender: socket.socket) -> None:
     sender.bind(("127.0.0.1", 0))
     port = sender.getsockname()[1]
     listener = listen(f"udp://127.0.0.1:{port}")
-    listener.until(lambda: "cannot be listened on" in listener.runner.stats().detail)
+    listener.until(lambda: "cannot be opened" in listener.runner.stats().detail)
     assert listener.runner.stats().detail.endswith("choose a free port")
     assert listener.runner.stats().state is SourceState.OFFLINE
 
@@ -170,7 +170,7 @@ def test_a_port_in_use_is_said(listen: Listen, sender: socket.socket) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.7", 250 * "x."])
 def test_an_address_of_another_machine_is_told_from_a_port_in_use(host: str) -> None:
     """Another port would not help; nor with a name that stands for nothing."""
-    with pytest.raises(SourceUnavailable, match="name an address of this machine, or none"):
+    with pytest.raises(SourceUnavailable, match="name an address of this machine, or leave it out"):
         UdpSource(UdpSpec("udp", host, free_port())).open()
 
 
