@@ -84,7 +84,7 @@ class AwayWatch:
 
     def decide(self, scores: Scores) -> None:
         """Take the scores of the next window, and look at the frames up to its end."""
-        ready = max(0, self._params.frames_in(scores.end) - self._next)
+        ready = max(0, self._params.count_frames(scores.end) - self._next)
         frames, self._waiting = self._waiting[:ready], self._waiting[ready:]
         step = self._params.decision_frames
         for begin in range(0, frames.size, step):

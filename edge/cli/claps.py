@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edge.audio.conditioner import Conditioner
 from edge.audio.factory import make_source
-from edge.audio.intake import Intake
 from edge.audio.splice import Splicer
 from edge.claps.learn import COUNTED, Learned, Takes, learn
 from edge.cli.common import load_clap_classifier, load_model, print_json, print_text, read_settings, set_up_command_log
@@ -157,13 +157,13 @@ def _read_blocks(source: Source, rate_hz: int) -> Iterator[AudioBlock]:
     A lost source is not opened again: the user is watching.
     """
     device, splicer = make_source(parse_source(source.spec), rate_hz), Splicer(rate_hz)
-    intake = Intake(source.name)
+    conditioner = Conditioner(source.name)
     with contextlib.closing(device):
         device.open()
         _print_prompt(f"Listening to {device.device or parse_source(source.spec).masked}; Ctrl-C ends it.")
         while (chunk := device.read()) is not None:
             if chunk.samples.size:
-                yield from splicer.push(intake.take(chunk), device.rate_hz)
+                yield from splicer.push(conditioner.process(chunk), device.rate_hz)
         yield from splicer.finish()
 
 

@@ -227,7 +227,7 @@ def _explain_misfit(golden: Golden, manifest: Manifest) -> str:
     if manifest.network == STREAMING and len(golden.logits) != decisions:
         made = f"{len(golden.logits)} decisions in {len(golden.mel)} frames"
         return f"has {made}, where the manifest's decision_frames make {decisions}"
-    if len(golden.mel) != params.frames_in(golden.waveform.size):
+    if len(golden.mel) != params.count_frames(golden.waveform.size):
         return (
             f"has {len(golden.mel)} frames of {golden.waveform.size} samples, where the manifest's front end does not"
         )

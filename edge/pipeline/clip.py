@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.detection.rules import rules_for
 from edge.errors import UsageError
 from edge.pipeline.pipeline import Pipeline, scores_of
@@ -52,14 +52,14 @@ class ClipClassifier:
         `hop_s` is the time between two windows in seconds (the model's own when None; see `_hop_frames`), `top_k`
         limits the labels, `threshold` leaves out labels below it and replaces the score at which events begin. A
         label's score is the generalised mean, of power 1/2, of its odds in the windows: between the highest window and
-        the average. Raises what `edge.audio.decode.clip` raises, and `UsageError` for parameters that make no sense.
+        the average. Raises the errors of `open_recording`, and `UsageError` for parameters that make no sense.
         """
         begin = time.perf_counter()
         pipeline = self._pipeline(hop_s, threshold)
         totals = _Totals(len(self._classifier.bundle.labels))
         events: dict[str, Event] = {}
         samples, rate = 0, pipeline.params.sample_rate_hz
-        with open_clip(path, max_s=max_s) as clip:
+        with open_recording(path, max_s=max_s) as clip:
             for windows, samples in _windows_of(clip.blocks(rate, _BLOCK_S), pipeline):  # noqa: B007
                 self._score(windows, pipeline, totals, events)
             rate_hz, remark = clip.rate_hz, clip.remark

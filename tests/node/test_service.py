@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.data import street_path
 from tests.support.listener import Listener, until
 from tests.support.node import RunningNode
@@ -182,7 +182,7 @@ def test_the_sound_of_a_long_event_is_kept_from_before_its_onset(tmp_path: Path)
         assert node.get("/events?label=gunshot")["items"][0]["clip"] is None
     samples, rate = sf.read(tmp_path / "state" / "clips" / siren["clip"])
     assert samples.size / rate == pytest.approx(15.0, abs=0.01)
-    with open_clip(street_path()) as clip:
+    with open_recording(street_path()) as clip:
         scene = np.concatenate(list(clip.blocks(rate)))[: 30 * rate]
     begins_s = np.correlate(scene, samples[:8000].astype(np.float32)).argmax() / rate
     assert begins_s == pytest.approx(18.4 - 2.0, abs=1.0)  # the siren, and what privacy.clip_before_s adds

@@ -1,9 +1,9 @@
-"""The one decoder of recordings: WAV, FLAC, OGG (Vorbis, Opus), MP3 and their kin, block by block.
+"""Decoding of recordings: WAV, FLAC, OGG (Vorbis, Opus), MP3 and similar, block by block.
 
-Everything that reads a file goes through `open_clip`, so a recording gives the same samples to a live source,
-a replay and an upload. It is read forwards to its end, whatever length its header says. A file may hold less than
-that, as after a power cut: what can be read counts, and a remark says so, unless more than a tenth is missing. An Ogg
-file says no length: it must be whole. What libsndfile does not read is decoded by ffmpeg, where that is installed.
+All code that reads a recording uses `open_recording`, so a live source, a replay and an upload get the same samples. A
+file is read forwards to its end, regardless of the length in its header. A file may contain less than that, for example
+after a power cut: the rest is decoded, with a remark, unless more than a tenth is missing. An Ogg file has no length in
+its header and must be complete. Formats that libsndfile does not read are decoded by ffmpeg, if it is installed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from edge.audio.decode.damage import refuse_damage
-from edge.audio.decode.runs import ENOUGH, Reader, runs_of
+from edge.audio.decode.runs import MIN_COMPLETENESS, Reader, open_runs
 from edge.errors import BrokenAudio, DataError, EmptyInput, NotAudio, TooLarge, from_os_error
 from edge.frontend.downmix import Downmix
 from edge.frontend.resample import StreamResampler
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RATES_HZ = (1_000, 384_000)
-_ALL = 0.99  # less is said
-_VALUES_PER_S = 192_000  # stereo at 96 kHz: of more channels or a higher rate, fewer seconds are allowed
+_COMPLETE = 0.99  # a smaller part is remarked
+_VALUES_PER_S = 192_000  # stereo at 96 kHz: with more channels or a higher rate, fewer seconds are allowed
 
 
-class Clip:
-    """An opened recording. Use as a context manager; `blocks` may be walked once."""
+class Recording:
+    """An open recording, for use as a context manager; `blocks` may be iterated once."""
 
     def __init__(self, source: Path | BinaryIO, max_s: float | None) -> None:
-        """Open and check; see `open_clip`."""
+        """Open and check the recording; see `open_recording`."""
         self._name = str(source) if isinstance(source, Path) else "the recording"
         self._max_s, self._downmix = max_s, Downmix()
-        self._done_s, self._held = 0.0, 1.0
+        self._done_s, self._completeness = 0.0, 1.0
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(_open_path(source)) if isinstance(source, Path) else source
-            self._runs = stack.enter_context(contextlib.closing(self._checked(file)))
+            self._runs = stack.enter_context(contextlib.closing(self._open_runs(file)))
             self._first = next(self._runs)
             self._stack = stack.pop_all()
 
@@ -58,26 +58,29 @@ class Clip:
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds of sound as the header has it, of the first where several follow one another; None without a word."""
+        """Duration in seconds according to the header; None if it has none.
+
+        For several recordings in one file, that of the first.
+        """
         return None if self._first.frames is None else self._first.frames / self.rate_hz
 
     @property
     def remark(self) -> str:
-        """What is to be known about the sound decoded so far, in one line; empty when all is well."""
-        if self._held > _ALL:
+        """A note on the sound decoded so far, in one line; empty without a problem."""
+        if self._completeness > _COMPLETE:
             return self._downmix.remark
-        lack = f"it is cut off or damaged: {math.floor(100 * self._held)}% of it is heard"
+        lack = f"it is cut off or damaged: {math.floor(100 * self._completeness)}% of it is heard"
         return f"{lack}; {self._downmix.remark}".removesuffix("; ")
 
     def blocks(self, rate_out_hz: int, block_s: float = 0.5) -> Iterator[NDArray[np.float32]]:
-        """Yield mono blocks of `block_s` seconds, shape (n,), at `rate_out_hz`; the last one is shorter.
+        """Yield mono blocks of `block_s` seconds at `rate_out_hz`, shape (n,); the last is shorter.
 
-        The samples do not depend on `block_s`. Raises `BrokenAudio` where the damage is met, `TooLarge` as soon
-        as more than `max_s` seconds have been decoded, `EmptyInput` when there was nothing at all.
+        The samples do not depend on `block_s`. Raises `BrokenAudio` at damage, `TooLarge` as soon as more than
+        `max_s` seconds have been decoded, and `EmptyInput` if there is no sound at all.
         """
         size = max(1, round(block_s * rate_out_hz))
         rest = np.empty(0, np.float32)
-        for piece in self._resampled(rate_out_hz):
+        for piece in self._resample(rate_out_hz):
             joined = np.concatenate((rest, piece)) if rest.size else piece
             whole = joined.size - joined.size % size
             for start in range(0, whole, size):
@@ -87,11 +90,11 @@ class Clip:
             yield rest
 
     def close(self) -> None:
-        """Close the file; twice does no harm."""
+        """Close the file; it may be called twice."""
         self._stack.close()
 
-    def __enter__(self) -> Clip:  # noqa: PYI034 - Self is newer than Python 3.10
-        """Return the clip itself."""
+    def __enter__(self) -> Recording:  # noqa: PYI034 - Self is newer than Python 3.10
+        """Return the recording itself."""
         return self
 
     def __exit__(
@@ -100,10 +103,10 @@ class Clip:
         """Close the file."""
         self.close()
 
-    def _checked(self, file: BinaryIO) -> Generator[Reader]:
-        """Yield the runs of sound in the file, of a rate and a length that are allowed."""
+    def _open_runs(self, file: BinaryIO) -> Generator[Reader]:
+        """Yield the runs of sound in the file, with allowed rates and lengths."""
         try:
-            with contextlib.closing(runs_of(file, self._name, self._max_s)) as runs:
+            with contextlib.closing(open_runs(file, self._name, self._max_s)) as runs:
                 for run in runs:
                     self._check(run)
                     yield run
@@ -119,7 +122,7 @@ class Clip:
             self._check_length(run, run.frames)
 
     def _check_length(self, run: Reader, frames: int) -> None:
-        """Refuse a run that has `frames` samples behind the seconds before it: too many seconds, or too much work."""
+        """Raise `TooLarge` if a run with `frames` samples makes the recording too long."""
         if self._max_s is None:
             return
         values_per_s = run.rate_hz * run.channels
@@ -129,11 +132,11 @@ class Clip:
             msg = f"the recording is longer than the {longest_s:g} s allowed{of}"
             raise TooLarge(msg, where=self._name)
 
-    def _resampled(self, rate_out_hz: int) -> Iterator[NDArray[np.float32]]:
+    def _resample(self, rate_out_hz: int) -> Iterator[NDArray[np.float32]]:
         run: Reader | None = self._first
         while run is not None:
             resampler = StreamResampler(run.rate_hz, rate_out_hz)
-            for piece in self._decoded(run):
+            for piece in self._decode(run):
                 yield resampler.push(piece)
             yield resampler.push(np.empty(0, np.float32), last=True)
             self._check_amount(run)
@@ -143,7 +146,7 @@ class Clip:
             msg = "the file holds no sound"
             raise EmptyInput(msg, where=self._name)
 
-    def _decoded(self, run: Reader) -> Iterator[NDArray[np.float32]]:
+    def _decode(self, run: Reader) -> Iterator[NDArray[np.float32]]:
         begin = 0
         while len(piece := run.read()):
             refuse_damage(piece, self._name, round(self._done_s * run.rate_hz) + begin, run.rate_hz)
@@ -152,10 +155,13 @@ class Clip:
             yield self._downmix.push(piece)
 
     def _check_amount(self, run: Reader) -> None:
-        """Refuse a run that ended too early: before nine tenths of what its header promises, or else of its bytes."""
+        """Raise `BrokenAudio` for a run that ended before nine tenths of its promised length.
+
+        Without a length in the header, the bytes of the file are compared.
+        """
         part = run.done / run.frames if run.frames else run.used if run.failed else 1.0
-        if part >= ENOUGH:
-            self._held = min(self._held, run.held, part if run.exact else 1.0)
+        if part >= MIN_COMPLETENESS:
+            self._completeness = min(self._completeness, run.completeness, part if run.exact else 1.0)
             return
         if run.failed and run.used < 1.0:
             msg = f"the file is damaged: it cannot be decoded beyond {self._done_s + run.done / run.rate_hz:.1f} s"
@@ -164,13 +170,13 @@ class Clip:
         raise BrokenAudio(msg, where=self._name)
 
 
-def open_clip(source: Path | BinaryIO, *, max_s: float | None = None) -> Clip:
-    """Open a recording: a path, or a seekable binary file (which stays the caller's to close).
+def open_recording(source: Path | BinaryIO, *, max_s: float | None = None) -> Recording:
+    """Open a recording: a path, or a seekable binary file, which the caller closes.
 
-    Raises `InputMissing` (no such file), `Forbidden`, `EmptyInput` (no bytes, or no sound in it), `NotAudio`,
-    `BrokenAudio` and, when the header already says more than `max_s` seconds, `TooLarge`.
+    Raises `InputMissing` (no such file), `Forbidden`, `EmptyInput` (no bytes, or no sound), `NotAudio`, `BrokenAudio`
+    and, if the header has more than `max_s` seconds, `TooLarge`.
     """
-    return Clip(source, max_s)
+    return Recording(source, max_s)
 
 
 def _open_path(path: Path) -> BinaryIO:
