@@ -17,7 +17,7 @@ from edge.settings.schema import make_json_schema
 from edge.settings.secrets import mask_settings, read_secret
 from edge.settings.text import format_toml, read_toml
 from edge.settings.tree import Settings
-from tests.support.configs import assert_said_with_its_line
+from tests.support.configs import assert_error_names_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
 )
 def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """The message is one line with file, line number, key and the expected value."""
-    assert_said_with_its_line(file, text, line, words)
+    assert_error_names_line(file, text, line, words)
 
 
 @pytest.mark.parametrize(

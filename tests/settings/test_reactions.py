@@ -18,7 +18,7 @@ from edge.settings.schema import make_json_schema
 from edge.settings.secrets import mask_settings
 from edge.settings.text import format_toml
 from edge.settings.tree import Settings
-from tests.support.configs import assert_said_with_its_line
+from tests.support.configs import assert_error_names_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,7 +170,7 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
 )
 def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """The message has file, line, key, and the nearest key for a misspelt one."""
-    assert_said_with_its_line(file, text, line, words)
+    assert_error_names_line(file, text, line, words)
 
 
 @pytest.mark.parametrize(

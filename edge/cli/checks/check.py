@@ -16,5 +16,5 @@ class Check:
     remedy: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Return the result as JSON values; outside programs read the remedy as `mend`."""
+        """Return the result as JSON values, whose keys outside programs read."""
         return {"name": self.name, "state": self.state, "found": self.found, "mend": self.remedy}
