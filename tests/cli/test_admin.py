@@ -66,7 +66,7 @@ def test_doctor_where_all_is_well(tocsin: Tocsin, horn: Path, tmp_path: Path, fr
     assert "golden recording reproduced" in next(c["found"] for c in result["checks"] if c["name"] == "model")
 
 
-def test_doctor_names_what_is_configured_and_missing(tocsin: Tocsin, tmp_path: Path) -> None:
+def test_doctor_reports_missing_parts(tocsin: Tocsin, tmp_path: Path) -> None:
     """A port in use, a missing recording, an impossible folder and a bad configuration are reported."""
     (tmp_path / "blocked").write_text("a file where a folder should be")
     path = tmp_path / "tocsin.toml"

@@ -151,7 +151,7 @@ def test_something_else_answers(body: bytes, run_away: Callable[..., tuple[int, 
         ((), "[api]\ntoken_file = '/absent'", 78),
     ],
 )
-def test_what_cannot_be_asked(
+def test_bad_addresses_and_settings_have_their_exit_codes(
     tmp_path: Path, run_away: Callable[..., tuple[int, str]], arguments: tuple[str, ...], text: str, code: int
 ) -> None:
     """Errors of usage and of configuration have different exit codes."""

@@ -100,7 +100,7 @@ def test_learn(listen_to: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (settings.claps.enabled, source.spec) == (True, "mic")
 
 
-def test_learn_from_what_there_is(listen_to: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_learn_from_fewer_takes(listen_to: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """At the end of a recording, the takes so far count, including an unfinished one."""
     listen_to(*make_rhythm(1.0), *make_rhythm(19.05))
     assert cli.main(["claps", "learn", "--takes", "5"]) == 0
@@ -197,7 +197,7 @@ class FakePipeline:
         return []
 
 
-def test_a_recording_is_heard_to_its_end(
+def test_a_recording_is_processed_to_its_end(
     silence: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All samples go through the pipeline, and onsets found at its end are shown."""
@@ -220,7 +220,7 @@ def test_a_recording_that_is_not_there_is_66(tocsin: Tocsin, tmp_path: Path, com
     assert answer.stderr.count("\n") == 1
 
 
-def test_what_only_stands_out_is_not_shown(tocsin: Tocsin) -> None:
+def test_the_away_mode_is_not_part_of_the_command(tocsin: Tocsin) -> None:
     """A street scene gives onsets only: the away mode is not part of this command."""
     answer = tocsin("claps", "test", "--json", "--source", f"file:{street_path()}?speed=max")
     assert answer.returncode == 0

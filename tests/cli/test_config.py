@@ -49,7 +49,7 @@ def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
         ("[storage]\npath = '{folder}/empty/state'", "storage.path: {folder}/empty is not a folder"),
     ],
 )
-def test_config_check_finds_what_run_refuses(
+def test_config_check_finds_every_reason_why_run_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, words: str
 ) -> None:
     """Every problem gives one line with the key, and exit code 78."""
@@ -66,14 +66,14 @@ def test_config_check_finds_what_run_refuses(
     assert words.format(folder=tmp_path) in said.err
 
 
-def test_config_check_passes_over_what_is_switched_off(tocsin: Tocsin, tmp_path: Path) -> None:
+def test_config_check_skips_disabled_parts(tocsin: Tocsin, tmp_path: Path) -> None:
     """The broker's files and the API's token are not checked if both are disabled."""
     path = tmp_path / "tocsin.toml"
     path.write_text("[mqtt]\nenabled = false\npassword_file = '/absent'\n[api]\nenabled = false\nhost = '0.0.0.0'\n")
     assert tocsin("config", "check", "--config", path).returncode == 0
 
 
-def test_config_check_says_all_that_is_wrong(tocsin: Tocsin, tmp_path: Path) -> None:
+def test_config_check_reports_every_problem(tocsin: Tocsin, tmp_path: Path) -> None:
     """Every invalid value has a line, and, if all are valid, every problem of files and model."""
     path = tmp_path / "tocsin.toml"
     path.write_text("[mqtt]\nport = 0\nhots = 'a'\n[api]\nport = -1\n")
@@ -137,7 +137,7 @@ def test_config_show_rules_says_where_each_value_comes_from(tocsin: Tocsin, tmp_
     assert rows[-1].startswith("+ of the model city ")
 
 
-def test_config_schema_accepts_what_is_shown(tocsin: Tocsin) -> None:
+def test_config_schema_accepts_the_defaults(tocsin: Tocsin) -> None:
     """The schema is valid, and the defaults follow it."""
     schema = json.loads(tocsin("config", "schema").stdout)
     jsonschema.Draft202012Validator.check_schema(schema)

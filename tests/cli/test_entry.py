@@ -66,7 +66,7 @@ def test_the_shell_completes(tocsin: Tocsin, home: dict[str, str], line: str, of
     assert list(Path(home["HOME"]).iterdir()) == []
 
 
-def test_what_may_not_be_written_is_77(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_permission_is_77(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """An unexpected `PermissionError` gives a line with the file."""
 
     def fail() -> None:

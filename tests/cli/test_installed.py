@@ -78,7 +78,7 @@ def test_without_a_service_everybody_has_his_own(
     assert not service.exists()
 
 
-def test_who_may_not_look_there_is_told(
+def test_without_permission_the_user_is_told_to_use_sudo(
     service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without permission, commands that manage the service name sudo; others use the user's folder."""
@@ -149,7 +149,7 @@ def test_a_shipped_bundle_is_activated_by_its_name(service: Path, capsys: pytest
     assert marked.split()[1].startswith("nano@")
 
 
-def test_a_bundle_that_went_bad_does_not_stop_a_run(
+def test_a_damaged_bundle_does_not_stop_a_run(
     service: Path, harbour: Path, horn: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The previous bundle is used, and the log names the reason."""

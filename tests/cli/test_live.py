@@ -127,7 +127,7 @@ def test_listen_on_a_terminal(home: dict[str, str], horn: Path) -> None:
     assert b"horn" in drawn
 
 
-def test_run_until_told_to_stop(home: dict[str, str], horn: Path) -> None:
+def test_run_until_sigterm(home: dict[str, str], horn: Path) -> None:
     """It serves what --source names, and SIGTERM ends it with 0."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -41,7 +41,7 @@ def test_an_activated_bundle_that_the_configuration_overrides(tocsin: Tocsin, tm
     assert "takes precedence" in answer.stderr
 
 
-def test_bad_bundles_are_said_in_a_line(tocsin: Tocsin, tmp_path: Path) -> None:
+def test_bad_bundles_are_reported_in_one_line(tocsin: Tocsin, tmp_path: Path) -> None:
     """A wrong checksum, an unknown id and a missing path have different exit codes."""
     broken = write_bundle(tmp_path / "broken")
     (broken / "golden.npz").write_bytes(b"short")

@@ -63,7 +63,7 @@ def test_classify_as_table(tocsin: Tocsin, horn: Path) -> None:
     assert HONKS_S[0] <= onset_s <= HONKS_S[1]
 
 
-def test_a_recording_in_opposite_phase_is_heard_and_that_is_said(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
+def test_a_recording_in_opposite_phase_is_classified_with_a_remark(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
     """A remark is printed and part of the answer; labels and events are those of one channel."""
     samples, rate_hz = sf.read(horn, dtype="float32")
     sf.write(tmp_path / "opposite.wav", np.column_stack((samples, -samples)), rate_hz, "FLOAT")
@@ -128,7 +128,7 @@ def test_folders_are_searched(tocsin: Tocsin, horn: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("words", [("classify",), ("replay",), ("config", "check", "--config")], ids=" ".join)
-def test_whether_a_file_can_be_read_is_said_by_whoever_opens_it(
+def test_permissions_are_checked_by_opening_a_file(
     words: tuple[str, ...], horn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Permissions are not checked in advance, which would end the command as wrong usage."""
@@ -191,7 +191,7 @@ def test_replay_writes_each_event_at_once(home: dict[str, str], horn: Path) -> N
         process.terminate()
 
 
-def test_street_scene_is_heard(tocsin: Tocsin) -> None:
+def test_street_scene_is_detected(tocsin: Tocsin) -> None:
     """Every event of the scene is reported within its span, and no other."""
     truth = json.loads(STREET_TRUTH.read_text(encoding="utf-8"))["events"]
     events = [json.loads(line) for line in tocsin("replay", street_path()).stdout.splitlines()]

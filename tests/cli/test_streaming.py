@@ -58,7 +58,7 @@ def test_a_streaming_bundle_is_taken_in_and_shown(tocsin: Callable[..., Any], tm
     assert next(c["found"] for c in checks if c["name"] == "model").startswith("tiny-streaming@1.0, streaming network")
 
 
-def test_a_manifest_of_another_network_is_said_in_a_line(tocsin: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_manifest_of_another_network_is_refused_in_one_line(tocsin: Callable[..., Any], tmp_path: Path) -> None:
     """A bundle with the wrong manifest is bad input."""
     change_manifest(tmp_path / "bundle", network="window")
     code, out, err = tocsin("model", "install", tmp_path / "bundle")
@@ -66,7 +66,7 @@ def test_a_manifest_of_another_network_is_said_in_a_line(tocsin: Callable[..., A
     assert "a window network has log_mel, logits, but model.onnx has log_mel, state, logits, state_out" in err
 
 
-def test_clip_and_replay_hear_the_same_at_every_speed_and_hop(tocsin: Callable[..., Any], hum: Path) -> None:
+def test_classify_and_replay_agree_at_every_speed_and_hop(tocsin: Callable[..., Any], hum: Path) -> None:
     """Blocks of any size give the same scores; a hop is rounded up to a multiple of the step."""
     spans = []
     for speed in ("max", "50"):
@@ -80,7 +80,7 @@ def test_clip_and_replay_hear_the_same_at_every_speed_and_hop(tocsin: Callable[.
     assert hops["labels"][0]["label"] == clip["labels"][0]["label"] == "siren"
 
 
-def test_bench_tells_the_cost_of_a_second(tocsin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_measures_the_cost_of_a_second(tocsin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A second costs eight decisions of the network."""
     monkeypatch.setattr(bench, "_FIGURE_S", 0.05)
     figures = json.loads(tocsin("bench", "--json")[1])

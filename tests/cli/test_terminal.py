@@ -81,7 +81,7 @@ def test_a_source_of_the_command_line_is_any_file(names: Path, name: str) -> Non
     assert json.loads(encoded(shown)) == source.spec.replace("\udcff", "\ufffd")
 
 
-def test_what_is_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_does_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Control characters are escaped; line breaks of the text and JSON stay valid."""
     common.print_text("made by \x1b]0;me\x07\nand \x9b31m you")
     common.print_json({"by": "\x1b\x85"})
@@ -120,7 +120,7 @@ def test_a_fault_with_one_recording_costs_no_other(
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
 
 
-def test_what_is_interrupted_has_its_table(
+def test_an_interrupted_command_prints_its_results(
     horn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """After Ctrl-C, the results so far are printed."""

@@ -125,9 +125,7 @@ def test_a_good_bundle_gives_calibrated_probabilities(bundle_path: Path) -> None
     assert (probabilities[:, 1:] < 1e-6).all()
 
 
-def test_a_provider_that_is_not_there_is_said_and_the_processor_used(
-    bundle_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_provider_is_logged_and_the_cpu_is_used(bundle_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A node with the wrong wheel of ONNX Runtime uses the CPU."""
     if "cuda" in list_providers():
         assert OnnxClassifier(read_bundle(bundle_path), provider="cuda").provider == "cuda"

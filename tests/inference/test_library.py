@@ -114,9 +114,7 @@ def test_activate_and_roll_back(library: Library, fresh: Path) -> None:
     assert library.roll_back() == (shipped, True)
 
 
-def test_every_shipped_bundle_can_be_activated_and_gone_back_from(
-    library: Library, fresh: Path, tmp_path: Path
-) -> None:
+def test_every_shipped_bundle_can_be_activated_and_rolled_back(library: Library, fresh: Path, tmp_path: Path) -> None:
     """A shipped bundle other than the default can be activated, and a rollback leads to the previous one."""
     city, nano = library.find("city"), write_bundle(tmp_path / "shipped" / "nano", bundle_id="nano", version="0.3")
     home = library.install(fresh).path
@@ -186,7 +184,7 @@ def test_the_default_is_the_shipped_bundle_until_another_is_activated(library: L
     assert library.resolve("city") == [shipped, newer]
 
 
-def test_what_was_gone_back_from_comes_after_the_shipped_bundle(library: Library, tmp_path: Path) -> None:
+def test_a_bundle_left_by_a_rollback_comes_after_the_shipped_one(library: Library, tmp_path: Path) -> None:
     """The bundle that a rollback left comes after the shipped one, the previous one before it."""
     shipped = library.find("city")
     old, new = (
@@ -202,7 +200,7 @@ def test_what_was_gone_back_from_comes_after_the_shipped_bundle(library: Library
     assert library.resolve("city") == [new, old, shipped]
 
 
-def test_the_newest_version_counts_where_none_is_said(library: Library, tmp_path: Path) -> None:
+def test_an_id_without_a_version_means_the_newest_one(library: Library, tmp_path: Path) -> None:
     """Versions are compared as numbers."""
     for version in ("1.9", "1.10", "1.2"):
         library.install(write_bundle(tmp_path / version, bundle_id="harbour", version=version))
@@ -223,7 +221,7 @@ def test_a_wish_in_the_configuration_goes_first(library: Library, fresh: Path, t
     assert rest == [target, shipped]
 
 
-def test_a_bundle_gone_bad_is_replaced_by_the_one_before(library: Library, fresh: Path, tmp_path: Path) -> None:
+def test_a_damaged_bundle_is_replaced_by_the_previous_one(library: Library, fresh: Path, tmp_path: Path) -> None:
     """With a truncated network, the node uses the previous bundle."""
     library.install(fresh)
     library.activate("harbour")

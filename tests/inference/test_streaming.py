@@ -58,7 +58,7 @@ def score_whole(classifier: OnnxClassifier, mel: NDArray[np.float32]) -> NDArray
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 500])
-def test_pieces_give_what_the_whole_gives(classifier: OnnxClassifier, at_once: int) -> None:
+def test_pieces_and_the_whole_give_the_same_scores(classifier: OnnxClassifier, at_once: int) -> None:
     """Every decision is the same, one by one, in small batches or for a whole minute."""
     samples = make_noise(60)
     windows = make_windows(samples)

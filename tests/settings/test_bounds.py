@@ -125,7 +125,7 @@ def test_every_example_is_allowed() -> None:
         ("sources", [{"name": f"s{n}"} for n in range(600)]),
     ],
 )
-def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: str, value: object) -> None:
+def test_values_out_of_bounds_are_refused_by_key(tmp_path: Path, key: str, value: object) -> None:
     """The error is one printable line, even if the value is not printable."""
     first, *rest = key.split(".")
     values: dict[str, Any] = {first: value}
@@ -160,7 +160,7 @@ def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: st
         ("detection.max_duration_s", 86_400.0),
     ],
 )
-def test_what_is_odd_and_right_is_taken(tmp_path: Path, key: str, value: object) -> None:
+def test_unusual_valid_values_are_accepted(tmp_path: Path, key: str, value: object) -> None:
     """Both kinds of addresses, names of any script or with quotes, and places without coordinates are valid."""
     section, name = key.split(".")
     file = tmp_path / "tocsin.toml"
@@ -180,7 +180,7 @@ def test_what_is_odd_and_right_is_taken(tmp_path: Path, key: str, value: object)
         "[node]\nlocation = '" + "x" * 10_000 + "'",
     ],
 )
-def test_what_the_parser_itself_cannot_hold_is_a_line_too(tmp_path: Path, text: str) -> None:
+def test_text_that_the_parser_cannot_read_gives_one_line(tmp_path: Path, text: str) -> None:
     """Huge numbers, unclosed brackets and keys with line breaks give one line."""
     file = tmp_path / "tocsin.toml"
     file.write_text(text)
@@ -223,7 +223,7 @@ def mutate(lines: list[str], draw: random.Random) -> str:
     return "\n".join(lines)
 
 
-def test_a_configuration_that_went_wrong_in_any_way_is_a_line(tmp_path: Path) -> None:
+def test_any_damaged_configuration_gives_lines(tmp_path: Path) -> None:
     """Any damage raises only `ConfigError`, with one line per problem."""
     live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", make_example(), flags=re.MULTILINE)
     lines = [line for line in live.splitlines() if line and not line.startswith("#")]

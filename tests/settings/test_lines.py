@@ -82,7 +82,7 @@ def test_every_value_is_found_on_its_line(text: str) -> None:
 
 
 @given(documents())
-def test_nothing_is_found_but_what_is_there(text: str) -> None:
+def test_every_line_belongs_to_a_value(text: str) -> None:
     """Each key leads to a value of the document."""
     for key in find_lines(text):
         value: Any = read_toml(text)

@@ -97,7 +97,7 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
         ('[mqtt]\nhost = "', 2, "not valid TOML"),
     ],
 )
-def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+def test_a_wrong_file_is_reported_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """The message is one line with file, line number, key and the expected value."""
     assert_error_names_line(file, text, line, words)
 
@@ -115,7 +115,7 @@ def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, wo
         ("TOCSIN_DETECTION__CLASSES__SIREN__ONN", "1", "did you mean 'TOCSIN_DETECTION__CLASSES__SIREN__ON'?"),
     ],
 )
-def test_a_wrong_variable_is_said_by_its_name(name: str, value: str, words: str) -> None:
+def test_a_wrong_variable_is_reported_by_name(name: str, value: str, words: str) -> None:
     """The message begins with the variable and suggests a name."""
     with pytest.raises(ConfigError) as caught:
         load_settings(None, environ={name: value})
@@ -140,7 +140,7 @@ def test_a_value_where_the_environment_wants_a_section(file: Path) -> None:
         ("TOCSIN_STORAGE__PATH", "", "storage.path: must not be empty"),
     ],
 )
-def test_a_variable_that_makes_a_table_is_said_for_all_of_it(file: Path, name: str, value: str, words: str) -> None:
+def test_a_variable_that_creates_a_table_is_named_in_its_errors(file: Path, name: str, value: str, words: str) -> None:
     """The variable is named even if the file has tables of the same section."""
     file.write_text("[node]\n[mqtt]\nport = 1\n")
     with pytest.raises(ConfigError) as caught:
@@ -148,7 +148,7 @@ def test_a_variable_that_makes_a_table_is_said_for_all_of_it(file: Path, name: s
     assert str(caught.value).startswith(f"{name}: {words}")
 
 
-def test_a_duplicate_in_the_environment_is_said_by_its_variable(file: Path) -> None:
+def test_a_duplicate_in_the_environment_names_the_variable(file: Path) -> None:
     """The variable is named even if the file has sources, which it replaces."""
     file.write_text("[[sources]]\nname = 'x'\n[[sources]]\nname = 'y'\n")
     with pytest.raises(ConfigError, match=r"^TOCSIN_SOURCES: sources: two sources are called a"):

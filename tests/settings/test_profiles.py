@@ -67,14 +67,14 @@ def find_differences(one: Any, other: Any, key: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize(("profile", "changed"), PROFILES, ids=["run", "demo", "listen", "replay", "claps"])
-def test_a_command_changes_what_it_must(profile: Callable[[Settings], Settings], changed: set[str]) -> None:
+def test_a_command_changes_only_its_settings(profile: Callable[[Settings], Settings], changed: set[str]) -> None:
     """All other values, and the settings of the service, are unchanged."""
     before = SERVICE.model_dump()
     assert find_differences(profile(SERVICE).model_dump(), before) == changed
     assert SERVICE.model_dump() == before
 
 
-def test_what_is_configured_stays_with_a_demonstration_and_the_engines() -> None:
+def test_configured_values_are_kept() -> None:
     """A configured name, folder and cache are kept."""
     own = {"node": {"id": "mine"}, "storage": {"path": "/mine"}, "model": {"cache_dir": "/cache"}}
     settings = Settings.model_validate(own)

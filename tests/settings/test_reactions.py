@@ -58,7 +58,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "tocsin.toml"
 
 
-def test_what_is_shown_reads_back_the_same(file: Path) -> None:
+def test_printed_settings_read_back_the_same(file: Path) -> None:
     """Spans, actions of each kind, and patterns besides or instead of double and triple survive a round trip."""
     file.write_text(EVERYTHING)
     settings = load_settings(file, environ={})
@@ -168,7 +168,7 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
         ("[claps]\nmin_gap_s = 0.4\nmax_gap_s = 0.3", 1, "claps: min_gap_s (0.4) must be below max_gap_s (0.3)"),
     ],
 )
-def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+def test_a_wrong_value_is_reported_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """The message has file, line, key, and the nearest key for a misspelt one."""
     assert_error_names_line(file, text, line, words)
 
@@ -183,7 +183,7 @@ def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, w
         ("TOCSIN_AWAY__ACTIONS", '["lamp"]', "away.actions: there is no action 'lamp'; there are none"),
     ],
 )
-def test_a_wrong_variable_is_said_by_its_name(file: Path, name: str, value: str, words: str) -> None:
+def test_a_wrong_variable_is_reported_by_name(file: Path, name: str, value: str, words: str) -> None:
     """The message begins with the variable."""
     with pytest.raises(ConfigError) as caught:
         load_settings(None, environ={name: value})

@@ -80,7 +80,7 @@ def test_every_kind_is_read(text: str, spec: object) -> None:
         ("http://host:x/", "port must be"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, complaint: str) -> None:
+def test_an_invalid_specification_is_refused(text: str, complaint: str) -> None:
     """An invalid specification raises a usage error of one line with the mistake."""
     with pytest.raises(UsageError, match=complaint) as caught:
         parse_source(text)

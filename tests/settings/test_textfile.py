@@ -31,7 +31,7 @@ def test_text_as_editors_write_it(tmp_path: Path) -> None:
         assert read_text(tmp_path / "file", max_bytes=LIMIT) == text
 
 
-def test_what_is_no_such_text(tmp_path: Path) -> None:
+def test_wrong_files_have_their_own_messages(tmp_path: Path) -> None:
     """Every kind of wrong file has its own message."""
     (tmp_path / "wide").write_bytes("text".encode("utf-16"))
     (tmp_path / "large").write_bytes(bytes(LIMIT + 1))
@@ -76,7 +76,7 @@ def test_a_pipe_is_read_to_its_end_and_not_waited_for_without_one(
     assert read_error(tmp_path / "pipe") == "it cannot be read: it sent nothing within 0.1 s"
 
 
-def test_only_what_is_surely_absent_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_path_counts_as_present(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file in an unreadable folder counts as present, so that reading reports the error."""
     assert not path_exists(tmp_path / "absent")
     assert path_exists(tmp_path / ("x" * 300))
