@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from edge.audio.factory import make_source
 from edge.audio.intake import Intake
 from edge.audio.splice import Splicer
-from edge.claps.learn import COUNTED, Learned, Takes
+from edge.claps.learn import COUNTED, LearnedPattern, Takes
 from edge.claps.learn import learn as learn_from
 from edge.cli.common import clap_network_of, log_plainly, model_of, say, say_json, settings_of
 from edge.cli.terminal import one_line
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from edge.claps.listener import HeardOnset
+    from edge.claps.listener import JudgedOnset
     from edge.inference.classifier import Classifier
     from edge.pipeline.pipeline import Pipeline
     from edge.settings.tree import Settings, Source
@@ -45,7 +45,7 @@ class Step:
 
     now: int
     """Sample index up to which was heard."""
-    onsets: Sequence[HeardOnset]
+    onsets: Sequence[JudgedOnset]
     patterns: Sequence[Pattern]
 
 
@@ -70,7 +70,7 @@ def learn(name: str, config: Path | None, source: str | None, *, takes: int) -> 
     return 0
 
 
-def pattern_toml(name: str, learned: Learned) -> str:
+def pattern_toml(name: str, learned: LearnedPattern) -> str:
     """Return the lines for the configuration file; a shipped pattern of as many claps gives way to this one."""
     values = {
         "claps": learned.claps,
@@ -162,7 +162,7 @@ def _record(hearing: Hearing, min_gap_s: float, wanted: int) -> Iterator[Sequenc
         if not number:  # nobody is asked before the source is open
             number = 1
             _tell(f"Take 1 of {wanted}: clap your pattern …")
-        ended = [takes.clap(onset.clap) for onset in step.onsets if onset.clap is not None]
+        ended = [takes.add_clap(onset.clap) for onset in step.onsets if onset.clap is not None]
         for take in filter(None, [*ended, takes.advance(step.now - round(_VERDICT_S * rate_hz))]):
             _tell(_take_line(take, rate_hz))
             yield take
@@ -180,13 +180,13 @@ def _take_line(take: Sequence[Clap], rate_hz: int) -> str:
     return f"  {len(take)} claps, {gaps} ms apart"
 
 
-def _onset_json(onset: HeardOnset, rate_hz: int) -> dict[str, Any]:
+def _onset_json(onset: JudgedOnset, rate_hz: int) -> dict[str, Any]:
     return {
         "onset_s": round(onset.at / rate_hz, 3),
         "level_db": round(onset.level_db, 1),
         "probability": round(onset.probability, 3),
         "clap": onset.clap is not None,
-        "why": onset.why,
+        "why": onset.reason,
     }
 
 

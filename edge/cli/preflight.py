@@ -45,9 +45,9 @@ def check_model(settings: Settings, bundle: Bundle) -> None:
     """Raise `ConfigError` where a bundle does not go together with what the settings say of its labels."""
     from edge.away.watch import AwayWatch
     from edge.claps.bundle import check_clap_rate
-    from edge.detection.rules import rules_for
+    from edge.detection.rules import make_rules
 
-    rules_for(bundle.labels, bundle.thresholds, settings.detection)
+    make_rules(bundle.labels, bundle.thresholds, settings.detection)
     if settings.claps.enabled:
         check_clap_rate(bundle)
     if settings.away.enabled:

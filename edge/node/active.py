@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.node.reactions import may_be_heard
 from edge.pipeline.fitting import fitting
 
@@ -53,7 +53,7 @@ class ActiveSettings:
         metrics.declare(names, [*self.rules], patterns, reasons, [*settings.actions])
 
     def _rules_of(self, settings: Settings) -> dict[str, Rule]:
-        rules = rules_for(self._bundle.labels, self._bundle.thresholds, settings.detection)
+        rules = make_rules(self._bundle.labels, self._bundle.thresholds, settings.detection)
         return {rule.label: rule for rule in rules}
 
     def _reduce(self, settings: Settings) -> Settings:

@@ -101,7 +101,7 @@ class Engine:
 
     def levels_db(self) -> dict[str, float]:
         """Return every source's level now."""
-        return {stream.name: stream.pipeline.meter.now_db() for stream in self.streams}
+        return {stream.name: stream.pipeline.meter.read_current_db() for stream in self.streams}
 
     def rearm(self) -> None:
         """Have the away mode report what sounds as it begins to listen: it counts from now on."""

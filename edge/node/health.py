@@ -35,7 +35,7 @@ def source_json(stream: Stream, labels: Sequence[str]) -> dict[str, Any]:
         "silent_s": round(stats.silent_s, 1),
         "last_audio_s": round(age_s, 3) if age_s < float("inf") else None,
         "lag_s": round(stats.lag_s, 3),
-        "laeq": round(stream.pipeline.meter.now_db(), 1),
+        "laeq": round(stream.pipeline.meter.read_current_db(), 1),
         "scores": {} if row is None else {label: round(float(p), 4) for label, p in zip(labels, row, strict=True)},
     }
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
-from edge.away.switch import AwaySwitch, status
+from edge.away.switch import AwaySwitch, describe_status
 from edge.away.watch import IGNORED
 from edge.away.zone import LOCAL
-from edge.claps.reasons import every_reason
+from edge.claps.reasons import list_reasons
 from edge.clock import ClockSteps, parse_rfc3339
 from edge.errors import UsageError
 from edge.jsontext import dumps
@@ -48,7 +48,7 @@ def may_be_heard(settings: Settings, labels: Sequence[str]) -> tuple[list[str], 
     reasons: list[str] = []
     if settings.claps.enabled:
         patterns += [name for name, pattern in settings.claps.patterns.items() if pattern.enabled]
-        reasons += every_reason(labels)
+        reasons += list_reasons(labels)
     if settings.away.enabled:
         patterns.append(SOUND)
         reasons += [IGNORED] if settings.away.ignore else []
@@ -109,11 +109,11 @@ class Reactions:
 
     def _follow(self, switch: AwaySwitch) -> None:
         if step_s := self._clock.take():
-            switch.clock_was_set(step_s)
+            switch.shift_clock(step_s)
         now = datetime.now(LOCAL)
         self._publish("ON" if switch.is_on(now) else "OFF")
         self._keep(switch.to_state())
-        armed = switch.armed(now)
+        armed = switch.is_armed(now)
         if armed != self._armed:
             self._armed = armed
             log.info("away mode: %s", "listening" if armed else "not listening")
@@ -130,7 +130,7 @@ class Reactions:
 
     def away(self) -> dict[str, Any]:
         """Return the away mode as JSON values."""
-        return status(self._switch, datetime.now(LOCAL))
+        return describe_status(self._switch, datetime.now(LOCAL))
 
     def set_away(self, on: bool) -> dict[str, Any]:  # noqa: FBT001 - the state itself
         """Switch the away mode and return it; raises `UsageError` where the node has none."""

@@ -95,7 +95,7 @@ def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labe
         "source": stream.name,
         "time": rfc3339(stream.runner.timeline.utc(window.end)),
         "scores": {label: round(float(p), 4) for label, p in zip(labels, row, strict=True)},
-        "laeq": round(stream.pipeline.meter.now_db(), 1),
+        "laeq": round(stream.pipeline.meter.read_current_db(), 1),
         "mel": mel.tolist(),
     }
     if away := stream.pipeline.away_levels():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge.away.watch import AwayWatch
 from edge.claps.bundle import check_clap_bundle, check_clap_rate, clap_threshold
 from edge.claps.listener import ClapListener
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.inference.bundle import CLAPS, bad_bundle
 from edge.pipeline.pipeline import Pipeline
 from edge.publish.topics import label_name
@@ -35,7 +35,7 @@ def build_pipeline(
     return Pipeline(
         bundle.params,
         bundle.labels,
-        rules_for(bundle.labels, bundle.thresholds, settings.detection),
+        make_rules(bundle.labels, bundle.thresholds, settings.detection),
         lambda: str(uuid.uuid4()),
         update_s=settings.detection.update_s,
         offset_db=settings.level.calibration_offset_db or 0.0,
@@ -58,7 +58,7 @@ def check_bundle(bundle: Bundle) -> None:
     if bundle.task == CLAPS:
         check_clap_bundle(bundle)
     else:
-        rules_for(bundle.labels, bundle.thresholds, Detection())
+        make_rules(bundle.labels, bundle.thresholds, Detection())
         _check_names(bundle)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge.audio.decode.clip import open_clip
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.errors import UsageError
 from edge.pipeline.pipeline import Pipeline, scores_of
 from edge.types import AudioBlock, Phase
@@ -59,7 +59,7 @@ class ClipClassifier:
         params = bundle.params
         if hop_s is not None:
             params = replace(params, decision_frames=_hop_frames(hop_s, params, streaming=bundle.streaming))
-        rules = rules_for(bundle.labels, bundle.thresholds, self._detection)
+        rules = make_rules(bundle.labels, bundle.thresholds, self._detection)
         if threshold is not None:
             rules = tuple(replace(rule, on=threshold, off=min(rule.off, threshold)) for rule in rules)
         ids = map(str, itertools.count())

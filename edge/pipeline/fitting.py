@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _followed(detection: Detection, bundle: Bundle) -> Detection:
     classes = {label: rule for label, rule in detection.classes.items() if label in bundle.labels}
     followed = detection.model_copy(update={"classes": classes})
     try:
-        rules_for(bundle.labels, bundle.thresholds, followed)
+        make_rules(bundle.labels, bundle.thresholds, followed)
     except ConfigError as exc:  # they were chosen for the scores of another model
         log.warning("%s in the model in use: every on and off that is set rests", exc)
         none = {"on": None, "off": None}

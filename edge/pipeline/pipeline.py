@@ -127,7 +127,7 @@ class Pipeline:
             return []
         self.meter.push(power)
         if self.away is not None:
-            self.away.push(self._frame, self.meter.fast_db(self._frame, self._frame + len(power)))
+            self.away.push(self._frame, self.meter.read_fast_db(self._frame, self._frame + len(power)))
         params, step = self.params, self.params.decision_frames
         joined = np.concatenate((self._history, mel))
         self._history = joined[-params.window_frames :].copy()

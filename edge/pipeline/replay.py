@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from edge.audio.decode.clip import open_clip
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.pipeline.build import build_pipeline
 from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
 from edge.types import AudioBlock, Event
@@ -80,7 +80,7 @@ class _Messages:
     ) -> None:
         bundle = classifier.bundle
         self._rate, self._epoch = bundle.params.sample_rate_hz, epoch
-        rules = rules_for(bundle.labels, bundle.thresholds, settings.detection)
+        rules = make_rules(bundle.labels, bundle.thresholds, settings.detection)
         self._severity = {rule.label: rule.severity for rule in rules}
         self._numbers = itertools.count(1)
         self._held: list[Event | Pattern] = []

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edge.away.switch import AwaySwitch, _joined, status
+from edge.away.switch import AwaySwitch, _join_spans, describe_status
 from edge.away.zone import LOCAL
 from edge.settings.away import Away
 
@@ -47,11 +47,11 @@ def test_it_listens_after_the_delay() -> None:
     """On at once, armed later; to switch it on again does not begin the delay anew."""
     away = switch(arming_s=30)
     away.set(True, at("12:00:00"))
-    assert away.arming_until(at("12:00:29")) == at("12:00:30")
+    assert away.find_arming_end(at("12:00:29")) == at("12:00:30")
     assert not away.set(True, at("12:00:20"))
-    assert not away.armed(at("12:00:29"))
-    assert away.armed(at("12:00:30"))
-    assert away.arming_until(at("12:00:30")) is None
+    assert not away.is_armed(at("12:00:29"))
+    assert away.is_armed(at("12:00:30"))
+    assert away.find_arming_end(at("12:00:30")) is None
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_schedule_switches_at_its_edges(clock: str, day: int, on: bool) -> Non
 def test_the_delay_counts_from_the_edge() -> None:
     """Whoever leaves at the scheduled time has the same time to do so."""
     away = switch(schedule=OFFICE, arming_s=60)
-    assert away.arming_until(at("08:00:30")) == at("08:01:00")
-    assert away.armed(at("08:01:00"))
+    assert away.find_arming_end(at("08:00:30")) == at("08:01:00")
+    assert away.is_armed(at("08:01:00"))
 
 
 def test_what_a_person_sets_holds_until_the_next_edge() -> None:
@@ -100,7 +100,7 @@ def test_spans_that_overlap_or_touch_are_one() -> None:
 def test_a_schedule_without_an_edge_is_always_on_until_somebody_says_off() -> None:
     """Two spans that fill the week never switch anything back."""
     away = switch(schedule=[{"from": "00:00", "to": "12:00"}, {"from": "12:00", "to": "00:00"}])
-    assert away.armed(at("12:00"))
+    assert away.is_armed(at("12:00"))
     away.set(False, at("12:00"))
     assert not away.is_on(at("12:00", 28, 6))
 
@@ -109,7 +109,7 @@ def test_quiet_hours_mute_and_leave_it_on() -> None:
     """On, but not armed."""
     away = switch(quiet_hours=NIGHT, arming_s=0)
     away.set(True, at("12:00"))
-    assert [away.armed(at(clock)) for clock in ("21:59", "22:00", "05:59", "06:00")] == [True, False, False, True]
+    assert [away.is_armed(at(clock)) for clock in ("21:59", "22:00", "05:59", "06:00")] == [True, False, False, True]
     assert away.is_on(at("23:00"))
 
 
@@ -130,8 +130,8 @@ def test_a_delay_in_the_hour_that_comes_twice() -> None:
     """Half a minute is half a minute, in whichever of the two it was set."""
     away = switch(arming_s=30)
     away.set(True, at("02:59:50", 25, 10, fold=0))
-    assert not away.armed(at("02:00:10", 25, 10, fold=1))
-    assert away.armed(at("02:00:20", 25, 10, fold=1))
+    assert not away.is_armed(at("02:00:10", 25, 10, fold=1))
+    assert away.is_armed(at("02:00:20", 25, 10, fold=1))
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ def test_it_survives_a_restart() -> None:
     before, after = switch(**settings), switch(**settings)
     before.set(True, at("20:00:00"))
     assert after.restore(before.to_state()) == ""
-    assert after.arming_until(at("20:00:10")) == at("20:00:30")
-    assert after.armed(at("20:00:30"))
+    assert after.find_arming_end(at("20:00:10")) == at("20:00:30")
+    assert after.is_armed(at("20:00:30"))
     assert not after.is_on(at("20:00", 6))
     assert switch().to_state() == ""
     assert switch().restore("") == ""
@@ -233,8 +233,8 @@ def test_a_clock_that_was_ahead_does_not_hold_up_the_schedule(restart: bool) -> 
     if restart:
         state, away = away.to_state(), switch(**settings)
         assert away.restore(state) == ""
-    assert away.arming_until(at("20:00:00")) == at("20:00:30")
-    assert away.armed(at("20:00:31"))
+    assert away.find_arming_end(at("20:00:00")) == at("20:00:30")
+    assert away.is_armed(at("20:00:31"))
     assert not away.is_on(at("17:30", 6))
     state, away = away.to_state(), switch(**settings)
     assert away.restore(state) == ""
@@ -247,9 +247,9 @@ def test_a_clock_that_is_set_takes_what_was_set_along(years: int) -> None:
     away = switch(arming_s=30, schedule=OFFICE)
     step = dt.timedelta(days=365 * years)
     away.set(True, at("20:00:00") + step)
-    away.clock_was_set(-step.total_seconds())
-    assert away.arming_until(at("20:00:10")) == at("20:00:30")
-    assert away.armed(at("07:59", 6))
+    away.shift_clock(-step.total_seconds())
+    assert away.find_arming_end(at("20:00:10")) == at("20:00:30")
+    assert away.is_armed(at("07:59", 6))
     assert not away.is_on(at("17:30", 6))
 
 
@@ -258,7 +258,7 @@ def test_a_clock_that_is_set_leaves_what_another_run_set() -> None:
     away, before = switch(arming_s=30), switch()
     before.set(True, at("12:00"))
     away.restore(before.to_state())
-    away.clock_was_set(1e12)
+    away.shift_clock(1e12)
     assert away.to_state() == before.to_state()
 
 
@@ -289,26 +289,26 @@ def test_no_text_breaks_it(text: str) -> None:
 def test_spans_are_worked_out_once_a_day() -> None:
     """It is looked at several times a second, and the zone's rules are slow; another zone is another day's work."""
     away = switch(schedule=OFFICE, quiet_hours=NIGHT)
-    _joined.cache_clear()
+    _join_spans.cache_clear()
     for clock in ("00:00", "07:59:59", "12:00", "23:59:59"):
-        away.armed(at(clock))
-    assert _joined.cache_info().misses == 2
+        away.is_armed(at(clock))
+    assert _join_spans.cache_info().misses == 2
     assert away.is_on(at("08:00", 6))
     assert not away.is_on(at("08:00", 6).astimezone(dt.timezone.utc))
-    assert _joined.cache_info().misses == 4
+    assert _join_spans.cache_info().misses == 4
 
 
 def test_status_is_json_with_times_in_utc() -> None:
     """A node without the mode has a status too."""
     away = switch(arming_s=30, quiet_hours=NIGHT)
     away.set(True, at("23:00:00"))
-    assert status(away, at("23:00:10")) == {
+    assert describe_status(away, at("23:00:10")) == {
         "enabled": True, "state": "ON", "armed": False, "arming_until": "2026-01-05T22:00:30.000Z", "quiet": True,
     }  # fmt: skip
-    assert status(away, at("12:00", 6)) == {
+    assert describe_status(away, at("12:00", 6)) == {
         "enabled": True, "state": "ON", "armed": True, "arming_until": None, "quiet": False,
     }  # fmt: skip
-    assert status(None, at("12:00")) == {
+    assert describe_status(None, at("12:00")) == {
         "enabled": False, "state": "OFF", "armed": False, "arming_until": None, "quiet": False,
     }  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.claps.learn import Learned, Takes, learn
+from edge.claps.learn import LearnedPattern, Takes, learn
 from edge.claps.patterns import Matcher
 from edge.cli.claps import pattern_toml
 from edge.errors import DataError
@@ -30,7 +30,7 @@ def take(*gaps_s: float, begin_s: float = 1.0) -> list[Clap]:
     return [Clap(round(s * RATE_HZ), 0.9, -20.0) for s in times]
 
 
-def learned(*takes: Sequence[Clap]) -> Learned:
+def learned(*takes: Sequence[Clap]) -> LearnedPattern:
     return learn(takes, RATE_HZ, max_gap_s=0.75)
 
 
@@ -43,13 +43,13 @@ def loaded(text: str, folder: Path) -> Claps:
 def test_a_rhythm_at_one_tempo() -> None:
     """It is the mean of the takes in steps of 0.05, with the tempo they share and twice the room they needed."""
     found = learned(take(0.5, 0.25, 0.28), take(0.52, 0.26, 0.26), take(0.48, 0.24, 0.23))
-    assert found == Learned(rhythm=(1.0, 0.5, 0.5), tolerance=0.25, tempo_s=0.5)
+    assert found == LearnedPattern(rhythm=(1.0, 0.5, 0.5), tolerance=0.25, tempo_s=0.5)
 
 
 def test_a_rhythm_at_any_tempo() -> None:
     """Takes of different tempo leave it open, and only what differs within a take needs tolerance."""
     found = learned(take(0.4, 0.2, 0.6), take(0.6, 0.3, 0.9))
-    assert found == Learned(rhythm=(1.0, 0.5, 1.5), tolerance=0.15)
+    assert found == LearnedPattern(rhythm=(1.0, 0.5, 1.5), tolerance=0.15)
 
 
 def test_tolerance_has_an_end() -> None:
@@ -61,7 +61,7 @@ def test_tolerance_has_an_end() -> None:
 def test_even_claps_are_only_counted(count: int) -> None:
     """Two or three claps with gaps that are the same to whoever claps them need no rhythm."""
     takes = [take(*gaps[: count - 1]) for gaps in ((0.4, 0.45), (0.3, 0.33))]
-    assert learned(*takes) == Learned(claps=count)
+    assert learned(*takes) == LearnedPattern(claps=count)
 
 
 @pytest.mark.parametrize(
@@ -107,16 +107,16 @@ def test_what_was_learnt_is_recognised(takes: tuple[list[Clap], ...], tmp_path: 
     settings = loaded(pattern_toml("own", learned(*takes)), tmp_path)
     for claps in takes:
         matching = Matcher(settings, RATE_HZ)
-        decided = [pattern for clap in claps for pattern in matching.clap(clap)] + matching.finish()
+        decided = [pattern for clap in claps for pattern in matching.add_clap(clap)] + matching.finish()
         assert [(pattern.name, pattern.reason) for pattern in decided] == [("own", "")]
 
 
 def test_what_is_there_already_gives_way() -> None:
     """Three claps under another name take the place of triple; what is open is not written."""
-    assert pattern_toml("double", Learned(claps=2)) == "[claps.patterns.double]\nclaps = 2\n"
-    lines = pattern_toml("tv", Learned(claps=3)).splitlines()
+    assert pattern_toml("double", LearnedPattern(claps=2)) == "[claps.patterns.double]\nclaps = 2\n"
+    lines = pattern_toml("tv", LearnedPattern(claps=3)).splitlines()
     assert lines == ["[claps.patterns.tv]", "claps = 3", "", "[claps.patterns.triple]", "enabled = false"]
-    free = pattern_toml("own", Learned(rhythm=(1.0, 0.5), tolerance=0.25))
+    free = pattern_toml("own", LearnedPattern(rhythm=(1.0, 0.5), tolerance=0.25))
     assert free == "[claps.patterns.own]\nrhythm = [1.0, 0.5]\ntolerance = 0.25\n"
 
 
@@ -124,7 +124,7 @@ def test_takes_are_cut_at_pauses() -> None:
     """An echo is no clap, a clap on its own is no take, and what goes on is over at the end."""
     takes = Takes(min_gap=round(0.1 * RATE_HZ), pause=round(1.5 * RATE_HZ))
     row = [*take(0.4, 0.05), *take(begin_s=5.0), *take(0.3, 0.3, begin_s=9.0)]
-    ended = [done for clap in row if (done := takes.clap(clap))]
+    ended = [done for clap in row if (done := takes.add_clap(clap))]
     assert ended == [tuple(row[:2])]
     assert takes.advance(row[-1].at + round(1.4 * RATE_HZ)) == ()
     assert takes.advance(row[-1].at + round(1.5 * RATE_HZ)) == tuple(row[-3:])

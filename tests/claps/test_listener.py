@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.claps.confirm import confirm, physics
+from edge.claps.confirm import check_physics, confirm
 from edge.claps.crop import BEFORE_SAMPLES, CLAP_FRONT_END, crop_features
 from edge.claps.listener import ClapListener
 from edge.claps.onsets import Onset, OnsetDetector
@@ -206,8 +206,8 @@ def test_every_onset_can_be_seen_with_what_became_of_it() -> None:
     listening = listener(Ears(0.95, 0.1))
     run(listening, scene(1.0, 1.5))
     first, second = listening.take_onsets()
-    assert (first.clap is not None, first.why) == (True, "")
-    assert (second.clap, second.why) == (None, "not a clap")
+    assert (first.clap is not None, first.reason) == (True, "")
+    assert (second.clap, second.reason) == (None, "not a clap")
     assert second.probability == pytest.approx(0.1)
     assert listening.take_onsets() == []
 
@@ -233,5 +233,5 @@ def test_physics_rules_out_what_goes_on_and_what_is_dull() -> None:
     thump = np.where(time_s < 1.0, 0.0, np.exp(-(time_s - 1.0) / 0.02) * np.sin(2 * np.pi * 90 * (time_s - 1.0)))
     for sound, why in ((tone, "goes on"), (thump.astype(np.float32), "dull"), (scene(1.0), "")):
         onset, crop = crop_at(sound + scene(length_s=2.0)[: sound.size] if sound.size < 60_000 else sound, 1.0)
-        assert physics(crop_features(crop, onset.level_db)) == why
+        assert check_physics(crop_features(crop, onset.level_db)) == why
         assert (confirm(onset, crop, Ears()).probability > 0) == (why == "")

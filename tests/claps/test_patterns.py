@@ -43,7 +43,7 @@ def heard(matching: Matcher, row: Iterable[Clap], ticks: Iterable[int] = ()) -> 
     order: list[tuple[int, int, Clap | None]] = [(clap.at, 1, clap) for clap in row] + [(at, 0, None) for at in ticks]
     patterns = []
     for at, _, clap in sorted(order, key=lambda item: item[:2]):
-        patterns += matching.advance(at) if clap is None else matching.clap(clap)
+        patterns += matching.advance(at) if clap is None else matching.add_clap(clap)
     return patterns + matching.advance(10**9)
 
 
@@ -103,7 +103,7 @@ def test_it_waits_just_long_enough(patterns: dict[str, Any], gaps_ms: tuple[floa
     """As long as a longer pattern may go on, or as one more clap would prove that it was something else."""
     matching, row = matcher(patterns), claps(*gaps_ms)
     for clap in row:
-        assert matching.clap(clap) == []
+        assert matching.add_clap(clap) == []
     assert matching.deadline == pytest.approx(row[-1].at + wait_ms * MS, abs=1)
     assert matching.advance(matching.deadline) == []
     assert said(matching.advance(matching.deadline + 1)) == said(heard(matcher(patterns), row))
@@ -213,7 +213,7 @@ def test_the_end_of_the_stream_decides() -> None:
     row = claps(300)
     for end, decided in ((None, row[-1].at), (row[-1].at + 50, row[-1].at + 50), (10**9, row[-1].at + 750 * MS)):
         matching = matcher()
-        assert [pattern for clap in row for pattern in matching.clap(clap)] == []
+        assert [pattern for clap in row for pattern in matching.add_clap(clap)] == []
         assert [(pattern.name, pattern.decided) for pattern in matching.finish(end)] == [("double", decided)]
         assert matching.finish() == []
         assert matching.deadline is None
@@ -256,7 +256,7 @@ def test_a_gap_in_the_sound_separates(gaps_ms: list[int], cut: int) -> None:
     """Claps before lost samples and claps after them are never one pattern."""
     row, matching = claps(*gaps_ms), matcher()
     before, after = row[:cut], row[cut:]
-    assert [pattern for clap in before for pattern in matching.clap(clap)] == []
+    assert [pattern for clap in before for pattern in matching.add_clap(clap)] == []
     matching.reset()
     assert matching.deadline is None
     assert heard(matching, after) == heard(matcher(), after)
@@ -277,8 +277,8 @@ def test_a_clap_at_the_deadline_is_in_time(gap_ms: float) -> None:
     for late, expected in ((0, True), (1, False)):
         matching = matcher({**ONLY_DOUBLE, "own": {"rhythm": [1, 2]}})
         first, second = claps(gap_ms)
-        matching.clap(first)
-        matching.clap(second)
+        matching.add_clap(first)
+        matching.add_clap(second)
         assert matching.deadline is not None
         third = Clap(matching.deadline + late, 0.9, -20.0)
         assert ("own" in said(heard(matching, [third]))) is expected

@@ -9,7 +9,7 @@ import numpy as np
 from edge.claps.guards import RATE_HZ, Guards
 from edge.claps.onsets import Onset
 from edge.claps.patterns import Matcher
-from edge.claps.reasons import every_reason
+from edge.claps.reasons import list_reasons
 from edge.settings.claps import Claps
 from edge.types import Clap, Pattern, Scores
 
@@ -25,7 +25,7 @@ def patterns(rng: np.random.Generator) -> list[Pattern]:
     matcher, made, at = Matcher(SETTINGS[rng.integers(2)], RATE_HZ), [], 0
     for _ in range(40):
         at += int(rng.choice([0.15, 0.3, 0.5, 0.9, 2.0]) * RATE_HZ)
-        made += matcher.clap(Clap(at, float(rng.uniform(0.2, 1.0)), -20.0))
+        made += matcher.add_clap(Clap(at, float(rng.uniform(0.2, 1.0)), -20.0))
     return made + matcher.finish()
 
 
@@ -38,8 +38,8 @@ def objection(rng: np.random.Generator, pattern: Pattern, labels: Sequence[str])
         scores = (loudest * rng.uniform(size=len(labels))).astype(np.float32)
         guards.push(Scores(scores, end, heard=0, gap=False))
     for at in rng.integers(first, pattern.decided, rng.integers(6)):
-        guards.other_onset(Onset(int(at), -20.0, 30.0), float(rng.choice([0.0, 0.01, 0.5])))
-    return guards.objection(pattern)[0]
+        guards.add_other_onset(Onset(int(at), -20.0, 30.0), float(rng.choice([0.0, 0.01, 0.5])))
+    return guards.find_objection(pattern)[0]
 
 
 def test_every_reason_is_one_of_those_that_are_counted_from_nought() -> None:
@@ -50,6 +50,6 @@ def test_every_reason_is_one_of_those_that_are_counted_from_nought() -> None:
         heard = [pattern for _ in range(30) for pattern in patterns(rng)]
         reasons = {pattern.reason for pattern in heard}
         reasons |= {objection(rng, pattern, labels) for pattern in heard}
-        assert reasons - {""} <= set(every_reason(labels))
+        assert reasons - {""} <= set(list_reasons(labels))
         seen |= reasons
-    assert seen - {""} >= set(every_reason(("dog", "applause")))
+    assert seen - {""} >= set(list_reasons(("dog", "applause")))

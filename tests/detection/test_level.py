@@ -76,7 +76,7 @@ def test_a_bang_shows_in_the_maximum_more_than_in_the_mean() -> None:
 def test_the_fast_weighting_falls_with_its_time_constant() -> None:
     """34.7 dB a second, as the standard wants of F."""
     meter = meter_of(np.concatenate((tone(1000, 1.0), np.zeros(8000))))
-    high, low = meter_of(tone(1000, 1.0)).now_db(), meter.now_db()
+    high, low = meter_of(tone(1000, 1.0)).read_current_db(), meter.read_current_db()
     assert (high - low) / 0.5 == pytest.approx(34.7, abs=2.5)
 
 
@@ -84,7 +84,7 @@ def test_a_span_counts_its_frames_once_however_it_is_extended() -> None:
     """Extending by one or by many frames gives the same level."""
     noise = np.random.default_rng(1).normal(0, 0.1, 48_000)
     meter = meter_of(noise)
-    one, many = meter.span(20), meter.span(20)
+    one, many = meter.start_span(20), meter.start_span(20)
     meter.extend(one, 100)
     for frame in range(21, 101):
         meter.extend(many, frame)
@@ -99,19 +99,19 @@ def test_the_steepest_rise_is_found_and_a_steady_sound_has_none() -> None:
     power[60:] *= 100
     meter = LevelMeter(PARAMS)
     meter.push(power)
-    assert meter.steepest_rise(40, 90) == 60
-    assert meter.steepest_rise(62, 90) is None
-    assert meter.steepest_rise(200, 300) is None
+    assert meter.find_steepest_rise(40, 90) == 60
+    assert meter.find_steepest_rise(62, 90) is None
+    assert meter.find_steepest_rise(200, 300) is None
 
 
 def test_fast_levels_of_frames_are_the_momentary_ones_without_the_offset() -> None:
     """A frame's level is the same however many are asked for; what was not heard or is forgotten is left out."""
     samples = tone(1000, 0.5)
-    levels = meter_of(samples, 94.0).fast_db(0, 1000)
+    levels = meter_of(samples, 94.0).read_fast_db(0, 1000)
     assert levels.size == PARAMS.frames_in(samples.size)
-    assert levels[-1] == pytest.approx(meter_of(samples).now_db())
-    assert np.array_equal(meter_of(samples).fast_db(10, 20), levels[10:20])
-    assert (meter_of(np.zeros(8000)).fast_db(0, 5) < -100).all()
+    assert levels[-1] == pytest.approx(meter_of(samples).read_current_db())
+    assert np.array_equal(meter_of(samples).read_fast_db(10, 20), levels[10:20])
+    assert (meter_of(np.zeros(8000)).read_fast_db(0, 5) < -100).all()
 
 
 def test_memory_is_bounded_and_a_reset_forgets() -> None:
@@ -119,9 +119,9 @@ def test_memory_is_bounded_and_a_reset_forgets() -> None:
     meter = LevelMeter(PARAMS)
     for _ in range(40):
         meter.push(np.full((64, PARAMS.n_fft // 2 + 1), 1e-6, np.float32))
-    span = meter.span(0)
+    span = meter.start_span(0)
     meter.extend(span, 40 * 64)
     assert span.frames == HISTORY_S * 64
     meter.reset(5000)
-    assert meter.steepest_rise(0, 5000) is None
+    assert meter.find_steepest_rise(0, 5000) is None
     assert to_db(0.5, 0.0) == pytest.approx(0.0)

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from edge.detection.rules import Rule, alert_labels, rules_for
+from edge.detection.rules import Rule, default_alert_labels, make_rules
 from edge.errors import ConfigError
 from edge.settings.detection import ANY_LABEL, Detection, DetectionClass
 
@@ -14,7 +14,7 @@ LABELS = ("background", "clap", "dog", "gunshot", "siren", "traffic")
 
 
 def by_label(thresholds: dict[str, dict[str, float]] | None = None, **settings: object) -> dict[str, object]:
-    return {rule.label: rule for rule in rules_for(LABELS, thresholds or {}, Detection(**settings))}
+    return {rule.label: rule for rule in make_rules(LABELS, thresholds or {}, Detection(**settings))}
 
 
 def test_the_products_labels_make_events_and_the_rest_is_context() -> None:
@@ -24,7 +24,7 @@ def test_the_products_labels_make_events_and_the_rest_is_context() -> None:
 
 def test_a_model_with_labels_of_its_own_reports_them_all_but_background() -> None:
     """A stranger's bundle needs no line of code."""
-    assert alert_labels(("background", "drone", "saw")) == ("drone", "saw")
+    assert default_alert_labels(("background", "drone", "saw")) == ("drone", "saw")
 
 
 def test_user_beats_bundle_beats_built_in() -> None:
@@ -45,7 +45,7 @@ def test_every_value_of_a_rule_is_built_in_and_can_be_set() -> None:
 
 def test_one_window_decides_on_what_the_bundle_calls_impulsive() -> None:
     """A stranger's knock of half a second makes an event; their drone is smoothed."""
-    knock, drone = rules_for(("knock", "drone"), {"knock": {"on": 0.6, "off": 0.3, "impulsive": True}}, Detection())
+    knock, drone = make_rules(("knock", "drone"), {"knock": {"on": 0.6, "off": 0.3, "impulsive": True}}, Detection())
     assert knock.fast
     assert (knock.min_windows, knock.on) == (1, 0.6)
     assert not drone.fast

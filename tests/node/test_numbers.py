@@ -72,7 +72,7 @@ def hear(pipeline: Pipeline, classifier: OnnxClassifier, samples: NDArray[np.flo
     said: list[Any] = []
     for at in range(0, samples.size, 4_000):
         said += pipeline.push(AudioBlock(samples[at : at + 4_000], start + at), classifier)
-        assert math.isfinite(pipeline.meter.now_db())
+        assert math.isfinite(pipeline.meter.read_current_db())
     said += [*pipeline.take_levels(), *pipeline.take_patterns()]
     assert all(math.isfinite(value) for record in said for value in numbers(record))
     return said
@@ -171,15 +171,15 @@ def test_a_meter_forgets_what_is_no_number(value: float) -> None:
     meter = LevelMeter(PARAMS)
     meter.push(np.full((32, PARAMS.n_fft // 2 + 1), value, np.float32))
     meter.push(np.full((224, PARAMS.n_fft // 2 + 1), 1e-6, np.float32))
-    span = meter.span(0)
+    span = meter.start_span(0)
     meter.extend(span, 256)
     levels = meter.take_levels()
     assert len(levels) == 4
     assert all(math.isfinite(value) for level in levels for value in numbers(level))
     assert levels[-1].laeq_db == pytest.approx(levels[1].laeq_db, abs=0.01)
     assert math.isfinite(span.laeq_db(0.0))
-    assert np.isfinite(meter.fast_db(0, 256)).all()
-    assert meter.steepest_rise(0, 256) is not None
+    assert np.isfinite(meter.read_fast_db(0, 256)).all()
+    assert meter.find_steepest_rise(0, 256) is not None
 
 
 def test_a_background_is_learnt_from_numbers_alone() -> None:

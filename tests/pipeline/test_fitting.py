@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.inference.bundle import read_bundle
 from edge.pipeline.fitting import fitting
 from edge.settings.tree import Settings
@@ -40,6 +40,6 @@ def test_what_a_replacement_cannot_follow_rests(
     """Labels that it lacks and thresholds that contradict its own; everything else counts."""
     settings = Settings.model_validate({"detection": detection, "away": {"ignore": ["gunshot", "owl"]}})
     settings = fitting(settings, bundle)
-    rules = {rule.label: rule for rule in rules_for(bundle.labels, bundle.thresholds, settings.detection)}
+    rules = {rule.label: rule for rule in make_rules(bundle.labels, bundle.thresholds, settings.detection)}
     assert (rules["siren"].on, rules["siren"].off, rules["siren"].hold_s) == values
     assert settings.away.ignore == ("gunshot",)
