@@ -1,21 +1,21 @@
-"""Every error Tocsin raises on purpose, each with the exit code of sysexits(3).
+"""The errors that Tocsin raises on purpose, each with an exit code of sysexits(3).
 
-TocsinError                     70  a fault of Tocsin itself
-├── UsageError                  64  the command line asks for what cannot be
-├── DataError                   65  the input is there but cannot be used
-│   ├── EmptyInput              65  nothing in it                          (HTTP 400)
-│   ├── NotAudio                65  no audio format that can be read        (HTTP 415)
-│   ├── BrokenAudio             65  audio, but damaged                      (HTTP 422)
+TocsinError                     70  a bug of Tocsin
+├── UsageError                  64  an impossible request on the command line
+├── DataError                   65  an input that cannot be used
+│   ├── EmptyInput              65  an input without content               (HTTP 400)
+│   ├── NotAudio                65  an unknown format of audio              (HTTP 415)
+│   ├── BrokenAudio             65  damaged audio                           (HTTP 422)
 │   └── TooLarge                65  more bytes or seconds than allowed      (HTTP 413)
-├── InputMissing                66  no such file
-├── Unavailable                 69  a device, broker or library is not there
-│   ├── SourceUnavailable       69  a source cannot be opened, or was lost
-│   └── ActionFailed            69  what a pattern should have started did not work
-├── StorageError                74  the disk is full or the database unusable
-├── Busy                        75  try again later                         (HTTP 429)
-├── Forbidden                   77  no permission
-└── ConfigError                 78  the configuration is wrong
-    └── BundleError             78  a model bundle is missing, damaged or refused
+├── InputMissing                66  a missing file
+├── Unavailable                 69  a missing device, broker or library
+│   ├── SourceUnavailable       69  a source that cannot be opened or was lost
+│   └── ActionFailed            69  a failed action
+├── StorageError                74  a full disk or an unusable database
+├── Busy                        75  too much work at this moment            (HTTP 429)
+├── Forbidden                   77  a missing permission
+└── ConfigError                 78  a wrong configuration
+    └── BundleError             78  a missing, damaged or refused model bundle
 
 The message of each is one line that says what is wrong, where, and what to do about it.
 """
@@ -26,99 +26,99 @@ import errno
 
 
 class TocsinError(Exception):
-    """Anything Tocsin raises on purpose."""
+    """Base class of the errors that Tocsin raises on purpose."""
 
     exit_code = 70
 
 
 class UsageError(TocsinError):
-    """The command line asks for what cannot be."""
+    """An impossible request on the command line."""
 
     exit_code = 64
 
 
 class DataError(TocsinError):
-    """The input is there but cannot be used."""
+    """An input that cannot be used."""
 
     exit_code = 65
 
 
 class EmptyInput(DataError):
-    """Nothing in the input."""
+    """An input without content."""
 
 
 class NotAudio(DataError):
-    """The input is in no audio format that can be read."""
+    """An input in an unknown format of audio."""
 
 
 class BrokenAudio(DataError):
-    """The input is audio, but damaged."""
+    """An input of damaged audio."""
 
 
 class TooLarge(DataError):
-    """The input has more bytes or seconds than allowed."""
+    """An input with more bytes or seconds than allowed."""
 
 
 class InputMissing(TocsinError):
-    """There is no such file."""
+    """A missing file."""
 
     exit_code = 66
 
 
 class Unavailable(TocsinError):
-    """A device, a broker or a library is not there."""
+    """A missing device, broker or library."""
 
     exit_code = 69
 
 
 class SourceUnavailable(Unavailable):
-    """A source cannot be opened, or was lost."""
+    """A source that cannot be opened or was lost."""
 
 
 class ActionFailed(Unavailable):
-    """What a pattern should have started did not work."""
+    """A failed action."""
 
     def __init__(self, message: str, *, again: bool = True, wait_s: float = 0.0) -> None:
-        """Say whether another try may do better, and how many seconds the other side wants to be left alone."""
+        """Take whether another try may succeed, and the least seconds before it."""
         super().__init__(message)
         self.again, self.wait_s = again, wait_s
 
 
 class StorageError(TocsinError):
-    """The disk is full, or the database cannot be used."""
+    """A full disk or an unusable database."""
 
     exit_code = 74
 
 
 class Busy(TocsinError):
-    """Too much to do at this moment."""
+    """Too much work at this moment."""
 
     exit_code = 75
 
 
 class Forbidden(TocsinError):
-    """The permission is missing."""
+    """A missing permission."""
 
     exit_code = 77
 
 
 class ConfigError(TocsinError):
-    """The configuration is wrong, perhaps in several places."""
+    """A wrong configuration, perhaps in several places."""
 
     exit_code = 78
 
     def __init__(self, problem: str, *more: str) -> None:
-        """Take each thing that is wrong, in a line of its own; the message is the first of them."""
+        """Take a line for each problem; the message is the first one."""
         super().__init__(f"{problem} (and {len(more)} more: see 'tocsin config check')" if more else problem)
         self.problems = (problem, *more)
 
 
 class BundleError(ConfigError):
-    """A model bundle is missing, damaged or refused."""
+    """A missing, damaged or refused model bundle."""
 
 
 def describe_error(exc: Exception) -> tuple[str, int]:
-    """Return the line and the exit code of an exception that ends a command."""
+    """Return the message and the exit code of an exception that ends a command."""
     if isinstance(exc, TocsinError):
         return str(exc), exc.exit_code
     if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -130,6 +130,6 @@ def describe_error(exc: Exception) -> tuple[str, int]:
 
 
 def describe_bug(exc: Exception) -> str:
-    """Return the line of an error that nobody foresaw."""
+    """Return the message of an unexpected exception."""
     what = " ".join(str(exc).split())
     return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)"

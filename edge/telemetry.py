@@ -1,4 +1,7 @@
-"""Prometheus metrics on a registry that is passed in, so that two nodes in one process do not share figures."""
+"""Prometheus metrics of one node.
+
+The registry is an argument, so that two nodes in one process do not share figures.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _UP = ("online", "silent", "clipping")
 
 
 class Metrics:
-    """What the engine and the recorder count."""
+    """The metrics that the engine, the recorder and the reactions count."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register every metric."""
@@ -58,17 +61,17 @@ class Metrics:
         self.events_waiting = Gauge(
             "tocsin_events_waiting", "Event messages waiting to be written to the disk", registry=registry
         )
-        self.clap_onsets = Counter("tocsin_clap_onsets", "Claps heard", ["source"], registry=registry)
+        self.clap_onsets = Counter("tocsin_clap_onsets", "Claps detected", ["source"], registry=registry)
         self.patterns = Counter(
             "tocsin_patterns", "Clap patterns, and sounds in the away mode", ["source", "label"], registry=registry
         )
         self.patterns_suppressed = Counter(
             "tocsin_patterns_suppressed",
-            "What looked like a pattern and was none; the label is the reason",
+            "Suppressed patterns; the label is the reason",
             ["source", "label"],
             registry=registry,
         )
-        # Every occasion on which an action is triggered ends in exactly one of these three.
+        # Every trigger of an action ends in exactly one of these three.
         self.actions = Counter("tocsin_actions", "Actions carried out", ["label"], registry=registry)
         self.action_failures = Counter(
             "tocsin_action_failures", "Actions given up after their last try failed", ["label"], registry=registry
@@ -91,9 +94,9 @@ class Metrics:
         reasons: Sequence[str],
         actions: Sequence[str],
     ) -> None:
-        """Set every figure whose labels are known to 0: the first gunshot is an increase, too.
+        """Set every metric whose labels are known to 0.
 
-        `reasons` are those for which a pattern may be suppressed.
+        The first event then is an increase. `reasons` are the reasons to suppress a pattern.
         """
         for source in sources:
             for counter in (self.windows, self.windows_dropped, self.clap_onsets):
@@ -110,13 +113,13 @@ class Metrics:
             for counter in (self.actions, self.action_failures, self.actions_dropped):
                 counter.labels(action)
 
-    def inference(self, windows: int, seconds: float) -> None:
+    def count_inference(self, windows: int, seconds: float) -> None:
         """Count one inference."""
         self.batch_size.observe(windows)
         self.inference_seconds.observe(seconds)
 
-    def build_info(self, version: str, model_id: str, model_sha256: str, provider: str) -> None:
-        """Say what is running."""
+    def set_build_info(self, version: str, model_id: str, model_sha256: str, provider: str) -> None:
+        """Publish the version and the model in use."""
         info = Gauge(
             "tocsin_build_info",
             "Always 1; what is running is in the labels",
@@ -127,7 +130,7 @@ class Metrics:
 
 
 class Outbox(Protocol):
-    """The part of the store that is measured."""
+    """The part of the store that is read at a scrape."""
 
     @property
     def outbox_dropped(self) -> int:
@@ -135,14 +138,14 @@ class Outbox(Protocol):
 
     @property
     def removed(self) -> int:
-        """Messages removed since the start because they were damaged."""
+        """Damaged messages removed since the start."""
 
     def outbox_stats(self) -> tuple[int, float]:
-        """Return how many messages wait, and the oldest one's age in seconds."""
+        """Return the number of waiting messages, and the oldest one's age in seconds."""
 
 
 class NodeCollector(Collector):
-    """Reads sources and outbox at the moment of a scrape: nothing to keep up to date in between."""
+    """Collector that reads sources and outbox at the moment of a scrape."""
 
     def __init__(
         self,
@@ -152,9 +155,9 @@ class NodeCollector(Collector):
         unsendable: Callable[[], int] = lambda: 0,
         faulty_scores: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Take what to ask: the sources' stats, the outbox, whether there is a broker, and two counts.
+        """Take the functions that read the sources, the connection and two counts, and the outbox.
 
-        `unsendable` are the messages that no broker would take, `faulty_scores` the scores that were no numbers.
+        `unsendable` counts the messages that no broker accepts, `faulty_scores` the scores that were not finite.
         """
         self._sources, self._outbox, self._connected = sources, outbox, connected
         self._unsendable, self._faulty_scores = unsendable, faulty_scores
@@ -165,13 +168,13 @@ class NodeCollector(Collector):
         counters: dict[str, tuple[str, Callable[[SourceStats], float]]] = {
             "audio_frames": ("Samples received, at the front end's rate", lambda s: s.samples_total),
             "audio_overflows": (
-                "Times that sound was lost because nobody took it in time",
+                "Times that sound was lost because it was not read in time",
                 lambda s: s.overflows_total,
             ),
             "audio_gap_seconds": ("Sound lost in gaps", lambda s: s.gap_s_total),
             "audio_clipped_seconds": ("Sound at full scale", lambda s: s.clipped_s_total),
             "audio_bad_samples": (
-                "Samples that were no numbers or far beyond full scale, replaced by silence",
+                "Samples that were not finite or far beyond full scale, replaced by silence",
                 lambda s: s.bad_samples_total,
             ),
         }
@@ -194,16 +197,16 @@ class NodeCollector(Collector):
         damaged = CounterMetricFamily("tocsin_storage_damaged", "Damaged messages removed from history and outbox")
         damaged.add_metric([], self._outbox.removed)
         yield damaged
-        unsendable = CounterMetricFamily("tocsin_outbox_unsendable", "Messages left out because no broker takes them")
+        unsendable = CounterMetricFamily("tocsin_outbox_unsendable", "Messages left out because no broker accepts them")
         unsendable.add_metric([], self._unsendable())
         yield unsendable
-        faulty = CounterMetricFamily("tocsin_faulty_scores", "Scores that were no numbers, and count as 0")
+        faulty = CounterMetricFamily("tocsin_faulty_scores", "Scores that were not finite, and count as 0")
         faulty.add_metric([], self._faulty_scores())
         yield faulty
         yield GaugeMetricFamily("tocsin_outbox_messages", "Messages waiting for the broker", value=waiting)
         yield GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest waiting message", value=oldest_s)
         yield GaugeMetricFamily(
-            "tocsin_mqtt_connected", "1 while the broker has accepted us", value=float(self._connected())
+            "tocsin_mqtt_connected", "1 while the broker has accepted the connection", value=float(self._connected())
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Protocol
 
-from edge.clock import rfc3339
+from edge.clock import format_rfc3339
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +38,7 @@ class Attempt(Protocol):
 
 def values(occasion: Occasion, node: str) -> dict[str, str]:
     """Return what the placeholders of a text stand for."""
-    return {"event": occasion.event, "source": occasion.source, "node": node, "time": rfc3339(occasion.time)}
+    return {"event": occasion.event, "source": occasion.source, "node": node, "time": format_rfc3339(occasion.time)}
 
 
 def fill(text: str, occasion: Occasion, node: str) -> str:

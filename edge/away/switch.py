@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge.clock import parse_rfc3339, rfc3339
+from edge.clock import format_rfc3339, parse_rfc3339
 from edge.jsontext import dumps
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class AwaySwitch:
         """Return the state as JSON for `restore`; empty if never switched."""
         if self._set is None:
             return ""
-        state = {"on": self._set[0], "at": rfc3339(self._set[1])}
-        return dumps(state if self._seen is None else {**state, "seen": rfc3339(self._seen)})
+        state = {"on": self._set[0], "at": format_rfc3339(self._set[1])}
+        return dumps(state if self._seen is None else {**state, "seen": format_rfc3339(self._seen)})
 
     def restore(self, text: str) -> str:
         """Restore the state from `to_state`; return what is wrong with it, or an empty text.
@@ -141,7 +141,7 @@ def describe_status(switch: AwaySwitch | None, now: dt.datetime) -> dict[str, An
         "enabled": switch is not None,
         "state": "ON" if switch and switch.is_on(now) else "OFF",
         "armed": switch is not None and switch.is_armed(now),
-        "arming_until": None if until is None else rfc3339(until),
+        "arming_until": None if until is None else format_rfc3339(until),
         "quiet": switch is not None and switch.is_quiet(now),
     }
 

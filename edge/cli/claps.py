@@ -195,7 +195,7 @@ def _pattern_json(pattern: Pattern, rate_hz: int) -> dict[str, Any]:
         "pattern": pattern.name,
         "decided_s": round(pattern.decided / rate_hz, 3),
         "onsets_s": [round(at / rate_hz, 3) for at in pattern.onsets],
-        "intervals_ms": pattern.intervals_ms(rate_hz),
+        "intervals_ms": pattern.compute_intervals_ms(rate_hz),
         "confidence": round(pattern.confidence, 3),
         "reason": pattern.reason,
         "detail": pattern.detail,

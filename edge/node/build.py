@@ -155,7 +155,7 @@ class _Builder:
     def _measure(self, outputs: Outputs, web: NodeWeb) -> None:
         """Register everything that is measured."""
         model, stats = self.messages.model, self.engine.stats
-        self.metrics.build_info(__version__, model.id, model.sha256, model.provider)
+        self.metrics.set_build_info(__version__, model.id, model.sha256, model.provider)
         self.active.declare(self.metrics)
         for collector in (
             NodeCollector(stats, self.store, *outputs.states.figures, faulty_scores=self._faulty_scores),

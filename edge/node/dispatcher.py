@@ -62,7 +62,7 @@ class Watchdog:
     def __init__(self, stats: Callable[[], Sequence[SourceStats]]) -> None:
         """Take a function that returns the sources' stats."""
         self._stats = stats
-        self._interval_s, self._fed_s = systemd.watchdog_interval_s(), 0.0
+        self._interval_s, self._fed_s = systemd.read_watchdog_interval_s(), 0.0
 
     def feed(self, *, moved: bool) -> None:
         """Notify systemd, at most four times an interval, if audio moved or there is none to move."""

@@ -222,7 +222,7 @@ class Engine:
     def _score_together(self, waiting: deque[_Ready]) -> None:
         """Score windows, and take off `waiting` each that is decided."""
         for stream, window, row in score_ready(
-            tuple(waiting), self._classifier, self._max_batch, self._metrics.inference
+            tuple(waiting), self._classifier, self._max_batch, self._metrics.count_inference
         ):
             waiting.popleft()
             if not stream.broken:

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from edge.store import free_bytes
-from edge.systemd import clock_synced
+from edge.systemd import is_clock_synced
 from edge.telemetry import is_up
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ class MachineGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric family."""
-        yield GaugeMetricFamily("tocsin_clock_synced", "1 while the clock is kept right", value=float(clock_synced()))
+        yield GaugeMetricFamily(
+            "tocsin_clock_synced", "1 while the clock is synchronised", value=float(is_clock_synced())
+        )
         free = free_bytes(self._folder)
         yield GaugeMetricFamily("tocsin_disk_free_bytes", "Free disk where the history is", value=free)
         if zones := self._temperatures():

@@ -45,7 +45,7 @@ class Messages:
             location=self._locations.get(source) or settings.node.location,
             model=self.model,
             calibrated=settings.level.calibration_offset_db is not None,
-            clock_synced=systemd.clock_synced(),
+            clock_synced=systemd.is_clock_synced(),
             severity=rule.severity if rule else "info",
         )
 
@@ -64,5 +64,5 @@ class Messages:
             "labels": list(self._classifier.bundle.labels),
             "alerts": list(self._active.rules),
             "sources": [{"name": stats.name, "spec": stats.spec} for stats in sources],
-            "clock_synced": systemd.clock_synced(),
+            "clock_synced": systemd.is_clock_synced(),
         }

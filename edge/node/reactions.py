@@ -160,7 +160,7 @@ class Reactions:
         self._record(source, pattern, utc)
 
     def _act(self, source: str, pattern: Pattern, last: datetime) -> None:
-        gaps_ms = pattern.intervals_ms(self._messages.rate_hz)
+        gaps_ms = pattern.compute_intervals_ms(self._messages.rate_hz)
         occasion = Occasion(pattern.name, source, last.astimezone(timezone.utc), pattern.confidence, gaps_ms)
         self._runner.trigger(self._actions[pattern.name], occasion)
         if self._settings.mqtt.enabled and pattern.name != SOUND:

@@ -160,7 +160,7 @@ class Recorder:
 
     def _maintain(self) -> None:
         now = time.time()
-        by_age = self._trust.check(now, synced=systemd.clock_synced())
+        by_age = self._trust.check(now, synced=systemd.is_clock_synced())
         try:
             self._store.maintain(now, by_age=by_age)
         except StorageError as exc:

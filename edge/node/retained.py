@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from edge import __version__
-from edge.clock import rfc3339
+from edge.clock import format_rfc3339
 from edge.publish.hadevice import former_topics, parts, without
 from edge.publish.homeassistant import birth, discovery
 from edge.types import Phase, SourceState
@@ -136,7 +136,7 @@ class States:
         if not self._publisher.connected:
             return
         payload = {
-            "time": rfc3339(begin),
+            "time": format_rfc3339(begin),
             "dur_s": round(dur_s, 3),
             "laeq": round(level.laeq_db, 1),
             "lafmax": round(level.lafmax_db, 1),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.clock import rfc3339
+from edge.clock import format_rfc3339
 from edge.types import Phase
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labe
     mel = np.clip((newest - low) / (high - low) * _MEL_TOP, 0, _MEL_TOP).astype(np.uint8)
     frame: dict[str, Any] = {
         "source": stream.name,
-        "time": rfc3339(stream.runner.timeline.utc(window.end)),
+        "time": format_rfc3339(stream.runner.timeline.utc(window.end)),
         "scores": {label: round(float(p), 4) for label, p in zip(labels, row, strict=True)},
         "laeq": round(stream.pipeline.meter.read_current_db(), 1),
         "mel": mel.tolist(),

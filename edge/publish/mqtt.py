@@ -18,7 +18,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from edge.backoff import STEADY_S, Backoff
 from edge.errors import Unavailable
-from edge.jsontext import encoded
+from edge.jsontext import encode
 from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client
 from edge.publish.connection import GRACE_S, TURN_S, Connection, Leave
@@ -266,4 +266,4 @@ def _unanswered(settings: Mqtt, failure: OSError | None, *, late: bool) -> str:
 
 
 def _encode(payload: str | Mapping[str, Any]) -> bytes:
-    return payload.encode() if isinstance(payload, str) else encoded(payload)
+    return payload.encode() if isinstance(payload, str) else encode(payload)

@@ -79,7 +79,7 @@ def test_a_pattern_carries_its_claps() -> None:
     assert (pattern.name, pattern.reason) == ("double", "")
     odds = (0.9 / 0.1 * 0.6 / 0.4) ** 0.5
     assert pattern.confidence == pytest.approx(odds / (1 + odds))
-    assert pattern.intervals_ms(RATE_HZ) == [400]
+    assert pattern.compute_intervals_ms(RATE_HZ) == [400]
     assert pattern.decided == second.at + 750 * MS
 
 

@@ -17,7 +17,7 @@ from edge.audio.decode.clip import open_clip
 from edge.audio.factory import make_source
 from edge.cli import common, terminal
 from edge.errors import TocsinError
-from edge.jsontext import encoded
+from edge.jsontext import encode
 from edge.pipeline import clip
 from edge.settings.secrets import masked
 from edge.settings.source_spec import parse_source
@@ -78,7 +78,7 @@ def test_a_source_of_the_command_line_is_any_file(names: Path, name: str) -> Non
     assert played.read()
     played.close()
     shown = masked(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
-    assert json.loads(encoded(shown)) == source.spec.replace("\udcff", "\ufffd")
+    assert json.loads(encode(shown)) == source.spec.replace("\udcff", "\ufffd")
 
 
 def test_what_is_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

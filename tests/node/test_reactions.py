@@ -17,7 +17,7 @@ from edge.errors import UsageError
 from edge.node.reactions import Reactions
 from edge.publish.payload import Stamp
 from edge.settings.tree import Settings
-from edge.systemd import clock_synced
+from edge.systemd import is_clock_synced
 from edge.telemetry import Metrics
 from edge.types import Pattern
 from tests.support.messages import messages_of
@@ -116,7 +116,7 @@ def test_a_sound_is_reported_while_it_listens_and_through_the_outbox() -> None:
     ((topic, _, message),) = around.recorded
     assert topic == CLAP
     assert json.loads(message)["event_type"] == "sound"
-    assert json.loads(message)["clock_synced"] is clock_synced()
+    assert json.loads(message)["clock_synced"] is is_clock_synced()
     assert around.soon == []
     reactions.set_away(False)
     hear(reactions, HEARD)

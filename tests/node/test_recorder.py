@@ -293,7 +293,7 @@ def test_a_job_that_fails_keeps_no_other(build: Build, store: Store, caplog: pyt
 def test_upkeep_asks_the_clock(build: Build, store: Store, monkeypatch: pytest.MonkeyPatch, synced: bool) -> None:
     """What is old goes where the clock is synchronised; else by number alone."""
     asked: list[bool] = []
-    monkeypatch.setattr("edge.systemd.clock_synced", lambda: synced)
+    monkeypatch.setattr("edge.systemd.is_clock_synced", lambda: synced)
     monkeypatch.setattr(store, "maintain", lambda _now, *, by_age: asked.append(by_age))
     recorder = build()
     recorder.maintain()

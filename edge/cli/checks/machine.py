@@ -49,6 +49,6 @@ def disk(settings: Settings) -> Check:
 
 def clock(settings: Settings) -> Check:  # noqa: ARG001 - every check takes the settings
     """Check that the time in the messages can be trusted."""
-    if systemd.clock_synced():
+    if systemd.is_clock_synced():
         return Check("clock", "ok", "synchronised")
     return Check("clock", "note", "not synchronised, events say so", "timedatectl set-ntp true")
