@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
 from edge.away.switch import AwaySwitch, describe_status
-from edge.away.watch import IGNORED
 from edge.away.zone import LOCAL
-from edge.claps.reasons import list_reasons
 from edge.clock import ClockSteps, parse_rfc3339
 from edge.errors import UsageError
 from edge.jsontext import dumps
@@ -23,7 +21,7 @@ from edge.publish.payload import pattern_event, pattern_message
 from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from edge.node.messages import Messages
     from edge.node.recorder import Recorder
@@ -37,22 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.reactions")
 
 _STATE = "away"  # its key in the store
-
-
-def may_be_heard(settings: Settings, labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return every pattern that a node may hear, and every reason for which it may suppress one.
-
-    `labels` are the event model's.
-    """
-    patterns: list[str] = []
-    reasons: list[str] = []
-    if settings.claps.enabled:
-        patterns += [name for name, pattern in settings.claps.patterns.items() if pattern.enabled]
-        reasons += list_reasons(labels)
-    if settings.away.enabled:
-        patterns.append(SOUND)
-        reasons += [IGNORED] if settings.away.ignore else []
-    return patterns, reasons
 
 
 class Reactions:

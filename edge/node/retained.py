@@ -61,8 +61,6 @@ class States:
 
     def _introduce(self, sources: Sequence[str]) -> None:
         """Have the broker keep this node's topics and no others, and say to Home Assistant what there is."""
-        if not self._settings.mqtt.enabled:
-            return  # then a label need not have a name that fits into a topic
         self._sources = tuple(sources)
         settings, host = self._settings, socket.gethostname()
         devices = discovery(settings, self._topics, sources, self.labels, __version__, host) if self._discovered else []

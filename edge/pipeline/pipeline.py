@@ -42,13 +42,14 @@ class Pipeline:
         *,
         update_s: float,
         offset_db: float = 0.0,
-        claps: ClapListener | None = None,
-        away: AwayWatch | None = None,
     ) -> None:
-        """Start an empty stream; `new_id` names each event. `claps` and `away` are of this stream alone."""
+        """Start an empty stream; `new_id` names each event."""
         self.params = params
         self.meter = LevelMeter(params, offset_db)
-        self.claps, self.away = claps, away
+        self.claps: ClapListener | None = None
+        """Of this stream alone, where it listens for claps."""
+        self.away: AwayWatch | None = None
+        """Of this stream alone, where the away mode watches it."""
         self._last_decision = 0
         self._over = False
         self._index = {label: i for i, label in enumerate(labels)}

@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.node.retained import States
 from edge.publish.publisher import NullPublisher
-from edge.publish.topics import Topics
-from edge.settings.tree import Settings
-from edge.types import SourceState
 
 if TYPE_CHECKING:
     from edge.publish.publisher import Publisher
@@ -29,13 +25,3 @@ def test_it_takes_everything_and_says_what_did_not_arrive() -> None:
     assert not publisher.connected
     assert (dict(publisher.refused), publisher.unsendable) == ({}, 0)
     assert publisher.keep_only({"a": {"b": "c"}}) == {"a": {}}
-
-
-def test_a_label_need_not_fit_into_a_topic_where_there_is_no_broker() -> None:
-    """Which would be refused where there is one."""
-    settings = Settings.model_validate({"mqtt": {"enabled": False}, "homeassistant": {"enabled": True}})
-    states = States(NullPublisher(), settings, Topics("tocsin", "n"), ["雨"], dict)
-    states.announce(["mic"])
-    states.source("mic", SourceState.OFFLINE)
-    states.relabel(["雪"])
-    assert states.labels == ("雪",)

@@ -42,6 +42,8 @@ def looks_trained(config: ModelConfig, labels: int = len(LABELS)) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.5, 0.5)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.5, 0.5)
             nn.init.uniform_(module.running_var, 1e-4, 2.0)  # eps counts beside 1e-4
     return model.eval()

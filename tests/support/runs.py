@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import pytest
 
 PARAMS = FrontEndParams()
+RECIPE = Path(__file__).with_name("small.toml")
+QUICK = ("--set", "train.steps=4", "--set", "train.validate_every=4")
+"""Arguments of a run that has hardly begun."""
 LABELS = ("background", "clap", "siren")
 _CLIPS, _FRAMES, _CLASSES = 18, 130, 5
 _SMALL = ModelConfig(stem=4, head=8, stages=(Stage(8, 1, 2, 2, residual=False),))
@@ -49,9 +52,7 @@ def material() -> Material:
 
 def config(**settings: Any) -> Config:
     """Return the settings of a run of 6 steps with a look after every second, and others for `train`."""
-    small = load_config(
-        Path(__file__).with_name("small.toml"), ["data.impulsive={ clap = 1.0 }", "data.quiet_label=background"]
-    )
+    small = load_config(RECIPE, ["data.impulsive={ clap = 1.0 }", "data.quiet_label=background"])
     train = {"steps": 6, "batch": 8, "validate_every": 2, "warmup_steps": 2, "distil_weight": 0.5, **settings}
     return dataclasses.replace(small, model=_SMALL, train=dataclasses.replace(small.train, **train))
 

@@ -116,7 +116,7 @@ def test_a_bundle_of_another_checkpoint_fails(
 ) -> None:
     """A network that computes something else is status 65, and its difference is said."""
     checkpoint = small_checkpoint("window")
-    checkpoint.model.head.classifier.bias.data += 1.0
+    checkpoint.model.get_parameter("head.classifier.bias").data += 1.0
     save_checkpoint(folder / "other.pt", checkpoint)
     assert main(["verify", str(folder / "other.pt"), str(folder / "window" / "bundle")]) == 65
     assert "the export differs: folded by" in capsys.readouterr().err
@@ -140,7 +140,10 @@ def test_costs_are_those_counted_by_hand() -> None:
         onnx.helper.make_node("ReduceMax", ["maps"], ["pooled"], axes=[2, 3], keepdims=0),
         onnx.helper.make_node("Gemm", ["pooled", "weights", "bias"], ["logits"]),
     ]
-    shapes = {"log_mel": ["batch", PARAMS.window_frames, PARAMS.n_mels], "logits": ["batch", 4]}
+    shapes: dict[str, list[int | str | None]] = {
+        "log_mel": ["batch", PARAMS.window_frames, PARAMS.n_mels],
+        "logits": ["batch", 4],
+    }
     tensors = {"kernel": (5, 1, 3, 3), "weights": (5, 4), "bias": (4,)}
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes.items()]
     constants = [onnx.numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in tensors.items()]
@@ -169,7 +172,15 @@ def test_a_stream_is_counted_for_its_new_frames_only() -> None:
 def test_jobs_take_turns() -> None:
     """Every round runs each job some times in a row, and the slower one is the slower one."""
     order: list[str] = []
-    fast, slow = side_by_side_ms([lambda: order.append("a"), lambda: [order.append("b"), sum(range(20_000))]], rounds=2)
+
+    def idle() -> None:
+        order.append("a")
+
+    def count() -> int:
+        order.append("b")
+        return sum(range(20_000))
+
+    fast, slow = side_by_side_ms([idle, count], rounds=2)
     assert "".join(order) == ("a" * 10 + "b" * 10) * 3
     assert 0 < fast < slow
 

@@ -79,7 +79,8 @@ def test_pieces_give_what_the_whole_gives(network: bytes, model: nn.Module) -> N
     """One decision at a time, unequal pieces and all at once agree with PyTorch."""
     whole = sequence(9)
     wanted = run_torch(model, whole)
-    opened, zeros = session(network), np.zeros((1, model.state_size), np.float32)
+    opened = session(network)
+    zeros = np.zeros((1, state_size(opened)), np.float32)
     for cuts in (range(STEP, 9 * STEP, STEP), [STEP, 5 * STEP]):
         pieces = np.split(whole, list(cuts), axis=1)
         assert np.allclose(run_pieces(opened, pieces, zeros), wanted, atol=1e-4)

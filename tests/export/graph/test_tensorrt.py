@@ -19,12 +19,15 @@ from export.graph.int8 import calibration_feeds, quantized
 from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, to_onnx
 from export.graph.tensorrt import Engine, Gpu, build, engine_of, profile_of, unsupported
 from tests.support.networks import MODELS, PARAMS, looks_trained, sequence
+from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 GPU = Gpu("Orin", "8.7")
-SIZE = looks_trained(MODELS["streaming"]).state_size
+STREAMING = looks_trained(MODELS["streaming"])
+assert isinstance(STREAMING, Streaming)
+SIZE = STREAMING.state_size
 
 
 class FakeTensorRT:
@@ -40,6 +43,7 @@ class FakeTensorRT:
         self.shapes: dict[str, Any] = {}
         self.definitions: list[int] = []
         self.builds = 0
+        self.Runtime: Any = None
         self._plan, self._parses = plan, parses
 
     class Logger:
@@ -52,7 +56,7 @@ class FakeTensorRT:
 
     def Builder(self, logger: Any) -> Any:  # noqa: N802 - NVIDIA's name
         return SimpleNamespace(
-            create_network=lambda flags: self.definitions.append(flags) or "definition",
+            create_network=self._define,
             create_builder_config=lambda: SimpleNamespace(
                 set_memory_pool_limit=lambda pool, size: None,
                 set_flag=self.flags.append,
@@ -66,6 +70,10 @@ class FakeTensorRT:
 
     def OnnxParser(self, definition: Any, logger: Any) -> Any:  # noqa: N802 - NVIDIA's name
         return SimpleNamespace(parse=lambda network: self._parses, get_error=lambda index: "node 3: no such thing")
+
+    def _define(self, flags: int) -> str:
+        self.definitions.append(flags)
+        return "definition"
 
     def _build(self, definition: Any, config: Any) -> bytes | None:
         self.builds += 1
@@ -156,7 +164,10 @@ class FakeContext:
     """An execution context that writes down the shapes it runs with."""
 
     def __init__(self, streaming: bool) -> None:
-        self.streaming, self.now, self.ran, self.addresses = streaming, {}, [], {}
+        self.streaming = streaming
+        self.now: dict[str, tuple[int, ...]] = {}
+        self.ran: list[dict[str, tuple[int, ...]]] = []
+        self.addresses: dict[str, int] = {}
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> None:
         self.now[name] = shape

@@ -26,8 +26,10 @@ def held_out(folds: list[Fold]) -> Counter[int]:
 
 def assert_apart(fold: Fold) -> None:
     """No recording or uploader is in two parts of a fold, and each part has clips."""
-    for of in (lambda c: f"group {c.group}", lambda c: f"uploader {c.uploader or c.group}"):
-        homes = [{of(one) for one in part} for part in (fold.train, fold.validation, fold.test)]
+    parts = (fold.train, fold.validation, fold.test)
+    groups = [{one.group for one in part} for part in parts]
+    uploaders = [{one.uploader or one.group for one in part} for part in parts]
+    for homes in (groups, uploaders):
         assert all(homes)
         assert not homes[0] & homes[1]
         assert not (homes[0] | homes[1]) & homes[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -118,9 +118,9 @@ def test_settings_that_say_nothing_fit_any_recordings() -> None:
         ("made", {"dor": 3, "gong": 0}),
     ],
 )
-def test_settings_for_classes_that_are_not_there_are_refused(key: str, value: object) -> None:
+def test_settings_for_classes_that_are_not_there_are_refused(key: str, value: Any) -> None:
     """The message has the setting, the class, and those there are."""
-    values = {"background": (), "quiet_label": "", key: value}
+    values: dict[str, Any] = {"background": (), "quiet_label": "", key: value}
     with pytest.raises(ConfigError, match=f"data.{key}: the recordings have no dor; they have door, tap"):
         fit_to_labels(DataConfig(**values), ("door", "tap"))
 
@@ -130,4 +130,11 @@ def test_a_manifest_that_is_none_is_named(tmp_path: Path, content: bytes) -> Non
     """Bytes that are no text, and a heading without the columns, are faults of the file."""
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(DataError, match=r"manifest\.csv: (not a CSV file|column)"):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
+    """The message names what is missing."""
+    (tmp_path / "manifest.csv").write_text("file,class\na.wav,clap\n", encoding="utf-8")
+    with pytest.raises(DataError, match="corpus"):
         read_manifest(tmp_path)

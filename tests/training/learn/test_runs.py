@@ -21,8 +21,10 @@ from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint, read_values, write_values
 from training.learn import engine
 from training.learn.batches import Batches, preparer
+from training.learn.devices import arithmetic
 from training.learn.engine import train
 from training.learn.interrupts import Interrupted
+from training.learn.processes import Processes
 from training.learn.resume import load_resume
 
 ROOT = Path(__file__).parents[3]
@@ -99,8 +101,8 @@ def test_a_run_that_is_ended_between_looks_keeps_its_last_step(tmp_path: Path) -
     train(material(), config(), whole)
     for folder in (ended, whole):
         folder.mkdir(exist_ok=True)
-    with engine.arithmetic(config().train), pytest.raises(Interrupted, match="step 3 of 6"):
-        engine._Run(material(), config(), engine.Processes(), ended).learn(lambda: next(asked))
+    with arithmetic(config().train), pytest.raises(Interrupted, match="step 3 of 6"):
+        engine._Run(material(), config(), Processes(), ended).learn(lambda: next(asked))
     train(material(), config(), ended, resume=True)
     assert same(whole / "last.pt", ended / "last.pt")
     assert looks(whole) == looks(ended)
