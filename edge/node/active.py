@@ -1,4 +1,4 @@
-"""The settings that a node runs with, and the rules that follow from them."""
+"""The settings in use and the rules from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIVE = ("detection", "logging")  # the sections that a reload replaces
 
 
 class ActiveSettings:
-    """The only settings of a node: reduced to the labels of its bundle, here and at every reload."""
+    """The settings in use, always reduced to the labels of the bundle."""
 
     def __init__(self, settings: Settings, bundle: Bundle, *, replaced: bool) -> None:
         """Reduce the settings where another bundle than the wanted one is in use (`replaced`).

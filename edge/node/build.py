@@ -71,10 +71,10 @@ def _open_store(settings: Settings, state_dir: Path) -> Store:
 
 
 class _Builder:
-    """The parts of a node that others are made of."""
+    """The builder of one node, with the parts on which others depend."""
 
     def __init__(self, settings: Settings, state_dir: Path, store: Store) -> None:
-        """Load the networks, and reduce the settings to what the one in use knows."""
+        """Load the networks, and reduce the settings to the labels of the one in use."""
         self.state_dir, self.store = state_dir, store
         self.library = Library(state_dir)
         self.classifier, replaced = _load(settings, self.library, state_dir)
