@@ -104,7 +104,7 @@ class AwayWatch:
         patterns, self._patterns = self._patterns, []
         return patterns
 
-    def levels(self, offset_db: float) -> dict[str, Any] | None:
+    def describe_levels(self, offset_db: float) -> dict[str, Any] | None:
         """Return the levels of background and threshold in dB, or None until known."""
         background_db = self._background.level_db()
         if background_db is None:

@@ -32,7 +32,7 @@ def check_clap_rate(bundle: Bundle) -> None:
         raise BundleError(msg)
 
 
-def clap_threshold(bundle: Bundle, sensitivity: float) -> float:
+def compute_clap_threshold(bundle: Bundle, sensitivity: float) -> float:
     """Return the least probability of a clap: the bundle's own at a sensitivity of 0.5."""
     on = min(0.999, max(0.001, float(bundle.thresholds.get("clap", {}).get("on", 0.5))))
     logit = math.log(on / (1.0 - on)) + (0.5 - sensitivity) * 2.0 * _SPAN

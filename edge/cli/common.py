@@ -137,7 +137,7 @@ def model_of(settings: Settings) -> tuple[OnnxClassifier, Settings]:
     from edge.inference.library import Library
     from edge.inference.load import load_classifier
     from edge.pipeline.build import check_bundle
-    from edge.pipeline.fitting import fitting
+    from edge.pipeline.fitting import fit_settings
 
     model = settings.model
     candidates = Library(models_folder_of(settings)).resolve(model.bundle)
@@ -149,7 +149,7 @@ def model_of(settings: Settings) -> tuple[OnnxClassifier, Settings]:
         cache_dir=model.cache_dir or own_folder_of(settings) / "tensorrt",  # the service could not write what root made
     )
     replaced = classifier.bundle.path != candidates[0]
-    return classifier, fitting(settings, classifier.bundle) if replaced else settings
+    return classifier, fit_settings(settings, classifier.bundle) if replaced else settings
 
 
 def clap_network_of(settings: Settings) -> OnnxClassifier | None:

@@ -205,13 +205,13 @@ def test_an_ignored_label_must_be_one_of_the_models() -> None:
 def test_levels_say_from_where_on_a_sound_is_reported(bursts_db: float | None, restless: bool) -> None:
     """A sound just above the threshold is one, one just below is none; sounds all the time make the place restless."""
     watch = AwayWatch(Away(), PARAMS, LABELS)
-    assert watch.levels(0.0) is None
+    assert watch.describe_levels(0.0) is None
     levels = noise(spread_db=0.1)
     if bursts_db is not None:
         levels.reshape(-1, PER_S)[:, : PER_S // 4] = bursts_db
     assert run(levels, watch=watch) == []
-    told = watch.levels(100.0)
-    assert told == {**watch.levels(0.0), "background": told["background"], "threshold": told["threshold"]}
+    told = watch.describe_levels(100.0)
+    assert told == {**watch.describe_levels(0.0), "background": told["background"], "threshold": told["threshold"]}
     assert told["restless"] is restless
     assert told["threshold"] - told["background"] == pytest.approx(Away().margin_db)
     for more_db, count in ((-1, 0), (1, 1)):

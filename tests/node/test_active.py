@@ -27,7 +27,7 @@ def test_a_replacement_rests_what_it_lacks_and_reloads(caplog: pytest.LogCapture
     active = ActiveSettings(settings(), bundle(), replaced=True)
     assert [*active.settings.detection.classes] == ["drill"]
     assert active.settings.away.ignore == ("drill",)
-    assert "no saw: what is set for them rests" in caplog.text
+    assert "no saw: their settings are ignored" in caplog.text
     before = active.rules
     rules, restart = active.change(settings(detection={"classes": {"saw": {}, "siren": {"on": 0.99}}}))
     assert restart == []

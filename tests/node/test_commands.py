@@ -29,7 +29,7 @@ class Around:
         self.kept[key] = value
         self.writes += 1
 
-    def detect(self, source: str, *, enabled: bool) -> None:
+    def publish_detection(self, source: str, *, enabled: bool) -> None:
         assert source == "mic"
         self.told.append(("state", enabled))
 
@@ -48,7 +48,7 @@ def test_anything_else_is_refused(suffix: str, payload: str) -> None:
     commands.add("mic/detect/set", pytest.fail)
     commands.add("away/set", pytest.fail)
     with pytest.raises(UsageError, match="say ON or OFF on away/set or on SOURCE/detect/set"):
-        commands.obey(suffix, payload)
+        commands.execute(suffix, payload)
 
 
 def test_a_source_is_as_it_was_left() -> None:
@@ -59,7 +59,7 @@ def test_a_source_is_as_it_was_left() -> None:
     first.restore()
     assert around.told == [("source", True), ("state", True)]
     for _ in range(2):
-        commands.obey("mic/detect/set", "OFF")
+        commands.execute("mic/detect/set", "OFF")
     assert (around.kept, around.writes) == ({"detect/mic": "OFF"}, 1)
     around.told.clear()
     switch(around).restore()

@@ -118,7 +118,7 @@ def build(classifier: OnnxClassifier, found: Found) -> Callable[..., Engine]:
 
         streams = [Stream(runner, pipeline_of(runner.name)(), pipeline_of(runner.name)) for runner in runners]
         engine = Engine(streams, classifier, threading.Event(), metrics=Metrics(CollectorRegistry()), max_batch=64)
-        engine.follow(found)
+        engine.set_receiver(found)
         return engine
 
     return make

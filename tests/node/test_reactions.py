@@ -85,7 +85,7 @@ def started(around: Around, **away: Any) -> Reactions:
 
 
 def hear(reactions: Reactions, pattern: Pattern) -> None:
-    reactions.heard("mic", pattern, lambda index: datetime.fromtimestamp(index / 16_000, timezone.utc))
+    reactions.take_pattern("mic", pattern, lambda index: datetime.fromtimestamp(index / 16_000, timezone.utc))
 
 
 def test_a_pattern_is_sent_at_once_and_kept_and_a_suppressed_one_is_neither() -> None:
@@ -128,7 +128,7 @@ def test_it_is_as_it_was_after_a_restart() -> None:
     around = Around()
     started(around).set_away(True)
     around.states.clear()
-    assert started(around).away()["state"] == "ON"
+    assert started(around).describe_away()["state"] == "ON"
     assert around.states == ["ON"]
 
 
@@ -146,7 +146,7 @@ def test_a_clock_that_is_set_neither_ends_a_delay_nor_makes_it_longer(
     now += timedelta(seconds=step_s)
     monkeypatch.setattr(reactions._clock, "_wall", lambda: wall() + step_s)
     reactions.tick()
-    told, kept = reactions.away()["arming_until"], json.loads(around.kept["away"])["at"]
+    told, kept = reactions.describe_away()["arming_until"], json.loads(around.kept["away"])["at"]
     near = timedelta(milliseconds=50)
     assert abs(parse_rfc3339(told) - now - timedelta(seconds=60)) < near
     assert abs(parse_rfc3339(kept) - now) < near

@@ -246,7 +246,7 @@ def test_upkeep_that_fails_holds_up_no_event(
     recorder.start()
     recorder.stop()
     assert len(messages(store)) == 1
-    assert "put off: a clip cannot be removed" in caplog.text
+    assert "postponed: a clip cannot be removed" in caplog.text
     assert recorder.problem == ""
 
 

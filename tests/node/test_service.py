@@ -162,7 +162,7 @@ def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path)
         log = node.log_path.read_text()
         assert "sha256 differs" in log
         assert "using model city" in log
-        assert "no drill: what is set for them rests" in log
+        assert "no drill: their settings are ignored" in log
         assert "detection.classes.horn: off (0.97) must not be above on" in log
         assert node.process is not None
         file = tmp_path / "tocsin.toml"

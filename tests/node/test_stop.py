@@ -151,7 +151,7 @@ def test_parts_that_hang_do_not_add_up(caplog: pytest.LogCaptureFixture) -> None
 
     begin_s = time.monotonic()
     parts = {"one": hangs.wait, "two": hangs.wait, "three": fail, "four": ended.set}
-    Deadline(0.3).stop_together(parts, 5.0)
+    Deadline(0.3).stop_in_parallel(parts, 5.0)
     assert 0.3 <= time.monotonic() - begin_s < 0.9
     hangs.set()
     assert ended.is_set()

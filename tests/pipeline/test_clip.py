@@ -13,7 +13,7 @@ def scores(rows: np.ndarray, heard: list[int] | None = None) -> np.ndarray:
     totals = _Totals(rows.shape[1])
     for row, much in zip(rows, heard or [96] * len(rows), strict=True):
         totals.add(row.astype(np.float32), much)
-    return totals.scores()
+    return totals.compute_scores()
 
 
 def test_one_window_is_its_own_score() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from edge.detection.rules import make_rules
 from edge.inference.bundle import read_bundle
-from edge.pipeline.fitting import fitting
+from edge.pipeline.fitting import fit_settings
 from edge.settings.tree import Settings
 from tests.support.bundles import write_bundle
 
@@ -39,7 +39,7 @@ def test_what_a_replacement_cannot_follow_rests(
 ) -> None:
     """Labels that it lacks and thresholds that contradict its own; everything else counts."""
     settings = Settings.model_validate({"detection": detection, "away": {"ignore": ["gunshot", "owl"]}})
-    settings = fitting(settings, bundle)
+    settings = fit_settings(settings, bundle)
     rules = {rule.label: rule for rule in make_rules(bundle.labels, bundle.thresholds, settings.detection)}
     assert (rules["siren"].on, rules["siren"].off, rules["siren"].hold_s) == values
     assert settings.away.ignore == ("gunshot",)

@@ -103,14 +103,14 @@ def test_no_window_spans_a_gap(classifier: OnnxClassifier) -> None:
     loud = np.random.default_rng(0).normal(0, 0.5, 3 * RATE).astype(np.float32)
     line.feed(AudioBlock(loud, 0))
     block = AudioBlock(np.zeros(2 * RATE, np.float32), 10 * RATE + 123)
-    assert line.jumps(block)
+    assert line.is_after_gap(block)
     windows = line.feed(block)
     assert all(np.allclose(window.features, PARAMS.silence) for window in windows)
     assert windows[0].end > 10 * RATE
     assert windows[0].gap
     assert windows[0].heard < PARAMS.window_samples
     assert not windows[-1].gap
-    assert not line.jumps(AudioBlock(loud, 12 * RATE + 123))
+    assert not line.is_after_gap(AudioBlock(loud, 12 * RATE + 123))
 
 
 def test_a_gap_ends_what_was_going_on(classifier: OnnxClassifier) -> None:
