@@ -1,4 +1,4 @@
-"""What every message of a node has in common."""
+"""Common parts of all messages of a node."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SETTINGS = Settings.model_validate(
 )
 
 
-def test_a_context_knows_place_and_severity() -> None:
-    """A source's own location goes before the node's; without a rule an event is for information."""
+def test_a_context_has_location_and_severity() -> None:
+    """A source's location overrides the node's; a label without a rule has the severity `info`."""
     messages = messages_of(SETTINGS)
     assert messages.make_context("yard", "gunshot").severity == "critical"
     assert messages.make_context("yard").location == "yard"
@@ -25,14 +25,14 @@ def test_a_context_knows_place_and_severity() -> None:
     assert {messages.make_context("mic", label).severity for label in (None, "drill", "never heard")} == {"info"}
 
 
-def test_no_message_waits_for_a_broker_that_there_is_not() -> None:
-    """Without MQTT there is no topic."""
+def test_without_mqtt_there_is_no_topic() -> None:
+    """So no message waits for a broker."""
     assert messages_of(SETTINGS).find_topic("mic") == "city/n/mic/event"
     assert messages_of(Settings.model_validate({"mqtt": {"enabled": False}})).find_topic("mic") is None
 
 
 def test_stamps_are_unique() -> None:
-    """Also those of one sequence number."""
+    """Two stamps of one sequence number differ."""
     messages = messages_of()
     first, second = messages.make_stamp(7), messages.make_stamp(7)
     assert first.id != second.id
@@ -40,7 +40,7 @@ def test_stamps_are_unique() -> None:
 
 
 def test_the_info_topic_names_the_model() -> None:
-    """With its labels and those that make events."""
+    """It has the labels, and those that make events."""
     info = messages_of().describe_node([])
     assert info["model"] == {"id": "tiny", "version": "1", "sha256": "0" * 64, "provider": "cpu"}
     assert info["labels"] == list(LABELS)
