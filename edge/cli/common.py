@@ -67,6 +67,9 @@ def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
     """Return sources from ``[NAME=]SPEC``; what has no name is called by its kind. Raises `UsageError`."""
+    from pydantic import ValidationError
+
+    from edge.settings.section import SLUG_RULE
     from edge.settings.source_spec import clash, parse_source
     from edge.settings.tree import Source
 
@@ -82,8 +85,13 @@ def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
         if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
             msg = f"--source {parsed.masked}: {why}"
             raise UsageError(msg)
+        try:
+            source = Source(name=name)
+        except ValidationError as exc:
+            msg = f"--source {name}: its name must be {SLUG_RULE}"
+            raise UsageError(msg) from exc
         # Unlike a configuration, a command line can name every file that there is: of no UTF-8, with a line break.
-        sources[name] = Source.model_construct(name=name, spec=spec)
+        sources[name] = source.model_copy(update={"spec": spec})
     return tuple(sources.values())
 
 

@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from edge.errors import BundleError
 from edge.frontend.mel import log_mel
+from edge.frontend.samples import are_finite
 from edge.inference.bundle import check_golden
 from edge.inference.shapes import check_shapes
 from edge.inference.streams import score_streams
@@ -226,9 +227,9 @@ class OnnxClassifier:
 
     def _calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities of logits; 0 where the network computed no number, for it heard nothing there."""
-        finite = np.isfinite(logits)
-        if finite.all():
+        if are_finite(logits):
             return self.bundle.calibrate(logits)
+        finite = np.isfinite(logits)
         if not self.faulty_scores:
             log.error("model %s computes scores that are no numbers; they count as 0", self.bundle.id)
         self.faulty_scores += int(logits.size - np.count_nonzero(finite))

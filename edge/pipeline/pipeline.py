@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.detection.detector import Detector
 from edge.detection.level import LevelMeter
-from edge.frontend.samples import silenced
+from edge.frontend.samples import are_finite, silenced
 from edge.frontend.stream import StreamingFrames
 from edge.types import AudioBlock, Event, Level, MelWindow, NetworkState, Scores
 
@@ -228,9 +228,10 @@ class Pipeline:
 
 
 def _replace_nonfinite(scores: Scores) -> Scores:
-    """Replace probabilities that are not finite by 0, which a mean does not keep."""
-    finite = np.isfinite(scores.probabilities)
-    return scores if finite.all() else replace(scores, probabilities=np.where(finite, scores.probabilities, 0.0))
+    """Replace probabilities that are not finite by 0, which passes no threshold."""
+    if are_finite(scores.probabilities):
+        return scores
+    return replace(scores, probabilities=np.nan_to_num(scores.probabilities, nan=0.0, posinf=0.0, neginf=0.0))
 
 
 def make_scores(window: MelWindow, probabilities: NDArray[np.float32]) -> Scores:
