@@ -49,8 +49,8 @@ class CommandAttempt(Attempt):
                 start_new_session=True,  # its group is all that it starts
             )
         except OSError as exc:
-            msg = f"{exc.filename or command[0]} cannot be used ({exc.strerror}); check its command and working_dir"
-            raise ActionFailed(msg, again=False) from exc
+            msg, remedy = f"the program does not start: {exc.strerror}", "check the action's command and working_dir"
+            raise ActionFailed(msg, where=exc.filename or command[0], remedy=remedy, again=False) from exc
         with process:
             try:
                 said = self._watch(process)
@@ -83,11 +83,11 @@ class CommandAttempt(Attempt):
                 if end in ready:
                     return tail
                 if self._abort.is_set():
-                    msg = "killed, because the service stopped"
+                    msg = "the service stopped and killed the program"
                     raise ActionFailed(msg, again=False)
                 if time.monotonic() > deadline_s:
-                    msg = f"killed after {self._action.timeout_s:g} s; raise its timeout_s if it needs longer"
-                    raise ActionFailed(msg)
+                    msg = f"the program was killed after {self._action.timeout_s:g} s"
+                    raise ActionFailed(msg, remedy="raise the action's timeout_s if it needs longer")
         finally:
             os.close(end)
 
@@ -104,7 +104,7 @@ def _environment(own: Mapping[str, str], occasion: Occasion, node: str) -> dict[
 
 
 def _outcome(code: int, said: bytes) -> str:
-    how = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
+    how = f"the program ended with exit code {code}" if code > 0 else f"signal {-code} ended the program"
     lines = said.decode("utf-8", "replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
     return f"{how}: {''.join(sign for sign in last if sign.isprintable())[:_LINE_CHARS]}"

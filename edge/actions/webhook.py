@@ -57,8 +57,8 @@ class WebhookAttempt(Attempt):
                 _judge(status, headers, _place(url))
                 return
             url = self._next(url, status, headers.get("Location", ""))
-        msg = f"{_place(self._url)} redirects more than {_HOPS} times; set its url to the last address"
-        raise ActionFailed(msg, again=False)
+        msg, remedy = f"the server redirects more than {_HOPS} times", "set the action's url to the last address"
+        raise ActionFailed(msg, where=_place(self._url), remedy=remedy, again=False)
 
     def _body(self, occasion: Occasion) -> bytes | None:
         if self._action.method == "GET":
@@ -101,13 +101,14 @@ class WebhookAttempt(Attempt):
 
     def _failure(self, place: str, exc: Exception, *, late: bool) -> ActionFailed:
         if late:
-            return ActionFailed(f"{place} did not answer within {self._action.timeout_s:g} s")
+            return ActionFailed(f"the server did not answer within {self._action.timeout_s:g} s", where=place)
         if isinstance(exc, ssl.SSLCertVerificationError):
-            words = f"{place} is not trusted ({exc.verify_message}); check its url and its certificate"
-            return ActionFailed(words, again=False)
+            what = f"the server's certificate is not trusted ({exc.verify_message})"
+            return ActionFailed(what, where=place, remedy="check the action's url and the certificate", again=False)
         if isinstance(exc, (ValueError, http.client.HTTPException)):
-            return ActionFailed(f"{place} did not answer in HTTP ({type(exc).__name__})")
-        return ActionFailed(f"{place} cannot be reached ({getattr(exc, 'strerror', None) or type(exc).__name__})")
+            return ActionFailed(f"the server did not answer in HTTP ({type(exc).__name__})", where=place)
+        why = getattr(exc, "strerror", None) or type(exc).__name__
+        return ActionFailed(f"the server cannot be reached ({why})", where=place)
 
     def _connection(self, url: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
         host = url.hostname or ""
@@ -124,10 +125,10 @@ class WebhookAttempt(Attempt):
                 place = _place(target)
                 if self._action.method == "GET":
                     return target
-                msg = f"{_place(url)} redirects to {place} ({status}); set its url to the new address"
-                raise ActionFailed(msg, again=False)
-        msg = f"{_place(url)} redirects to nowhere ({status}); check its url"
-        raise ActionFailed(msg, again=False)
+                msg, remedy = f"the server redirects to {place} ({status})", "set the action's url to the new address"
+                raise ActionFailed(msg, where=_place(url), remedy=remedy, again=False)
+        msg = f"the server redirects ({status}) without a valid address"
+        raise ActionFailed(msg, where=_place(url), remedy="check the action's url", again=False)
 
 
 @contextlib.contextmanager
@@ -151,11 +152,10 @@ def _judge(status: int, headers: http.client.HTTPMessage, place: str) -> None:
     """Return for an answer that is a success; raises `ActionFailed` for any other."""
     if _OK <= status < _REDIRECT:
         return
-    msg = f"{place} answered {status} {http.client.responses.get(status, '')}".rstrip()
+    msg = f"the server answered {status} {http.client.responses.get(status, '')}".rstrip()
     if status == _TOO_MANY or status >= _BROKEN:
-        raise ActionFailed(msg, wait_s=_retry_after_s(headers.get("Retry-After", "")))
-    msg += "; check its url, method and headers"
-    raise ActionFailed(msg, again=False)
+        raise ActionFailed(msg, where=place, wait_s=_retry_after_s(headers.get("Retry-After", "")))
+    raise ActionFailed(msg, where=place, remedy="check the action's url, method and headers", again=False)
 
 
 def _retry_after_s(text: str) -> float:

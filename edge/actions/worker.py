@@ -103,7 +103,7 @@ class Worker:
     def _carry_out(self, occasion: Occasion, deadline_s: float) -> str:
         """Try until it works or is given up; return why it was given up, or nothing."""
         backoff, said = Backoff(_CAP_S, growth=_growth(self._attempt)), ""
-        why, tries = f"{occasion.event} came too late: longer ago than its expire_s", 0
+        why, tries = f"{occasion.event} is older than the action's expire_s", 0
         while time.monotonic() < deadline_s:
             tries += 1
             try:
@@ -112,7 +112,7 @@ class Worker:
                 why, again, wait_s = str(exc), exc.again, max(exc.wait_s, backoff.next_s(deadline_s - time.monotonic()))
             except Exception:
                 log.exception("action %s failed", self._name)
-                why, again, wait_s = "a fault of Tocsin; see the lines above", False, 0.0
+                why, again, wait_s = "Tocsin itself failed; see the log lines above", False, 0.0
             else:
                 if tries > 1:
                     log.info("action %s: carried out at try %d", self._name, tries)

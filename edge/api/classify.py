@@ -126,7 +126,9 @@ def _run(node: NodeApi, path: Path, **options: Any) -> Json:  # noqa: ANN401 - h
     try:
         return node.classify(path, **options)
     except TocsinError as exc:
-        raise type(exc)(str(exc).replace(str(path), "the upload")) from exc
+        if exc.where == str(path):
+            exc.where = "the upload"
+        raise
 
 
 async def _unless_gone(request: Request, answer: asyncio.Future[Json]) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from edge.api import pages
 from edge.api.lock import TooManyGuesses
+from edge.api.problems import sentence
 from edge.api.session import COOKIE, LIFETIME_S, cookie_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def router(lock: Lock) -> APIRouter:
             if not lock.fits(given, request.client.host if request.client else ""):
                 return pages.login(401, "That is not this node's token.")
         except TooManyGuesses as exc:
-            return pages.login(429, str(exc), exc.headers)
+            return pages.login(429, sentence(exc), exc.headers)
         return _home(request, lock.sessions.begin(), LIFETIME_S)
 
     @routes.post(LOGOUT_PATH)

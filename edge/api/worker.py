@@ -26,7 +26,7 @@ class UploadsFull(Busy):
     """As many uploads are waiting as may; `headers` say when to come again."""
 
     def __init__(self, waiting: int, wait_s: float) -> None:
-        super().__init__(f"{waiting} uploads are waiting already; try again in a moment.")
+        super().__init__(f"{waiting} uploads are waiting already", remedy="try again in a moment")
         self.headers = {"Retry-After": str(max(1, math.ceil(wait_s)))}
 
 

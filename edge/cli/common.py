@@ -80,16 +80,15 @@ def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
         parsed = parse_source(spec)
         name = named.group(1) if named else _free_name(spec.partition(":")[0].lower(), sources)
         if name in sources:
-            msg = f"--source: two sources are called {name}; give each its own name, as in --source {name}2={spec}"
-            raise UsageError(msg)
+            msg = f"two sources are called {name}"
+            raise UsageError(msg, where="--source", remedy=f"give each its own name, as in --source {name}2={spec}")
         if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
-            msg = f"--source {parsed.masked}: {why}"
-            raise UsageError(msg)
+            raise UsageError(why, where=f"--source {parsed.masked}")
         try:
             source = Source(name=name)
         except ValidationError as exc:
-            msg = f"--source {name}: its name must be {SLUG_RULE}"
-            raise UsageError(msg) from exc
+            msg = f"the name must be {SLUG_RULE}"
+            raise UsageError(msg, where=f"--source {name}") from exc
         # Unlike a configuration, a command line can name every file that there is: of no UTF-8, with a line break.
         sources[name] = source.model_copy(update={"spec": spec})
     return tuple(sources.values())

@@ -205,7 +205,7 @@ class Detector:
             self._started, self._gap, self._event_id = end, gap, self._new_id()
             self._onset = max(self._begin, self._estimate_onset(first))
             # At least the newest frame, because a level needs a frame.
-            newest = self._params.frames_in(end) - 1
+            newest = self._params.count_frames(end) - 1
             self._span = self._meter.start_span(min(self._onset // self._params.hop_samples, newest))
 
     def _estimate_onset(self, end: int) -> int:
@@ -215,13 +215,13 @@ class Detector:
         hop = self._params.hop_samples
         # A decision detects a sound some 50 ms after it began, so search from a little before the previous decision.
         earliest = end - 2 * self._params.decision_samples - self._params.n_fft
-        frame = self._meter.find_steepest_rise(earliest // hop, self._params.frames_in(end))
+        frame = self._meter.find_steepest_rise(earliest // hop, self._params.count_frames(end))
         # A frame contains a sound that begins in its second half.
         return earliest if frame is None else frame * hop + self._params.n_fft // 2
 
     def _extend_level(self, end: int) -> None:
         if self._span is not None:
-            self._meter.extend(self._span, self._params.frames_in(end))
+            self._meter.extend(self._span, self._params.count_frames(end))
 
     def _make_message(self, phase: Phase, score: float, end: int) -> Event:
         self._last_message = end

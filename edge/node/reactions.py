@@ -117,8 +117,8 @@ class Reactions:
     def set_away(self, on: bool) -> dict[str, Any]:  # noqa: FBT001 - the state itself
         """Switch the away mode and return it; raises `UsageError` for a node without one."""
         if self._switch is None:
-            msg = "this node has no away mode; set away.enabled = true in its configuration and restart it"
-            raise UsageError(msg)
+            msg = "this node has no away mode"
+            raise UsageError(msg, remedy="set away.enabled = true in its configuration and restart it")
         with self._lock:
             if self._switch.set(on, datetime.now(LOCAL)):
                 log.info("away mode: switched %s", "on" if on else "off")

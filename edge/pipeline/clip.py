@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.detection.rules import make_rules
 from edge.errors import UsageError
 from edge.pipeline.pipeline import Pipeline, make_scores
@@ -52,14 +52,14 @@ class ClipClassifier:
         `hop_s` is the time between two windows in seconds (None for the model's own; see `_count_hop_frames`), `top_k`
         limits the labels, `threshold` leaves out labels below it and replaces the score at which events begin. A
         label's score is the generalised mean, of power 1/2, of its odds in the windows: it is between the highest
-        window and the average. Raises the errors of `edge.audio.decode.clip`, and `UsageError` for invalid parameters.
+        window and the average. Raises the errors of `open_recording`, and `UsageError` for invalid parameters.
         """
         begin = time.perf_counter()
         pipeline = self._make_pipeline(hop_s, threshold)
         totals = _Totals(len(self._classifier.bundle.labels))
         events: dict[str, Event] = {}
         samples, rate = 0, pipeline.params.sample_rate_hz
-        with open_clip(path, max_s=max_s) as clip:
+        with open_recording(path, max_s=max_s) as clip:
             for windows, samples in _yield_windows(clip.blocks(rate, _BLOCK_S), pipeline):  # noqa: B007
                 self._score(windows, pipeline, totals, events)
             rate_hz, remark = clip.rate_hz, clip.remark
@@ -142,8 +142,8 @@ def _count_hop_frames(hop_s: float, params: FrontEndParams, *, streaming: bool) 
     """
     shortest_s, longest_s = 1 / params.frames_per_s, params.window_frames / params.frames_per_s
     if not shortest_s / 2 < hop_s <= longest_s:  # also false for NaN
-        msg = f"hop_s must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
-        raise UsageError(msg)
+        msg = f"the hop must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
+        raise UsageError(msg, where="hop_s")
     frames = max(1, round(hop_s * params.frames_per_s))
     return -(-frames // params.decision_frames) * params.decision_frames if streaming else frames
 

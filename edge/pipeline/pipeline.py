@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.detection.detector import Detector
 from edge.detection.level import LevelMeter
-from edge.frontend.samples import are_finite, silenced
+from edge.frontend.samples import are_finite, silence_invalid
 from edge.frontend.stream import StreamingFrames
 from edge.types import AudioBlock, Event, Level, MelWindow, NetworkState, Scores
 
@@ -107,7 +107,7 @@ class Pipeline:
             if self.claps is not None:
                 self.claps.reset(block.start)
         self._expected = block.start + block.samples.size
-        samples, _ = silenced(block.samples)  # a source counts and logs such samples; other callers do not
+        samples, _ = silence_invalid(block.samples)  # a source counts and logs such samples; other callers do not
         if self.claps is not None:
             self.claps.push(samples)
         power, mel = self._frames.push(samples[max(0, self._start - block.start) :])

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.detection.rules import make_rules
 from edge.pipeline.build import build_pipeline
 from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
@@ -47,12 +47,12 @@ def replay(
     ``data.onset_s`` and ``data.end_s`` count from its start. Clap patterns need a `clap_network`, and sounds the away
     mode in the settings. `speed` is in multiples of real time, None for the maximum; the events are the same at every
     speed. `on_progress` gets the seconds done and the recording's length, if known. Raises the errors of
-    `edge.audio.decode.clip`.
+    `open_recording`.
     """
     pipeline = build_pipeline(classifier.bundle, settings, source=source_name, clap_network=clap_network)
     rate = pipeline.params.sample_rate_hz
     began_s = time.monotonic()
-    with open_clip(path) as clip:
+    with open_recording(path) as clip:
         # Faster than real time, the recording is dated so that it ends now, and no event is in the future.
         ahead_s = (clip.duration_s or 0.0) * (1.0 - (0.0 if speed is None else min(1.0, 1.0 / speed)))
         messages = _Messages(classifier, settings, node, source_name, time.time() - ahead_s)

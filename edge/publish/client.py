@@ -92,7 +92,7 @@ class Client(paho.Client):
         if why := flaw(topic):
             raise UnsendableError(why)
         if self.packet_max is not None and len(topic.encode()) + len(payload) + _HEADER > self.packet_max:
-            msg = f"it is longer than the {self.packet_max} bytes that the broker takes"
+            msg = f"the message is longer than the {self.packet_max} bytes that the broker takes"
             raise TooLongError(msg)
         try:
             result = self.publish(topic, payload, qos=qos, retain=retain)
@@ -110,7 +110,7 @@ class Client(paho.Client):
         """Read what paho asks for: at once all that is left of a packet, whose length is thereby known."""
         try:
             if self._in_packet["command"] & _TYPE_AND_QOS == _PUBLISH_QOS_2:
-                msg = "a message of a quality that was not asked for"  # it would be kept until the broker says more
+                msg = "the broker sent a message with QoS 2, which was not requested"  # it would be kept for its end
                 raise ConnectionError(msg)
             if bufsize <= MAX_PACKET:
                 self._head.clear()

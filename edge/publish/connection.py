@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edge.errors import Unavailable
 from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client, TooLargeError
 from edge.publish.suspects import CALM_S
@@ -67,7 +68,7 @@ class Connection:
         self._mail, self._sender, self._subscriptions, self._leave = mail, sender, subscriptions, leave
         self._leaving = False
         self._on_accepted, self._say = on_accepted, say
-        self._why = ""
+        self._why: Unavailable | None = None
         self.accepted_s: float | None = None
         """When the broker accepted us."""
         client.will_set(status, "offline", qos=1, retain=True)
@@ -77,7 +78,7 @@ class Connection:
         client.on_message = self._on_message
         client.on_publish = self._on_publish
 
-    def keep(self) -> str:
+    def keep(self) -> Unavailable:
         """Connect, keep the connection as long as it lasts, and return why it ended."""
         try:
             self._client.open()
@@ -90,7 +91,7 @@ class Connection:
             if connection := self._client.socket():
                 connection.close()
 
-    def _keep(self) -> str:
+    def _keep(self) -> Unavailable:
         client, opened_s = self._client, time.monotonic()
         while client.socket() is not None:
             if self._leave.wanted.is_set() and self._may_leave():
@@ -106,10 +107,10 @@ class Connection:
             self._turn()
         return self._why or self._cause(client.failure)
 
-    def _cause(self, failure: OSError | None) -> str:
+    def _cause(self, failure: OSError | None) -> Unavailable:
         """Return why the connection ended without a word of the broker's."""
         if isinstance(failure, TooLargeError):
-            return self._subscriptions.too_large(failure.topic, failure.size)
+            return Unavailable(self._subscriptions.too_large(failure.topic, failure.size))
         if isinstance(failure, ssl.SSLError):
             return broker.absence(self._settings, failure)
         return broker.loss(self._settings, accepted=self.accepted_s is not None)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from paho.mqtt.enums import MQTTErrorCode
 
 from edge.backoff import STEADY_S, Backoff
-from edge.errors import Unavailable
 from edge.jsontext import encode
 from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from edge.errors import Unavailable
     from edge.settings.tree import Mqtt
     from edge.store import Store
 
@@ -171,14 +171,14 @@ class MqttPublisher:
                 why = connection.keep()
             except Exception as exc:
                 why = broker.fault(self._settings, exc)
-                if why != self._fault:  # once: it may be the same at every attempt
-                    self._fault = why
+                if str(why) != self._fault:  # once: it may be the same at every attempt
+                    self._fault = str(why)
                     log.exception("the connection to the broker failed")
             self._accepted = False
             why = self._judge(why, connection.accepted_s)
             if self._leave.wanted.is_set():
                 break
-            self._say_lost(why)
+            self._say_lost(str(why))
             if time.monotonic() - begin_s > CONNECT_S + STEADY_S:
                 self._backoff.reset()
             self._rest(self._backoff.next_s())
@@ -203,13 +203,13 @@ class MqttPublisher:
         level = logging.INFO if self._brief < _BRIEF_MAX else logging.DEBUG
         log.log(level, "connected to the broker at %s:%d", self._settings.host, self._settings.port)
 
-    def _judge(self, why: str, accepted_s: float | None) -> str:
+    def _judge(self, why: Unavailable, accepted_s: float | None) -> Unavailable:
         """Return why the connection ended, seen together with those before it."""
         lasted_s = 0.0 if accepted_s is None else time.monotonic() - accepted_s
         if lasted_s > _BRIEF_S:
             self._said_lost = ""  # it was a good one: the next loss is news
         self._brief = self._brief + 1 if accepted_s is not None and lasted_s <= _BRIEF_S else 0
-        unexplained = why == broker.loss(self._settings, accepted=True)
+        unexplained = isinstance(why, broker.ConnectionLost)
         return broker.rivalry(self._settings, self._client_id) if unexplained and self._brief >= _BRIEF_MAX else why
 
     def _rest(self, seconds: float) -> None:
@@ -239,7 +239,7 @@ class MqttPublisher:
 
 
 def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0) -> None:
-    """Connect once and leave; raises `Unavailable` with the mend when the broker is not there or refuses us."""
+    """Connect once and leave; raises `Unavailable` with the remedy when the broker is not there or refuses us."""
     broker.check_names(settings.client_id, settings.username, password)
     client = Client(settings, "", password, broker.tls_context(settings))
     client.connect_timeout = timeout_s
@@ -249,17 +249,17 @@ def check_broker(settings: Mqtt, password: str | None, *, timeout_s: float = 5.0
     try:
         client.open()
     except (OSError, ValueError) as exc:
-        raise Unavailable(broker.absence(settings, exc)) from exc
+        raise broker.absence(settings, exc) from exc
     while not answer and time.monotonic() < deadline and client.loop(timeout=0.1) == MQTTErrorCode.MQTT_ERR_SUCCESS:
         continue
     client.disconnect()
     if not answer:
-        raise Unavailable(_unanswered(settings, client.failure, late=time.monotonic() >= deadline))
+        raise _unanswered(settings, client.failure, late=time.monotonic() >= deadline)
     if answer[0].is_failure:
-        raise Unavailable(broker.refusal(settings, str(answer[0])))
+        raise broker.refusal(settings, str(answer[0]))
 
 
-def _unanswered(settings: Mqtt, failure: OSError | None, *, late: bool) -> str:
+def _unanswered(settings: Mqtt, failure: OSError | None, *, late: bool) -> Unavailable:
     if isinstance(failure, ssl.SSLError):
         return broker.absence(settings, failure)
     return broker.silence(settings) if late else broker.loss(settings, accepted=False)

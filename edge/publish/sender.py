@@ -13,7 +13,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from edge.errors import StorageError
+from edge.errors import StorageError, render
 from edge.publish import broker, topics
 from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.refusals import Refusals
@@ -161,7 +161,8 @@ class Sender:
 
     def answered(self, number: int, refusal: str = "") -> None:
         """Take the broker's answer to a message: that it has it, or why it will not."""
-        told = f"the broker refused it: {refusal}; {broker.mend(refusal)}" if refusal else ""
+        remedy = broker.remedy_for(refusal)
+        told = render(f"the broker refused the message: {refusal}", remedy=remedy) if refusal else ""
         if self._mail.soon.answered(number, told):
             return
         state = self._states.pop(number, None)
@@ -174,7 +175,7 @@ class Sender:
         self._answered = True
         sequence, topic = message
         if refusal:
-            self._refuse(sequence, topic, f"{refusal}; {broker.mend(refusal)}")
+            self._refuse(sequence, topic, render(refusal, remedy=remedy))
         elif self._refusals.accepted(topic):
             self._look_again(sequence)
 
@@ -202,7 +203,9 @@ class Sender:
     def _state_answered(self, topic: str, cleared: bool, refusal: str) -> None:  # noqa: FBT001 - as it was kept
         self._suspects.answered(self._clock())
         if refusal:
-            self._say("the broker refused the state on %s: %s; %s", topics.shown(topic), refusal, broker.mend(refusal))
+            self._say(
+                "the broker refused the state on %s: %s; %s", topics.shown(topic), refusal, broker.remedy_for(refusal)
+            )
         if cleared:
             self._retained.cleared(topic, refused=bool(refusal))
 

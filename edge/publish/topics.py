@@ -20,8 +20,8 @@ def slug(text: str) -> str:
     """
     name = _letters(text)
     if not name:
-        msg = f"{text!r} has no letter or digit to make a name of; set node.id"
-        raise ConfigError(msg)
+        msg = f"{text!r} has no letter or digit for a name"
+        raise ConfigError(msg, remedy="set node.id")
     return name
 
 

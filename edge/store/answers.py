@@ -35,8 +35,8 @@ class Answers:
 
     def ask(self, question: Callable[[sqlite3.Connection], tuple[Answer, Sick]]) -> Answer:
         """Return the answer to a question; raises `StorageError` where the database cannot be read."""
-        if not self._db.is_open and self._journal.problem:
-            raise StorageError(self._journal.problem)
+        if not self._db.is_open and (fault := self._journal.fault):
+            raise StorageError(fault.what, where=fault.where, remedy=fault.remedy)
         for rounds_left in reversed(range(_ROUNDS)):
             try:
                 with self._db.reading() as connection:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.store.faults import DiskRefusal, spare_bytes, translated
+from edge.store.faults import ROOM, DiskRefusal, spare_bytes, translated
 from edge.store.history import EARLIEST_MS
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Clips:
         soundfile.write(sound, np.clip(samples, -1.0, 1.0), rate_hz, format="FLAC", subtype="PCM_16")
         path = self._folder / f"{event_id}.flac"
         if spare_bytes(self._folder, self._min_free_mb) < sound.getbuffer().nbytes:
-            msg = f"{path} is not written: the disk is almost full (storage.min_free_mb); make room on it"
-            raise DiskRefusal(msg)
+            msg = "the sound is not saved: the disk is almost full (storage.min_free_mb)"
+            raise DiskRefusal(msg, where=path, remedy=ROOM)
         part = path.with_name(path.name + _PART)
         with translated(path, "written"):
             try:

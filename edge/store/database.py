@@ -147,11 +147,11 @@ class Database:
 
     def _refuse_when_closed(self) -> None:
         if self._closed:
-            msg = f"{self.path} is closed: the service is stopping"
-            raise StorageError(msg)
+            msg = "the database is closed: the service is stopping"
+            raise StorageError(msg, where=self.path)
         if not self.is_open:
-            msg = f"{self.path} is not open; the log says why"
-            raise StorageError(msg)
+            msg = "the database is not open"
+            raise StorageError(msg, where=self.path, remedy="see the log")
 
     @contextlib.contextmanager
     def _watched(self, doing: str) -> Iterator[None]:

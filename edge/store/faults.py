@@ -8,7 +8,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING
 
-from edge.errors import StorageError
+from edge.errors import DISK_FULL, StorageError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 _FULL_BYTES = 1 << 20  # with less than this, SQLite cannot make its files, and calls that an I/O error
 _MARGINS = 16  # in what is left free: how much the history may grow between two upkeeps
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DISK = (*_FULL, errno.EROFS, errno.EIO)
-_ROOM = "make room on the disk"
-_LOCKED = "another program has it open and locks it; end that program"
+_DISK = (*DISK_FULL, errno.EROFS, errno.EIO)
+ROOM = "make room on the disk"
+"""The remedy for a full disk."""
+_LOCKED = "end the other program that has it open"
 _CHECK = "check the disk"
 _MESSAGES = {
     "locked": _LOCKED,
     "busy": _LOCKED,
-    "full": _ROOM,
+    "full": ROOM,
     "readonly": "check whether the disk is mounted read-only, and the folder's permissions",
     "I/O error": _CHECK,
     "unable to open": "check the disk and the folder's permissions",
@@ -52,25 +52,25 @@ def translated(path: Path, doing: str) -> Iterator[None]:
     except OSError as exc:
         raise system_error(exc, path, doing) from exc
     except UnicodeDecodeError as exc:  # SQLite quotes what is damaged
-        msg = f"{path} cannot be {doing}: it is damaged"
-        raise Damaged(msg) from exc
+        msg = f"it cannot be {doing}: it is damaged"
+        raise Damaged(msg, where=path) from exc
     except sqlite3.Error as exc:
         if _is_mistake(exc):
             raise
-        why = " ".join(str(exc).split())
+        why = reason_of(exc)
         remedy = _remedy(why, path)
         if remedy is None:
-            msg = f"{path} cannot be {doing}: {why}; it is checked, and moved aside if it is damaged"
-            raise Damaged(msg) from exc
-        msg = f"{path} cannot be {doing}: {why}; {remedy}"
-        raise (IoFailure if remedy == _CHECK else DiskRefusal)(msg) from exc
+            msg = f"it cannot be {doing}: {why}"
+            raise Damaged(msg, where=path, remedy="it is checked, and moved aside if it is damaged") from exc
+        msg = f"it cannot be {doing}: {why}"
+        raise (IoFailure if remedy == _CHECK else DiskRefusal)(msg, where=path, remedy=remedy) from exc
 
 
 def system_error(exc: OSError, path: Path, doing: str) -> StorageError:
     """Return what a system's error means for `path`."""
-    remedy = _ROOM if exc.errno in _FULL else "check the disk and the folder's permissions"
+    remedy = ROOM if exc.errno in DISK_FULL else "check the disk and the folder's permissions"
     kind = DiskRefusal if exc.errno in _DISK else StorageError
-    return kind(f"{path} cannot be {doing}: {exc.strerror or exc}; {remedy}")
+    return kind(f"it cannot be {doing}: {reason_of(exc)}", where=path, remedy=remedy)
 
 
 def is_damage(exc: sqlite3.Error) -> bool:
@@ -108,5 +108,5 @@ def _remedy(why: str, path: Path | None = None) -> str | None:
     """Return what to do about an error from outside of the database; None for damage."""
     remedy = next((remedy for words, remedy in _MESSAGES.items() if words in why), None)
     if remedy and path and remedy != _LOCKED and free_bytes(path.parent.absolute()) < _FULL_BYTES:
-        return _ROOM if remedy == _ROOM else f"the disk is full; {_ROOM}"
+        return ROOM if remedy == ROOM else f"the disk is full: {ROOM}"
     return remedy

@@ -57,8 +57,8 @@ class Journal:
         """The last one of the processes before; less than 0 while that is not known."""
         self.lost = 0
         """Messages that the history will never have, since the start."""
-        self.problem = ""
-        """Why nothing can be written at the moment, in one line; empty when all is well."""
+        self.fault: StorageError | None = None
+        """Why nothing can be written at the moment; None when all is well."""
         self._states: dict[str, str] = {}
         self._sent_ahead = False  # messages were sent while older ones may have waited in a file that was not open
         self._given = False
@@ -78,8 +78,8 @@ class Journal:
         """Give a message its number and write it; return it, be it on the disk or in memory."""
         with self._db.lock:
             if self._closed:
-                msg = f"{self._folder} is closed: the service is stopping"
-                raise StorageError(msg)
+                msg = "the history is closed: the service is stopping"
+                raise StorageError(msg, where=self._folder)
             message = make(self.sequence + 1)
             payload = None if body is None else body(message)
             entry = Entry(self.sequence + 1, message, topic, payload, time.time())
@@ -102,8 +102,8 @@ class Journal:
                 self._next_try_s = now_s + max(_RETRY_S, _PAUSE * (now_s - begin_s))
                 self._say(exc)
                 return
-            if self.problem:
-                self.problem = ""
+            if self.fault:
+                self.fault = None
                 log.info("the history can be written again")
 
     def waiting(self, after_sequence: int, limit: int) -> list[OutboxRow]:
@@ -153,9 +153,14 @@ class Journal:
         if self._lock is not None:
             self._lock.release()
 
+    @property
+    def problem(self) -> str:
+        """Why nothing can be written at the moment, in one line; empty when all is well."""
+        return str(self.fault or "")
+
     def _say(self, exc: StorageError) -> None:
-        if self.problem != str(exc):
-            self.problem = str(exc)
+        before, self.fault = self.problem, exc
+        if before != self.problem:
             log.error("%s; what is new waits in memory, %d messages so far", exc, len(self.backlog))
 
     def _open(self) -> None:

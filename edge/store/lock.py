@@ -30,15 +30,15 @@ class FolderLock:
             refusal = system_error(exc, folder, "used")
             if isinstance(refusal, DiskRefusal):
                 raise refusal from exc
-            msg = f"{folder} cannot be used: {exc.strerror}; set storage.path to a folder that can be written"
-            raise StorageError(msg) from exc
+            msg = f"the folder cannot be used: {exc.strerror}"
+            raise StorageError(msg, where=folder, remedy="set storage.path to a folder that can be written") from exc
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
             os.close(self._file)
-            msg = f"{folder} is in use by another tocsin (process {holder}); stop it, or set storage.path"
-            raise StorageError(msg) from exc
+            msg = f"another tocsin (process {holder}) uses the folder"
+            raise StorageError(msg, where=folder, remedy="stop it, or set storage.path") from exc
         # The number is a courtesy: a full disk has no room for it, and the lock holds all the same.
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, 0)

@@ -168,6 +168,6 @@ def _from_cursor(cursor: str) -> list[int]:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         onset_ms, sequence = (int(part) for part in text.split(",") if len(part) <= _DIGITS)
     except ValueError as exc:
-        msg = f"cursor {cursor[:80]!r} is none of this history's; use next_cursor of the page before, or none"
-        raise UsageError(msg) from exc
+        msg = f"cursor {cursor[:80]!r} is not from this history"
+        raise UsageError(msg, remedy="use next_cursor of the page before, or leave it out") from exc
     return [onset_ms, sequence]

@@ -54,8 +54,8 @@ def check_version(connection: sqlite3.Connection, name: str) -> int:
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if len(MIGRATIONS) < version <= _NEWER_MAX:
-        msg = f"{name} was written by a newer Tocsin; install that one again, or set storage.path to another folder"
-        raise StorageError(msg)
+        msg = "a newer Tocsin wrote this database"
+        raise StorageError(msg, where=name, remedy="install that version again, or set storage.path to another folder")
     if not 0 <= version <= _NEWER_MAX or (version == 0 and tables(connection)):
         msg = f"its user_version is {version}"
         raise sqlite3.DatabaseError(msg)
@@ -80,7 +80,7 @@ def check_tables(connection: sqlite3.Connection, version: int) -> None:
         wanted = tables(model)
     found = tables(connection)
     if wrong := sorted(name for name in wanted if found.get(name) != wanted[name]):
-        msg = f"its table {wrong[0]} is missing or another"
+        msg = f"its table {wrong[0]} is missing or different"
         raise sqlite3.DatabaseError(msg)
 
 

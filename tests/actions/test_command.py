@@ -52,10 +52,10 @@ def test_a_program_that_fails_is_tried_again_and_its_last_line_is_said_once(
 ) -> None:
     """The second try finds what the first left behind."""
     failing = bench(run=command("sh", "-c", "echo one; echo two >&2; exit 3", tries=3))
-    assert failing.why("run") == "exit code 3: two"
+    assert failing.why("run") == "the program ended with exit code 3: two"
     assert [record.getMessage() for record in caplog.records] == [
-        "action run: exit code 3: two; tried again",
-        "action run: exit code 3: two; given up after 3 tries",
+        "action run: the program ended with exit code 3: two; tried again",
+        "action run: the program ended with exit code 3: two; given up after 3 tries",
     ]
     assert failing.counts("run") == (0, 1, 0)
     flag = tmp_path / "flag"
@@ -67,7 +67,7 @@ def test_one_that_takes_too_long_is_killed_with_all_that_it_started(bench: Any, 
     """The shell's child, too."""
     script = f"sleep 600 & echo $! > {tmp_path}/child; wait"
     late = bench(run=command("sh", "-c", script, timeout_s=0.5, tries=1))
-    assert late.why("run") == "killed after 0.5 s; raise its timeout_s if it needs longer"
+    assert late.why("run") == "the program was killed after 0.5 s; raise the action's timeout_s if it needs longer"
     child = int((tmp_path / "child").read_text())
     until(lambda: not running(child))
 
@@ -91,14 +91,17 @@ def test_one_that_leaves_a_daemon_behind_is_over_when_it_ends(bench: Any) -> Non
 def test_endless_output_fills_no_memory(bench: Any) -> None:
     """It is read, and all but its end forgotten."""
     why = bench(run=command("sh", "-c", "head -c 20000000 /dev/zero; echo; echo end; exit 1", tries=1)).why("run")
-    assert why == "exit code 1: end"
+    assert why == "the program ended with exit code 1: end"
 
 
 @pytest.mark.parametrize("values", [{"command": ["/no/such"]}, {"command": ["true"], "working_dir": "/no/such"}])
 def test_what_is_not_there_is_named_and_not_tried_again(bench: Any, values: Any) -> None:
     """Program or folder."""
     why = bench(run=action(type="command", tries=20, **values)).why("run")
-    assert why == "/no/such cannot be used (No such file or directory); check its command and working_dir"
+    assert (
+        why
+        == "/no/such: the program does not start: No such file or directory; check the action's command and working_dir"
+    )
 
 
 def test_what_happened_too_long_ago_is_not_begun(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -106,7 +109,7 @@ def test_what_happened_too_long_ago_is_not_begun(bench: Any, caplog: pytest.LogC
     old = occasion()
     old = occasion(time=old.time - timedelta(seconds=31))
     late = bench(run=command("true", expire_s=30))
-    assert late.why("run", old) == "double came too late: longer ago than its expire_s"
+    assert late.why("run", old) == "double is older than the action's expire_s"
     assert "given up after 0 tries" in caplog.text
 
 
@@ -120,6 +123,6 @@ def test_a_stop_kills_what_does_not_end_and_drops_what_waits(
     slow.runner.trigger(["run", "run"], occasion())
     slow.runner.stop(0.1)
     slow.runner.trigger(["run"], occasion())
-    assert slow.result() == "killed, because the service stopped"
+    assert slow.result() == "the service stopped and killed the program"
     assert "action run: 2 dropped, because the service stopped" in caplog.text
     assert slow.counts("run") == (0, 1, 3)

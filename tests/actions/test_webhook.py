@@ -82,7 +82,7 @@ def test_what_will_not_pass_is_not(status: int, bench: Callable[..., Any], caplo
     with Hook(Answer(status)) as hook:
         url = hook.place.replace("//", f"//user:{SECRET}@") + f"/api/webhook/{SECRET}?token={SECRET}"
         failed = bench(call=webhook(url, headers={"Authorization": SECRET}))
-        assert failed.why("call").startswith(f"{hook.place} answered {status} ")
+        assert failed.why("call").startswith(f"{hook.place}: the server answered {status} ")
         assert len(hook.asked) == 1
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.endswith("; check its url, method and headers; given up after 1 try")
@@ -146,7 +146,7 @@ def test_headers_of_any_kind_change_no_outcome(
     """A success stays one, and a failure is tried again."""
     with Hook(Answer(status, headers, b"-5\r\nzz\r\n")) as hook:
         why = bench(call=webhook(hook.place, tries=2)).why("call")
-        assert why.startswith(f"{hook.place} answered 503" if status == 503 else "")
+        assert why.startswith(f"{hook.place}: the server answered 503" if status == 503 else "")
         assert bool(why) == (status == 503)
         assert len(hook.asked) == (2 if why else 1)
     assert "Traceback" not in caplog.text
@@ -156,7 +156,7 @@ def test_nobody_there_is_tried_and_said(bench: Callable[..., Any]) -> None:
     """Without the words of an operating system's manual."""
     place = f"http://127.0.0.1:{free_port()}"
     failed = bench(call=webhook(place, tries=2))
-    assert failed.why("call") == f"{place} cannot be reached (Connection refused)"
+    assert failed.why("call") == f"{place}: the server cannot be reached (Connection refused)"
     assert failed.counts("call") == (0, 1, 0)
 
 
@@ -165,7 +165,7 @@ def test_an_answer_that_drips_for_ever_ends_in_time(bench: Callable[..., Any]) -
     with Hook(Answer(drip=True)) as hook:
         begin_s = time.monotonic()
         failed = bench(call=webhook(hook.place, timeout_s=0.5, tries=1))
-        assert failed.why("call") == f"{hook.place} did not answer within 0.5 s"
+        assert failed.why("call") == f"{hook.place}: the server did not answer within 0.5 s"
         assert time.monotonic() - begin_s < 3.0
 
 
@@ -202,7 +202,8 @@ def test_a_redirected_post_is_said_and_a_circle_ends(bench: Callable[..., Any]) 
     """What was posted is not sent to an address that nobody has configured."""
     with Hook(moved(301, f"https://example.org/{SECRET}")) as hook:
         why = bench(call=webhook(hook.place)).why("call")
-        assert why == f"{hook.place} redirects to https://example.org:443 (301); set its url to the new address"
+        moves = "the server redirects to https://example.org:443 (301)"
+        assert why == f"{hook.place}: {moves}; set the action's url to the new address"
     with Hook(moved(302, "/")) as hook:
         assert "more than 5 times" in bench(call=webhook(hook.place, method="GET")).why("call")
     places = (
@@ -215,7 +216,9 @@ def test_a_redirected_post_is_said_and_a_circle_ends(bench: Callable[..., Any]) 
     )
     for nowhere in ("file:///etc/passwd", *places):
         with Hook(moved(302, nowhere)) as hook:
-            assert "redirects to nowhere (302)" in bench(call=webhook(hook.place, method="GET")).why("call")
+            assert "redirects (302) without a valid address" in bench(call=webhook(hook.place, method="GET")).why(
+                "call"
+            )
 
 
 def test_no_proxy_is_asked(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +239,6 @@ def test_https_wants_a_certificate_it_can_trust(
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
     with Hook(tls=context) as hook:
         why = bench(call=webhook(hook.place)).why("call")
-        assert why.startswith(f"{hook.place} is not trusted (self")
+        assert why.startswith(f"{hook.place}: the server's certificate is not trusted (self")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
         assert bench(call=webhook(hook.place)).why("call") == ""

@@ -121,7 +121,7 @@ def test_a_fault_of_ours_ends_neither_thread_nor_service(desk: Desk, caplog: pyt
     desk.worker.put(occasion())
     desk.worker.put(occasion())
     until(lambda: len(desk.results) == 2)
-    assert desk.results == ["a fault of Tocsin; see the lines above", ""]
+    assert desk.results == ["Tocsin itself failed; see the log lines above", ""]
     assert "a bug" in caplog.text
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.signal import fftconvolve
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ class Scene:
 
 def read(path: Path) -> NDArray[np.float32]:
     """Return a recording as mono at 16 kHz, shape (n,)."""
-    with open_clip(path) as clip:
+    with open_recording(path) as clip:
         return np.concatenate(list(clip.blocks(RATE_HZ, 4.0)))
 
 

@@ -158,7 +158,7 @@ def test_names_of_sources() -> None:
 
 def test_a_source_keeps_the_limits_of_names() -> None:
     """Beyond them it is wrong usage, in one line; the name of a file has no limit but the system's."""
-    with pytest.raises(UsageError, match="its name must be 1 to 64 of"):
+    with pytest.raises(UsageError, match="the name must be 1 to 64 of"):
         sources_of([f"{'a' * 65}=mic"])
     assert sources_of(["file:a\nb"])[0].spec == "file:a\nb"
 

@@ -108,7 +108,7 @@ def test_fast_levels_of_frames_are_the_momentary_ones_without_the_offset() -> No
     """A frame's level does not depend on the range; frames outside the history are left out."""
     samples = tone(1000, 0.5)
     levels = make_meter(samples, 94.0).read_fast_db(0, 1000)
-    assert levels.size == PARAMS.frames_in(samples.size)
+    assert levels.size == PARAMS.count_frames(samples.size)
     assert levels[-1] == pytest.approx(make_meter(samples).read_current_db())
     assert np.array_equal(make_meter(samples).read_fast_db(10, 20), levels[10:20])
     assert (make_meter(np.zeros(8000)).read_fast_db(0, 5) < -100).all()

@@ -47,7 +47,7 @@ def test_an_unknown_command_is_refused(suffix: str, payload: str) -> None:
     commands, calls = Commands(), list[bool]()
     commands.add("mic/detect/set", calls.append)
     commands.add("away/set", calls.append)
-    with pytest.raises(UsageError, match="say ON or OFF on away/set or on SOURCE/detect/set"):
+    with pytest.raises(UsageError, match="send ON or OFF to away/set, or to SOURCE/detect/set"):
         commands.execute(suffix, payload)
     assert calls == []
 

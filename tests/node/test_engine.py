@@ -49,7 +49,7 @@ class FakeRunner:
         self.state, self.finished = SourceState.ONLINE, False
         self.broken_off: list[str] = []
 
-    def break_off(self, why: str) -> None:
+    def take_offline(self, why: str) -> None:
         self.broken_off.append(why)
         self.blocks.clear()
 

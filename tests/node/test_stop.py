@@ -191,7 +191,7 @@ def test_a_node_with_a_taken_port_runs_and_serves_once_it_is_free(tmp_path: Path
         until(lambda: "the node runs without dashboard and API" in node.log_path.read_text())
     try:
         node.wait_for("/livez")
-        assert node.log_path.read_text().count("is in use") == 1
+        assert node.log_path.read_text().count("another program uses port") == 1
     finally:
         assert node.stop() == 0
 
@@ -244,7 +244,7 @@ def test_an_ended_pipe_ends_the_service(tmp_path: Path, others: tuple[str, ...])
         command, env=env, input=bytes(32_000), capture_output=True, timeout=30, check=False, cwd=ROOT
     )
     assert answer.returncode == 69
-    assert b"source pipe: standard input has ended, and nothing else is listened to" in answer.stderr
+    assert b"source pipe: standard input has ended, and no other source is left" in answer.stderr
 
 
 def test_an_ended_pipe_leaves_the_other_sources(tmp_path: Path) -> None:

@@ -160,11 +160,11 @@ def test_a_database_locked_by_another_program_is_reported(
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
     with make_node(tmp_path, broker) as node:
-        assert "another program" in read_reasons(node)
+        assert "the other program" in read_reasons(node)
         until(lambda: has_ended(node))
         listener.wait(lambda heard: len(heard.events()) == 2 * before)
         other.close()
-        until(lambda: "another program" not in read_reasons(node))
+        until(lambda: "the other program" not in read_reasons(node))
         until(
             lambda: (
                 len(node.get("/events?limit=1000")["items"]) == len({e["data"]["event_id"] for e in listener.events()})

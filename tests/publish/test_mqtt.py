@@ -218,7 +218,7 @@ def test_no_broker_is_said_once_and_checked_with_a_clear_word(
     port = free_port()
     publisher = publish(port)
     until(lambda: bool(publisher.last_error))
-    assert f"no broker at 127.0.0.1:{port}" in publisher.last_error
+    assert f"no broker answers at 127.0.0.1:{port}" in publisher.last_error
     with pytest.raises(Unavailable, match="no broker"):
         check_broker(Mqtt(port=port), None)
     assert len(caplog.records) == 1

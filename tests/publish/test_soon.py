@@ -178,7 +178,11 @@ def test_a_refusal_is_told_with_the_mend(broker: Broker, publish: Callable[..., 
     """MQTT 5 gives the reason."""
     broker.allow("topic write tocsin/#\n")
     publisher = publish(broker.port, version="5")
-    assert soon(publisher).get(timeout=WAIT_S).startswith("the broker refused it: Not authorized; check the broker's")
+    assert (
+        soon(publisher)
+        .get(timeout=WAIT_S)
+        .startswith("the broker refused the message: Not authorized; check the broker's")
+    )
 
 
 @pytest.mark.broker

@@ -120,7 +120,7 @@ def test_a_certificate_of_ours_that_is_wanted_is_asked_for(
         publisher.start()
         until(lambda: "set mqtt.cert_file and mqtt.key_file" in publisher.last_error)
         publisher.stop(0.1)
-    assert "mqtt.cert_file" in broker.loss(Mqtt(tls=True), accepted=False), "where the alert was lost on its way"
+    assert "mqtt.cert_file" in broker.loss(Mqtt(tls=True), accepted=False).remedy, "where the alert was lost on its way"
 
 
 @pytest.mark.parametrize("tls", [True, False])

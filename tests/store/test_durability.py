@@ -51,13 +51,13 @@ def test_what_was_recorded_survives_a_kill(tmp_path: Path, open_store: OpenStore
 
 def test_a_second_service_is_refused(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
     """Two services never share a folder: the second says who has it; when the first is done it may."""
-    with pytest.raises(StorageError, match=rf"in use by another tocsin \(process {os.getpid()}\)"):
+    with pytest.raises(StorageError, match=rf"another tocsin \(process {os.getpid()}\) uses the folder"):
         open_store()
     store.close()
     with start("endless", tmp_path / "state") as process:
         assert process.stdout is not None
         process.stdout.readline()
-        with pytest.raises(StorageError, match=rf"in use by another tocsin \(process {process.pid}\)"):
+        with pytest.raises(StorageError, match=rf"another tocsin \(process {process.pid}\) uses the folder"):
             open_store()
         process.kill()
     assert open_store().latest_sequence() > 0
@@ -66,7 +66,7 @@ def test_a_second_service_is_refused(store: Store, open_store: OpenStore, tmp_pa
 def test_a_folder_that_cannot_be_used_is_told(open_store: OpenStore, tmp_path: Path) -> None:
     """A file where the folder should be is named, with what to do."""
     (tmp_path / "state").write_text("no folder")
-    with pytest.raises(StorageError, match=r"state cannot be used: File exists; set storage\.path"):
+    with pytest.raises(StorageError, match=r"state: the folder cannot be used: File exists; set storage\.path"):
         open_store()
 
 
@@ -224,7 +224,7 @@ def check_refusal(output: str) -> str:
     refused = [line for line in output.splitlines() if line.startswith("refused ")]
     done = sequences(output)
     assert len(refused) == 3, output
-    assert "tocsin.db cannot be written" in refused[0]
+    assert "tocsin.db: it cannot be written" in refused[0]
     assert done == list(range(1, len(done) + 1))
     assert output.splitlines().index(refused[-1]) < len(output.splitlines()) - 2
     return refused[0]

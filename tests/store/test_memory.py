@@ -72,7 +72,7 @@ def test_a_message_is_told_and_sent_while_it_waits_for_the_disk(writing: Lock, o
     record(store, "a")
     with writing():
         ids = [record(store, name) for name in "bcd"]
-        assert "another program" in store.problem
+        assert "the other program" in store.problem
         assert told[1:] == ids
         assert [message["id"] for message in store.messages_after(1, 2)] == ids[:2]
         assert (waiting(store), store.outbox_stats()[0], store.unwritten) == (["a", "b", "c", "d"], 4, 3)
@@ -109,7 +109,7 @@ def test_a_start_without_the_database_sends_what_is_old_behind_what_is_new(lock:
     store.close()
     with lock():
         store = open_store()
-        assert "another program" in store.problem
+        assert "the other program" in store.problem
         record(store, "new")
         (row,) = store.outbox_peek(0, 5)
         assert row.sequence > 3

@@ -255,7 +255,7 @@ def test_old_clips_go_also_where_events_cannot(open_store: OpenStore, monkeypatc
 
     @contextmanager
     def full(*_: object, **__: object) -> Iterator[None]:
-        msg = "tocsin.db cannot be written: database or disk is full"
+        msg = "tocsin.db: it cannot be written: database or disk is full"
         raise StorageError(msg)
         yield
 
@@ -274,7 +274,7 @@ def test_old_events_go_also_where_clips_cannot(open_store: OpenStore, tmp_path: 
     for name in ("a", "b"):
         store.record(sound(name), topic=None)
     (tmp_path / "state" / "clips").rmdir()
-    with pytest.raises(StorageError, match="clips cannot be cleaned"):
+    with pytest.raises(StorageError, match="clips: it cannot be cleaned"):
         store.maintain(NOON_S)
     assert ids(store) == ["b"]
 
@@ -323,7 +323,7 @@ def test_a_clip_that_cannot_be_written_is_told(store: Store, tmp_path: Path) -> 
     (folder / "a.flac").rename(tmp_path / "a.flac")
     folder.rmdir()
     folder.touch()
-    with pytest.raises(StorageError, match=r"a\.flac cannot be written: Not a directory"):
+    with pytest.raises(StorageError, match=r"a\.flac: it cannot be written: Not a directory"):
         store.save_clip("a", noise(), RATE_HZ)
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from edge.errors import BrokenAudio, DataError, NotAudio
 from edge.frontend.downmix import to_mono
 from edge.frontend.mel import log_mel
-from edge.frontend.samples import are_sound
+from edge.frontend.samples import are_valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     except soundfile.SoundFileError as exc:
         msg = f"{path}: not readable as audio: {exc}"
         raise NotAudio(msg) from exc
-    if not are_sound(samples):
+    if not are_valid(samples):
         msg = f"{path}: damaged: some samples are no numbers, or far beyond full scale"
         raise BrokenAudio(msg)
     mono = to_mono(samples)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.errors import DataError, StorageError, TocsinError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def content_of(path: Path) -> str:
 
 def rate_of(path: Path) -> int:
     """Return a recording's own sampling rate in Hz; raises `UnusableError` for what is not audio."""
-    with _told(path), open_clip(path) as clip:
+    with _told(path), open_recording(path) as clip:
         return clip.rate_hz
 
 
@@ -80,7 +80,7 @@ def parts_of(path: Path) -> Iterator[Part]:
 
 def _blocks(path: Path) -> Iterator[NDArray[np.float32]]:
     """Yield a recording as mono blocks at `RATE_HZ`, decoded as a device does; it is never in memory as a whole."""
-    with _told(path), open_clip(path) as clip:
+    with _told(path), open_recording(path) as clip:
         yield from clip.blocks(RATE_HZ, PART_S)
 
 
