@@ -158,7 +158,7 @@ class Pipeline:
         for watcher in (self.claps, self.away):
             if watcher is not None:
                 watcher.decide(scores)
-        # An event may have begun in the gap if it is detected within a window after it.
+        # An event may have begun in the gap if it is detected less than two windows after it.
         gap = self._gap_at is not None and scores.end - self._gap_at < 2 * self.params.window_samples
         # The start of a stream is itself an onset, so no event starts before one whole window, or the whole stream. A
         # sound in that first window is still in it then.
