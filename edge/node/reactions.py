@@ -10,8 +10,8 @@ import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
+from edge.actions.trigger import Trigger
 from edge.away.switch import AwaySwitch, describe_status
 from edge.away.zone import LOCAL
 from edge.clock import ClockSteps, parse_rfc3339
@@ -143,10 +143,10 @@ class Reactions:
 
     def _trigger_actions(self, source: str, pattern: Pattern, last: datetime) -> None:
         gaps_ms = pattern.compute_intervals_ms(self._messages.rate_hz)
-        occasion = Occasion(pattern.name, source, last.astimezone(timezone.utc), pattern.confidence, gaps_ms)
-        self._runner.trigger(self._actions[pattern.name], occasion)
+        trigger = Trigger(pattern.name, source, last.astimezone(timezone.utc), pattern.confidence, gaps_ms)
+        self._runner.run(self._actions[pattern.name], trigger)
         if self._settings.mqtt.enabled and pattern.name != SOUND:
-            self._publisher.publish_soon(
+            self._publisher.publish_expiring(
                 self._topics.clap(source),
                 dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
                 qos=1,

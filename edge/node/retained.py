@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge import __version__
 from edge.clock import format_rfc3339
-from edge.publish.hadevice import former_topics, parts, without
-from edge.publish.homeassistant import birth, discovery
+from edge.publish.hadevice import former_topics, list_parts, remove_parts
+from edge.publish.homeassistant import birth_topic, make_discovery
 from edge.types import Phase, SourceState
 
 if TYPE_CHECKING:
@@ -57,27 +57,27 @@ class States:
         for source in sources:
             self.publish_source(source, SourceState.OFFLINE)
         if self._settings.homeassistant.enabled:
-            self._publisher.follow(birth(self._settings), self._answer_birth)
+            self._publisher.follow(birth_topic(self._settings), self._answer_birth)
 
     def _update_topics(self, sources: Sequence[str]) -> None:
         """Clear outdated retained topics, and publish the discovery of Home Assistant."""
         self._sources = tuple(sources)
         settings, host = self._settings, socket.gethostname()
         devices = (
-            discovery(settings, self._topics, sources, self.labels, __version__, host) if self._uses_discovery else []
+            make_discovery(settings, self._topics, sources, self.labels, __version__, host) if self._discovers else []
         )
         wanted: dict[str, dict[str, str]] = {topic: {} for topic in self._list_retained(sources)}
-        wanted |= {topic: parts(device) for topic, device in devices}
+        wanted |= {topic: list_parts(device) for topic, device in devices}
         formerly = [*self._list_retained(sources), self._topics.away_state]
-        if self._uses_discovery:
+        if self._discovers:
             formerly += former_topics(settings, self._topics.node, sources)
         gone = self._publisher.keep_only(wanted, formerly=formerly)
         for topic, device in devices:
-            self._publisher.set_state(topic, without(device, gone[topic]))
+            self._publisher.set_state(topic, remove_parts(device, gone[topic]))
         self._announced = [topic for topic, _ in devices]
 
     @property
-    def _uses_discovery(self) -> bool:
+    def _discovers(self) -> bool:
         return self._settings.homeassistant.enabled
 
     def _list_retained(self, sources: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What can be said of a broker without speaking MQTT: whom to trust, and why there is no connection."""
+"""TLS context and error messages for a broker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REFUSED = {
 }
 
 _AUTHORITY = ("the authority of its certificate is not trusted", "set mqtt.ca_file to that authority's certificate")
-# What is wrong with a broker's certificate, and the remedy, by OpenSSL's number (X509_V_ERR_...)
+# Errors about a broker's certificate and their remedies, by OpenSSL's numbers (X509_V_ERR_...)
 _UNTRUSTED = {
     **dict.fromkeys((2, 18, 19, 20, 21), _AUTHORITY),
     9: ("its certificate is not valid yet", "check this machine's clock (timedatectl)"),
@@ -33,7 +33,7 @@ _UNTRUSTED = {
     64: ("its certificate is for another address", "set mqtt.host to a name or address that is in it"),
 }
 
-# What a broker answers about our certificate in a TLS alert, and the remedy, by OpenSSL's name for the alert
+# A broker's TLS alerts about the node's certificate and their remedies, by OpenSSL's names
 _ALERTS = {
     "CERTIFICATE_REQUIRED": ("requires a certificate of this node", "set mqtt.cert_file and mqtt.key_file"),
     "HANDSHAKE_FAILURE": (
@@ -60,31 +60,31 @@ _WANTED = {
 
 
 class ConnectionLost(Unavailable):
-    """The broker ended an accepted connection without giving a reason."""
+    """Loss of an accepted connection without a reason from the broker."""
 
 
 def tls_context(settings: Mqtt) -> ssl.SSLContext | None:
-    """Return whom to trust, and who we are; None without TLS. Raises `ConfigError` for files that cannot be used."""
+    """Return the TLS context, None without TLS; raises `ConfigError` for unusable files."""
     if not settings.tls:
         return None
     for name in ("ca_file", "cert_file", "key_file"):
-        with _blaming(name, getattr(settings, name)) as path:
+        with _name_setting(name, getattr(settings, name)) as path:
             if path is not None:
                 path.open("rb").close()  # an ssl.SSLContext does not say which file it could not open
-    with _blaming("ca_file", settings.ca_file):
+    with _name_setting("ca_file", settings.ca_file):
         context = ssl.create_default_context(cafile=settings.ca_file)
     if settings.cert_file is not None:
-        with _blaming("cert_file", settings.cert_file):
+        with _name_setting("cert_file", settings.cert_file):
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.cert_file)
         name = "cert_file" if settings.key_file is None else "key_file"
-        with _blaming(name, settings.key_file or settings.cert_file):
-            # An encrypted key is an error: a service has nobody to ask for its password.
+        with _name_setting(name, settings.key_file or settings.cert_file):
+            # An encrypted key is an error: a service cannot ask for its password.
             context.load_cert_chain(settings.cert_file, settings.key_file, password=lambda: "")
     return context
 
 
 @contextlib.contextmanager
-def _blaming(name: str, path: Path | None) -> Iterator[Path | None]:
+def _name_setting(name: str, path: Path | None) -> Iterator[Path | None]:
     try:
         yield path
     except FileNotFoundError as exc:
@@ -96,7 +96,10 @@ def _blaming(name: str, path: Path | None) -> Iterator[Path | None]:
 
 
 def check_names(client_id: str, username: str, password: str | None) -> None:
-    """Raise `ConfigError` for what does not fit into the protocol; a broker hangs up at it without a word."""
+    """Raise `ConfigError` for names that MQTT does not allow.
+
+    A broker would end the connection without a reason.
+    """
     for name, value in {"client_id": client_id, "username": username, "password": password or ""}.items():
         if len(value.encode(errors="surrogatepass")) > _LENGTH_MAX:
             msg = f"the value is longer than the {_LENGTH_MAX} bytes that MQTT allows"
@@ -106,9 +109,9 @@ def check_names(client_id: str, username: str, password: str | None) -> None:
             raise ConfigError(msg, where=f"mqtt.{name}")
 
 
-def absence(settings: Mqtt, exc: Exception) -> Unavailable:
-    """Return the error for a connection that could not be made."""
-    place = _place(settings)
+def make_connect_error(settings: Mqtt, exc: Exception) -> Unavailable:
+    """Return the error for a connection that could not be opened."""
+    place = _name_broker(settings)
     if isinstance(exc, ssl.SSLCertVerificationError):
         why, remedy = _UNTRUSTED.get(exc.verify_code, ("its certificate is not valid", _OTHER))
         return Unavailable(f"{place} is not trusted ({exc.verify_message}): {why}", remedy=remedy)
@@ -127,42 +130,42 @@ def absence(settings: Mqtt, exc: Exception) -> Unavailable:
     )
 
 
-def fault(settings: Mqtt, exc: Exception) -> Unavailable:
-    """Return the error for a connection that ended by a fault of Tocsin or of the library."""
-    return Unavailable(f"the connection to {_place(settings)} failed ({type(exc).__name__}: {exc})")
+def make_unexpected_error(settings: Mqtt, exc: Exception) -> Unavailable:
+    """Return the error for a connection ended by an unexpected exception."""
+    return Unavailable(f"the connection to {_name_broker(settings)} failed ({type(exc).__name__}: {exc})")
 
 
-def refusal(settings: Mqtt, reason: str) -> Unavailable:
+def make_refusal_error(settings: Mqtt, reason: str) -> Unavailable:
     """Return the error for a connection that the broker refused."""
-    return Unavailable(f"{_place(settings)} refused the connection: {reason}", remedy=remedy_for(reason))
+    return Unavailable(f"{_name_broker(settings)} refused the connection: {reason}", remedy=find_remedy(reason))
 
 
-def loss(settings: Mqtt, *, accepted: bool) -> Unavailable:
-    """Return the error for a connection that the broker ended without giving a reason."""
+def make_loss_error(settings: Mqtt, *, accepted: bool) -> Unavailable:
+    """Return the error for a connection that the broker ended without a reason."""
     if accepted:
-        return ConnectionLost(f"the connection to {_place(settings)} was lost")
+        return ConnectionLost(f"the connection to {_name_broker(settings)} was lost")
     ours = ", and mqtt.cert_file if it requires a certificate of this node" if settings.tls else ""
-    return Unavailable(f"{_place(settings)} ended the connection without an answer", remedy=f"{_CHECK_ALL}{ours}")
+    return Unavailable(f"{_name_broker(settings)} ended the connection without an answer", remedy=f"{_CHECK_ALL}{ours}")
 
 
-def silence(settings: Mqtt) -> Unavailable:
-    """Return the error for a broker that takes the connection and does not answer."""
-    return Unavailable(f"{_place(settings)} takes the connection and does not answer", remedy=_CHECK_ALL)
+def make_silence_error(settings: Mqtt) -> Unavailable:
+    """Return the error for a broker that accepts the connection and does not answer."""
+    return Unavailable(f"{_name_broker(settings)} takes the connection and does not answer", remedy=_CHECK_ALL)
 
 
-def rivalry(settings: Mqtt, client_id: str) -> Unavailable:
-    """Return the error for a broker that keeps ending the connection soon after it accepted it."""
+def make_rivalry_error(settings: Mqtt, client_id: str) -> Unavailable:
+    """Return the error for connections that the broker repeatedly ends after accepting them."""
     return Unavailable(
-        f"{_place(settings)} keeps ending the connection soon after it accepted it: perhaps another client is called"
-        f" {client_id!r}, or its access rules forbid what is published",
+        f"{_name_broker(settings)} keeps ending the connection soon after it accepted it: perhaps another client is"
+        f" called {client_id!r}, or its access rules forbid what is published",
         remedy="set node.id or mqtt.client_id, or see the broker's log",
     )
 
 
-def remedy_for(reason: str) -> str:
-    """Return what to do about a broker's reason."""
+def find_remedy(reason: str) -> str:
+    """Return the remedy for a broker's reason."""
     return _REFUSED.get(reason, "see the broker's log")
 
 
-def _place(settings: Mqtt) -> str:
+def _name_broker(settings: Mqtt) -> str:
     return f"the broker at {settings.host}:{settings.port}"

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def test_it_takes_everything_and_says_what_did_not_arrive() -> None:
-    """A message that somebody waits for is answered at once."""
+    """An expiring message gets its result at once."""
     answers: list[str] = []
     publisher: Publisher = NullPublisher()
     publisher.start()
     publisher.set_state("a", "b")
-    publisher.follow("a", pytest.fail)
-    publisher.publish_soon("a", b"b", qos=1, retain=False, expire_s=1.0, on_done=answers.append)
+    publisher.follow("a", lambda _payload: pytest.fail("nothing is followed"))
+    publisher.publish_expiring("a", b"b", qos=1, retain=False, expire_s=1.0, on_done=answers.append)
     publisher.stop()
     assert answers == ["there is no broker to publish at; set mqtt.enabled = true"]
     assert not publisher.connected

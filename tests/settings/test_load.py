@@ -17,7 +17,7 @@ from edge.settings.schema import json_schema
 from edge.settings.secrets import masked, secret
 from edge.settings.text import read_toml, to_toml
 from edge.settings.tree import Settings
-from tests.support.configs import assert_said_with_its_line
+from tests.support.configs import assert_error_names_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
 )
 def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """The message names file, line and key, fits on a line and says what was expected."""
-    assert_said_with_its_line(file, text, line, words)
+    assert_error_names_line(file, text, line, words)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from edge.settings.schema import json_schema
 from edge.settings.secrets import masked
 from edge.settings.text import to_toml
 from edge.settings.tree import Settings
-from tests.support.configs import assert_said_with_its_line
+from tests.support.configs import assert_error_names_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,7 +170,7 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
 )
 def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """File, line, the key as it is written there, and the nearest one where it is misspelt."""
-    assert_said_with_its_line(file, text, line, words)
+    assert_error_names_line(file, text, line, words)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Features that nobody recorded: clicks in faint noise, and what is the same throughout."""
+"""Synthetic features: clicks in faint noise, and constant features."""
 
 from __future__ import annotations
 

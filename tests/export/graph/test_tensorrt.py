@@ -18,14 +18,14 @@ from export.graph.fold import folded
 from export.graph.int8 import calibration_feeds, quantized
 from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, to_onnx
 from export.graph.tensorrt import Engine, Gpu, build, engine_of, profile_of, unsupported
-from tests.support.networks import MODELS, PARAMS, looks_trained, sequence
+from tests.support.networks import MODELS, PARAMS, make_trained_model, sequence
 from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 GPU = Gpu("Orin", "8.7")
-STREAMING = looks_trained(MODELS["streaming"])
+STREAMING = make_trained_model(MODELS["streaming"])
 assert isinstance(STREAMING, Streaming)
 SIZE = STREAMING.state_size
 
@@ -83,7 +83,7 @@ class FakeTensorRT:
 @pytest.fixture(scope="module", params=["window", "streaming"])
 def network(request: pytest.FixtureRequest) -> bytes:
     """Return a network of either kind as ONNX."""
-    return to_onnx(folded(looks_trained(MODELS[request.param])), PARAMS)
+    return to_onnx(folded(make_trained_model(MODELS[request.param])), PARAMS)
 
 
 def test_networks_are_made_of_what_its_parser_reads(network: bytes) -> None:
@@ -115,7 +115,7 @@ def test_the_builder_gets_precision_and_shapes(precision: str, flags: list[str],
 
 def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> None:
     """The same request finds the file; another network, version, precision or GPU gets one of its own."""
-    window, other = (to_onnx(folded(looks_trained(MODELS[kind])), PARAMS) for kind in MODELS)
+    window, other = (to_onnx(folded(make_trained_model(MODELS[kind])), PARAMS) for kind in MODELS)
     package = FakeTensorRT()
     wants: list[tuple[bytes, str, FakeTensorRT, Gpu]] = [
         (window, "fp16", package, GPU),
@@ -133,10 +133,10 @@ def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> N
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     """An unreadable network and a GPU that cannot are said in one line each; no file is half there."""
-    window = to_onnx(folded(looks_trained(MODELS["window"])), PARAMS)
+    window = to_onnx(folded(make_trained_model(MODELS["window"])), PARAMS)
     with pytest.raises(DataError, match="cannot read the network: node 3"):
         engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(parses=False), gpu=GPU)
-    with pytest.raises(Unavailable, match="could not build a fp16 engine"):
+    with pytest.raises(Unavailable, match="did not build a fp16 engine"):
         engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(plan=None), gpu=GPU)
     assert list(tmp_path.iterdir()) == []
 
@@ -156,7 +156,7 @@ def test_without_a_gpu_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     """The package alone does not build."""
     monkeypatch.setitem(sys.modules, "tensorrt", FakeTensorRT())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(Unavailable, match="sees no NVIDIA GPU"):
+    with pytest.raises(Unavailable, match="needs an NVIDIA GPU"):
         tensorrt.require()
 
 

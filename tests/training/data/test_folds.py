@@ -59,7 +59,7 @@ def test_folds_repeat_by_their_seed() -> None:
 
 def test_more_folds_than_families_are_refused() -> None:
     """What cannot be divided is said, with both numbers."""
-    with pytest.raises(UsageError, match="9 folds of 1 families"):
+    with pytest.raises(UsageError, match="1 families of recordings do not make 9 folds"):
         group_folds([clip(0, "siren", group="g"), clip(1, "siren", group="g")], 9, CONFIG, 1)
 
 
@@ -75,7 +75,7 @@ def test_published_folds_are_kept() -> None:
 
 def test_a_corpus_without_folds_is_refused() -> None:
     """The line names the corpus and the column."""
-    with pytest.raises(DataError, match=r"esc: 1 clips in 0 published folds.*column `fold`"):
+    with pytest.raises(DataError, match=r"esc: 1 clips in 0 published folds.*column 'fold'"):
         published_folds([clip(0, "dog", "esc")], "esc", CONFIG, 1)
 
 

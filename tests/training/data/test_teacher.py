@@ -40,7 +40,7 @@ def test_another_file_is_no_teacher(kind: str, tmp_path: Path) -> None:
             part: dict[str, Any] = {"scores": whole["scores"]}
             np.savez(file, **(part if kind == "other" else whole | {"scores": np.zeros((1, 1))}))
     for read in (lambda: read_teacher(path, ["clap"], 2), lambda: read_logits(path, 2)):
-        with pytest.raises(DataError, match=r"t\.npz: (not a teacher|`offsets` end at 2)"):
+        with pytest.raises(DataError, match=r"t\.npz: (the file is not a teacher|'offsets' end at 2)"):
             read()
 
 
@@ -52,5 +52,5 @@ def test_logits_are_standardised_class_by_class(tmp_path: Path) -> None:
     logits = read_logits(path, 1).logits.float()
     assert torch.allclose(logits.mean(dim=0), torch.zeros(3), atol=1e-2)
     assert torch.allclose(logits.std(dim=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-2)
-    with pytest.raises(DataError, match="heard 1 clips, the manifest has 2"):
+    with pytest.raises(DataError, match="has scores of 1 clips, but the manifest has 2"):
         read_logits(path, 2)

@@ -141,7 +141,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     """The line names the file, and the command that writes a good one."""
     path = tmp_path / "figures.json"
     path.write_text(text)
-    with pytest.raises(DataError, match=r"figures\.json: no"):
+    with pytest.raises(DataError, match=r"figures\.json: the file (is not JSON|does not hold)"):
         load_figures(path)
 
 

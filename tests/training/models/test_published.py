@@ -72,7 +72,7 @@ def test_channels_are_multiples_of_8(channels: float, rounded: int) -> None:
 
 def test_a_width_of_nothing_is_refused() -> None:
     """The key is named."""
-    with pytest.raises(ConfigError, match=r"model\.width must be above 0, not 0"):
+    with pytest.raises(ConfigError, match=r"model\.width: 0 must be above 0"):
         published_table(0)
 
 
