@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from edge.errors import Busy, Unavailable
-from edge.jsontext import encoded
+from edge.jsontext import encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -165,4 +165,4 @@ def _collector(frames: deque[Json], bell: Bell, source: str | None) -> Callable[
 def sse(event: str, data: Json, event_id: str | None = None) -> bytes:
     """Return one server-sent event."""
     head = f"id: {event_id}\n" if event_id else ""
-    return f"{head}event: {event}\ndata: ".encode() + encoded(data) + b"\n\n"
+    return f"{head}event: {event}\ndata: ".encode() + encode(data) + b"\n\n"

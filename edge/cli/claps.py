@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from edge.audio.conditioner import Conditioner
 from edge.audio.factory import make_source
 from edge.audio.splice import Splicer
-from edge.claps.learn import COUNTED, Learned, Takes, learn
+from edge.claps.learn import COUNTED, LearnedPattern, Takes, learn
 from edge.cli.common import load_clap_classifier, load_model, print_json, print_text, read_settings, set_up_command_log
 from edge.cli.terminal import escape_line
 from edge.errors import UsageError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from edge.claps.listener import HeardOnset
+    from edge.claps.listener import JudgedOnset
     from edge.inference.classifier import Classifier
     from edge.pipeline.pipeline import Pipeline
     from edge.settings.tree import Settings, Source
@@ -47,7 +47,7 @@ class StepResult:
 
     now: int
     """Sample index that the pipeline has reached."""
-    onsets: Sequence[HeardOnset]
+    onsets: Sequence[JudgedOnset]
     patterns: Sequence[Pattern]
 
 
@@ -75,7 +75,7 @@ def learn_pattern(name: str, config: Path | None, source: str | None, *, takes: 
     return 0
 
 
-def format_pattern(name: str, learned: Learned) -> str:
+def format_pattern(name: str, learned: LearnedPattern) -> str:
     """Return the lines for the configuration file.
 
     They disable a shipped pattern with the same number of claps.
@@ -176,7 +176,7 @@ def _record_takes(stream: ClapStream, min_gap_s: float, wanted: int) -> Iterator
         if not number:  # prompt only once the source is open
             number = 1
             _print_prompt(f"Take 1 of {wanted}: clap your pattern …")
-        ended = [takes.clap(onset.clap) for onset in step.onsets if onset.clap is not None]
+        ended = [takes.add_clap(onset.clap) for onset in step.onsets if onset.clap is not None]
         for take in filter(None, [*ended, takes.advance(step.now - round(_VERDICT_S * rate_hz))]):
             _print_prompt(_describe_take(take, rate_hz))
             yield take
@@ -194,13 +194,13 @@ def _describe_take(take: Sequence[Clap], rate_hz: int) -> str:
     return f"  {len(take)} claps, {gaps} ms apart"
 
 
-def _export_onset(onset: HeardOnset, rate_hz: int) -> dict[str, Any]:
+def _export_onset(onset: JudgedOnset, rate_hz: int) -> dict[str, Any]:
     return {
         "onset_s": round(onset.at / rate_hz, 3),
         "level_db": round(onset.level_db, 1),
         "probability": round(onset.probability, 3),
         "clap": onset.clap is not None,
-        "why": onset.why,
+        "why": onset.reason,
     }
 
 
@@ -209,7 +209,7 @@ def _export_pattern(pattern: Pattern, rate_hz: int) -> dict[str, Any]:
         "pattern": pattern.name,
         "decided_s": round(pattern.decided / rate_hz, 3),
         "onsets_s": [round(at / rate_hz, 3) for at in pattern.onsets],
-        "intervals_ms": pattern.intervals_ms(rate_hz),
+        "intervals_ms": pattern.compute_intervals_ms(rate_hz),
         "confidence": round(pattern.confidence, 3),
         "reason": pattern.reason,
         "detail": pattern.detail,

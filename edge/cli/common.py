@@ -153,7 +153,7 @@ def load_model(settings: Settings) -> tuple[OnnxClassifier, Settings]:
     from edge.inference.library import Library
     from edge.inference.load import load_classifier
     from edge.pipeline.build import check_bundle
-    from edge.pipeline.fitting import fitting
+    from edge.pipeline.fitting import fit_settings
 
     model = settings.model
     candidates = Library(find_models_folder(settings)).resolve(model.bundle)
@@ -166,7 +166,7 @@ def load_model(settings: Settings) -> tuple[OnnxClassifier, Settings]:
         cache_dir=model.cache_dir or find_own_folder(settings) / "tensorrt",
     )
     replaced = classifier.bundle.path != candidates[0]
-    return classifier, fitting(settings, classifier.bundle) if replaced else settings
+    return classifier, fit_settings(settings, classifier.bundle) if replaced else settings
 
 
 def load_clap_classifier(settings: Settings) -> OnnxClassifier | None:

@@ -47,9 +47,9 @@ def check_model(settings: Settings, bundle: Bundle) -> None:
     """Raise `ConfigError` if the settings do not fit the labels of a bundle."""
     from edge.away.watch import AwayWatch
     from edge.claps.bundle import check_clap_rate
-    from edge.detection.rules import rules_for
+    from edge.detection.rules import make_rules
 
-    rules_for(bundle.labels, bundle.thresholds, settings.detection)
+    make_rules(bundle.labels, bundle.thresholds, settings.detection)
     if settings.claps.enabled:
         check_clap_rate(bundle)
     if settings.away.enabled:

@@ -1,4 +1,4 @@
-"""How a node is: each source as JSON values, and the reasons why it would not be ready. Tells the truth."""
+"""State of each source as JSON values, and readiness of a node."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def source_json(stream: Stream, labels: Sequence[str]) -> dict[str, Any]:
         "silent_s": round(stats.silent_s, 1),
         "last_audio_s": round(age_s, 3) if age_s < float("inf") else None,
         "lag_s": round(stats.lag_s, 3),
-        "laeq": round(stream.pipeline.meter.now_db(), 1),
+        "laeq": round(stream.pipeline.meter.read_current_db(), 1),
         "scores": {} if row is None else {label: round(float(p), 4) for label, p in zip(labels, row, strict=True)},
     }
 
@@ -50,10 +50,10 @@ def not_ready(
     min_free_mb: int,
     refused: Sequence[tuple[str, str]] = (),
 ) -> list[str]:
-    """Return why a node is not ready, a line a reason.
+    """Return the reasons why a node is not ready, one per line.
 
-    `outbox` is how many messages wait for the broker, and the oldest's age in seconds; `refused` are topics whose
-    events it will not have, each with its reason.
+    `outbox` is the number of messages that wait for the broker, and the oldest one's age in seconds; `refused` are the
+    topics whose events the broker refuses, each with its reason.
     """
     reasons = []
     wanted = [

@@ -1,4 +1,4 @@
-"""The node as the web side and the terminal see it."""
+"""Answers of a node to the web server and the terminal."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class NodeWeb:
         return mask_settings(self.active.settings)
 
     def ready(self) -> list[str]:
-        """Return why the node is not ready; nothing when it is."""
+        """Return the reasons why the node is not ready, if any."""
         return not_ready(
             self.engine.stats(),
             engine_alive=self.engine.alive,
@@ -97,23 +97,23 @@ class NodeWeb:
         }
 
     def _outbox(self) -> tuple[int, float]:
-        """Return how many messages wait for the broker, and the oldest's age in seconds."""
+        """Return the number of waiting messages, and the oldest one's age in seconds."""
         return self.store.outbox_stats() if self.active.settings.mqtt.enabled else (0, 0.0)
 
     def away(self) -> dict[str, Any]:
         """Return the away mode as JSON values."""
-        return self.outputs.reactions.away()
+        return self.outputs.reactions.describe_away()
 
     def set_away(self, on: bool) -> dict[str, Any]:  # noqa: FBT001 - the state itself
-        """Switch the away mode and return it; raises `UsageError` where the node has none."""
+        """Switch the away mode and return it; raises `UsageError` for a node without one."""
         return self.outputs.reactions.set_away(on)
 
     def subscribe_events(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
-        """Have `callback` called with every CloudEvent after its commit; return how to end that."""
+        """Call `callback` with every CloudEvent after its commit; return a function to unsubscribe."""
         return self.store.subscribe(callback)
 
     def subscribe_live(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
-        """Have `callback` called with scores, level and a mel column; return how to end that."""
+        """Call `callback` with every live frame; return a function to unsubscribe."""
         self.engine.live_listeners.append(callback)
 
         def unsubscribe() -> None:
@@ -125,13 +125,13 @@ class NodeWeb:
     def classify(
         self, path: Path, *, hop_s: float | None, top_k: int | None, threshold: float | None, max_s: float
     ) -> dict[str, Any]:
-        """Classify an uploaded clip."""
+        """Classify an uploaded recording."""
         clips = ClipClassifier(self.classifier, self.active.settings.detection)
         return clips.classify(path, hop_s=hop_s, top_k=top_k, threshold=threshold, max_s=max_s)
 
 
 def start_server(web: NodeWeb, api: Api) -> ApiServer:
-    """Start the web side; raises `Unavailable` when the port is taken."""
+    """Start the web server; raises `Unavailable` if the port is taken."""
     from edge.api.app import create_app  # noqa: PLC0415 - FastAPI is loaded once audio is running
     from edge.api.server import ApiServer  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge import cli
-from edge.claps.listener import HeardOnset
+from edge.claps.listener import JudgedOnset
 from edge.cli import claps
 from edge.data import street_path
 from edge.settings.load import load_settings
@@ -27,9 +27,9 @@ RATE_HZ = 16_000
 STEP_S = 0.25
 
 
-def make_onset(at_s: float, why: str = "") -> HeardOnset:
+def make_onset(at_s: float, why: str = "") -> JudgedOnset:
     at = round(at_s * RATE_HZ)
-    return HeardOnset(at, -20.0, 0.1, None, why) if why else HeardOnset(at, -20.0, 0.9, Clap(at, 0.9, -20.0), "")
+    return JudgedOnset(at, -20.0, 0.1, None, why) if why else JudgedOnset(at, -20.0, 0.9, Clap(at, 0.9, -20.0), "")
 
 
 def make_pattern(*at_s: float, decided_s: float, reason: str = "", detail: str = "") -> Pattern:
@@ -40,7 +40,7 @@ def make_pattern(*at_s: float, decided_s: float, reason: str = "", detail: str =
 class FakeSource:
     """A source with given onsets and patterns; records how it was opened."""
 
-    def __init__(self, *found: HeardOnset | Pattern) -> None:
+    def __init__(self, *found: JudgedOnset | Pattern) -> None:
         self.found = found
         self.asked: list[tuple[Settings, Source]] = []
 
@@ -52,7 +52,7 @@ class FakeSource:
         step = round(STEP_S * RATE_HZ)
         for begin in range(0, 20 * RATE_HZ, step):
             now = range(begin, begin + step)
-            onsets = [one for one in self.found if isinstance(one, HeardOnset) and one.at in now]
+            onsets = [one for one in self.found if isinstance(one, JudgedOnset) and one.at in now]
             patterns = [one for one in self.found if isinstance(one, Pattern) and one.decided in now]
             yield claps.StepResult(begin + step, onsets, patterns)
 
@@ -61,7 +61,7 @@ class FakeSource:
 def listen_to(monkeypatch: pytest.MonkeyPatch, home: dict[str, str]) -> Any:
     monkeypatch.setenv("HOME", home["HOME"])
 
-    def use(*found: HeardOnset | Pattern) -> FakeSource:
+    def use(*found: JudgedOnset | Pattern) -> FakeSource:
         sound = FakeSource(*found)
         monkeypatch.setattr(claps, "open_stream", sound.open)
         return sound
@@ -69,7 +69,7 @@ def listen_to(monkeypatch: pytest.MonkeyPatch, home: dict[str, str]) -> Any:
     return use
 
 
-def make_rhythm(begin_s: float) -> list[HeardOnset]:
+def make_rhythm(begin_s: float) -> list[JudgedOnset]:
     return [make_onset(begin_s + s) for s in (0.0, 0.6, 0.65, 0.9)]
 
 
@@ -190,7 +190,7 @@ class FakePipeline:
         self.over = True
         return []
 
-    def take_onsets(self) -> list[HeardOnset]:
+    def take_onsets(self) -> list[JudgedOnset]:
         return [make_onset(1.5)] if self.over else []
 
     def take_patterns(self) -> list[Pattern]:

@@ -17,7 +17,7 @@ from edge.audio.decode.recording import open_recording
 from edge.audio.factory import make_source
 from edge.cli import common, terminal
 from edge.errors import TocsinError
-from edge.jsontext import encoded
+from edge.jsontext import encode
 from edge.pipeline import clip
 from edge.settings.secrets import mask_settings
 from edge.settings.source_spec import parse_source
@@ -78,7 +78,7 @@ def test_a_source_of_the_command_line_is_any_file(names: Path, name: str) -> Non
     assert played.read()
     played.close()
     shown = mask_settings(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
-    assert json.loads(encoded(shown)) == source.spec.replace("\udcff", "\ufffd")
+    assert json.loads(encode(shown)) == source.spec.replace("\udcff", "\ufffd")
 
 
 def test_output_does_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

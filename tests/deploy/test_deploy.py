@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.errors import ConfigError
 from edge.inference.bundle import read_bundle
 from edge.node.node import STOP_S
@@ -94,7 +94,7 @@ def test_uncommenting_a_line_of_the_example_changes_nothing(tmp_path: Path) -> N
 def rules_of(settings: Settings) -> object:
     """Return the rules of the default model with the settings."""
     bundle = read_bundle(MODELS / "city")
-    return rules_for(bundle.labels, bundle.thresholds, settings.detection)
+    return make_rules(bundle.labels, bundle.thresholds, settings.detection)
 
 
 def _unset(values: dict[str, object], prefix: str = "") -> Iterator[str]:

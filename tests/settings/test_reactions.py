@@ -180,7 +180,7 @@ def test_a_wrong_value_is_reported_with_its_line(file: Path, text: str, line: in
         ("TOCSIN_ACTIONS__LAMP", "x", "is a section; set a value in it, such as TOCSIN_ACTIONS__LAMP__TYPE"),
         ("TOCSIN_ACTIONS", "lamp", "must be JSON, such as"),
         ("TOCSIN_AWAY__SCHEDULE", '[{"from": "22:00", "too": "06:00"}]', "'away.schedule.0.too'; did you mean 'to'?"),
-        ("TOCSIN_AWAY__ACTIONS", '["lamp"]', "away.actions: there is no action 'lamp'; there are none"),
+        ("TOCSIN_AWAY__ACTIONS", '["lamp"]', "away.actions: there is no action 'lamp'; none is defined"),
     ],
 )
 def test_a_wrong_variable_is_reported_by_name(file: Path, name: str, value: str, words: str) -> None:

@@ -49,6 +49,6 @@ def check_disk(settings: Settings) -> Check:
 
 def check_clock(settings: Settings) -> Check:  # noqa: ARG001 - every check takes the settings
     """Check that the clock is synchronised, so that timestamps are right."""
-    if systemd.clock_synced():
+    if systemd.is_clock_synced():
         return Check("clock", "ok", "synchronised")
     return Check("clock", "note", "not synchronised; events are marked", "timedatectl set-ntp true")
