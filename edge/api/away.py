@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -12,6 +11,7 @@ from starlette.responses import Response
 
 from edge.api.encode import NodeJson
 from edge.api.problems import documented
+from edge.api.records import AwayStatus
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,26 +20,8 @@ if TYPE_CHECKING:
 _MAX_BYTES = 1024
 
 
-class AwayState(BaseModel):
-    """The away mode."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"enabled": True, "state": "ON", "armed": False, "arming_until": "2026-05-01T12:00:30Z", "quiet": False}
-            ]
-        }
-    )
-
-    enabled: bool
-    state: Literal["ON", "OFF"]
-    armed: bool
-    arming_until: datetime | None
-    quiet: bool
-
-
 class WantedState(BaseModel):
-    """What it is to be."""
+    """The wanted state of the away mode."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,14 +52,14 @@ def router(node: NodeApi) -> APIRouter:
     """Return the routes that tell and switch the away mode of `node`."""
     routes = APIRouter(tags=["away"])
 
-    @routes.get("/away", response_model=AwayState)
+    @routes.get("/away", response_model=AwayStatus)
     def away() -> Response:
         """Whether it is on, whether it listens, and why not."""
         return NodeJson(node.away())
 
     @routes.put(
         "/away",
-        response_model=AwayState,
+        response_model=AwayStatus,
         responses=documented(408, 409, 413, 415),
         openapi_extra={"requestBody": _BODY},
     )

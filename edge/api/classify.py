@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from edge.api.answers import ClipAnswer
 from edge.api.encode import NodeJson
 from edge.api.meters import CLASSIFY_PATH
 from edge.api.problems import CLIENT_CLOSED_REQUEST, documented
@@ -20,7 +20,7 @@ from edge.errors import TocsinError
 
 if TYPE_CHECKING:
     from edge.api.meters import UploadMeters
-    from edge.api.ports import Json, NodeApi
+    from edge.api.ports import NodeApi
     from edge.api.upload import Uploads
     from edge.api.worker import UploadWorker
     from edge.settings.tree import Api
@@ -39,46 +39,6 @@ _BODY = {
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     },
 }
-
-
-_EXAMPLE: dict[str, Any] = {
-    "model": {"id": "city", "version": "0.2.0", "sha256": "0" * 64, "provider": "cpu"},
-    "duration_s": 3.2,
-    "sample_rate": 48000,
-    "labels": [{"label": "siren", "score": 0.96}, {"label": "traffic", "score": 0.41}],
-    "events": [{"label": "siren", "onset_s": 0.48, "offset_s": 2.9, "score": 0.96}],
-    "timing_ms": {"total": 21.5},
-}
-
-
-class LabelScore(BaseModel):
-    """How sure the model is that a label was heard anywhere in the clip."""
-
-    label: str
-    score: float
-
-
-class ClipEvent(BaseModel):
-    """One sound in the clip."""
-
-    label: str
-    onset_s: float
-    offset_s: float
-    score: float
-
-
-class ClipAnswer(BaseModel):
-    """What is in the clip."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
-
-    model: dict[str, Any]
-    duration_s: float
-    sample_rate: int
-    labels: list[LabelScore]
-    events: list[ClipEvent]
-    remark: str | None = Field(None, description="what is to be known about the sound, where there is anything")
-    timing_ms: dict[str, float]
 
 
 def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMeters, uploads: Uploads) -> APIRouter:
@@ -109,7 +69,7 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
                 file.close()
                 raise
 
-            def job() -> Json:
+            def job() -> ClipAnswer:
                 return _run(node, path, hop_s=hop_s, top_k=top_k, threshold=threshold, max_s=settings.max_clip_s)
 
             received = time.monotonic()
@@ -122,14 +82,14 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
     return routes
 
 
-def _run(node: NodeApi, path: Path, **options: Any) -> Json:  # noqa: ANN401 - handed on as they are
+def _run(node: NodeApi, path: Path, **options: Any) -> ClipAnswer:  # noqa: ANN401 - handed on as they are
     try:
         return node.classify(path, **options)
     except TocsinError as exc:
         raise type(exc)(str(exc).replace(str(path), "the upload")) from exc
 
 
-async def _unless_gone(request: Request, answer: asyncio.Future[Json]) -> Response:
+async def _unless_gone(request: Request, answer: asyncio.Future[ClipAnswer]) -> Response:
     """Wait for the answer; take the job out of the line when the client leaves."""
     gone = asyncio.ensure_future(request.receive())
     either: set[asyncio.Future[Any]] = {answer, gone}

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from edge.api.description import answer
+from edge.api.answers import EventPage
+from edge.api.components import answer
 from edge.api.encode import NodeJson
 from edge.api.problems import documented
 from edge.api.query import any_of
@@ -19,7 +20,8 @@ from edge.errors import UsageError
 from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
-    from edge.api.ports import EventHistory, Json, NodeApi, Page
+    from edge.api.answers import EventDetail
+    from edge.api.ports import EventHistory, NodeApi, Page
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _NOON = "2026-05-01T12:00:00Z"
@@ -48,7 +50,7 @@ def unix_time_s(text: str, name: str) -> float:
     return whole + float(fraction or 0.0)
 
 
-def _found(event_id: str, store: EventHistory) -> Json:
+def _found(event_id: str, store: EventHistory) -> EventDetail:
     found = store.event(event_id)
     if found is None:
         raise HTTPException(404, f"There is no event {event_id!r} in the history.")
@@ -61,14 +63,12 @@ def _any(page: Page) -> bool:
 
 def _known_labels(node: NodeApi) -> list[str]:
     """Return what events may be called: the model's labels, clap patterns, and the sound of the away mode."""
-    patterns = node.config().get("claps", {}).get("patterns", {})
-    return [*node.model()["labels"], *patterns, SOUND]
+    return [*node.model().labels, *node.patterns(), SOUND]
 
 
 def router(node: NodeApi) -> APIRouter:
     """Return the routes over the history of `node`."""
     routes = APIRouter(tags=["events"])
-    store = node.store
 
     @routes.get("/events", responses=answer("EventPage"))
     def events(
@@ -85,7 +85,8 @@ def router(node: NodeApi) -> APIRouter:
         cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=256)] = None,
     ) -> Response:
         """Look back: one item per event, newest first."""
-        sources = [item["name"] for item in node.sources()] if source else ()
+        sources = [item.name for item in node.sources()] if source else ()
+        store = node.store
         page = store.events(
             # What is not known today may be of another model, or of a source that was removed.
             label=any_of("label", label, _known_labels(node), lambda each: _any(store.events(label=[each], limit=1))),
@@ -97,12 +98,12 @@ def router(node: NodeApi) -> APIRouter:
             limit=limit,
             cursor=cursor,
         )
-        return NodeJson({"items": list(page.items), "next_cursor": page.next_cursor})
+        return NodeJson(EventPage(list(page.items), page.next_cursor))
 
     @routes.get("/events/{event_id}", responses=answer("EventDetail") | documented(404))
     def event(event_id: EventId) -> Response:
         """One event with all its messages."""
-        return NodeJson(_found(event_id, store))
+        return NodeJson(_found(event_id, node.store))
 
     @routes.get(
         "/events/{event_id}/clip",
@@ -111,8 +112,8 @@ def router(node: NodeApi) -> APIRouter:
     )
     def clip(event_id: EventId) -> Response:
         """The sound that was kept of an event."""
-        _found(event_id, store)
-        path = store.clip_path(event_id)
+        _found(event_id, node.store)
+        path = node.store.clip_path(event_id)
         if path is None or not path.is_file():
             raise HTTPException(404, f"No sound is kept of event {event_id!r}; privacy.keep_clips allows it.")
         return Recording(path, media_type="audio/flac", filename=f"{event_id}.flac")

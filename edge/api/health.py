@@ -6,21 +6,16 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
+from edge.api.encode import NodeJson
 from edge.api.problems import documented, problem
+from edge.api.records import Health
 
 if TYPE_CHECKING:
     from edge.api.ports import NodeApi
 
 LIVE_PATH = "/livez"
-
-
-class Health(BaseModel):
-    """All is well."""
-
-    status: str
 
 
 def router(node: NodeApi, *, metrics: bool) -> APIRouter:
@@ -30,7 +25,7 @@ def router(node: NodeApi, *, metrics: bool) -> APIRouter:
     @routes.get(LIVE_PATH, response_model=Health, responses=documented(421, 500))
     async def livez() -> Response:
         """The process answers."""
-        return JSONResponse({"status": "ok"})
+        return NodeJson(Health())
 
     @routes.get("/readyz", response_model=Health, responses=documented(401, 403, 421, 429, 500, 503))
     def readyz(request: Request) -> Response:
@@ -38,7 +33,7 @@ def router(node: NodeApi, *, metrics: bool) -> APIRouter:
         if reasons := node.ready():
             detail = "Not ready: " + "; ".join(reasons) + "."
             return problem(503, detail, request.url.path, headers={"Retry-After": "5"}, reasons=reasons)
-        return JSONResponse({"status": "ok"})
+        return NodeJson(Health())
 
     if metrics:
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
-from edge.api.description import EVENT_LINES, FRAME_LINES, stream_of
+from edge.api.components import EVENT_LINES, FRAME_LINES, stream_of
 from edge.api.streams import EventStreamResponse, event_chunks, live_chunks
 from edge.errors import UsageError
 from edge.settings.keys import nearest
@@ -57,7 +57,7 @@ def router(node: NodeApi, streams: Streams) -> APIRouter:
         source: Annotated[str | None, Query(description="only this source, by name")] = None,
     ) -> Response:
         """Scores, level and a column of the mel spectrogram, about eight times a second."""
-        if source is not None and source not in (known := [item["name"] for item in node.sources()]):
+        if source is not None and source not in (known := [item.name for item in node.sources()]):
             msg = f"query parameter source: there is no source '{source[:80]}'{nearest(source, known)}"
             raise UsageError(msg)
         bell = streams.open()

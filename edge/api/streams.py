@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from edge.api.ports import Json, NodeApi
+    from edge.api.answers import CloudEvent, LiveFrame
+    from edge.api.ports import NodeApi
 
 HEARTBEAT_S = 15.0
 MAX_STREAMS = 64
@@ -140,7 +141,7 @@ async def live_chunks(
     node: NodeApi, bell: Bell, source: str | None, heartbeat_s: float = HEARTBEAT_S
 ) -> AsyncGenerator[bytes, None]:
     """Yield live frames, of one source or of all; the newest when the client cannot take them all."""
-    frames: deque[Json] = deque(maxlen=_LIVE_FRAMES)
+    frames: deque[LiveFrame] = deque(maxlen=_LIVE_FRAMES)
     unsubscribe = node.subscribe_live(_collector(frames, bell, source))
     try:
         yield _HELLO
@@ -153,16 +154,16 @@ async def live_chunks(
         unsubscribe()
 
 
-def _collector(frames: deque[Json], bell: Bell, source: str | None) -> Callable[[Json], None]:
-    def collect(frame: Json) -> None:
-        if source is None or frame["source"] == source:
+def _collector(frames: deque[LiveFrame], bell: Bell, source: str | None) -> Callable[[LiveFrame], None]:
+    def collect(frame: LiveFrame) -> None:
+        if source is None or frame.source == source:
             frames.append(frame)
             bell.ring()
 
     return collect
 
 
-def sse(event: str, data: Json, event_id: str | None = None) -> bytes:
+def sse(event: str, data: CloudEvent | LiveFrame, event_id: str | None = None) -> bytes:
     """Return one server-sent event."""
     head = f"id: {event_id}\n" if event_id else ""
     return f"{head}event: {event}\ndata: ".encode() + encoded(data) + b"\n\n"

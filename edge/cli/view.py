@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge.api.ports import NodeApi
+    from edge.api.records import SourceStatus
 
 _REFRESH_HZ = 8
 _LABELS = 6
@@ -79,7 +80,7 @@ class View:
         except OSError as exc:  # the terminal is gone
             lose(exc)
 
-    def _picture(self, sources: Sequence[dict[str, Any]]) -> Group:
+    def _picture(self, sources: Sequence[SourceStatus]) -> Group:
         width, height = self._console.size
         sign = "#" if self._console.options.ascii_only else "█"
         lines = picture_lines(sources, tuple(self._lasting.values()), width, height, sign=sign)
@@ -96,7 +97,7 @@ def event_line(event: dict[str, Any]) -> str:
 
 
 def picture_lines(
-    sources: Sequence[dict[str, Any]], lasting: Sequence[str], width: int, height: int, *, sign: str
+    sources: Sequence[SourceStatus], lasting: Sequence[str], width: int, height: int, *, sign: str
 ) -> list[str]:
     """Return the lines of the picture: as much of every source as leaves room for events on this terminal."""
     room = max(1, height - _EVENTS - 1)  # the last line is for the sounds that last
@@ -110,20 +111,20 @@ def picture_lines(
     return [*lines, f"now  {', '.join(lasting) or '-'}"]
 
 
-def _short(source: dict[str, Any]) -> str:
-    best = max(source["scores"].items(), key=lambda item: item[1], default=None)
-    label = f"  {best[0]} {best[1]:.2f}" if best else f"  {source['detail']}"
-    return f"{source['name']}  {source['state']}  {source['laeq']:.1f} dB{label}"
+def _short(source: SourceStatus) -> str:
+    best = max(source.scores.items(), key=lambda item: item[1], default=None)
+    label = f"  {best[0]} {best[1]:.2f}" if best else f"  {source.detail}"
+    return f"{source.name}  {source.state.value}  {source.laeq:.1f} dB{label}"
 
 
-def _source_lines(source: dict[str, Any], count: int, width: int, sign: str) -> list[str]:
+def _source_lines(source: SourceStatus, count: int, width: int, sign: str) -> list[str]:
     """Return at most `count` lines, two at least: the source, its level and its likeliest labels."""
     columns = max(0, min(_BAR, width - _NAMED - 12))
-    level = bar((source["laeq"] - _FLOOR_DB) / -_FLOOR_DB, columns, sign)
-    best = sorted(source["scores"].items(), key=lambda item: -item[1])[: min(_LABELS, count - 2)]
+    level = bar((source.laeq - _FLOOR_DB) / -_FLOOR_DB, columns, sign)
+    best = sorted(source.scores.items(), key=lambda item: -item[1])[: min(_LABELS, count - 2)]
     return [
-        f"{source['name']}  {source['state']}  {source['detail'] or source['device']}",
-        f" {'level':{_NAMED}}{source['laeq']:6.1f} dB  {level}",
+        f"{source.name}  {source.state.value}  {source.detail or source.device}",
+        f" {'level':{_NAMED}}{source.laeq:6.1f} dB  {level}",
         *(f" {label:{_NAMED}}{score:6.2f}     {bar(score, columns, sign)}" for label, score in best),
     ]
 
