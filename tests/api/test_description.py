@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edge.api import answers, records
+from edge.api.__main__ import make_document
 from edge.api.answers import AwayLevels
 from edge.jsontext import encoded
 from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
@@ -118,6 +120,12 @@ def test_configuration_is_as_described(document: dict[str, Any]) -> None:
     )
     schema = document["paths"]["/config"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     validator(document, schema).validate(json.loads(encoded(masked(settings))))
+
+
+def test_shipped_description_is_the_generated_one() -> None:
+    """deploy/openapi.json is what `python -m edge.api` prints; write it anew after a change of the routes."""
+    shipped = json.loads((Path(__file__).parents[2] / "deploy" / "openapi.json").read_text(encoding="utf-8"))
+    assert shipped == make_document(), "run: python -m edge.api > deploy/openapi.json"
 
 
 @pytest.mark.parametrize(("token", "security"), [(TOKEN, [{"token": []}]), (None, [{}, {"token": []}])])
