@@ -1,4 +1,4 @@
-"""`POST /classify`: a clip in, its labels and events out."""
+"""`POST /classify`: labels and events of an uploaded clip."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from edge.api.answers import ClipAnswer
 from edge.api.encode import NodeJson
 from edge.api.meters import CLASSIFY_PATH
-from edge.api.problems import CLIENT_CLOSED_REQUEST, documented
+from edge.api.problems import CLIENT_CLOSED_REQUEST, describe_errors
 from edge.api.upload import MIB, receive_upload
 from edge.errors import TocsinError
 
@@ -42,13 +42,13 @@ _BODY = {
 
 
 def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMeters, uploads: Uploads) -> APIRouter:
-    """Return the route; `uploads` says where they wait."""
+    """Return the route; `uploads` holds the clips until they are classified."""
     routes = APIRouter(tags=["classify"])
 
     @routes.post(
         CLASSIFY_PATH,
         response_model=ClipAnswer,
-        responses=documented(400, 408, 413, 415),
+        responses=describe_errors(400, 408, 413, 415),
         openapi_extra={"requestBody": _BODY},
     )
     async def classify(
@@ -59,12 +59,15 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
             float | None, Query(ge=0.0, le=1.0, allow_inf_nan=False, description="score that starts an event")
         ] = None,
     ) -> Response:
-        """Classify a WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU or CAF file; with ffmpeg M4A, WebM and more."""
-        with worker.place():
-            file = uploads.unlinked_file()
+        """Return the labels and events of an audio file.
+
+        WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU and CAF; with ffmpeg M4A, WebM and more.
+        """
+        with worker.reserve_place():
+            file = uploads.open_unlinked_file()
             path = Path(f"/proc/self/fd/{file.fileno()}")
             try:
-                await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB, reserve=uploads.check)
+                await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB, reserve=uploads.check_space)
             except BaseException:
                 file.close()
                 raise
@@ -75,22 +78,22 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
             received = time.monotonic()
             future = worker.submit(job)
             future.add_done_callback(lambda _: file.close())
-            answer = await _unless_gone(request, asyncio.wrap_future(future))
+            answer = await _await_answer(request, asyncio.wrap_future(future))
             meters.seconds.observe(time.monotonic() - received)
             return answer
 
     return routes
 
 
-def _run(node: NodeApi, path: Path, **options: Any) -> ClipAnswer:  # noqa: ANN401 - handed on as they are
+def _run(node: NodeApi, path: Path, **options: Any) -> ClipAnswer:  # noqa: ANN401 - those of `classify`
     try:
         return node.classify(path, **options)
     except TocsinError as exc:
         raise type(exc)(str(exc).replace(str(path), "the upload")) from exc
 
 
-async def _unless_gone(request: Request, answer: asyncio.Future[ClipAnswer]) -> Response:
-    """Wait for the answer; take the job out of the line when the client leaves."""
+async def _await_answer(request: Request, answer: asyncio.Future[ClipAnswer]) -> Response:
+    """Wait for the answer; cancel the job when the client leaves."""
     gone = asyncio.ensure_future(request.receive())
     either: set[asyncio.Future[Any]] = {answer, gone}
     try:

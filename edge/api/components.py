@@ -75,12 +75,12 @@ def reference(name: str) -> Json:
     return {"$ref": _REF + name}
 
 
-def answer(name: str) -> dict[int | str, Json]:
+def describe_answer(name: str) -> dict[int | str, Json]:
     """Return the entry of a route that answers with a component as JSON."""
     return {200: {"description": "OK", "content": {"application/json": {"schema": reference(name)}}}}
 
 
-def stream_of(name: str, example: str) -> dict[int | str, Json]:
+def describe_stream(name: str, example: str) -> dict[int | str, Json]:
     """Return the entry of a route that sends components as server-sent events, each in `data:`."""
     schema = {"type": "string", "contentMediaType": "application/json", "contentSchema": reference(name)}
     content = {"text/event-stream": {"schema": schema, "example": example}}
@@ -99,7 +99,7 @@ def components() -> dict[str, Json]:
 
 
 def _event_schemas() -> dict[str, Json]:
-    """Return the components of the messages and the history, made from the JSON Schema of the messages."""
+    """Return the components of messages and history, made from the messages' JSON Schema."""
     message = {key: value for key, value in event_schema().items() if not key.startswith("$")}
     data: Json = message["properties"]["data"]
     item: Json = {

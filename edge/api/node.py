@@ -1,4 +1,4 @@
-"""What the node is and has: `/sources`, `/models`, `/mqtt`, `/config` and the schema of its messages."""
+"""`/sources`, `/models`, `/mqtt`, `/config` and `/schema/event.json`: parts of a node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from edge.api.components import SCHEMA_ANSWER, answer
+from edge.api.components import SCHEMA_ANSWER, describe_answer
 from edge.api.encode import NodeJson
 from edge.api.records import BrokerStatus, Models, Sources
 from edge.publish.payload import event_schema
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 
 
 class SchemaJson(NodeJson):
-    """A JSON Schema."""
+    """A JSON Schema as an answer."""
 
     media_type = "application/schema+json"
 
 
 def router(node: NodeApi) -> APIRouter:
-    """Return the routes that describe `node`."""
+    """Return the routes of the parts of `node`."""
     routes = APIRouter(tags=["node"])
 
     @routes.get("/sources", response_model=Sources)
     def sources() -> Response:
-        """The state of each source, and why."""
+        """Return the state of each source."""
         return NodeJson(Sources(items=node.sources()))
 
     @routes.get("/models", response_model=Models)
     def models() -> Response:
-        """The model at work and the bundles installed."""
+        """Return the model in use and the bundles on the device."""
         return NodeJson(Models(active=node.model(), items=node.models()))
 
     @routes.get("/mqtt", response_model=BrokerStatus)
     def mqtt() -> Response:
-        """Whether the broker has accepted the node, and how many messages wait for it."""
+        """Return the connection to the broker and the number of waiting messages."""
         return NodeJson(node.mqtt())
 
-    @routes.get("/config", responses=answer("Settings"))
+    @routes.get("/config", responses=describe_answer("Settings"))
     def config() -> Response:
-        """The effective settings, secrets masked."""
+        """Return the effective settings, secrets masked."""
         return NodeJson(node.config())
 
     @routes.get("/schema/event.json", response_class=SchemaJson, responses=SCHEMA_ANSWER)
     def schema() -> Response:
-        """The JSON Schema of the CloudEvents."""
+        """Return the JSON Schema of the CloudEvents."""
         return SchemaJson(event_schema())
 
     return routes

@@ -1,4 +1,4 @@
-"""What the web side needs of the rest of the node; the service implements it, the tests double it."""
+"""Interfaces of the web side to the node; `edge.node.web` implements them, tests double them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Page(Protocol):
-    """A stretch of the history."""
+    """A page of the history."""
 
     @property
     def items(self) -> Sequence[EventItem]:
@@ -23,11 +23,11 @@ class Page(Protocol):
 
     @property
     def next_cursor(self) -> str | None:
-        """Where the next page begins; None on the last."""
+        """Cursor of the next page; None on the last."""
 
 
 class EventHistory(Protocol):
-    """The part of the store that is read over HTTP. Every method blocks and is thread-safe."""
+    """The readable history. Every method blocks and is thread-safe."""
 
     def events(
         self,
@@ -42,7 +42,7 @@ class EventHistory(Protocol):
     ) -> Page:
         """Return events that began in [after, before) (Unix seconds).
 
-        With `label` or `source` those of any of them; a cursor that is none raises UsageError.
+        Several values of `label` or `source` mean any of them. An unknown cursor raises UsageError.
         """
 
     def event(self, event_id: str) -> EventDetail | None:
@@ -52,14 +52,14 @@ class EventHistory(Protocol):
         """Return CloudEvents with a higher sequence, in order."""
 
     def latest_sequence(self) -> int:
-        """Return the sequence of the newest message; 0 when there is none."""
+        """Return the sequence of the newest message; 0 without one."""
 
     def clip_path(self, event_id: str) -> Path | None:
-        """Return the file with the sound of an event, where it was kept."""
+        """Return the file with the clip of an event; None without one."""
 
 
 class NodeApi(Protocol):
-    """The running node, as seen from the web. Every method is thread-safe."""
+    """The running node as the web side uses it. Every method is thread-safe."""
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -97,10 +97,16 @@ class NodeApi(Protocol):
         """Return the reasons why the node is not ready; empty when it is."""
 
     def subscribe_events(self, callback: Callable[[CloudEvent], None]) -> Callable[[], None]:
-        """Call back with each message after its commit, from another thread; return a function that ends it."""
+        """Call `callback` with each message after its commit; return a function to unsubscribe.
+
+        The call comes from another thread.
+        """
 
     def subscribe_live(self, callback: Callable[[LiveFrame], None]) -> Callable[[], None]:
-        """Call back with each live frame, from another thread; return a function that ends it."""
+        """Call `callback` with each live frame; return a function to unsubscribe.
+
+        The call comes from another thread.
+        """
 
     def classify(
         self, path: Path, *, hop_s: float | None, top_k: int | None, threshold: float | None, max_s: float

@@ -75,7 +75,7 @@ class _Channel:
         }
 
     def to_operation(self) -> Json:
-        """Return the operation object, with QoS and retain flag; a command is to be sent with those."""
+        """Return the operation object, with QoS and retain flag, which commands should have as well."""
         return {
             "action": self.action,
             "channel": {"$ref": f"#/channels/{self.name}"},

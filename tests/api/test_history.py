@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge.api.events import unix_time_s
-from edge.api.problems import problem
+from edge.api.events import parse_time_s
+from edge.api.problems import make_problem
 from edge.errors import UsageError
 from tests.api.fake_node import LABELS, source
 
@@ -66,7 +66,7 @@ def test_plus_sign_may_stay_as_it_is(client: httpx.Client, node: FakeNode) -> No
 def test_time_that_is_none_is_refused(text: str) -> None:
     """A time without day, clock or zone is no guess."""
     with pytest.raises(UsageError, match="after"):
-        unix_time_s(text, "after")
+        parse_time_s(text, "after")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_name_that_is_no_unicode_is_told(client: httpx.Client, node: FakeNode)
     item = client.get("/sources").json()["items"][0]
     assert item["spec"] == "file:bad\ufffd.wav"
     assert item["detail"] == "\ufffd"
-    assert json.loads(bytes(problem(404, "no \udcff", "/x").body))["detail"] == "no \ufffd"
+    assert json.loads(bytes(make_problem(404, "no \udcff", "/x").body))["detail"] == "no \ufffd"
 
 
 def test_ready_tells_the_truth(client: httpx.Client, node: FakeNode) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge.api.streams import MAX_STREAMS, Bell, Streams, event_chunks, live_chunks
+from edge.api.streams import MAX_STREAMS, Streams, StreamSignal, stream_events, stream_live_frames
 from edge.jsontext import encoded
 from tests.api.fake_node import frame, source
 from tests.api.proxy import address_of
@@ -167,7 +167,7 @@ def test_number_of_streams_is_limited(client: httpx.Client, node: FakeNode) -> N
         assert time.monotonic() < deadline
 
 
-@pytest.mark.parametrize("make", [event_chunks, live_chunks])
+@pytest.mark.parametrize("make", [stream_events, stream_live_frames])
 def test_quiet_stream_gives_signs_of_life(node: FakeNode, make: Any) -> None:
     """A comment comes when nothing else does, and closing ends the stream."""
 
@@ -187,7 +187,7 @@ def test_quiet_stream_gives_signs_of_life(node: FakeNode, make: Any) -> None:
 def test_bell_rung_after_the_loop_is_gone_is_quiet() -> None:
     """A node that speaks while the server ends comes to no harm."""
 
-    async def make() -> Bell:
-        return Bell()
+    async def make() -> StreamSignal:
+        return StreamSignal()
 
-    asyncio.run(make()).ring()
+    asyncio.run(make()).notify()
