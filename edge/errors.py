@@ -17,18 +17,38 @@ TocsinError                     70  a fault of Tocsin itself
 └── ConfigError                 78  the configuration is wrong
     └── BundleError             78  a model bundle is missing, damaged or refused
 
-The message of each is one line that says what is wrong, where, and what to do about it.
+Each carries facts: `what` is wrong, `where`, and the `remedy`. `str` renders them as one line; nothing else does, and
+nothing takes that line apart.
 """
 
 from __future__ import annotations
 
+import difflib
 import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a disk without room, or without room for this user."""
 
 
 class TocsinError(Exception):
     """Anything Tocsin raises on purpose."""
 
     exit_code = 70
+
+    def __init__(self, what: str, *, where: str | Path = "", remedy: str = "") -> None:
+        """Take what is wrong, where (a path, a key, an address), and what to do about it."""
+        super().__init__(what)
+        self.what, self.where, self.remedy = what, str(where), remedy
+
+    def __str__(self) -> str:
+        """Return the error in one line."""
+        return render(self.what, where=self.where, remedy=self.remedy)
 
 
 class UsageError(TocsinError):
@@ -78,9 +98,11 @@ class SourceUnavailable(Unavailable):
 class ActionFailed(Unavailable):
     """What a pattern should have started did not work."""
 
-    def __init__(self, message: str, *, again: bool = True, wait_s: float = 0.0) -> None:
-        """Say whether another try may do better, and how many seconds the other side wants to be left alone."""
-        super().__init__(message)
+    def __init__(
+        self, what: str, *, where: str | Path = "", remedy: str = "", again: bool = True, wait_s: float = 0.0
+    ) -> None:
+        """Take also whether to try again, and how many seconds the other side asks to wait before that."""
+        super().__init__(what, where=where, remedy=remedy)
         self.again, self.wait_s = again, wait_s
 
 
@@ -107,29 +129,85 @@ class ConfigError(TocsinError):
 
     exit_code = 78
 
-    def __init__(self, problem: str, *more: str) -> None:
-        """Take each thing that is wrong, in a line of its own; the message is the first of them."""
-        super().__init__(f"{problem} (and {len(more)} more: see 'tocsin config check')" if more else problem)
-        self.problems = (problem, *more)
+    def __init__(
+        self, what: str, *, where: str | Path = "", remedy: str = "", more: Iterable[TocsinError] = ()
+    ) -> None:
+        """Take the first problem, and `more` that were found with it."""
+        super().__init__(what, where=where, remedy=remedy)
+        self.more = tuple(more)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each problem."""
+        return (super().__str__(), *map(str, self.more))
+
+    def __str__(self) -> str:
+        """Return the first problem, and the number of the others."""
+        line = super().__str__()
+        return f"{line} (and {len(self.more)} more: see 'tocsin config check')" if self.more else line
 
 
 class BundleError(ConfigError):
     """A model bundle is missing, damaged or refused."""
 
 
+def render(what: str, *, where: str = "", remedy: str = "") -> str:
+    """Return an error in one line: where, what, and the remedy."""
+    line = f"{where}: {what}" if where else what
+    return f"{line}; {remedy}" if remedy else line
+
+
+def join_problems(problems: Sequence[TocsinError]) -> TocsinError:
+    """Return one error for one or more problems with the configuration."""
+    first, *more = problems
+    return ConfigError(first.what, where=first.where, remedy=first.remedy, more=more) if more else first
+
+
+def suggest(name: str, known: Sequence[str]) -> str:
+    """Return the remedy for an unknown name: the one that was meant, or all there are."""
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}" if known else "there are none"
+
+
+def from_os_error(
+    exc: OSError,
+    where: str | Path = "",
+    *,
+    action: str = "read",
+    kind: type[TocsinError] = DataError,
+    missing: type[TocsinError] = InputMissing,
+    permission: str = "change its permissions",
+) -> TocsinError:
+    """Return the error for a failed system call on a file.
+
+    `action` is what was tried, as a participle; `missing` is the class where there is no file, `kind` that of whatever
+    has no class of its own, and `permission` the remedy for a missing right.
+    """
+    where = where or exc.filename or ""
+    if exc.errno in DISK_FULL:
+        return StorageError(f"it cannot be {action}: {reason_of(exc)}", where=where, remedy="make room on the disk")
+    if isinstance(exc, (FileNotFoundError, NotADirectoryError)):
+        return missing("there is no such file", where=where)
+    if isinstance(exc, PermissionError):
+        return Forbidden("permission denied", where=where, remedy=permission)
+    return kind(f"it cannot be {action}: {reason_of(exc)}", where=where)
+
+
+def reason_of(exc: Exception) -> str:
+    """Return the reason of an error that another library raised, in one line."""
+    return " ".join((getattr(exc, "strerror", None) or str(exc)).split()) or type(exc).__name__
+
+
 def describe_error(exc: Exception) -> tuple[str, int]:
     """Return the line and the exit code of an exception that ends a command."""
+    if isinstance(exc, OSError) and (exc.errno in DISK_FULL or (isinstance(exc, PermissionError) and exc.filename)):
+        exc = from_os_error(exc, exc.filename or "output", action="written")
     if isinstance(exc, TocsinError):
         return str(exc), exc.exit_code
-    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" {exc.filename}" if exc.filename else ""
-        return f"cannot write{where}: {exc.strerror}; make room", StorageError.exit_code
-    if isinstance(exc, PermissionError) and exc.filename:
-        return f"{exc.filename}: permission denied; change its permissions", Forbidden.exit_code
     return describe_bug(exc), TocsinError.exit_code
 
 
 def describe_bug(exc: Exception) -> str:
-    """Return the line of an error that nobody foresaw."""
+    """Return the line of an unexpected error, which is a fault of Tocsin."""
     what = " ".join(str(exc).split())
     return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)"

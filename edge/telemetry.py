@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import functools
+from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from prometheus_client import CollectorRegistry
-    from prometheus_client.metrics_core import Metric
 
-    from edge.types import SourceState, SourceStats
+    from edge.types import SourceState
 
 _LATENCIES_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0, 1.5, 2.0, 4.0, 8.0)
 _INFERENCE_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _UP = ("online", "silent", "clipping")
 
 
@@ -28,60 +27,32 @@ class Metrics:
         """Register every metric."""
         disable_created_metrics()  # type: ignore[no-untyped-call] # a gauge beside every counter
         self.registry = registry
-        self.inference_seconds = Histogram(
-            "tocsin_inference_seconds", "Time of one inference", buckets=_INFERENCE_S, registry=registry
-        )
-        self.batch_size = Histogram(
-            "tocsin_inference_batch_size",
-            "Windows in one inference",
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-            registry=registry,
-        )
-        self.windows = Counter("tocsin_windows", "Windows scored", ["source"], registry=registry)
-        self.windows_dropped = Counter(
-            "tocsin_windows_dropped",
-            "Windows that were never scored because their audio was lost",
-            ["source"],
-            registry=registry,
-        )
-        self.event_latency = Histogram(
-            "tocsin_event_latency_seconds",
-            "From the onset of a sound to its event being recorded",
-            ["label"],
-            buckets=_LATENCIES_S,
-            registry=registry,
-        )
-        self.events = Counter("tocsin_events", "Events begun", ["source", "label"], registry=registry)
-        self.events_lost = Counter(
-            "tocsin_events_lost", "Event messages that the history will never have", registry=registry
-        )
-        self.events_waiting = Gauge(
-            "tocsin_events_waiting", "Event messages waiting to be written to the disk", registry=registry
-        )
-        self.clap_onsets = Counter("tocsin_clap_onsets", "Claps heard", ["source"], registry=registry)
-        self.patterns = Counter(
-            "tocsin_patterns", "Clap patterns, and sounds in the away mode", ["source", "label"], registry=registry
-        )
-        self.patterns_suppressed = Counter(
-            "tocsin_patterns_suppressed",
-            "What looked like a pattern and was none; the label is the reason",
-            ["source", "label"],
-            registry=registry,
-        )
+        counter = functools.partial(Counter, registry=registry)
+        gauge = functools.partial(Gauge, registry=registry)
+        histogram = functools.partial(Histogram, registry=registry)
+        of_source, of_label, of_both = ["source"], ["label"], ["source", "label"]
+        self.inference_seconds = histogram("tocsin_inference_seconds", "Time of one inference", buckets=_INFERENCE_S)
+        self.batch_size = histogram("tocsin_inference_batch_size", "Windows in one inference", buckets=_BATCHES)
+        self.windows = counter("tocsin_windows", "Windows scored", of_source)
+        text = "Windows that were never scored because their audio was lost"
+        self.windows_dropped = counter("tocsin_windows_dropped", text, of_source)
+        text = "From the onset of a sound to its event being recorded"
+        self.event_latency = histogram("tocsin_event_latency_seconds", text, of_label, buckets=_LATENCIES_S)
+        self.events = counter("tocsin_events", "Events begun", of_both)
+        self.events_lost = counter("tocsin_events_lost", "Event messages that the history will never have")
+        self.events_waiting = gauge("tocsin_events_waiting", "Event messages waiting to be written to the disk")
+        self.clap_onsets = counter("tocsin_clap_onsets", "Claps heard", of_source)
+        self.patterns = counter("tocsin_patterns", "Clap patterns, and sounds in the away mode", of_both)
+        text = "What looked like a pattern and was none; the label is the reason"
+        self.patterns_suppressed = counter("tocsin_patterns_suppressed", text, of_both)
         # Every occasion on which an action is triggered ends in exactly one of these three.
-        self.actions = Counter("tocsin_actions", "Actions carried out", ["label"], registry=registry)
-        self.action_failures = Counter(
-            "tocsin_action_failures", "Actions given up after their last try failed", ["label"], registry=registry
-        )
-        self.actions_dropped = Counter(
-            "tocsin_actions_dropped",
-            "Actions never tried because too many waited, or the service stopped",
-            ["label"],
-            registry=registry,
-        )
-        self.first_window = Gauge(
-            "tocsin_first_window_seconds", "From the start of the process to the first scored window", registry=registry
-        )
+        self.actions = counter("tocsin_actions", "Actions carried out", of_label)
+        text = "Actions given up after their last try failed"
+        self.action_failures = counter("tocsin_action_failures", text, of_label)
+        text = "Actions never tried because too many waited, or the service stopped"
+        self.actions_dropped = counter("tocsin_actions_dropped", text, of_label)
+        text = "From the start of the process to the first scored window"
+        self.first_window = gauge("tocsin_first_window_seconds", text)
 
     def declare(
         self,
@@ -124,87 +95,6 @@ class Metrics:
             registry=self.registry,
         )
         info.labels(version, model_id, model_sha256, provider).set(1)
-
-
-class Outbox(Protocol):
-    """The part of the store that is measured."""
-
-    @property
-    def outbox_dropped(self) -> int:
-        """Messages dropped since the start because too many waited."""
-
-    @property
-    def removed(self) -> int:
-        """Messages removed since the start because they were damaged."""
-
-    def outbox_stats(self) -> tuple[int, float]:
-        """Return how many messages wait, and the oldest one's age in seconds."""
-
-
-class NodeCollector(Collector):
-    """Reads sources and outbox at the moment of a scrape: nothing to keep up to date in between."""
-
-    def __init__(
-        self,
-        sources: Callable[[], Sequence[SourceStats]],
-        outbox: Outbox,
-        connected: Callable[[], bool],
-        unsendable: Callable[[], int] = lambda: 0,
-        faulty_scores: Callable[[], int] = lambda: 0,
-    ) -> None:
-        """Take what to ask: the sources' stats, the outbox, whether there is a broker, and two counts.
-
-        `unsendable` are the messages that no broker would take, `faulty_scores` the scores that were no numbers.
-        """
-        self._sources, self._outbox, self._connected = sources, outbox, connected
-        self._unsendable, self._faulty_scores = unsendable, faulty_scores
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield every metric family."""
-        stats = self._sources()
-        counters: dict[str, tuple[str, Callable[[SourceStats], float]]] = {
-            "audio_frames": ("Samples received, at the front end's rate", lambda s: s.samples_total),
-            "audio_overflows": (
-                "Times that sound was lost because nobody took it in time",
-                lambda s: s.overflows_total,
-            ),
-            "audio_gap_seconds": ("Sound lost in gaps", lambda s: s.gap_s_total),
-            "audio_clipped_seconds": ("Sound at full scale", lambda s: s.clipped_s_total),
-            "audio_bad_samples": (
-                "Samples that were no numbers or far beyond full scale, replaced by silence",
-                lambda s: s.bad_samples_total,
-            ),
-        }
-        for name, (text, read) in counters.items():
-            counter = CounterMetricFamily(f"tocsin_{name}", text, labels=["source"])
-            for source in stats:
-                counter.add_metric([source.name], read(source))
-            yield counter
-        up = GaugeMetricFamily("tocsin_source_up", "1 while a source delivers sound", labels=["source"])
-        lag = GaugeMetricFamily("tocsin_source_lag_seconds", "Sound waiting to be analysed", labels=["source"])
-        for source in stats:
-            up.add_metric([source.name], float(is_up(source.state)))
-            lag.add_metric([source.name], source.lag_s)
-        yield up
-        yield lag
-        waiting, oldest_s = self._outbox.outbox_stats()
-        dropped = CounterMetricFamily("tocsin_outbox_dropped", "Messages dropped because too many waited")
-        dropped.add_metric([], self._outbox.outbox_dropped)
-        yield dropped
-        damaged = CounterMetricFamily("tocsin_storage_damaged", "Damaged messages removed from history and outbox")
-        damaged.add_metric([], self._outbox.removed)
-        yield damaged
-        unsendable = CounterMetricFamily("tocsin_outbox_unsendable", "Messages left out because no broker takes them")
-        unsendable.add_metric([], self._unsendable())
-        yield unsendable
-        faulty = CounterMetricFamily("tocsin_faulty_scores", "Scores that were no numbers, and count as 0")
-        faulty.add_metric([], self._faulty_scores())
-        yield faulty
-        yield GaugeMetricFamily("tocsin_outbox_messages", "Messages waiting for the broker", value=waiting)
-        yield GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest waiting message", value=oldest_s)
-        yield GaugeMetricFamily(
-            "tocsin_mqtt_connected", "1 while the broker has accepted us", value=float(self._connected())
-        )
 
 
 def is_up(state: SourceState) -> bool:

@@ -57,14 +57,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         params, labels = FrontEndParams.from_dict(values["frontend"]), tuple(values["labels"])
         weights, step = dict(values["weights"]), int(values["step"])
     except (ValueError, KeyError, TypeError) as exc:
-        msg = f"{path}: not a whole checkpoint: {exc}"
-        raise DataError(msg) from exc
+        msg = f"the checkpoint is incomplete: {exc}"
+        raise DataError(msg, where=path) from exc
     model = build_model(config.model, params.n_mels, len(labels))
     try:
         model.load_state_dict(weights)
     except RuntimeError as exc:
-        msg = f"{path}: its weights are of another {config.model.name} than this version builds: train it again"
-        raise DataError(msg) from exc
+        msg = f"its weights belong to another {config.model.name} than this version builds"
+        raise DataError(msg, where=path, remedy="train it again") from exc
     return Checkpoint(model.eval(), config, params, labels, step)
 
 
@@ -73,8 +73,8 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
     try:
         return config_from_dict(values["config"])
     except (ConfigError, KeyError) as exc:
-        msg = f"{path}: its settings are not of this version: {exc}"
-        raise DataError(msg) from exc
+        msg = f"its settings are not of this version: {exc}"
+        raise DataError(msg, where=path) from exc
 
 
 def write_values(path: Path, values: dict[str, Any]) -> None:
@@ -91,14 +91,14 @@ def read_values(path: Path, form: int, what: str) -> dict[str, Any]:
     """
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
-            msg = f"{path}: not {what}"
-            raise DataError(msg)
+            msg = f"the file is not {what}"
+            raise DataError(msg, where=path)
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as exc:
-        msg = f"{path}: not {what}: {exc}"
-        raise DataError(msg) from exc
+        msg = f"the file is not {what}: {exc}"
+        raise DataError(msg, where=path) from exc
     if not isinstance(values, dict) or values.get("format") != form:
-        msg = f"{path}: not {what} of format {form}"
-        raise DataError(msg)
+        msg = f"the file is not {what} of format {form}"
+        raise DataError(msg, where=path)
     return values

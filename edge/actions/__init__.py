@@ -1,1 +1,1 @@
-"""What patterns start: messages, web addresses, programs. Each action works on a thread of its own."""
+"""Actions of patterns: MQTT messages, webhooks and commands, each on a thread of its own."""

@@ -1,4 +1,4 @@
-"""Carries out the actions of patterns, each on a thread of its own, so that nothing of it can delay audio."""
+"""Runner of actions, each on a thread of its own, which cannot delay audio."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from edge.actions.command import CommandAttempt
-from edge.actions.mqtt import MqttAttempt
-from edge.actions.webhook import WebhookAttempt
+from edge.actions.command import CommandExecutor
+from edge.actions.mqtt import MqttExecutor
+from edge.actions.webhook import WebhookExecutor
 from edge.actions.worker import Worker
 from edge.settings.actions import MqttAction, WebhookAction
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge.actions.mqtt import ActionBroker
-    from edge.actions.occasion import Attempt, Occasion
+    from edge.actions.trigger import Executor, Trigger
     from edge.actions.worker import OnResult
     from edge.settings.actions import Action
     from edge.telemetry import Metrics
 
 log = logging.getLogger("tocsin.actions")
 
-_KILL_S = 0.5  # for programs to be gone
+_KILL_S = 0.5  # for killed programs to end
 
 
 class ActionRunner:
-    """Starts actions by name and says what became of them. Thread-safe; no method but `stop` waits."""
+    """Runner of actions by name. Thread-safe; no method but `stop` blocks."""
 
     def __init__(
         self,
@@ -41,8 +41,8 @@ class ActionRunner:
     ) -> None:
         """Take the actions by name, and the publisher of this node.
 
-        `on_result` is told, on the action's thread, its name, the occasion, and why it was given up: nothing where it
-        was carried out.
+        `on_result` is called on the action's thread with its name, the trigger, and the reason of a failure; the reason
+        is empty after a success.
         """
         self._actions, self._node, self._broker = dict(actions), node, broker
         self._metrics, self._on_result = metrics, on_result
@@ -50,31 +50,31 @@ class ActionRunner:
         self._workers: dict[str, Worker] = {}
 
     def start(self) -> None:
-        """Begin to follow what is to be toggled, and take occasions from now on."""
+        """Follow the devices to toggle, and accept triggers from now on."""
         for name, action in self._actions.items():
-            self._workers[name] = Worker(name, self._attempt(action), self._metrics, self._on_result)
+            self._workers[name] = Worker(name, self._make_executor(action), self._metrics, self._on_result)
 
-    def _attempt(self, action: Action) -> Attempt:
+    def _make_executor(self, action: Action) -> Executor:
         if isinstance(action, MqttAction):
-            return MqttAttempt(action, self._node, self._broker)
+            return MqttExecutor(action, self._node, self._broker)
         if isinstance(action, WebhookAction):
-            return WebhookAttempt(action, self._node)
-        return CommandAttempt(action, self._node, self._abort)
+            return WebhookExecutor(action, self._node)
+        return CommandExecutor(action, self._node, self._abort)
 
-    def trigger(self, names: Sequence[str], occasion: Occasion) -> None:
-        """Have each of the named actions carried out; returns at once."""
+    def run(self, names: Sequence[str], trigger: Trigger) -> None:
+        """Queue a trigger for each of the named actions."""
         for name in names:
-            self._workers[name].put(occasion)
+            self._workers[name].put(trigger)
 
     def stop(self, timeout_s: float = 3.0) -> None:
-        """Let what is being tried end within `timeout_s`; what waits is dropped and said."""
+        """Wait up to `timeout_s` for running actions; drop queued triggers and log them."""
         deadline_s = time.monotonic() + timeout_s
         for worker in self._workers.values():
             worker.stop()
         for worker in self._workers.values():
             worker.join(deadline_s - time.monotonic())
         self._abort.set()
-        deadline_s = time.monotonic() + _KILL_S  # for all of them: those that hang must not add up
+        deadline_s = time.monotonic() + _KILL_S  # for all together: the waits for hanging actions must not add up
         for name, worker in self._workers.items():
             if not worker.join(deadline_s - time.monotonic()):
-                log.warning("action %s: still under way when the service stopped", name)
+                log.warning("action %s: still running when the service stopped", name)

@@ -1,4 +1,4 @@
-"""Asking a thing for the opposite of what it does, by following the state that it reports. Pure."""
+"""State of a device to toggle, as it reports it. Pure."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ if TYPE_CHECKING:
     from edge.settings.actions import Toggle
 
 
-class Follower:
-    """Knows whether a thing is on, as far as anybody has said.
+class ToggleState:
+    """The last known state of a device.
 
-    A command that was delivered counts as obeyed until the thing reports a state, so that two toggles in a row differ
-    even where the first has not been reported yet. May be read and told from different threads.
+    A delivered command counts as obeyed until the device reports a state, so that two toggles in a row differ even if
+    the first has not been reported yet. Thread-safe.
     """
 
     def __init__(self, toggle: Toggle) -> None:
-        """Begin without knowing."""
+        """Take the settings; the state is unknown."""
         self._toggle = toggle
         self._on: bool | None = None
 
-    def heard(self, payload: bytes) -> None:
-        """Take a state; a JSON message without the key says nothing of it, and an empty message forgets it."""
+    def update(self, payload: bytes) -> None:
+        """Take a reported state.
+
+        A JSON message without the key changes nothing, and an empty message makes the state unknown.
+        """
         if not payload:
             self._on = None
             return
@@ -41,17 +44,17 @@ class Follower:
             if value is None:
                 return None
             return value.strip() if isinstance(value, str) else dumps(value)  # a JSON true is written `true`
-        except (ValueError, RecursionError):  # no JSON, or thousands of brackets
+        except (ValueError, RecursionError):  # invalid JSON, or too deeply nested
             return None
 
-    def wanted(self) -> bool:
-        """Return whether the thing is to be on next; what is unknown is switched on."""
+    def choose(self) -> bool:
+        """Return the state to switch to; a device in an unknown state is switched on."""
         return not self._on
 
     def payload(self, *, on: bool) -> str:
-        """Return the payload that asks for it."""
+        """Return the payload that commands a state."""
         return self._toggle.payload_on if on else self._toggle.payload_off
 
-    def delivered(self, *, on: bool) -> None:
-        """Believe that a command that the broker has is obeyed."""
+    def confirm(self, *, on: bool) -> None:
+        """Assume that a delivered command is obeyed."""
         self._on = on

@@ -17,7 +17,7 @@ class TooManyGuesses(Busy):
     """The refusal of an address after wrong tokens; `headers` give the waiting time."""
 
     def __init__(self, wait_s: int) -> None:
-        super().__init__(f"Too many wrong tokens; try again in {wait_s} s.")
+        super().__init__("this address sent too many wrong tokens", remedy=f"try again in {wait_s} s")
         self.headers = {"Retry-After": str(wait_s)}
 
 

@@ -89,7 +89,9 @@ def _run(node: NodeApi, path: Path, **options: Any) -> ClipAnswer:  # noqa: ANN4
     try:
         return node.classify(path, **options)
     except TocsinError as exc:
-        raise type(exc)(str(exc).replace(str(path), "the upload")) from exc
+        if exc.where == str(path):
+            exc.where = "the upload"
+        raise
 
 
 async def _await_answer(request: Request, answer: asyncio.Future[ClipAnswer]) -> Response:

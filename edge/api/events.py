@@ -38,15 +38,15 @@ _SOUND = {"content": {"audio/flac": {"schema": {"type": "string", "format": "bin
 def parse_time_s(text: str, name: str) -> float:
     """Return an RFC 3339 time in Unix seconds; raises UsageError."""
     match = _RFC3339.fullmatch(text)
-    msg = f"query parameter {name}: {text[:80]!r} is no {_TIME}."
+    msg, where = f"{text[:80]!r} is not an {_TIME}", f"query parameter {name}"
     if not match:
-        raise UsageError(msg)
+        raise UsageError(msg, where=where)
     day, clock, fraction, zone = match.groups()
     zone = "+00:00" if zone in "Zz" else zone
     try:
         whole = datetime.fromisoformat(f"{day}T{clock}{zone}").timestamp()
     except ValueError as exc:
-        raise UsageError(msg) from exc
+        raise UsageError(msg, where=where) from exc
     return whole + float(fraction or 0.0)
 
 

@@ -9,8 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from edge.api.components import EVENT_LINES, FRAME_LINES, describe_stream
 from edge.api.streams import EventStreamResponse, stream_events, stream_live_frames
-from edge.errors import UsageError
-from edge.settings.keys import nearest
+from edge.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from edge.api.ports import NodeApi
@@ -23,8 +22,8 @@ def _sequence(text: str | None) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        msg = f"Last-Event-ID {text[:80]!r} is no sequence number; send back an id from this stream, or none."
-        raise UsageError(msg)
+        msg = f"Last-Event-ID {text[:80]!r} is not a sequence number"
+        raise UsageError(msg, remedy="send back an id from this stream, or leave it out")
     return int(text)
 
 
@@ -58,8 +57,8 @@ def router(node: NodeApi, streams: Streams) -> APIRouter:
     ) -> Response:
         """Send scores, level and a mel column, about eight times a second."""
         if source is not None and source not in (known := [item.name for item in node.sources()]):
-            msg = f"query parameter source: there is no source '{source[:80]}'{nearest(source, known)}"
-            raise UsageError(msg)
+            msg = f"there is no source '{source[:80]}'"
+            raise UsageError(msg, where="query parameter source", remedy=suggest(source, known))
         signal = streams.open()
         return EventStreamResponse(stream_live_frames(node, signal, source), streams, signal)
 

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from edge.api import pages
 from edge.api.authenticator import TooManyGuesses
+from edge.api.problems import to_sentence
 from edge.api.session import COOKIE, LIFETIME_S, read_cookie
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def router(authenticator: Authenticator) -> APIRouter:
             if not authenticator.check_token(given, request.client.host if request.client else ""):
                 return pages.render_login(401, "That is not this node's token.")
         except TooManyGuesses as exc:
-            return pages.render_login(429, str(exc), exc.headers)
+            return pages.render_login(429, to_sentence(exc), exc.headers)
         return _redirect_home(request, authenticator.sessions.begin(), LIFETIME_S)
 
     @routes.post(LOGOUT_PATH)

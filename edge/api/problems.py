@@ -122,10 +122,12 @@ async def _tocsin(request: Request, error: errors.TocsinError) -> NodeJson:
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     headers = {"Retry-After": "5"} if status in _COME_AGAIN else {}
     headers |= getattr(error, "headers", {})
-    return make_problem(status, _sentence(str(error)), request.url.path, kind=kind, headers=headers)
+    return make_problem(status, to_sentence(error), request.url.path, kind=kind, headers=headers)
 
 
-def _sentence(text: str) -> str:
+def to_sentence(error: errors.TocsinError) -> str:
+    """Return an error in one sentence for people."""
+    text = str(error)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 

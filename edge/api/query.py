@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, get_origin
 
 from fastapi import Request
 
-from edge.errors import UsageError
-from edge.settings.keys import nearest
+from edge.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -20,12 +19,11 @@ async def refuse_unknown(request: Request) -> None:
     lists = [field.alias for field in fields if get_origin(field.field_info.annotation) is list]
     for name in request.query_params:
         if name not in known:
-            hint = nearest(name, known) if known else "; this route has none"
-            msg = f"query parameter '{name[:80]}' is unknown{hint}"
-            raise UsageError(msg)
+            msg = f"query parameter '{name[:80]}' is unknown"
+            raise UsageError(msg, remedy=suggest(name, known) if known else "this route has none")
         if name not in lists and len(request.query_params.getlist(name)) > 1:
-            msg = f"query parameter '{name}' is given more than once; give one value"
-            raise UsageError(msg)
+            msg = f"query parameter '{name}' is given more than once"
+            raise UsageError(msg, remedy="give one value")
 
 
 def query_names(request: Request) -> list[str]:
@@ -44,6 +42,6 @@ def parse_values(name: str, given: Sequence[str], known: Collection[str], is_kno
         chosen |= dict.fromkeys([text] if is_one else [part for part in text.split(",") if part])
     for value in chosen:
         if value not in known and not is_known(value):
-            msg = f"query parameter {name}: there is no {name} '{value[:80]}'{nearest(value, sorted(known))}"
-            raise UsageError(msg)
+            msg = f"there is no {name} '{value[:80]}'"
+            raise UsageError(msg, where=f"query parameter {name}", remedy=suggest(value, sorted(known)))
     return list(chosen)

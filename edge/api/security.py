@@ -20,7 +20,7 @@ from edge.api import pages
 from edge.api.authenticator import TooManyGuesses
 from edge.api.health import LIVE_PATH
 from edge.api.login import LOGIN_PATH
-from edge.api.problems import make_problem
+from edge.api.problems import make_problem, to_sentence
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,20 +63,21 @@ def require_token(settings: Api, token: str | None = None) -> str | None:
     """
     token = token or (settings.token.get_secret_value() if settings.token else None)
     if token:
-        place = f"api.token_file: the token in {settings.token_file}" if settings.token_file else "api.token:"
+        place = f"api.token_file: {settings.token_file}" if settings.token_file else "api.token"
         if not _SENDABLE.fullmatch(token):
-            msg = f"{place} must be of ASCII's letters, digits and signs, for a header carries no others"
-            raise ConfigError(msg)
+            msg = "the token holds characters that an HTTP header cannot carry"
+            raise ConfigError(msg, where=place, remedy="use ASCII letters, digits and signs")
         if len(token) < MIN_TOKEN:
-            msg = f"{place} is too easy to guess: give it {MIN_TOKEN} characters or more; try 'openssl rand -hex 16'"
-            raise ConfigError(msg)
+            msg = "the token is too easy to guess"
+            remedy = f"give it {MIN_TOKEN} characters or more, as 'openssl rand -hex 16' does"
+            raise ConfigError(msg, where=place, remedy=remedy)
         return token
     if settings.token_file:
-        msg = f"api.token_file: no token in {settings.token_file}; write one in its first line"
-        raise ConfigError(msg)
+        msg = f"there is no token in {settings.token_file}"
+        raise ConfigError(msg, where="api.token_file", remedy="write one in its first line")
     if not is_loopback(settings.host):
-        msg = f"api.host {settings.host} is reachable from outside: set api.token_file, or api.host to 127.0.0.1"
-        raise ConfigError(msg)
+        msg = f"{settings.host} is reachable from outside"
+        raise ConfigError(msg, where="api.host", remedy="set api.token_file, or api.host to 127.0.0.1")
     return None
 
 
@@ -133,7 +134,7 @@ def _refuse_without_token(authenticator: Authenticator, headers: Headers, path: 
         if authenticator.is_allowed(headers, address):
             return None
     except TooManyGuesses as exc:
-        return make_problem(429, str(exc), path, headers=exc.headers)
+        return make_problem(429, to_sentence(exc), path, headers=exc.headers)
     if path == "/" and "text/html" in headers.get("accept", ""):
         return pages.render_login(401)
     detail = "This needs the node's token: send 'Authorization: Bearer TOKEN'."

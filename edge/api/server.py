@@ -63,8 +63,8 @@ class ApiServer:
         self._thread.start()
         self._server.up.wait(_START_S)
         if not self._server.started:
-            msg = "the web server could not start; the log says why"
-            raise Unavailable(msg)
+            msg = "the web server did not start"
+            raise Unavailable(msg, remedy="see the log")
         log.info("serving on %s", self.url)
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -148,13 +148,14 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     if found:
         return found[0]
     # Before the network is up no name resolves, so a wrong name cannot be distinguished.
-    msg = f"api.host {host!r} is no address of this machine ({why}); use 127.0.0.1 or 0.0.0.0"
-    raise Unavailable(msg)
+    msg = f"{host!r} is not an address of this machine ({why})"
+    raise Unavailable(msg, where="api.host", remedy="use 127.0.0.1 or 0.0.0.0")
 
 
 def _refused(error: OSError, host: str, port: int) -> TocsinError:
     if error.errno == errno.EADDRINUSE:
-        return Unavailable(f"port {port} on {host} is in use: stop the other program, or set api.port")
+        return Unavailable(f"another program uses port {port} on {host}", remedy="stop it, or set api.port")
     if error.errno == errno.EACCES:
-        return Forbidden(f"port {port} needs privileges; set api.port to 1024 or above")
-    return Unavailable(f"cannot listen on {host}:{port} ({error.strerror}); check api.host and api.port")
+        return Forbidden(f"port {port} needs privileges", remedy="set api.port to 1024 or above")
+    what = f"the web server cannot listen on {host}:{port} ({error.strerror})"
+    return Unavailable(what, remedy="check api.host and api.port")

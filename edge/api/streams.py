@@ -47,11 +47,11 @@ class Streams:
     def open(self) -> StreamSignal:
         """Add a stream, in the event loop; raises Busy or Unavailable."""
         if self._closed:
-            msg = "The node is shutting down."
+            msg = "the node is shutting down"
             raise Unavailable(msg)
         if len(self._signals) >= self._limit:
-            msg = f"{self._limit} streams are open already; close one, or try again later."
-            raise Busy(msg)
+            msg = f"{self._limit} streams are open already"
+            raise Busy(msg, remedy="close one, or try again later")
         signal = StreamSignal()
         self._signals.add(signal)
         return signal

@@ -46,8 +46,8 @@ class Uploads:
     def check_space(self, size: int) -> None:
         """Raise `StorageError` where `size` more bytes would use the reserved space."""
         if spare_bytes(self._folder, self._min_free_mb) < size:
-            msg = "The upload could not be kept (the disk is almost full); free space on the node and try again."
-            raise StorageError(msg)
+            msg = "the upload was not saved: the disk is almost full"
+            raise StorageError(msg, remedy="free space on the node and try again")
 
 
 async def receive_upload(
@@ -69,8 +69,8 @@ async def receive_upload(
     if part:
         part.finish()
     if file.tell() == 0:
-        msg = "The upload is empty; send an audio file as the body or as the multipart field 'file'."
-        raise EmptyInput(msg)
+        msg = "the upload is empty"
+        raise EmptyInput(msg, remedy="send an audio file as the body or as the multipart field 'file'")
 
 
 def _check_headers(request: Request, limit: int, max_bytes: int) -> None:
@@ -81,10 +81,8 @@ def _check_headers(request: Request, limit: int, max_bytes: int) -> None:
 
 
 def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(
-        f"The upload is larger than {max_bytes // MIB} MiB; send a shorter or compressed clip, or raise"
-        " api.max_upload_mb."
-    )
+    remedy = "send a shorter or compressed clip, or raise api.max_upload_mb"
+    return TooLarge(f"the upload is larger than {max_bytes // MIB} MiB", remedy=remedy)
 
 
 def _limit_writes(file: FileIO, max_bytes: int, reserve: Callable[[int], None]) -> Callable[[bytes], None]:
@@ -104,7 +102,7 @@ def _limit_writes(file: FileIO, max_bytes: int, reserve: Callable[[int], None]) 
 
 def no_room(error: OSError) -> StorageError:
     """Return the error of an upload that cannot be written."""
-    return StorageError(f"The upload could not be kept ({error.strerror}); free space on the node and try again.")
+    return StorageError(f"the upload was not saved: {error.strerror}", remedy="free space on the node and try again")
 
 
 class _FilePart:

@@ -26,7 +26,7 @@ class UploadsFull(Busy):
     """The refusal of an upload by a full queue; `headers` give the waiting time."""
 
     def __init__(self, waiting: int, wait_s: float) -> None:
-        super().__init__(f"{waiting} uploads are waiting already; try again in a moment.")
+        super().__init__(f"{waiting} uploads are waiting already", remedy="try again in a moment")
         self.headers = {"Retry-After": str(max(1, math.ceil(wait_s)))}
 
 

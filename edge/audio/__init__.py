@@ -1,1 +1,1 @@
-"""From devices, files and streams to blocks of mono samples at the front end's rate."""
+"""Audio input: blocks of mono samples from devices, files and streams."""

@@ -1,4 +1,4 @@
-"""The bounded queue between a source's thread and the analysis."""
+"""Bounded queue between a source's thread and the analysis."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from edge.types import AudioBlock
 
 
 class BlockQueue:
-    """Blocks in order, bounded in samples. One thread puts, another takes."""
+    """First-in-first-out queue of blocks, bounded in samples, for one writer and one reader."""
 
     def __init__(self, limit_samples: int) -> None:
-        """Hold at most `limit_samples`, or one block of a source that waits if that is longer."""
+        """Hold at most `limit_samples`, or one longer block that was put with `put_or_wait`."""
         self._limit_samples = limit_samples
         self._blocks: deque[AudioBlock] = deque()
         self._samples = 0
@@ -20,13 +20,13 @@ class BlockQueue:
 
     @property
     def samples(self) -> int:
-        """Samples that wait."""
+        """Number of samples in the queue."""
         return self._samples
 
     def put_or_drop(self, block: AudioBlock) -> int:
-        """Add a block, and drop the oldest ones as long as it is too much; return the samples dropped.
+        """Add a block, and drop the oldest blocks to make room; return the samples dropped.
 
-        Of a block that is longer than the queue, the end is kept.
+        If the block itself is longer than the queue, its end is kept.
         """
         dropped = max(0, block.samples.size - self._limit_samples)
         if dropped:
@@ -40,7 +40,10 @@ class BlockQueue:
         return dropped
 
     def put_or_wait(self, block: AudioBlock, timeout_s: float) -> bool:
-        """Add a block when there is room within the time, or nothing waits; return whether there was."""
+        """Wait for room, then add a block; return whether it was added.
+
+        An empty queue has room for any block. After `timeout_s` without room the block is not added.
+        """
         with self._changed:
             size = block.samples.size
             if self._changed.wait_for(
@@ -51,7 +54,7 @@ class BlockQueue:
         return False
 
     def take(self) -> list[AudioBlock]:
-        """Return all blocks that wait, oldest first, without waiting."""
+        """Remove and return all blocks, oldest first, without waiting."""
         with self._changed:
             blocks = list(self._blocks)
             self._blocks.clear()

@@ -1,4 +1,4 @@
-"""The choice of the source that a spec asks for."""
+"""Factory of sources."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def make_source(spec: SourceSpec, rate_hz: int) -> AudioSource:
-    """Return the source that `spec` asks for, not yet open; a recording is read at `rate_hz`."""
-    # Each kind is imported when it is used: a node with one microphone carries no decoder.
+    """Return the source for a spec, not yet open; recordings are read at `rate_hz`."""
+    # Each kind is imported when it is used: a node with a microphone loads no decoder.
     if isinstance(spec, MicSpec):
         from edge.audio.sources.microphone import MicrophoneSource  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Is this source alive? Digital silence and clipping, told from the samples alone."""
+"""Detection of digital silence and clipping from the samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SILENT_S = 10.0
-_STILL = 1.5 / 32768  # one step of 16 bits: even a quiet room moves a converter by more
+_STILL = 1.5 / 32768  # one step of 16 bits: even in a quiet room a converter varies by more
 _FULL_SCALE = 32766.5 / 32768
 _CLIPPED_SHARE = 1e-3
 _SPAN_S = 0.5
@@ -21,26 +21,29 @@ _SPANS = 4
 
 
 class SignalMeter:
-    """Watches mono samples; pure. The rate may change between blocks, as when another microphone is found."""
+    """Meter of mono samples, without I/O.
+
+    The rate may change between blocks, for example if another microphone is found.
+    """
 
     def __init__(self) -> None:
-        """Begin with a source that is well."""
+        """Start in the state `online`."""
         self.silent_s = 0.0
-        """Seconds of digital silence up to now."""
+        """Seconds of digital silence up to the last sample."""
         self.clipped_s = 0.0
-        """Seconds, in steps of about half a second, in which at least 0.1 % of the samples were at full scale."""
+        """Total of the half-second spans with at least 0.1 % of the samples at full scale, in seconds."""
         self._span_s, self._samples, self._full = 0.0, 0, 0
         self._spans: deque[tuple[int, int]] = deque(maxlen=_SPANS)
 
     def restart(self) -> None:
-        """Forget what was heard but not what was counted: the source was opened again."""
+        """Reset the state but not the totals, after the source was opened again."""
         self.silent_s = 0.0
         self._span_s, self._samples, self._full = 0.0, 0, 0
         self._spans.clear()
 
     @property
     def state(self) -> SourceState:
-        """`silent` after ten seconds of digital silence, `clipping` over the last two seconds, else `online`."""
+        """State: `silent` after ten seconds of digital silence, `clipping` over the last two, else `online`."""
         if self.silent_s > SILENT_S:
             return SourceState.SILENT
         samples = self._samples + sum(samples for samples, _ in self._spans)

@@ -1,4 +1,4 @@
-"""Keeps count of a stream: source chunks in, blocks at the front end's rate with their sample index out."""
+"""Resampling and sample indices: from source chunks to indexed blocks."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ _NOTHING = np.empty(0, np.float32)
 
 
 class Splicer:
-    """Resamples, and lets the index jump where samples were lost, so that nothing ever spans a gap.
+    """Resampler whose index jumps where samples were lost, so that no block spans a gap.
 
-    Pure. No block is longer than a second, however much a source delivers at once. `position` is the index up to which
-    sound has been taken in; blocks lag behind it by what the resampler holds back.
+    It does no I/O. No block is longer than a second, even if a source delivers more at once. `position` is the index
+    after the last input sample; blocks lag behind it by the delay of the resampler.
     """
 
     def __init__(self, rate_hz: int) -> None:
-        """Begin at index 0; `rate_hz` is the rate of indices and blocks."""
+        """Start at index 0; `rate_hz` is the rate of indices and blocks."""
         self._rate_hz = rate_hz
         self._rate_in_hz = 0
         self._resampler: StreamResampler | None = None
-        self._base = 0  # index where the stretch without a gap began
-        self._taken = 0  # samples taken in since, at the source's rate
-        self._given = 0  # samples given out since, at the front end's rate
+        self._base = 0  # index of the first sample since the last gap
+        self._taken = 0  # input samples since then, at the source's rate
+        self._given = 0  # output samples since then, at the front end's rate
         self.gap_samples = 0
-        """Samples that gaps have swallowed so far, at the front end's rate."""
+        """Total length of all gaps, in samples at the front end's rate."""
 
     @property
     def position(self) -> int:
-        """Index just after the last sample taken in."""
+        """Index after the last input sample."""
         taken = round(self._taken * self._rate_hz / self._rate_in_hz) if self._rate_in_hz else 0
         return self._base + max(taken, self._given)
 
     def push(self, chunk: Chunk, rate_in_hz: int) -> Iterator[AudioBlock]:
-        """Take a chunk at `rate_in_hz`; yield the blocks that it completes."""
+        """Take a chunk at `rate_in_hz`; yield the blocks that are complete."""
         if chunk.lost or (self._resampler is not None and rate_in_hz != self._rate_in_hz):
             yield from self.cut(round(chunk.lost * self._rate_hz / rate_in_hz))
         if self._resampler is None:
@@ -54,9 +54,9 @@ class Splicer:
         yield from self._emit(self._resampler.push(chunk.samples))
 
     def cut(self, lost: int) -> Iterator[AudioBlock]:
-        """End the stretch: yield what the resampler still holds, then skip `lost` samples, at least one.
+        """Begin a gap: yield the rest from the resampler, then skip `lost` samples.
 
-        Before the very first sample there is nothing to be lost from, so nothing is skipped.
+        At least one sample is skipped. Before the first sample nothing is skipped, because nothing can be lost yet.
         """
         if not self._rate_in_hz:
             return
@@ -66,8 +66,8 @@ class Splicer:
         self.gap_samples += skipped
 
     def finish(self) -> Iterator[AudioBlock]:
-        """Yield what the resampler still holds: nothing more will come without a break."""
-        # Let go of first: whoever iterates may give up at the yield, and this resampler takes nothing after its last.
+        """Yield the rest from the resampler; the next chunk begins after a break."""
+        # Cleared before the yield, where the caller may stop: a resampler accepts nothing after its last block.
         resampler, self._resampler = self._resampler, None
         if resampler is not None:
             yield from self._emit(resampler.push(_NOTHING, last=True))

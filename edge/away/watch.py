@@ -6,14 +6,13 @@ decision and on nothing else: not on how the sound came in, nor on when it was s
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge.away.background import Background
-from edge.errors import ConfigError
+from edge.errors import ConfigError, suggest
 from edge.settings.away import SOUND
 from edge.types import Pattern
 
@@ -85,7 +84,7 @@ class AwayWatch:
 
     def decide(self, scores: Scores) -> None:
         """Take the scores of the next window, and look at the frames up to its end."""
-        ready = max(0, self._params.frames_in(scores.end) - self._next)
+        ready = max(0, self._params.count_frames(scores.end) - self._next)
         frames, self._waiting = self._waiting[:ready], self._waiting[ready:]
         step = self._params.decision_frames
         for begin in range(0, frames.size, step):
@@ -170,7 +169,5 @@ class AwayWatch:
 def _index(label: str, labels: Sequence[str]) -> int:
     if label in labels:
         return labels.index(label)
-    near = difflib.get_close_matches(label, labels, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(labels)}"
-    msg = f"away.ignore: the model has no label '{label}'; {hint}"
-    raise ConfigError(msg)
+    msg = f"the model has no label '{label}'"
+    raise ConfigError(msg, where="away.ignore", remedy=suggest(label, labels))

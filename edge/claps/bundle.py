@@ -17,19 +17,17 @@ _SPAN = 2.0  # in logits: from the middle of the sensitivity to either end
 def check_clap_bundle(bundle: Bundle) -> None:
     """Raise `BundleError` for a bundle that cannot confirm claps."""
     if bundle.labels != ("clap",) or bundle.params != CLAP_FRONT_END or bundle.streaming:
-        msg = f"model bundle {bundle.path}: is no clap network of this version; leave out claps.bundle"
-        raise BundleError(msg)
+        msg = "the bundle is not a clap network of this version"
+        raise BundleError(msg, where=f"model bundle {bundle.path}", remedy="leave out claps.bundle")
 
 
 def check_clap_rate(bundle: Bundle) -> None:
     """Raise `BundleError` for an event bundle at another sample rate than the clap network's."""
     rate_hz = bundle.params.sample_rate_hz
     if rate_hz != CLAP_FRONT_END.sample_rate_hz:
-        msg = (
-            f"model bundle {bundle.path}: hears at {rate_hz} Hz, claps need {CLAP_FRONT_END.sample_rate_hz} Hz; "
-            "choose another bundle or set claps.enabled = false"
-        )
-        raise BundleError(msg)
+        msg = f"the bundle needs sound at {rate_hz} Hz, but claps need {CLAP_FRONT_END.sample_rate_hz} Hz"
+        remedy = "choose another bundle or set claps.enabled = false"
+        raise BundleError(msg, where=f"model bundle {bundle.path}", remedy=remedy)
 
 
 def clap_threshold(bundle: Bundle, sensitivity: float) -> float:

@@ -90,8 +90,8 @@ def learn(takes: Sequence[Sequence[Clap]], rate_hz: int, *, max_gap_s: float) ->
     worst = max(deviations)
     least, most = _TOLERANCES
     if worst > most:
-        msg = f"take {deviations.index(worst) + 1}: its rhythm differs from the others by more than half; clap it again"
-        raise DataError(msg)
+        msg = "its rhythm differs from the others by more than half"
+        raise DataError(msg, where=f"take {deviations.index(worst) + 1}", remedy="clap it again")
     steps = math.ceil(round(worst * _ROOM / _STEP, 6))
     return Learned(rhythm=rhythm, tolerance=round(min(most, max(least, steps * _STEP)), 2), tempo_s=tempo_s)
 
@@ -102,23 +102,23 @@ def _rhythm(gaps: Sequence[Sequence[float]]) -> tuple[float, ...]:
     rhythm = tuple(round(max(1, round(share / shares[0] / _STEP)) * _STEP, 2) for share in shares)
     if max(rhythm) > _LONGEST_GAP:
         longest = rhythm.index(max(rhythm)) + 1
-        msg = f"gap {longest} is more than {_LONGEST_GAP:g} times the first; clap a more even rhythm"
-        raise DataError(msg)
+        msg = f"gap {longest} is more than {_LONGEST_GAP:g} times the first"
+        raise DataError(msg, remedy="clap a more even rhythm")
     return rhythm
 
 
 def _check_counts(takes: Sequence[Sequence[Clap]]) -> None:
     if len(takes) < 2:  # noqa: PLR2004 - one take does not tell what it may differ by
-        msg = f"heard {len(takes) or 'no'} take of two or more claps, wanted 2 or more takes; clap the pattern again"
-        raise DataError(msg)
+        msg = f"there is {len(takes) or 'no'} take of two or more claps, but 2 or more takes are needed"
+        raise DataError(msg, remedy="clap the pattern again")
     counts = Counter(len(take) for take in takes)
     usual = counts.most_common(1)[0][0]
     odd = [number for number, take in enumerate(takes, 1) if len(take) != usual]
     if odd:
         others = "most have" if len(takes) > 2 else "take 1 has"  # noqa: PLR2004
-        msg = f"take {odd[0]} has {len(takes[odd[0] - 1])} claps, {others} {usual}; clap the same pattern in every take"
-        raise DataError(msg)
+        msg = f"take {odd[0]} has {len(takes[odd[0] - 1])} claps, {others} {usual}"
+        raise DataError(msg, remedy="clap the same pattern in every take")
     least, most = _CLAPS
     if not least <= usual <= most:
-        msg = f"the takes have {usual} claps; a pattern has {least} to {most}"
-        raise DataError(msg)
+        msg = f"the takes have {usual} claps"
+        raise DataError(msg, remedy=f"clap {least} to {most} times")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from edge.cli.common import say, say_json, secret_of, settings_of
 from edge.clock import parse_rfc3339
-from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable, UsageError
+from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable, UsageError, reason_of
 from edge.jsontext import dumps
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def away(wanted: str, config: Path | None, url: str | None, *, as_json: bool) ->
 
 def _url_of(api: Api) -> str:
     if not api.enabled:
-        msg = "api.enabled is false, so the node cannot be asked; set it to true, or name another node with --url"
-        raise ConfigError(msg)
+        msg = "the node's API is switched off"
+        raise ConfigError(msg, where="api.enabled", remedy="set it to true, or name another node with --url")
     if api.port == 0:
-        msg = "api.port is 0, so only the node knows its port; name it with --url, such as http://127.0.0.1:8080"
-        raise UsageError(msg)
+        msg = "only the node knows its port, because the setting is 0"
+        raise UsageError(msg, where="api.port", remedy="name it with --url, such as http://127.0.0.1:8080")
     host = _EVERYWHERE.get(api.host, api.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{api.port}"
 
@@ -59,9 +59,8 @@ def _ask(url: str, token: str | None, body: str | None) -> dict[str, Any]:
         answer = connection.getresponse()
         status, content = answer.status, answer.read()
     except (OSError, http.client.HTTPException, UnicodeError) as exc:
-        why = " ".join(str(exc).split()) or type(exc).__name__
-        msg = f"no node answers at {url} ({why}); start 'tocsin run', or name another with --url"
-        raise Unavailable(msg) from exc
+        msg = f"no node answers ({reason_of(exc)})"
+        raise Unavailable(msg, where=url, remedy="start 'tocsin run', or name another node with --url") from exc
     finally:
         connection.close()
     return _checked(url, status, content)
@@ -70,14 +69,14 @@ def _ask(url: str, token: str | None, body: str | None) -> dict[str, Any]:
 def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:
     """Return a connection, not through any proxy, and the path below which the node is."""
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    msg = f"--url {url}: must be an address such as http://127.0.0.1:8080"
+    msg = "this is not an address such as http://127.0.0.1:8080"
     try:
         parts = urlsplit(url)
         if not parts.hostname or parts.scheme not in kinds:
-            raise UsageError(msg)
+            raise UsageError(msg, where=f"--url {url}")
         return kinds[parts.scheme](parts.hostname, parts.port, timeout=_TIMEOUT_S), parts.path.rstrip("/")
     except (ValueError, http.client.InvalidURL) as exc:
-        raise UsageError(msg) from exc
+        raise UsageError(msg, where=f"--url {url}") from exc
 
 
 def _checked(url: str, status: int, content: bytes) -> dict[str, Any]:
@@ -88,16 +87,15 @@ def _checked(url: str, status: int, content: bytes) -> dict[str, Any]:
         answer = None
     wanted = "state" if status == http.client.OK else "detail"
     if not isinstance(answer, dict) or wanted not in answer:
-        msg = f"what answers at {url} is no node of this version (status {status}); check --url"
-        raise Unavailable(msg)
+        msg = f"the server there is not a node of this version (status {status})"
+        raise Unavailable(msg, where=url, remedy="check --url")
     if status == http.client.OK:
         return answer
     kinds: dict[int, type[TocsinError]] = {401: Forbidden, 403: Forbidden, 409: ConfigError, 421: Forbidden}
-    detail = str(answer["detail"])
+    detail, remedy = str(answer["detail"]), ""
     if status == http.client.UNAUTHORIZED:
-        detail = "the node does not take this token; set api.token_file as in the node's configuration"
-    msg = f"{url}: {detail}"
-    raise kinds.get(status, Unavailable)(msg)
+        detail, remedy = "the node refuses this token", "set api.token_file as in the node's configuration"
+    raise kinds.get(status, Unavailable)(detail, where=url, remedy=remedy)
 
 
 def _sentence(state: dict[str, Any]) -> str:

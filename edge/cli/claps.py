@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edge.audio.conditioner import Conditioner
 from edge.audio.factory import make_source
-from edge.audio.intake import Intake
 from edge.audio.splice import Splicer
 from edge.claps.learn import COUNTED, Learned, Takes
 from edge.claps.learn import learn as learn_from
@@ -102,8 +102,8 @@ def _check_name(name: str) -> None:
     try:
         Claps.model_validate({"patterns": {name: {"rhythm": [1]}}})
     except ValidationError as exc:
-        msg = f"{name}: a pattern's name has {SLUG_RULE}, and is not 'sound'; choose another"
-        raise UsageError(msg) from exc
+        msg = f"a pattern's name has {SLUG_RULE}, and 'sound' is reserved"
+        raise UsageError(msg, where=name, remedy="choose another") from exc
 
 
 def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
@@ -112,8 +112,8 @@ def _chosen(config: Path | None, source: str | None) -> tuple[Settings, Source]:
     named = settings.claps.sources if source is None else ()
     chosen = [s for s in settings.sources if s.enabled and (not named or s.name in named)]
     if not chosen:
-        msg = "no source that listens for claps is enabled; name one, as in --source mic"
-        raise UsageError(msg)
+        msg = "no enabled source listens for claps"
+        raise UsageError(msg, remedy="name one, as in --source mic")
     return make_claps_settings(settings, chosen[0]), chosen[0]
 
 
@@ -143,13 +143,13 @@ def _taken(pipeline: Pipeline, now: int) -> Step:
 def _blocks(source: Source, rate_hz: int) -> Iterator[AudioBlock]:
     """Yield the sound of a source until it ends or is lost: whoever watches would not wait for it to come back."""
     device, splicer = make_source(parse_source(source.spec), rate_hz), Splicer(rate_hz)
-    intake = Intake(source.name)
+    conditioner = Conditioner(source.name)
     with contextlib.closing(device):
         device.open()
         _tell(f"Listening to {device.device or parse_source(source.spec).masked}; Ctrl-C ends it.")
         while (chunk := device.read()) is not None:
             if chunk.samples.size:
-                yield from splicer.push(intake.take(chunk), device.rate_hz)
+                yield from splicer.push(conditioner.process(chunk), device.rate_hz)
         yield from splicer.finish()
 
 

@@ -40,8 +40,8 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
     """Classify recordings; one that cannot be used is said, and the others go on. Returns the last such exit code."""
     log_plainly()
     if hop_s is not None and not 0 < hop_s < math.inf:
-        msg = f"--hop {hop_s:g}: must be a number of seconds above 0"
-        raise UsageError(msg)
+        msg = "the hop must be a number of seconds above 0"
+        raise UsageError(msg, where=f"--hop {hop_s:g}")
     from edge.pipeline.clip import ClipClassifier
 
     classifier, settings = model_of(settings_of(config))
@@ -91,7 +91,7 @@ def _try(classify: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, An
     except TocsinError as exc:
         return exc
     except Exception as exc:  # noqa: BLE001 - whatever it is
-        bug = _InternalError(f"{path}: {describe_bug(exc)}")
+        bug = _InternalError(describe_bug(exc), where=path)
         bug.__cause__ = exc
         return bug
 
@@ -117,8 +117,8 @@ def replay(file: Path, config: Path | None, *, speed: str, source_name: str, awa
     try:
         Source(name=source_name)
     except ValidationError as exc:
-        msg = f"--source-name {source_name}: must be {SLUG_RULE}"
-        raise UsageError(msg) from exc
+        msg = f"the name must be {SLUG_RULE}"
+        raise UsageError(msg, where=f"--source-name {source_name}") from exc
     classifier, settings = model_of(make_replay_settings(settings_of(config), away=away))
     # Where the events themselves appear on the terminal they show that it goes on.
     with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
@@ -143,8 +143,8 @@ def _speed(text: str) -> float | None:
         speed = float(text)
         if 0 < speed < math.inf:
             return speed
-    msg = f"--speed {text}: must be 'max' or a number above 0, such as 1 for real time"
-    raise UsageError(msg)
+    msg = "the speed must be 'max' or a number above 0, such as 1 for real time"
+    raise UsageError(msg, where=f"--speed {text}")
 
 
 def _recordings(path: Path) -> list[Path]:

@@ -67,6 +67,9 @@ def settings_of(config: Path | None, sources: Sequence[str] = ()) -> Settings:
 
 def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
     """Return sources from ``[NAME=]SPEC``; what has no name is called by its kind. Raises `UsageError`."""
+    from pydantic import ValidationError
+
+    from edge.settings.section import SLUG_RULE
     from edge.settings.source_spec import clash, parse_source
     from edge.settings.tree import Source
 
@@ -77,13 +80,17 @@ def sources_of(texts: Sequence[str]) -> tuple[Source, ...]:
         parsed = parse_source(spec)
         name = named.group(1) if named else _free_name(spec.partition(":")[0].lower(), sources)
         if name in sources:
-            msg = f"--source: two sources are called {name}; give each its own name, as in --source {name}2={spec}"
-            raise UsageError(msg)
+            msg = f"two sources are called {name}"
+            raise UsageError(msg, where="--source", remedy=f"give each its own name, as in --source {name}2={spec}")
         if why := next(filter(None, (clash(parsed, parse_source(s.spec)) for s in sources.values())), None):
-            msg = f"--source {parsed.masked}: {why}"
-            raise UsageError(msg)
+            raise UsageError(why, where=f"--source {parsed.masked}")
+        try:
+            source = Source(name=name)
+        except ValidationError as exc:
+            msg = f"the name must be {SLUG_RULE}"
+            raise UsageError(msg, where=f"--source {name}") from exc
         # Unlike a configuration, a command line can name every file that there is: of no UTF-8, with a line break.
-        sources[name] = Source.model_construct(name=name, spec=spec)
+        sources[name] = source.model_copy(update={"spec": spec})
     return tuple(sources.values())
 
 

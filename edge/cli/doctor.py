@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from edge.cli.checks import machine, models, outputs, sources
 from edge.cli.checks.check import Check
 from edge.cli.common import say, say_json, settings_of
 from edge.cli.terminal import one_line
-from edge.errors import TocsinError, describe_bug
+from edge.errors import TocsinError, describe_bug, render
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -39,10 +38,9 @@ def doctor(config: Path | None, *, as_json: bool) -> int:
     results = []
     for check in examine(config):
         failed |= check.state == "fail"
-        results.append(dataclasses.asdict(check))
+        results.append(check.as_json())
         if not as_json:
-            mend = f"; {check.mend}" if check.mend else ""
-            say(one_line(f"{check.state:5} {check.name:14} {check.found}{mend}"))
+            say(one_line(f"{check.state:5} {check.name:14} {render(check.found, remedy=check.remedy)}"))
     if as_json:
         say_json({"ok": not failed, "checks": results}, indent=2)
     return int(failed)

@@ -89,8 +89,8 @@ def _read_demo_settings(settings: Settings, options: DemoOptions) -> Settings:
     settings = make_demo_settings(settings, sources=sources, folder=folder, api=_collect_api_changes(options))
     api = settings.api
     if options.host and not (_local(options.host) or secret(api.token, api.token_file, "api_token")):
-        msg = f"--host {options.host} is reachable from outside; name a file with a token, --token-file FILE"
-        raise UsageError(msg)
+        msg = f"{options.host} is reachable from outside"
+        raise UsageError(msg, where="--host", remedy="name a file with a token, --token-file FILE")
     return settings
 
 

@@ -121,8 +121,8 @@ def _folder(settings: Settings) -> Path:
     """Return the state folder; raises `Forbidden` where what is in it cannot be seen."""
     folder = folder_of(settings)
     if not may_read(folder):
-        msg = f"not allowed to look into {folder}; use sudo, or name a folder of your own (STATE_DIRECTORY=…)"
-        raise Forbidden(msg)
+        msg = "this user may not read the folder"
+        raise Forbidden(msg, where=folder, remedy="use sudo, or name a folder of your own (STATE_DIRECTORY=…)")
     return folder
 
 
@@ -132,7 +132,7 @@ def _as_input() -> Iterator[None]:
     try:
         yield
     except ConfigError as exc:
-        raise DataError(str(exc)) from exc
+        raise DataError(exc.what, where=exc.where, remedy=exc.remedy) from exc
 
 
 def _facts(bundle: Bundle) -> list[tuple[str, Any]]:

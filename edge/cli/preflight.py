@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.cli.common import folder_of, models_folder_of, node_name, secret_of
-from edge.errors import BundleError, ConfigError, Forbidden, TocsinError
+from edge.errors import BundleError, ConfigError, Forbidden, TocsinError, join_problems
 from edge.settings.textfile import is_there
 
 if TYPE_CHECKING:
@@ -27,18 +27,16 @@ def preflight(settings: Settings) -> None:
                 look(settings)
         except (ConfigError, Forbidden) as exc:
             problems.append(exc)
-    if len(problems) == 1:
-        raise problems[0]
     if problems:
-        raise ConfigError(*map(str, problems))
+        raise join_problems(problems)
 
 
 def _folder(settings: Settings) -> None:
     path = folder_of(settings)
     there = next(folder for folder in (path, *path.parents) if is_there(folder))
     if not there.is_dir():
-        msg = f"storage.path: {there} is no folder"
-        raise ConfigError(msg)
+        msg = f"{there} is not a folder"
+        raise ConfigError(msg, where="storage.path")
 
 
 def check_model(settings: Settings, bundle: Bundle) -> None:
@@ -64,8 +62,7 @@ def _model(settings: Settings) -> None:
         wanted = Library(models_folder_of(settings)).resolve(settings.model.bundle)[0]
         bundle = open_bundle(wanted, EVENTS, check=check_bundle)
     except BundleError as exc:
-        msg = f"model.bundle: {exc}"
-        raise ConfigError(msg) from exc
+        raise ConfigError(exc.what, where=f"model.bundle: {exc.where}", remedy=exc.remedy) from exc
     check_model(settings, bundle)
 
 
@@ -79,8 +76,7 @@ def _clap_network(settings: Settings) -> None:
         wanted = Library(models_folder_of(settings)).clap_networks(settings.claps.bundle)[0]
         open_bundle(wanted, CLAPS, check=check_bundle)
     except BundleError as exc:
-        msg = f"claps.bundle: {exc}"
-        raise ConfigError(msg) from exc
+        raise ConfigError(exc.what, where=f"claps.bundle: {exc.where}", remedy=exc.remedy) from exc
 
 
 def _broker(settings: Settings) -> None:

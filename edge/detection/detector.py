@@ -202,7 +202,7 @@ class Detector:
             self._started, self._gap, self._event_id = end, gap, self._new_id()
             self._onset = max(self._begin, self._onset_before(first))
             # At least the newest frame: a level that nothing was measured for is none.
-            newest = self._params.frames_in(end) - 1
+            newest = self._params.count_frames(end) - 1
             self._span = self._meter.span(min(self._onset // self._params.hop_samples, newest))
 
     def _onset_before(self, end: int) -> int:
@@ -212,13 +212,13 @@ class Detector:
         hop = self._params.hop_samples
         # A decision sees a sound some 50 ms after it began, so look from a little before the decision before this one.
         earliest = end - 2 * self._params.decision_samples - self._params.n_fft
-        frame = self._meter.steepest_rise(earliest // hop, self._params.frames_in(end))
+        frame = self._meter.steepest_rise(earliest // hop, self._params.count_frames(end))
         # A frame hears a sound that begins in its second half.
         return earliest if frame is None else frame * hop + self._params.n_fft // 2
 
     def _follow(self, end: int) -> None:
         if self._span is not None:
-            self._meter.extend(self._span, self._params.frames_in(end))
+            self._meter.extend(self._span, self._params.count_frames(end))
 
     def _message(self, phase: Phase, score: float, end: int) -> Event:
         self._last_message = end

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, suggest
 from edge.settings.detection import ANY_LABEL, IMPULSE, OF_BUNDLE, OF_LABEL, DetectionClass
 
 if TYPE_CHECKING:
@@ -69,10 +68,8 @@ def explain_rules(
     """
     for label in settings.classes:
         if label not in labels:
-            near = difflib.get_close_matches(label, labels, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else f"; it has {', '.join(labels)}"
-            msg = f"detection.classes.{label}: the model has no such label{hint}"
-            raise ConfigError(msg)
+            msg = "the model has no such label"
+            raise ConfigError(msg, where=f"detection.classes.{label}", remedy=suggest(label, labels))
     default_alerts = alert_labels(labels) if settings.alert is None else tuple(labels) if settings.alert else ()
     explained = []
     for label in labels:
@@ -107,8 +104,8 @@ def rules_for(
             continue
         rule = Rule(explained.label, **{name: value for name, (value, _) in explained.values.items()})
         if rule.off > rule.on:
-            msg = f"detection.classes.{rule.label}: off ({rule.off}) must not be above on ({rule.on})"
-            raise ConfigError(msg)
+            msg = f"off ({rule.off}) must not be above on ({rule.on})"
+            raise ConfigError(msg, where=f"detection.classes.{rule.label}")
         rules.append(rule)
     return tuple(rules)
 

@@ -1,1 +1,1 @@
-"""Log-mel features, one definition for a whole clip and for a live stream."""
+"""Log-mel features, with one definition for a whole recording and a live stream."""

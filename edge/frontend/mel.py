@@ -1,4 +1,4 @@
-"""Log-mel features of a whole clip, and the pieces that the stream shares with it."""
+"""Log-mel features of a whole recording, and the steps that the stream shares."""
 
 from __future__ import annotations
 
@@ -13,32 +13,31 @@ if TYPE_CHECKING:
     from edge.frontend.params import FrontEndParams
 
 _BREAK_HZ, _MEL_HIGH_Q = 700.0, 1127.0
-_BLOCK_FRAMES = 512  # frames transformed at once: what stays in a small processor's cache
+_BLOCK_FRAMES = 512  # frames transformed at once: these fit into a small processor's cache
 _GROUP_FRAMES = 8  # rows of one matrix product
 
 
 def float_from_int16(samples: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Turn 16-bit samples into floats of full scale ±1; the one place where this is done."""
+    """Convert 16-bit samples to floats of full scale ±1; nothing else does this conversion."""
     result: NDArray[np.float32] = samples.astype(np.float32) / np.float32(32768.0)
     return result
 
 
 def hz_to_mel(hz: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mel value of a frequency (the HTK formula, O'Shaughnessy 1987)."""
+    """Return the mel value of a frequency (HTK formula, O'Shaughnessy 1987)."""
     return np.asarray(_MEL_HIGH_Q * np.log1p(np.asarray(hz, np.float64) / _BREAK_HZ))
 
 
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the frequency of a mel value: the inverse of `hz_to_mel`."""
+    """Return the frequency of a mel value (inverse of `hz_to_mel`)."""
     return np.asarray(_BREAK_HZ * np.expm1(mel / _MEL_HIGH_Q))
 
 
 @functools.lru_cache(maxsize=8)
 def mel_filterbank(params: FrontEndParams) -> NDArray[np.float32]:
-    """Return triangular filters of shape (n_fft // 2 + 1, n_mels), each of peak 1.
+    """Return the mel filterbank: triangular filters, shape (n_fft // 2 + 1, n_mels), peak 1.
 
-    A band narrower than the distance of two bins still owns its nearest bin, so that no
-    band is always silent.
+    A band narrower than the spacing of the bins gets its nearest bin, so that no band is always silent.
     """
     edges = mel_to_hz(np.linspace(hz_to_mel(params.fmin_hz), hz_to_mel(params.fmax_hz), params.n_mels + 2))
     bins = np.arange(params.n_fft // 2 + 1) * (params.sample_rate_hz / params.n_fft)
@@ -55,9 +54,9 @@ def mel_filterbank(params: FrontEndParams) -> NDArray[np.float32]:
 
 @functools.lru_cache(maxsize=8)
 def hann_window(n_fft: int) -> NDArray[np.float32]:
-    """Return the periodic Hann window, scaled so that a frame's power spectrum sums to its mean square.
+    """Return the periodic Hann window, scaled to the mean square of a frame.
 
-    With this scale a one-sided sum over the bins is the frame's mean square (Parseval), whatever `n_fft`.
+    With this scale the one-sided sum over the bins is the frame's mean square (Parseval), for every `n_fft`.
     """
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
     window *= np.sqrt(2.0 / (n_fft * np.sum(window**2)))
@@ -67,18 +66,21 @@ def hann_window(n_fft: int) -> NDArray[np.float32]:
 
 
 def power_spectrum(frames: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
-    """Return the power of each bin, shape (frames, n_fft // 2 + 1), of frames of shape (frames, n_fft)."""
+    """Return the power spectrum of frames.
+
+    The frames have shape (frames, n_fft), the power (frames, n_fft // 2 + 1).
+    """
     spectrum = np.fft.rfft(frames * hann_window(params.n_fft), axis=-1)
     power = np.square(spectrum.real)
     power += np.square(spectrum.imag)
     return np.asarray(power, np.float32)
 
 
-def log_mel_of_power(power: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
-    """Return the features, shape (frames, n_mels), of a power spectrum of shape (frames, bins).
+def log_mel_from_power(power: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
+    """Return the log-mel features, shape (frames, n_mels), of a power spectrum, shape (frames, bins).
 
-    The product is always made of `_GROUP_FRAMES` rows at a time: a matrix library picks its kernel, and with it the
-    order of additions, by the number of rows, and a frame must not depend on how many came with it.
+    The matrix product is always of `_GROUP_FRAMES` rows at a time: a matrix library chooses its kernel, and with it the
+    order of additions, by the number of rows, and a frame must not depend on the number of frames computed with it.
     """
     groups = -(-len(power) // _GROUP_FRAMES)
     padded = power
@@ -94,25 +96,25 @@ def log_mel_of_power(power: NDArray[np.float32], params: FrontEndParams) -> NDAr
     return mel
 
 
-def frames_of(samples: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
-    """Return overlapping frames, a read-only view of shape (frames, n_fft), of mono samples."""
+def cut_frames(samples: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
+    """Cut mono samples into overlapping frames: a read-only view of shape (frames, n_fft)."""
     if samples.ndim != 1:
         msg = f"expected mono samples of shape (n,), not {samples.shape}"
         raise ValueError(msg)
-    if not params.frames_in(samples.size):
+    if not params.count_frames(samples.size):
         return np.empty((0, params.n_fft), np.float32)
     return np.lib.stride_tricks.sliding_window_view(samples, params.n_fft)[:: params.hop_samples]
 
 
 def log_mel(samples: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
-    """Return the log-mel features of a clip, shape (frames, n_mels).
+    """Return the log-mel features of a recording, shape (frames, n_mels).
 
-    `samples` is mono at ``params.sample_rate_hz``, full scale ±1. Frames begin at sample 0 and only whole
-    frames count: nothing is padded, so a frame depends on its own samples alone.
+    `samples` is mono at ``params.sample_rate_hz``, full scale ±1. The first frame begins at sample 0, and only whole
+    frames are used: nothing is padded, so a frame depends on its own samples only.
     """
-    frames = frames_of(np.asarray(samples, np.float32), params)
+    frames = cut_frames(np.asarray(samples, np.float32), params)
     out = np.empty((len(frames), params.n_mels), np.float32)
     for start in range(0, len(frames), _BLOCK_FRAMES):
         block = slice(start, start + _BLOCK_FRAMES)
-        out[block] = log_mel_of_power(power_spectrum(frames[block], params), params)
+        out[block] = log_mel_from_power(power_spectrum(frames[block], params), params)
     return out

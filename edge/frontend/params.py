@@ -1,4 +1,4 @@
-"""The parameters of the front end, in one frozen record that travels with every model."""
+"""Parameters of the front end, in one frozen record that is part of every model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-# What a device can bear: a record may come from anywhere, and its numbers become sizes of arrays.
+# Limits that a small device can bear: a record may come from anywhere, and its numbers become sizes of arrays.
 _MOST = {
     "sample_rate_hz": 384_000,
     "n_fft": 16_384,
@@ -21,10 +21,10 @@ _LONGEST_S, _FASTEST_HZ, _MOST_OVERLAP = 60.0, 100, 32
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FrontEndParams:
-    """What turns sound into log-mel frames.
+    """Parameters of the conversion from sound to log-mel frames.
 
-    The record is part of a checkpoint and of a bundle's manifest; it is never a setting,
-    because a network only understands the features that it was trained on.
+    The record is part of a checkpoint and of a bundle's manifest; it is never a setting, because a network only works
+    with the features that it was trained on.
     """
 
     sample_rate_hz: int = 16_000
@@ -39,14 +39,14 @@ class FrontEndParams:
     """Added to each mel band's power before the logarithm: the level of silence."""
     offset: float = 10.0
     scale: float = 0.2
-    """A feature is ``(ln(power + log_floor) + offset) * scale``: a fixed affine, no statistic of the clip."""
+    """A feature is ``(ln(power + log_floor) + offset) * scale``: a fixed affine map, independent of the recording."""
     window_frames: int = 96
-    """Frames that the network sees at once."""
+    """Frames in one window of the network."""
     decision_frames: int = 8
     """Frames between two decisions: eight a second."""
 
     def __post_init__(self) -> None:
-        """Refuse parameters that cannot describe a front end, with a ``ValueError``."""
+        """Raise ``ValueError`` for parameters that cannot describe a front end."""
         for name, most in _MOST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
@@ -78,12 +78,12 @@ class FrontEndParams:
 
     @property
     def window_samples(self) -> int:
-        """Samples under one network window."""
+        """Samples in one window of the network."""
         return (self.window_frames - 1) * self.hop_samples + self.n_fft
 
     @property
     def window_s(self) -> float:
-        """Seconds under one network window."""
+        """Seconds in one window of the network."""
         return self.window_samples / self.sample_rate_hz
 
     @property
@@ -101,8 +101,8 @@ class FrontEndParams:
         """The feature value of digital silence."""
         return (math.log(self.log_floor) + self.offset) * self.scale
 
-    def frames_in(self, samples: int) -> int:
-        """Return how many whole frames fit into `samples` samples."""
+    def count_frames(self, samples: int) -> int:
+        """Return the number of whole frames in `samples` samples."""
         return 0 if samples < self.n_fft else (samples - self.n_fft) // self.hop_samples + 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class FrontEndParams:
     def from_dict(cls, values: dict[str, Any]) -> FrontEndParams:
         """Read a record that `to_dict` wrote.
 
-        Raises `ValueError` for an unknown name: a parameter this version does not know would change the features.
+        Raises `ValueError` for an unknown name, because that parameter would change the features.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.errors import BundleError
+from edge.errors import BundleError, reason_of
 from edge.inference.golden import read_golden
 from edge.inference.manifest import CLAPS, EVENTS, FORMAT, GOLDEN, MODEL, STREAMING, WINDOW, parse_manifest
 
@@ -106,7 +106,7 @@ def read_bundle(path: Path) -> Bundle:
         said, written = read_manifest(path)
         for name, expected in said.sha256.items():
             if _sha256(path, name) != expected:
-                raise bad_bundle(path, f"{name} is not the file that was exported (its sha256 differs)")
+                raise bad_bundle(path, f"{name} differs from the exported file (sha256)")
         return Bundle(
             path=path,
             id=said.id,
@@ -134,7 +134,7 @@ def refusing(path: Path) -> Iterator[None]:
     except (BundleError, *OURS):
         raise
     except Exception as exc:  # a bundle may come from anywhere, and a node must not end because of it
-        raise bad_bundle(path, f"cannot be used ({' '.join(str(exc).split())[:200] or type(exc).__name__})") from exc
+        raise bad_bundle(path, f"the bundle cannot be used ({_reason(exc, path)})") from exc
 
 
 def read_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
@@ -152,12 +152,12 @@ def check_golden(bundle: Bundle, mel: NDArray[np.float32], logits: NDArray[np.fl
     """Compare features and logits computed here with the golden ones; raise `BundleError` beyond tolerance."""
     for name, ours, golden in (("mel", mel, bundle.golden.mel), ("logits", logits, bundle.golden.logits)):
         if ours.shape != golden.shape:
-            raise bad_bundle(bundle.path, f"the golden {name} have shape {golden.shape}, here {ours.shape}")
+            raise bad_bundle(bundle.path, f"the golden {name} have shape {golden.shape}, but {ours.shape} here")
         worst = float(np.abs(ours - golden).max(initial=0.0))
         limit = bundle.tolerance[name]
         if not worst <= limit:  # also true for NaN
             raise bad_bundle(
-                bundle.path, f"on the golden recording the {name} are off by {worst:.3g} (allowed: {limit:.3g})"
+                bundle.path, f"the {name} of the golden recording differ by {worst:.3g} (allowed: {limit:.3g})"
             )
 
 
@@ -165,13 +165,19 @@ def require_task(bundle: Bundle, task: str) -> None:
     """Raise `BundleError` for a bundle that is for something else."""
     if bundle.task != task:
         setting = "claps.bundle" if bundle.task == CLAPS else "model.bundle"
-        msg = f"model bundle {bundle.path}: is for {bundle.task}, not for {task}; {setting} is its place"
-        raise BundleError(msg)
+        msg = f"the bundle is for {bundle.task}, not for {task}"
+        raise BundleError(msg, where=f"model bundle {bundle.path}", remedy=f"name it in {setting}")
 
 
 def bad_bundle(path: Path, what: str) -> BundleError:
-    """Return the error of a bundle that cannot be used: what is wrong, where, and what to do."""
-    return BundleError(f"model bundle {path}: {what}; export it again, or choose another with 'tocsin model activate'")
+    """Return the error of a bundle that cannot be used."""
+    remedy = "export it again, or choose another with 'tocsin model activate'"
+    return BundleError(what, where=f"model bundle {path}", remedy=remedy)
+
+
+def _reason(exc: Exception, path: Path) -> str:
+    """Return the reason of an error in the bundle at `path`, whose files it names without their folder."""
+    return reason_of(exc).replace(f"{path}/", "")[:200]
 
 
 def _check_file(path: Path, name: str, most: int) -> None:
@@ -183,7 +189,7 @@ def _check_file(path: Path, name: str, most: int) -> None:
     except OSError as exc:
         raise bad_bundle(path, f"{name} cannot be read ({exc.strerror})") from exc
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-        raise bad_bundle(path, f"{name} is no file of at most {most >> 20} MiB")
+        raise bad_bundle(path, f"{name} must be a plain file of at most {most >> 20} MiB")
 
 
 def _sha256(path: Path, name: str) -> str:
@@ -202,7 +208,7 @@ def _golden(path: Path, said: Manifest) -> Golden:
     try:
         golden = read_golden(path / GOLDEN)
     except (OSError, ValueError, EOFError) as exc:
-        raise bad_bundle(path, f"{GOLDEN} cannot be read ({exc})") from exc
+        raise bad_bundle(path, f"{GOLDEN} cannot be read ({_reason(exc, path)})") from exc
     if what := _misfit(golden, said):
         raise bad_bundle(path, f"{GOLDEN} {what}")
     return golden
@@ -218,7 +224,7 @@ def _misfit(golden: Golden, said: Manifest) -> str:
     if said.network == STREAMING and len(golden.logits) != decisions:
         made = f"{len(golden.logits)} decisions in {len(golden.mel)} frames"
         return f"has {made}, where the manifest's decision_frames make {decisions}"
-    if len(golden.mel) != params.frames_in(golden.waveform.size):
+    if len(golden.mel) != params.count_frames(golden.waveform.size):
         return (
             f"has {len(golden.mel)} frames of {golden.waveform.size} samples, where the manifest's front end does not"
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
-from edge.errors import Forbidden, StorageError
+from edge.errors import StorageError, from_os_error
 from edge.inference.manifest import NAME
 from edge.jsontext import dumps
 
@@ -67,9 +67,8 @@ def writing_to(folder: Path) -> Iterator[None]:
     """Say in our own words what stands in the way of writing."""
     try:
         yield
-    except PermissionError as exc:
-        msg = f"not allowed to write in {folder}; run the command with sudo"
-        raise Forbidden(msg) from exc
     except OSError as exc:
-        msg = f"cannot write in {folder}: {exc.strerror}"
-        raise StorageError(msg) from exc
+        remedy = "run the command with sudo"
+        raise from_os_error(
+            exc, folder, action="written to", kind=StorageError, missing=StorageError, permission=remedy
+        ) from exc

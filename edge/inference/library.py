@@ -30,7 +30,6 @@ SHIPPED = Path(__file__).parents[1] / "models"
 DEFAULT_ID = "city"
 CLAPS_ID = "claps"
 """The shipped clap network, which tells no events."""
-_ADVICE = "; export it again"  # to choose another bundle is no help to who installs this one
 
 
 class Installed(NamedTuple):
@@ -81,8 +80,8 @@ class Library:
         if named := self._named(name):
             return named[0]
         known = ", ".join(path.name for path in self.paths()) or "none"
-        msg = f"no model bundle {name!r} on this device; there is {known}"
-        raise InputMissing(msg)
+        msg = f"there is no model bundle {name!r} on this device"
+        raise InputMissing(msg, remedy=f"there is {known}")
 
     def resolve(self, wanted: str) -> list[Path]:
         """Return the folders to try, best first, so that a bad bundle is replaced by the previous good one.
@@ -130,8 +129,8 @@ class Library:
                     fresh.rename(target)
                     return Installed(target, "mended")
                 if there != bundle.manifest:
-                    msg = f"another bundle {target.name} is installed already; give the new one another version"
-                    raise BundleError(msg)
+                    msg = f"another bundle {target.name} is installed already"
+                    raise BundleError(msg, remedy="give the new one another version")
                 return Installed(target, "kept")
 
     def activate(self, name: str) -> Path:
@@ -142,8 +141,8 @@ class Library:
         """
         path = self.find(name)
         if path.resolve() not in [ours.resolve() for ours in self.paths()]:
-            msg = f"{path} is not installed; 'tocsin model install {path}' takes it in"
-            raise InputMissing(msg)
+            msg = "the bundle is not installed"
+            raise InputMissing(msg, where=path, remedy=f"install it with 'tocsin model install {path}'")
         verify_bundle(path, EVENTS, check=self._check)
         active = read_choice(self._folder).get("active", DEFAULT_ID)
         if path.name != active:
@@ -157,7 +156,7 @@ class Library:
         """
         pointer = read_choice(self._folder)
         if not pointer:
-            msg = "there is no bundle to go back to: the shipped one is in use and no other was activated"
+            msg = "there is no earlier bundle: the shipped one is in use, and no other was activated"
             raise InputMissing(msg)
         changed = "undone" not in pointer
         if changed:
@@ -225,9 +224,9 @@ def _verify_copy(copy: Path, source: Path, check: Check) -> Bundle:
     try:
         return verify_bundle(copy, check=check)
     except BundleError as exc:
-        what = str(exc).replace(str(copy), str(source)).partition(_ADVICE)[0]
-        msg = f"{what}; it is not installed; export or copy it again"
-        raise BundleError(msg) from exc
+        remedy = "export or copy it again"  # to choose another bundle does not help who installs this one
+        what = f"it is not installed: {exc.what}"
+        raise BundleError(what, where=f"model bundle {source}", remedy=remedy) from exc
 
 
 def _manifest(path: Path, check: Check) -> Mapping[str, Any] | None:

@@ -76,4 +76,4 @@ def load_classifier(
         if first is not None:
             log.warning("using model %s %s from %s instead", classifier.bundle.id, classifier.bundle.version, path)
         return classifier
-    raise first or BundleError("there is no model bundle; install one with 'tocsin model install PATH'")
+    raise first or BundleError("there is no model bundle", remedy="install one with 'tocsin model install PATH'")

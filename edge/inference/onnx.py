@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from edge.errors import BundleError
 from edge.frontend.mel import log_mel
+from edge.frontend.samples import are_finite
 from edge.inference.bundle import check_golden
 from edge.inference.shapes import check_shapes
 from edge.inference.streams import score_streams
@@ -111,8 +112,8 @@ class OnnxClassifier:
         try:
             session = ort.InferenceSession(str(self.bundle.model_path), settings, providers=chain)
         except Exception as exc:  # ONNX Runtime raises a class of its own for each failure
-            msg = f"model bundle {self.bundle.path}: ONNX Runtime cannot load model.onnx ({_first_line(exc)})"
-            raise BundleError(msg) from exc
+            msg = f"ONNX Runtime cannot load model.onnx ({_first_line(exc, self.bundle.path)})"
+            raise BundleError(msg, where=f"model bundle {self.bundle.path}") from exc
         nodes = (*session.get_inputs(), *session.get_outputs())
         check_shapes(self.bundle, {node.name: tuple(node.shape) for node in nodes})
         return session
@@ -122,8 +123,8 @@ class OnnxClassifier:
         try:
             logits = self._golden_logits(session, mel)
         except Exception as exc:  # ONNX Runtime raises a class of its own for each failure
-            msg = f"model bundle {self.bundle.path}: the network fails on the golden recording ({_first_line(exc)})"
-            raise BundleError(msg) from exc
+            msg = f"the network fails on the golden recording ({_first_line(exc, self.bundle.path)})"
+            raise BundleError(msg, where=f"model bundle {self.bundle.path}") from exc
         check_golden(self.bundle, mel, logits)
 
     def _golden_logits(self, session: ort.InferenceSession, mel: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -156,7 +157,7 @@ class OnnxClassifier:
                 raise BundleError(msg)  # noqa: TRY301 - told where every other failure is
             self._check(session)
         except Exception as exc:  # noqa: BLE001 - an engine that cannot be built must never stop the node
-            log.warning("no TensorRT engine (%s); staying on %s", _first_line(exc), self.provider)
+            log.warning("no TensorRT engine (%s); staying on %s", _first_line(exc, self.bundle.path), self.provider)
             return
         self._session, self.provider = session, "tensorrt"
         log.info("TensorRT engine is ready and in use")
@@ -226,9 +227,9 @@ class OnnxClassifier:
 
     def _calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities of logits; 0 where the network computed no number, for it heard nothing there."""
-        finite = np.isfinite(logits)
-        if finite.all():
+        if are_finite(logits):
             return self.bundle.calibrate(logits)
+        finite = np.isfinite(logits)
         if not self.faulty_scores:
             log.error("model %s computes scores that are no numbers; they count as 0", self.bundle.id)
         self.faulty_scores += int(logits.size - np.count_nonzero(finite))
@@ -257,5 +258,6 @@ def engine_key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
+def _first_line(exc: BaseException, path: Path) -> str:
+    """Return the first line of an error in the bundle at `path`, whose files it names without their folder."""
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0].replace(f"{path}/", "")[:200]

@@ -23,7 +23,7 @@ def check_shapes(bundle: Bundle, theirs: Mapping[str, Shape]) -> None:
     ours = _shapes(bundle)
     if list(theirs) != list(ours):
         what = f"a {bundle.network} network has {', '.join(ours)}, but model.onnx has {', '.join(theirs)}"
-        raise bad_bundle(bundle.path, f"{what}; its manifest belongs to another network")
+        raise bad_bundle(bundle.path, f"{what}: its manifest belongs to another network")
     for name, shape in ours.items():
         if not _fits(theirs[name], shape):
             what = f"{name} of model.onnx has shape {_shown(theirs[name])}, by the manifest it is {_shown(shape)}"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from edge.frontend.samples import are_finite
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -61,7 +63,7 @@ def score_streams(
     # Only now that nothing can fail any more: whoever tries again scores every window once.
     for state, vector in reached:
         # A state that is no number would stay so for ever; without one, the stretch begins anew.
-        state.vector = vector if np.isfinite(vector).all() else None
+        state.vector = vector if are_finite(vector) else None
     return _stacked([rows[position] for position in range(len(windows))])
 
 

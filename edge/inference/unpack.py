@@ -11,7 +11,7 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from edge.errors import BundleError, Forbidden, InputMissing
+from edge.errors import BundleError, InputMissing, from_os_error, reason_of
 from edge.inference.bundle import MAX_BYTES, OURS
 from edge.inference.manifest import MAX_FILES
 from edge.inference.tars import NoTar, open_tar
@@ -35,25 +35,24 @@ def unpack(source: Path, target: Path) -> None:
     Raises `InputMissing`, `Forbidden` or `BundleError`; an `OSError` is of the target.
     """
     if not source.exists():
-        msg = f"{source}: there is no such file or folder"
-        raise InputMissing(msg)
+        msg = "there is no such file or folder"
+        raise InputMissing(msg, where=source)
     target.mkdir()
     left = MAX_BYTES
     for name, chunk in _guarded(source, _pieces(source)):
         left -= len(chunk)
         if left < 0:
-            raise _bad(source, f"more than {MAX_BYTES >> 20} MiB")
+            raise _bad(source, f"it holds more than {MAX_BYTES >> 20} MiB")
         try:
             with (target / name).open("ab" if chunk else "xb") as out:
                 out.write(chunk)
         except FileExistsError as exc:
-            raise _bad(source, "two files of the same name") from exc
+            raise _bad(source, "it holds two files of the same name") from exc
 
 
 def _bad(source: Path, what: str) -> BundleError:
-    return BundleError(
-        f"model bundle {source}: {what}; it must be one folder with model.onnx, manifest.json, golden.npz"
-    )
+    remedy = "it must be one folder with model.onnx, manifest.json, golden.npz"
+    return BundleError(what, where=f"model bundle {source}", remedy=remedy)
 
 
 def _guarded(source: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -66,10 +65,9 @@ def _guarded(source: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
         except (BundleError, *OURS):
             raise
         except PermissionError as exc:
-            msg = f"{source}: not allowed to read it"
-            raise Forbidden(msg) from exc
+            raise from_os_error(exc, source) from exc
         except Exception as exc:  # the readers of archives raise what their bytes lead to
-            raise _bad(source, f"a damaged or encrypted archive ({str(exc)[:200] or type(exc).__name__})") from exc
+            raise _bad(source, f"the archive is damaged or encrypted ({reason_of(exc)[:200]})") from exc
         yield piece
 
 
@@ -83,7 +81,7 @@ def _pieces(source: Path) -> Iterator[Piece]:
         files = _of_tar(source)
     for count, (name, chunks) in enumerate(files, 1):
         if count > MAX_FILES:
-            raise _bad(source, f"more than {MAX_FILES} files")
+            raise _bad(source, f"it holds more than {MAX_FILES} files")
         yield name, b""
         yield from ((name, chunk) for chunk in chunks)
 
@@ -128,7 +126,7 @@ def _of_tar(source: Path) -> Iterator[File]:
                 if (entry := archive.next()) is None:
                     return
                 if count > 2 * MAX_FILES:
-                    raise _bad(source, f"more than {MAX_FILES} files")
+                    raise _bad(source, f"it holds more than {MAX_FILES} files")
                 if entry.isdir():
                     continue
                 file = archive.extractfile(entry) if entry.isreg() and not entry.issparse() else None
@@ -136,7 +134,7 @@ def _of_tar(source: Path) -> Iterator[File]:
                     raise _bad(source, f"{_shown(entry.name)} is not a plain file")
                 yield _name(source, entry.name), _chunks(file, budget)
     except NoTar as exc:
-        raise _bad(source, "neither a folder nor a .zip, .tar, .tar.gz or .tar.bz2 file") from exc
+        raise _bad(source, "it is neither a folder nor a .zip, .tar, .tar.gz or .tar.bz2 file") from exc
 
 
 def _name(source: Path, path: str) -> str:
@@ -144,7 +142,7 @@ def _name(source: Path, path: str) -> str:
     parts = [part for part in PurePosixPath(path.replace("\\", "/")).parts if part != "."]
     fits = 1 <= len(parts) <= 2 and ".." not in parts and parts[0] != "/"  # noqa: PLR2004 - folder and file
     if not fits or not path.isprintable() or len(parts[-1].encode()) > _LONGEST_NAME:
-        raise _bad(source, f"{_shown(path)} is not a file of one folder")
+        raise _bad(source, f"{_shown(path)} does not lie in the one folder")
     return parts[-1]
 
 

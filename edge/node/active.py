@@ -1,27 +1,28 @@
-"""The settings that a node runs with, and the rules that follow from them."""
+"""The settings in use and the rules from them."""
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
+from edge.away.watch import IGNORED
+from edge.claps.reasons import every_reason
 from edge.detection.rules import rules_for
-from edge.node.reactions import may_be_heard
 from edge.pipeline.fitting import fitting
+from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge.detection.rules import Rule
     from edge.inference.bundle import Bundle
     from edge.settings.tree import Settings
     from edge.telemetry import Metrics
 
-log = logging.getLogger("tocsin.service")
-
 _LIVE = ("detection", "logging")  # the sections that a reload replaces
 
 
 class ActiveSettings:
-    """The only settings of a node: reduced to the labels of its bundle, here and at every reload."""
+    """The settings in use, always reduced to the labels of the bundle."""
 
     def __init__(self, settings: Settings, bundle: Bundle, *, replaced: bool) -> None:
         """Reduce the settings where another bundle than the wanted one is in use (`replaced`).
@@ -58,3 +59,19 @@ class ActiveSettings:
 
     def _reduce(self, settings: Settings) -> Settings:
         return fitting(settings, self._bundle) if self._replaced else settings
+
+
+def may_be_heard(settings: Settings, labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return every pattern that a node may hear, and every reason for which it may suppress one.
+
+    `labels` are the event model's.
+    """
+    patterns: list[str] = []
+    reasons: list[str] = []
+    if settings.claps.enabled:
+        patterns += [name for name, pattern in settings.claps.patterns.items() if pattern.enabled]
+        reasons += every_reason(labels)
+    if settings.away.enabled:
+        patterns.append(SOUND)
+        reasons += [IGNORED] if settings.away.ignore else []
+    return patterns, reasons

@@ -16,7 +16,7 @@ from edge.node.active import ActiveSettings
 from edge.node.commands import AWAY_SET, Commands, DetectSwitch
 from edge.node.dispatcher import Dispatcher, Watchdog
 from edge.node.engine import Engine
-from edge.node.gauges import MachineGauges, NodeGauges
+from edge.node.gauges import MachineGauges, NodeCollector, NodeGauges
 from edge.node.messages import Messages
 from edge.node.node import Node
 from edge.node.outputs import Outputs
@@ -32,7 +32,7 @@ from edge.publish.publisher import NullPublisher
 from edge.publish.topics import slug
 from edge.settings.secrets import secret
 from edge.store import Store
-from edge.telemetry import Metrics, NodeCollector
+from edge.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,10 +71,10 @@ def _open_store(settings: Settings, state_dir: Path) -> Store:
 
 
 class _Builder:
-    """The parts of a node that others are made of."""
+    """The builder of one node, with the parts on which others depend."""
 
     def __init__(self, settings: Settings, state_dir: Path, store: Store) -> None:
-        """Load the networks, and reduce the settings to what the one in use knows."""
+        """Load the networks, and reduce the settings to the labels of the one in use."""
         self.state_dir, self.store = state_dir, store
         self.library = Library(state_dir)
         self.classifier, replaced = _load(settings, self.library, state_dir)

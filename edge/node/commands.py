@@ -34,8 +34,8 @@ class Commands:
         """Carry out a command; raises `UsageError` for anything else."""
         switch = self._switches.get(suffix)
         if switch is None or payload not in ("ON", "OFF"):
-            msg = "say ON or OFF on away/set or on SOURCE/detect/set of one of this node's sources"
-            raise UsageError(msg)
+            msg = "the node has no such command"
+            raise UsageError(msg, remedy="send ON or OFF to away/set, or to SOURCE/detect/set of one of its sources")
         switch(payload == "ON")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Dispatcher(Receiver):
-    """Passes each finding of the engine to the outputs that need it."""
+    """The distribution of the engine's findings to the outputs."""
 
     def __init__(
         self, active: ActiveSettings, outputs: Outputs, watchdog: Watchdog, on_finished: Callable[[], None]

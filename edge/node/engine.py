@@ -201,7 +201,7 @@ class Engine:
             stream.faults.add(type(exc))
             log.error("source %s: %s", stream.name, what, exc_info=exc)
         stream.broken = True
-        stream.runner.break_off(what)
+        stream.runner.take_offline(what)
         try:
             self._end(stream, lost=True)
         except Exception:

@@ -1,12 +1,12 @@
-"""Gauges of the node and its machine, read at the moment of a scrape; what the platform does not tell is left out."""
+"""Metrics of sources, outbox, node and machine, read at the moment of a scrape; unknown ones are left out."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from edge.store import free_bytes
@@ -25,6 +25,76 @@ _ZONES = "class/thermal/thermal_zone*"
 _THROTTLED = "devices/platform/soc/soc:firmware/get_throttled"
 _LIMITS = ("under_voltage", "frequency_capped", "throttled", "soft_temperature_limit")
 """What the lowest bits of a Raspberry Pi's `get_throttled` say of this moment."""
+_OF_SOURCES: dict[str, tuple[str, Callable[[SourceStats], float]]] = {
+    "audio_frames": ("Samples received, at the front end's rate", lambda s: s.samples_total),
+    "audio_overflows": (
+        "Times that sound was lost because nobody took it in time",
+        lambda s: s.overflows_total,
+    ),
+    "audio_gap_seconds": ("Sound lost in gaps", lambda s: s.gap_s_total),
+    "audio_clipped_seconds": ("Sound at full scale", lambda s: s.clipped_s_total),
+    "audio_bad_samples": (
+        "Samples that were no numbers or far beyond full scale, replaced by silence",
+        lambda s: s.bad_samples_total,
+    ),
+}
+"""The counters of a source, each with its text and how it is read."""
+
+
+class Outbox(Protocol):
+    """The part of the store that is measured."""
+
+    @property
+    def outbox_dropped(self) -> int:
+        """Messages dropped since the start because too many waited."""
+
+    @property
+    def removed(self) -> int:
+        """Messages removed since the start because they were damaged."""
+
+    def outbox_stats(self) -> tuple[int, float]:
+        """Return how many messages wait, and the oldest one's age in seconds."""
+
+
+class NodeCollector(Collector):
+    """Reads sources and outbox at the moment of a scrape: nothing to keep up to date in between."""
+
+    def __init__(
+        self,
+        sources: Callable[[], Sequence[SourceStats]],
+        outbox: Outbox,
+        connected: Callable[[], bool],
+        unsendable: Callable[[], int] = lambda: 0,
+        faulty_scores: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Take what to ask: the sources' stats, the outbox, whether there is a broker, and two counts.
+
+        `unsendable` are the messages that no broker would take, `faulty_scores` the scores that were no numbers.
+        """
+        self._sources, self._outbox, self._connected = sources, outbox, connected
+        self._unsendable, self._faulty_scores = unsendable, faulty_scores
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric family."""
+        yield from _source_metrics(self._sources())
+        waiting, oldest_s = self._outbox.outbox_stats()
+        dropped = CounterMetricFamily("tocsin_outbox_dropped", "Messages dropped because too many waited")
+        dropped.add_metric([], self._outbox.outbox_dropped)
+        yield dropped
+        damaged = CounterMetricFamily("tocsin_storage_damaged", "Damaged messages removed from history and outbox")
+        damaged.add_metric([], self._outbox.removed)
+        yield damaged
+        unsendable = CounterMetricFamily("tocsin_outbox_unsendable", "Messages left out because no broker takes them")
+        unsendable.add_metric([], self._unsendable())
+        yield unsendable
+        faulty = CounterMetricFamily("tocsin_faulty_scores", "Scores that were no numbers, and count as 0")
+        faulty.add_metric([], self._faulty_scores())
+        yield faulty
+        yield GaugeMetricFamily("tocsin_outbox_messages", "Messages waiting for the broker", value=waiting)
+        yield GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest waiting message", value=oldest_s)
+        yield GaugeMetricFamily(
+            "tocsin_mqtt_connected", "1 while the broker has accepted us", value=float(self._connected())
+        )
 
 
 class NodeGauges(Collector):
@@ -90,6 +160,22 @@ class MachineGauges(Collector):
             if kind and millidegrees is not None:
                 found[kind] = max(found.get(kind, float("-inf")), millidegrees / 1000)
         return found
+
+
+def _source_metrics(sources: Sequence[SourceStats]) -> Iterator[Metric]:
+    """Yield the metric families of the sources."""
+    for name, (text, read) in _OF_SOURCES.items():
+        counter = CounterMetricFamily(f"tocsin_{name}", text, labels=["source"])
+        for source in sources:
+            counter.add_metric([source.name], read(source))
+        yield counter
+    up = GaugeMetricFamily("tocsin_source_up", "1 while a source delivers sound", labels=["source"])
+    lag = GaugeMetricFamily("tocsin_source_lag_seconds", "Sound waiting to be analysed", labels=["source"])
+    for source in sources:
+        up.add_metric([source.name], float(is_up(source.state)))
+        lag.add_metric([source.name], source.lag_s)
+    yield up
+    yield lag
 
 
 def _text(path: Path) -> str:

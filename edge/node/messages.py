@@ -1,4 +1,4 @@
-"""The parts that every message of a node has in common: context, severity, topic and stamp."""
+"""The common parts of all messages of a node: context, severity, topic and stamp."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _SOURCES_STOP_S, _ENGINE_STOP_S, _REST_STOP_S = 1.5, 2.5, 4.0  # of these second
 
 
 class Node:
-    """All parts of a node, which `edge.node.build.build_node` makes."""
+    """A node with all its parts, made by `edge.node.build.build_node`."""
 
     def __init__(
         self,

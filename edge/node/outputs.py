@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Everything that receives what the engine finds."""
+    """The parts of a node behind the engine, from history to actions."""
 
     store: Store
     metrics: Metrics

@@ -10,12 +10,10 @@ import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
+from edge.actions.trigger import Trigger
 from edge.away.switch import AwaySwitch, status
-from edge.away.watch import IGNORED
 from edge.away.zone import LOCAL
-from edge.claps.reasons import every_reason
 from edge.clock import ClockSteps, parse_rfc3339
 from edge.errors import UsageError
 from edge.jsontext import dumps
@@ -23,7 +21,7 @@ from edge.publish.payload import pattern_event, pattern_message
 from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from edge.node.messages import Messages
     from edge.node.recorder import Recorder
@@ -37,22 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.reactions")
 
 _STATE = "away"  # its key in the store
-
-
-def may_be_heard(settings: Settings, labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return every pattern that a node may hear, and every reason for which it may suppress one.
-
-    `labels` are the event model's.
-    """
-    patterns: list[str] = []
-    reasons: list[str] = []
-    if settings.claps.enabled:
-        patterns += [name for name, pattern in settings.claps.patterns.items() if pattern.enabled]
-        reasons += every_reason(labels)
-    if settings.away.enabled:
-        patterns.append(SOUND)
-        reasons += [IGNORED] if settings.away.ignore else []
-    return patterns, reasons
 
 
 class Reactions:
@@ -135,8 +117,8 @@ class Reactions:
     def set_away(self, on: bool) -> dict[str, Any]:  # noqa: FBT001 - the state itself
         """Switch the away mode and return it; raises `UsageError` where the node has none."""
         if self._switch is None:
-            msg = "this node has no away mode; set away.enabled = true in its configuration and restart it"
-            raise UsageError(msg)
+            msg = "this node has no away mode"
+            raise UsageError(msg, remedy="set away.enabled = true in its configuration and restart it")
         with self._lock:
             if self._switch.set(on, datetime.now(LOCAL)):
                 log.info("away mode: switched %s", "on" if on else "off")
@@ -161,10 +143,10 @@ class Reactions:
 
     def _act(self, source: str, pattern: Pattern, last: datetime) -> None:
         gaps_ms = pattern.intervals_ms(self._messages.rate_hz)
-        occasion = Occasion(pattern.name, source, last.astimezone(timezone.utc), pattern.confidence, gaps_ms)
-        self._runner.trigger(self._actions[pattern.name], occasion)
+        trigger = Trigger(pattern.name, source, last.astimezone(timezone.utc), pattern.confidence, gaps_ms)
+        self._runner.run(self._actions[pattern.name], trigger)
         if self._settings.mqtt.enabled and pattern.name != SOUND:
-            self._publisher.publish_soon(
+            self._publisher.publish_expiring(
                 self._topics.clap(source),
                 dumps(pattern_message(pattern.name, last, gaps_ms, pattern.confidence)).encode(),
                 qos=1,

@@ -1,4 +1,4 @@
-"""The receiver of everything that an engine finds."""
+"""The receiver of the findings of an engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Receiver:
-    """Base class of receivers, which ignores everything.
+    """The base class of receivers; it ignores everything.
 
     Every method is called on the engine's thread and must not block.
     """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edge import systemd
 from edge.clock import ClockTrust
 from edge.errors import StorageError
-from edge.publish.payload import cloud_event, ending_of
+from edge.publish.payload import cloud_event, make_ending
 from edge.types import Phase
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Recorder:
         if self._closed_unfinished:
             return
         try:
-            left = self._store.unfinished()
+            left = self._store.list_unfinished()
         except StorageError:
             return
         self._closed_unfinished = True
@@ -142,13 +142,13 @@ class Recorder:
             except Exception:
                 log.exception("event %s of an earlier run cannot be ended", last["data"]["event_id"])
                 with contextlib.suppress(StorageError):
-                    self._store.forget_open(last["data"]["event_id"])
+                    self._store.mark_ended(last["data"]["event_id"])
 
     def _end_unfinished(self, last: Mapping[str, Any]) -> None:
         source = last["data"]["source_name"]
 
         def make(sequence: int) -> dict[str, Any]:
-            return ending_of(last, self._messages.stamp(sequence))
+            return make_ending(last, self._messages.stamp(sequence))
 
         self._store.record(make, topic=self._messages.topic(source))
         if not self._onsets:  # else this run may be in such a sound, whose states are its own

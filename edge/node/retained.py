@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge import __version__
 from edge.clock import rfc3339
-from edge.publish.hadevice import former_topics, parts, without
-from edge.publish.homeassistant import birth, discovery
+from edge.publish.hadevice import former_topics, list_parts, remove_parts
+from edge.publish.homeassistant import birth_topic, make_discovery
 from edge.types import Phase, SourceState
 
 if TYPE_CHECKING:
@@ -57,23 +57,23 @@ class States:
         for source in sources:
             self.source(source, SourceState.OFFLINE)
         if self._settings.homeassistant.enabled:
-            self._publisher.follow(birth(self._settings), self._born)
+            self._publisher.follow(birth_topic(self._settings), self._born)
 
     def _introduce(self, sources: Sequence[str]) -> None:
         """Have the broker keep this node's topics and no others, and say to Home Assistant what there is."""
-        if not self._settings.mqtt.enabled:
-            return  # then a label need not have a name that fits into a topic
         self._sources = tuple(sources)
         settings, host = self._settings, socket.gethostname()
-        devices = discovery(settings, self._topics, sources, self.labels, __version__, host) if self._discovered else []
+        devices = (
+            make_discovery(settings, self._topics, sources, self.labels, __version__, host) if self._discovered else []
+        )
         wanted: dict[str, dict[str, str]] = {topic: {} for topic in self._retained(sources)}
-        wanted |= {topic: parts(device) for topic, device in devices}
+        wanted |= {topic: list_parts(device) for topic, device in devices}
         formerly = [*self._retained(sources), self._topics.away_state]
         if self._discovered:
             formerly += former_topics(settings, self._topics.node, sources)
         gone = self._publisher.keep_only(wanted, formerly=formerly)
         for topic, device in devices:
-            self._publisher.set_state(topic, without(device, gone[topic]))
+            self._publisher.set_state(topic, remove_parts(device, gone[topic]))
         self._announced = [topic for topic, _ in devices]
 
     @property

@@ -74,8 +74,8 @@ def _is_over(node: Node, *, until_finished: bool) -> bool:
     if not node.engine.finished:
         return False
     if not until_finished and (lost := [stats.name for stats in node.engine.stats() if stats.lost]):
-        msg = f"source {lost[0]}: standard input has ended, and nothing else is listened to; start its writer again"
-        raise Unavailable(msg)
+        msg = "standard input has ended, and no other source is left"
+        raise Unavailable(msg, where=f"source {lost[0]}", remedy="start its writer again")
     return until_finished
 
 

@@ -1,4 +1,4 @@
-"""The thread that publishes source states and does the periodic work of a node."""
+"""The thread for the periodic work of a node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UPKEEP_S = 60.0
 
 
 class Watcher:
-    """Publishes changes of the sources' states, follows the away schedule and starts the upkeep of the history."""
+    """The periodic work of a node: source states, away schedule and upkeep of the history."""
 
     def __init__(self, engine: Engine, outputs: Outputs) -> None:
         """Take the engine with the sources, and the outputs to be kept up to date."""

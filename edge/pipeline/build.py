@@ -29,19 +29,22 @@ def build_pipeline(
     """Return a fresh pipeline for the stream of `source`.
 
     It hears clap patterns where `clap_network` is given and the source takes part, and watches for sounds where the
-    away mode is enabled and the source takes part. Raises `ConfigError` for settings that the bundle does not allow.
+    away mode is enabled and the source takes part. Raises `ConfigError` where settings and bundle do not match.
     """
     claps, away = settings.claps, settings.away
-    return Pipeline(
+    pipeline = Pipeline(
         bundle.params,
         bundle.labels,
         rules_for(bundle.labels, bundle.thresholds, settings.detection),
         lambda: str(uuid.uuid4()),
         update_s=settings.detection.update_s,
         offset_db=settings.level.calibration_offset_db or 0.0,
-        claps=_clap_listener(bundle, claps, clap_network) if clap_network and _takes_part(source, claps) else None,
-        away=AwayWatch(away, bundle.params, bundle.labels) if away.enabled and _takes_part(source, away) else None,
     )
+    if clap_network and _takes_part(source, claps):
+        pipeline.claps = _clap_listener(bundle, claps, clap_network)
+    if away.enabled and _takes_part(source, away):
+        pipeline.away = AwayWatch(away, bundle.params, bundle.labels)
+    return pipeline
 
 
 def load_clap_network(settings: Settings, library: Library) -> OnnxClassifier | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.detection.rules import rules_for
 from edge.errors import UsageError
 from edge.pipeline.pipeline import Pipeline, scores_of
@@ -52,9 +52,34 @@ class ClipClassifier:
         `hop_s` is the time between two windows in seconds (the model's own when None; see `_hop_frames`), `top_k`
         limits the labels, `threshold` leaves out labels below it and replaces the score at which events begin. A
         label's score is the generalised mean, of power 1/2, of its odds in the windows: between the highest window and
-        the average. Raises what `edge.audio.decode.clip` raises, and `UsageError` for parameters that make no sense.
+        the average. Raises the errors of `open_recording`, and `UsageError` for parameters that make no sense.
         """
         begin = time.perf_counter()
+        pipeline = self._pipeline(hop_s, threshold)
+        totals = _Totals(len(self._classifier.bundle.labels))
+        events: dict[str, Event] = {}
+        samples, rate = 0, pipeline.params.sample_rate_hz
+        with open_recording(path, max_s=max_s) as clip:
+            for windows, samples in _windows_of(clip.blocks(rate, _BLOCK_S), pipeline):  # noqa: B007
+                self._score(windows, pipeline, totals, events)
+            rate_hz, remark = clip.rate_hz, clip.remark
+        for event in pipeline.interrupt(lost=False):
+            events[event.event_id] = event
+        return {
+            "model": asdict(self._classifier.info),
+            "duration_s": round(samples / rate, 3),
+            "sample_rate": rate_hz,
+            "labels": self._labels(totals.scores(), top_k, threshold),
+            "events": [_event(event, rate) for event in events.values() if event.phase is Phase.END],
+            **({"remark": remark} if remark else {}),
+            "timing_ms": {
+                "inference": round(totals.inference_s * 1e3, 2),
+                "total": round((time.perf_counter() - begin) * 1e3, 2),
+            },
+        }
+
+    def _pipeline(self, hop_s: float | None, threshold: float | None) -> Pipeline:
+        """Return a pipeline for one clip; see `classify`."""
         bundle = self._classifier.bundle
         params = bundle.params
         if hop_s is not None:
@@ -63,34 +88,15 @@ class ClipClassifier:
         if threshold is not None:
             rules = tuple(replace(rule, on=threshold, off=min(rule.off, threshold)) for rule in rules)
         ids = map(str, itertools.count())
-        pipeline = Pipeline(params, bundle.labels, rules, lambda: next(ids), update_s=self._detection.update_s)
-        totals = _Totals(len(bundle.labels))
-        events: dict[str, Event] = {}
-        with open_clip(path, max_s=max_s) as clip:
-            samples = 0
-            for windows, samples in _windows_of(clip.blocks(params.sample_rate_hz, _BLOCK_S), pipeline):  # noqa: B007
-                self._score(windows, pipeline, totals, events)
-            rate_hz, remark = clip.rate_hz, clip.remark
-        for event in pipeline.interrupt(lost=False):
-            events[event.event_id] = event
-        scores = totals.scores()
-        order = np.argsort(-scores, kind="stable")[:top_k]
-        labels = [{"label": bundle.labels[i], "score": round(float(scores[i]), 6)} for i in order]
-        if threshold is not None:
-            labels = [entry for entry in labels if scores[bundle.labels.index(entry["label"])] >= threshold]
-        rate = params.sample_rate_hz
-        return {
-            "model": asdict(self._classifier.info),
-            "duration_s": round(samples / rate, 3),
-            "sample_rate": rate_hz,
-            "labels": labels,
-            "events": [_event(event, rate) for event in events.values() if event.phase is Phase.END],
-            **({"remark": remark} if remark else {}),
-            "timing_ms": {
-                "inference": round(totals.inference_s * 1e3, 2),
-                "total": round((time.perf_counter() - begin) * 1e3, 2),
-            },
-        }
+        return Pipeline(params, bundle.labels, rules, lambda: next(ids), update_s=self._detection.update_s)
+
+    def _labels(
+        self, scores: NDArray[np.float64], top_k: int | None, threshold: float | None
+    ) -> list[dict[str, str | float]]:
+        """Return labels with their scores, shape (labels,), best first; see `classify`."""
+        names = self._classifier.bundle.labels
+        best = [i for i in np.argsort(-scores, kind="stable")[:top_k] if threshold is None or scores[i] >= threshold]
+        return [{"label": names[i], "score": round(float(scores[i]), 6)} for i in best]
 
     def _score(
         self, windows: Sequence[MelWindow], pipeline: Pipeline, totals: _Totals, events: dict[str, Event]
@@ -135,8 +141,8 @@ def _hop_frames(hop_s: float, params: FrontEndParams, *, streaming: bool) -> int
     """
     shortest_s, longest_s = 1 / params.frames_per_s, params.window_frames / params.frames_per_s
     if not shortest_s / 2 < hop_s <= longest_s:  # also false for NaN
-        msg = f"hop_s must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
-        raise UsageError(msg)
+        msg = f"the hop must be between {shortest_s:.3f} and {longest_s:.3f} seconds, not {hop_s:g}"
+        raise UsageError(msg, where="hop_s")
     frames = max(1, round(hop_s * params.frames_per_s))
     return -(-frames // params.decision_frames) * params.decision_frames if streaming else frames
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.detection.detector import Detector
 from edge.detection.level import LevelMeter
-from edge.frontend.samples import silenced
+from edge.frontend.samples import are_finite, silence_invalid
 from edge.frontend.stream import StreamingFrames
 from edge.types import AudioBlock, Event, Level, MelWindow, NetworkState, Scores
 
@@ -42,13 +42,14 @@ class Pipeline:
         *,
         update_s: float,
         offset_db: float = 0.0,
-        claps: ClapListener | None = None,
-        away: AwayWatch | None = None,
     ) -> None:
-        """Start an empty stream; `new_id` names each event. `claps` and `away` are of this stream alone."""
+        """Start an empty stream; `new_id` names each event."""
         self.params = params
         self.meter = LevelMeter(params, offset_db)
-        self.claps, self.away = claps, away
+        self.claps: ClapListener | None = None
+        """Of this stream alone, where it listens for claps."""
+        self.away: AwayWatch | None = None
+        """Of this stream alone, where the away mode watches it."""
         self._last_decision = 0
         self._over = False
         self._index = {label: i for i, label in enumerate(labels)}
@@ -102,7 +103,7 @@ class Pipeline:
             if self.claps is not None:
                 self.claps.reset(block.start)
         self._expected = block.start + block.samples.size
-        samples, _ = silenced(block.samples)  # a source counts and says it; here it is for those that are none
+        samples, _ = silence_invalid(block.samples)  # a source counts and says it; here it is for those that are none
         if self.claps is not None:
             self.claps.push(samples)
         power, mel = self._frames.push(samples[max(0, self._start - block.start) :])
@@ -224,8 +225,9 @@ class Pipeline:
 
 def _of_numbers(scores: Scores) -> Scores:
     """Return scores with 0 for what is no number: it must pass no threshold, and stay in no average."""
-    finite = np.isfinite(scores.probabilities)
-    return scores if finite.all() else replace(scores, probabilities=np.where(finite, scores.probabilities, 0.0))
+    if are_finite(scores.probabilities):
+        return scores
+    return replace(scores, probabilities=np.nan_to_num(scores.probabilities, nan=0.0, posinf=0.0, neginf=0.0))
 
 
 def scores_of(window: MelWindow, probabilities: NDArray[np.float32]) -> Scores:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.detection.rules import rules_for
 from edge.pipeline.build import build_pipeline
 from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
@@ -47,12 +47,12 @@ def replay(
     Clap patterns are found where `clap_network` is given, and sounds as in the away mode where that is enabled.
     `speed` is in multiples of real time, None for as fast as it goes; the events are the same at every speed.
     `on_progress` is told the seconds done and, where it is known, the recording's length. Raises what
-    `edge.audio.decode.clip` raises.
+    `edge.audio.decode.recording` raises.
     """
     pipeline = build_pipeline(classifier.bundle, settings, source=source_name, clap_network=clap_network)
     rate = pipeline.params.sample_rate_hz
     began_s = time.monotonic()
-    with open_clip(path) as clip:
+    with open_recording(path) as clip:
         # Faster than real time, the recording is dated so that it ends now: nothing sounds in the future.
         ahead_s = (clip.duration_s or 0.0) * (1.0 - (0.0 if speed is None else min(1.0, 1.0 / speed)))
         messages = _Messages(classifier, settings, node, source_name, time.time() - ahead_s)

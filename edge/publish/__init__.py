@@ -1,1 +1,1 @@
-"""From events to messages: topics, CloudEvents, MQTT and discovery."""
+"""Publishing of events: topics, CloudEvents, MQTT and discovery."""

@@ -1,7 +1,7 @@
-"""paho's client, bounded: it reads no packet beyond `MAX_PACKET` and waits for no handshake beyond `CONNECT_S`.
+"""MQTT client with bounds: `MAX_PACKET` for a packet that it reads, `CONNECT_S` for a handshake.
 
-paho takes whatever length the broker announces into memory. A subscription is open to everybody who may write its
-topic, so the length is looked at before the packet is read.
+paho reads packets of any announced length into memory. Every client that may write a subscribed topic can send one,
+so the length is checked before the packet is read.
 """
 
 from __future__ import annotations
@@ -14,34 +14,37 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.publish.line import TooLongError, UnsendableError
-from edge.publish.topics import flaw
+from edge.publish.topics import find_flaw
+from edge.publish.transport import TooLongError, UnsendableError
 
 if TYPE_CHECKING:
     from edge.settings.tree import Mqtt
 
 MAX_PACKET = 65_536
-"""Bytes of the largest packet that is read, without its header: far more than any command or state needs."""
+"""Most bytes of a packet that is read, without its header: far more than any command or state needs."""
 CONNECT_S = 8.0
 """Seconds for each of connecting, the TLS handshake and the broker's answer."""
 _UNLIMITED = 65_535  # the protocol's own bound; the sender's windows are narrower
 _VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
-_LENGTH = 2  # bytes that say how long a topic is
+_LENGTH = 2  # bytes of the length of a topic
 _HEADER = 16  # bytes of a message's packet beside topic and payload, at most
 _TYPE_AND_QOS, _PUBLISH_QOS_2 = 0xF6, 0x34
 
 
 class TooLargeError(ConnectionError):
-    """A packet that is not read; `topic` is empty where it is no message."""
+    """A packet too large to read; `topic` is empty if it is not a message."""
 
     def __init__(self, topic: str, size: int) -> None:
-        """Take what is known of it."""
+        """Take the topic and the size of the packet."""
         super().__init__(f"a packet of {size} bytes")
         self.topic, self.size = topic, size
 
 
 class _HandshakeSocket(ssl.SSLSocket):
-    """A TLS connection whose handshake has an end, and which is closed when that failed; the library does neither."""
+    """A TLS connection with a timeout for its handshake, closed when that fails.
+
+    The library does neither.
+    """
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's own
         self.settimeout(CONNECT_S)
@@ -53,10 +56,10 @@ class _HandshakeSocket(ssl.SSLSocket):
 
 
 class Client(paho.Client):
-    """A client for one connection."""
+    """An MQTT client for one connection."""
 
     def __init__(self, settings: Mqtt, client_id: str, password: str | None, tls: ssl.SSLContext | None) -> None:
-        """Take what `open` needs; nothing is connected yet."""
+        """Take the settings of the connection, which `open` makes."""
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -65,11 +68,11 @@ class Client(paho.Client):
             reconnect_on_failure=False,
         )
         self._settings = settings
-        self._head = bytearray()
+        self._packet_start = bytearray()
         self.failure: OSError | None = None
-        """What ended the reading, where the library would keep it to itself."""
+        """The error that ended the reading, which the library does not report."""
         self.packet_max: int | None = None
-        """Bytes of the largest packet that the broker takes, where it said so."""
+        """Most bytes of a packet that the broker accepts, if it announced a limit."""
         self.max_inflight_messages_set(_UNLIMITED)
         self.connect_timeout = CONNECT_S
         if settings.username or password is not None:
@@ -79,45 +82,49 @@ class Client(paho.Client):
             self.tls_set_context(tls)
 
     def open(self) -> None:
-        """Connect and send the request; raises `OSError` or `ValueError`."""
-        wishes = None
+        """Connect and send the connect request; raises `OSError` or `ValueError`."""
+        properties = None
         if self._settings.version == "5":
-            wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            wishes.MaximumPacketSize = MAX_PACKET
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = MAX_PACKET
         settings = self._settings
-        self.connect(settings.host, settings.port, keepalive=settings.keepalive_s, properties=wishes)
+        self.connect(settings.host, settings.port, keepalive=settings.keepalive_s, properties=properties)
 
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
-        """Send a message and return its number; None where it was not taken. Raises `UnsendableError`."""
-        if why := flaw(topic):
+        """Send a message; return its number, None if it was not accepted. Raises `UnsendableError`."""
+        if why := find_flaw(topic):
             raise UnsendableError(why)
         if self.packet_max is not None and len(topic.encode()) + len(payload) + _HEADER > self.packet_max:
-            msg = f"it is longer than the {self.packet_max} bytes that the broker takes"
+            msg = f"the message is longer than the {self.packet_max} bytes that the broker takes"
             raise TooLongError(msg)
         try:
             result = self.publish(topic, payload, qos=qos, retain=retain)
         except (ValueError, TypeError) as exc:
             raise UnsendableError(str(exc)) from exc
-        # Its numbers have run out, or the connection is lost; the next one begins anew.
+        # Without success its packet ids have run out, or the connection is lost; the message stays with the caller.
         return result.mid if result.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     @property
-    def jammed(self) -> bool:
-        """Whether the connection cannot carry more at the moment."""
+    def congested(self) -> bool:
+        """Whether earlier messages still wait to be written."""
         return self.want_write()
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        """Read what paho asks for: at once all that is left of a packet, whose length is thereby known."""
+        """Read for paho.
+
+        paho asks for the whole rest of a packet at once, so its length is known.
+        """
         try:
             if self._in_packet["command"] & _TYPE_AND_QOS == _PUBLISH_QOS_2:
-                msg = "a message of a quality that was not asked for"  # it would be kept until the broker says more
+                # paho would keep it until the broker releases it.
+                msg = "the broker sent a message with QoS 2, which was not requested"
                 raise ConnectionError(msg)
             if bufsize <= MAX_PACKET:
-                self._head.clear()
+                self._packet_start.clear()
                 data = super()._sock_recv(bufsize)
             else:
                 data = super()._sock_recv(MAX_PACKET)
-                self._refuse_once_named(data, bufsize)
+                self._refuse_packet(data, bufsize)
         except BlockingIOError:
             raise
         except OSError as exc:
@@ -125,10 +132,10 @@ class Client(paho.Client):
             raise
         return data
 
-    def _refuse_once_named(self, data: bytes, left: int) -> None:
-        """Refuse the packet as soon as its topic is there; its pieces may be small."""
-        self._head += data
-        end = _LENGTH + int.from_bytes(self._head[:_LENGTH], "big")
-        if len(self._head) >= end:
-            size = len(self._head) - len(data) + left
-            raise TooLargeError(bytes(self._head[_LENGTH:end]).decode("utf-8", "replace"), size)
+    def _refuse_packet(self, data: bytes, left: int) -> None:
+        """Refuse the packet once its topic is complete; it may arrive in small pieces."""
+        self._packet_start += data
+        end = _LENGTH + int.from_bytes(self._packet_start[:_LENGTH], "big")
+        if len(self._packet_start) >= end:
+            size = len(self._packet_start) - len(data) + left
+            raise TooLargeError(bytes(self._packet_start[_LENGTH:end]).decode("utf-8", "replace"), size)

@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a device as a whole: its id, where it stands, and what it consists of. Pure."""
+"""Device messages for Home Assistant: id, area, and components. Pure."""
 
 from __future__ import annotations
 
@@ -15,29 +15,32 @@ if TYPE_CHECKING:
     from edge.settings.tree import Settings
 
 _COORDINATES = re.compile(r"^\s*-?\d+(\.\d+)?\s*[,;]\s*-?\d+(\.\d+)?\s*$")
-_AREA_MAX = 40  # letters of a location that is a place's name rather than a description
+_AREA_MAX = 40  # letters of a location that names a place; a longer one is a description
 
 
 def device_id(base: str, *names: str) -> str:
-    """Return an id that no other names have: none has a capital letter, so U can stand for their underscores."""
+    """Return an id that is unique to the names.
+
+    Names have no capital letters, so U can stand for their underscores.
+    """
     root = "tocsin"
-    if base != Mqtt.model_fields["base"].default:  # two sites may name their nodes alike
+    if base != Mqtt.model_fields["base"].default:  # nodes of two sites may have the same name
         root += f"-{hashlib.sha256(base.encode()).hexdigest()[:12]}"
     return "_".join([root, *(name.replace("_", "U") for name in names)])
 
 
 def config_topic(settings: Settings, device: str) -> str:
-    """Return the topic on which a device is announced."""
+    """Return the topic of a device's discovery message."""
     return f"{settings.homeassistant.prefix}/device/{device}/config"
 
 
 def former_topics(settings: Settings, node: str, sources: Iterable[str]) -> list[str]:
-    """Return where earlier versions announced this node, by ids that could be those of another."""
+    """Return the discovery topics of earlier versions, whose ids were not unique."""
     ids = [f"tocsin_{node}", *(f"tocsin_{node}_{source}" for source in sources)]
     return [config_topic(settings, device) for device in ids]
 
 
-def message(
+def make_message(
     settings: Settings,
     device: str,
     about: dict[str, Any],
@@ -45,7 +48,7 @@ def message(
     available: list[dict[str, str]],
     components: dict[str, Any],
 ) -> tuple[str, dict[str, Any]]:
-    """Return the topic and the payload that announce a device."""
+    """Return the topic and the payload of a device's discovery message."""
     payload = {
         "device": {**about, "manufacturer": "Tocsin", "sw_version": version},
         "origin": {"name": "tocsin", "sw_version": version},
@@ -56,26 +59,26 @@ def message(
     return config_topic(settings, device), payload
 
 
-def parts(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Return the kind of each part that a device message announces."""
+def list_parts(payload: Mapping[str, Any]) -> dict[str, str]:
+    """Return the kind of each part of a device message by its name."""
     return {name: part["platform"] for name, part in payload["components"].items()}
 
 
-def without(payload: Mapping[str, Any], gone: Mapping[str, str]) -> dict[str, Any]:
-    """Return a device message that also removes parts: a kind alone says that a part is no more."""
+def remove_parts(payload: Mapping[str, Any], gone: Mapping[str, str]) -> dict[str, Any]:
+    """Return a device message that also removes parts, by an entry with a kind alone."""
     removed = {name: {"platform": kind} for name, kind in gone.items()}
     return {**payload, "components": {**payload["components"], **removed}}
 
 
-def area(location: str) -> dict[str, str]:
-    """Return the area that a location suggests; coordinates and whole sentences suggest none."""
+def suggest_area(location: str) -> dict[str, str]:
+    """Return the area of a location; coordinates and long descriptions have none."""
     name = location.strip()
     suggests = name and len(name) <= _AREA_MAX and not _COORDINATES.match(name)
     return {"suggested_area": name} if suggests else {}
 
 
-def dashboard(settings: Settings, host: str) -> dict[str, str]:
-    """Return where the dashboard is, if others than this machine may open it and the address is known."""
+def link_dashboard(settings: Settings, host: str) -> dict[str, str]:
+    """Return the dashboard's address, if it is known and other machines may open it."""
     api, name = settings.api, settings.api.host
     try:
         address = ipaddress.ip_address(name.strip("[]"))

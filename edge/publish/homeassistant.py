@@ -1,4 +1,4 @@
-"""Discovery by Home Assistant: the node is a device, and so is each of its sources. Pure."""
+"""Discovery by Home Assistant: one device for the node and one for each source. Pure."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ _ICONS = {
 }
 _DIAGNOSTIC = {"entity_category": "diagnostic"}
 
-# Home Assistant ignores an empty message. What waited for a broker that was away is history and no event of now, unless
-# the node did not know the time when it wrote it.
+# Home Assistant ignores an empty message. A message that waited for the broker is history, not a current event, unless
+# the node's clock was not synchronized when it was written.
 _NOT_LATE = (
     "{% if value_json.clock_synced | default(false)"
     " and as_timestamp(now()) - as_timestamp(value_json.time) > 60 %}{% else %}{{ value }}{% endif %}"
 )
 
 
-def discovery(
+def make_discovery(
     settings: Settings, topics: Topics, sources: Sequence[str], labels: Sequence[str], version: str, host: str = ""
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return the retained topics and payloads that announce a node: one device message for it, and one per source.
+    """Return the discovery topics and payloads: one device for the node, one per source.
 
-    `host` is this machine's name, for a link to the dashboard where others may open it.
+    `host` is this machine's name, for a link to the dashboard if other machines may open it.
     """
-    node_device = _node(settings, topics, version, host)
-    return [node_device, *(_source(settings, topics, source, labels, version) for source in sources)]
+    node_device = _announce_node(settings, topics, version, host)
+    return [node_device, *(_announce_source(settings, topics, source, labels, version) for source in sources)]
 
 
-def birth(settings: Settings) -> str:
-    """Return the topic on which Home Assistant says `online` when it has started."""
+def birth_topic(settings: Settings) -> str:
+    """Return the topic on which Home Assistant publishes `online` after its start."""
     return f"{settings.homeassistant.prefix}/status"
 
 
-def pattern_names(settings: Settings, source: str) -> list[str]:
-    """Return every `event_type` that a source's clap topic can carry."""
+def list_pattern_names(settings: Settings, source: str) -> list[str]:
+    """Return every `event_type` of a source's clap topic."""
     claps, away = settings.claps, settings.away
     names: list[str] = []
     if claps.enabled and source in (claps.sources or (source,)):
@@ -58,12 +58,12 @@ def pattern_names(settings: Settings, source: str) -> list[str]:
     return names
 
 
-def _source(
+def _announce_source(
     settings: Settings, topics: Topics, source: str, labels: Sequence[str], version: str
 ) -> tuple[str, dict[str, Any]]:
     device = hadevice.device_id(topics.base, topics.node, source)
     available = [
-        _node_available(topics),
+        _make_availability(topics),
         {
             "topic": topics.source_status(source),
             "value_template": "{{ 'offline' if value in ('offline', 'disabled') else 'online' }}",
@@ -75,18 +75,18 @@ def _source(
         "name": f"Tocsin {topics.node} {source}",
         "model": "Sound source",
         "via_device": hadevice.device_id(topics.base, topics.node),
-        **hadevice.area(location or settings.node.location),
+        **hadevice.suggest_area(location or settings.node.location),
     }
     components = {
-        **_sounds(settings, topics, source, labels, device),
-        **_patterns(settings, topics, source, device),
-        **_service(topics, source, device),
+        **_make_sounds(settings, topics, source, labels, device),
+        **_make_patterns(settings, topics, source, device),
+        **_make_service(topics, source, device),
     }
-    return hadevice.message(settings, device, about, version, available, components)
+    return hadevice.make_message(settings, device, about, version, available, components)
 
 
-def _sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[str], device: str) -> dict[str, Any]:
-    """Return a source's labels and level."""
+def _make_sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[str], device: str) -> dict[str, Any]:
+    """Return the components of a source's labels and level."""
     components: dict[str, Any] = {}
     for label in labels:
         name = label_name(label)
@@ -100,16 +100,16 @@ def _sounds(settings: Settings, topics: Topics, source: str, labels: Sequence[st
         }
     if settings.level.enabled:
         name = "_level" if "level" in components else "level"
-        components[name] = _level(settings, f"{device}_{name}", topics.level(source))
+        components[name] = _make_level(settings, f"{device}_{name}", topics.level(source))
     return components
 
 
-def _patterns(settings: Settings, topics: Topics, source: str, device: str) -> dict[str, Any]:
-    """Return a source's patterns as one event entity, or nothing."""
-    names = pattern_names(settings, source)
+def _make_patterns(settings: Settings, topics: Topics, source: str, device: str) -> dict[str, Any]:
+    """Return the event entity of a source's patterns, or nothing without patterns."""
+    names = list_pattern_names(settings, source)
     if not names:
         return {}
-    # No label becomes a name with an underscore. The payload is what Home Assistant wants as it is.
+    # The names of labels have no underscores. The payload needs no template but for late messages.
     pattern = {
         "platform": "event",
         "unique_id": f"{device}__pattern",
@@ -123,18 +123,18 @@ def _patterns(settings: Settings, topics: Topics, source: str, device: str) -> d
     return {"_pattern": pattern}
 
 
-def _service(topics: Topics, source: str, device: str) -> dict[str, Any]:
-    """Return a source's switch and state, which are available while the node is.
+def _make_service(topics: Topics, source: str, device: str) -> dict[str, Any]:
+    """Return the components of a source's switch and state, available while the node is.
 
-    A switch that is gone while it is off could never be switched on again, and a signal that is gone while it is
-    offline could not say so.
+    If the source were their availability, a switched-off source could not be switched on again, and the signal could
+    not show `offline`.
     """
-    of_the_node = {"availability": [_node_available(topics)]}
+    availability = {"availability": [_make_availability(topics)]}
     detect = {
-        **_switch(f"{device}__detect", "Detection", "mdi:microphone"),
+        **_make_switch(f"{device}__detect", "Detection", "mdi:microphone"),
         "command_topic": topics.detect_set(source),
         "state_topic": topics.detect_state(source),
-        **of_the_node,
+        **availability,
     }
     signal = {
         "platform": "sensor",
@@ -145,12 +145,12 @@ def _service(topics: Topics, source: str, device: str) -> dict[str, Any]:
         "options": [state.value for state in SourceState],
         "state_topic": topics.source_status(source),
         **_DIAGNOSTIC,
-        **of_the_node,
+        **availability,
     }
     return {"_detect": detect, "_signal": signal}
 
 
-def _level(settings: Settings, unique_id: str, topic: str) -> dict[str, Any]:
+def _make_level(settings: Settings, unique_id: str, topic: str) -> dict[str, Any]:
     calibrated = settings.level.calibration_offset_db is not None
     return {
         "platform": "sensor",
@@ -165,7 +165,7 @@ def _level(settings: Settings, unique_id: str, topic: str) -> dict[str, Any]:
     }
 
 
-def _node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[str, dict[str, Any]]:
+def _announce_node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[str, dict[str, Any]]:
     device, info = hadevice.device_id(topics.base, topics.node), topics.info
     components: dict[str, Any] = {
         "_version": {
@@ -189,7 +189,7 @@ def _node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[
     }
     if settings.away.enabled:
         components["_away"] = {
-            **_switch(f"{device}__away", "Away", "mdi:shield-home"),
+            **_make_switch(f"{device}__away", "Away", "mdi:shield-home"),
             "command_topic": topics.away_set,
             "state_topic": topics.away_state,
         }
@@ -197,18 +197,18 @@ def _node(settings: Settings, topics: Topics, version: str, host: str) -> tuple[
         "identifiers": [device],
         "name": f"Tocsin {topics.node}",
         "model": "Sensor node",
-        **hadevice.area(settings.node.location),
-        **hadevice.dashboard(settings, host),
+        **hadevice.suggest_area(settings.node.location),
+        **hadevice.link_dashboard(settings, host),
     }
-    return hadevice.message(settings, device, about, version, [_node_available(topics)], components)
+    return hadevice.make_message(settings, device, about, version, [_make_availability(topics)], components)
 
 
-def _switch(unique_id: str, name: str, icon: str) -> dict[str, Any]:
-    # Never retained: a retained command would hold at every start, and is ignored.
+def _make_switch(unique_id: str, name: str, icon: str) -> dict[str, Any]:
+    # Not retained: the node ignores retained commands, which would apply at every start.
     return {"platform": "switch", "unique_id": unique_id, "name": name, "icon": icon, "qos": 1, "retain": False}
 
 
-def _node_available(topics: Topics) -> dict[str, str]:
+def _make_availability(topics: Topics) -> dict[str, str]:
     return {
         "topic": topics.status,
         "value_template": "{{ 'online' if value == 'online' else 'offline' }}",

@@ -1,4 +1,4 @@
-"""A bound on how many lines strangers can put into the log."""
+"""Rate limit of log lines that other clients can cause."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LINES = 5
-"""Lines of one kind in a period."""
+"""Most lines of one kind in a period."""
 PERIOD_S = 60.0
 
 
 class LimitedLog:
-    """Warnings, at most `LINES` of a kind in `PERIOD_S`; a kind is a format. How many were left out is said later.
+    """A log of warnings, at most `LINES` of one kind in `PERIOD_S`.
 
-    Used by one thread.
+    A kind is a format string. The number of lines left out is logged later. Used by one thread.
     """
 
     def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take where the lines go."""
+        """Take the logger and the clock."""
         self._log, self._clock = log, clock
-        self._periods: dict[str, tuple[float, int]] = {}  # when a kind's period began, and its lines so far
+        self._periods: dict[str, tuple[float, int]] = {}  # by kind: the begin of its period, and its lines so far
 
     def warning(self, text: str, *args: object) -> None:
-        """Log a line, unless there were too many like it."""
+        """Log a line, unless the limit of its kind is reached."""
         now_s = self._clock()
         begin_s, lines = self._periods.get(text, (now_s, 0))
         if now_s - begin_s >= PERIOD_S:

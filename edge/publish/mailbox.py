@@ -1,4 +1,4 @@
-"""What other threads leave for the one that speaks with the broker, and the bell they ring."""
+"""Thread-safe queues between the node and the MQTT thread, with a wake-up socket."""
 
 from __future__ import annotations
 
@@ -8,104 +8,108 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from edge.publish.soon import Soon, SoonQueue
+from edge.publish.expiring import ExpiringMessage, ExpiringQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 VOLATILE_MAX = 256
-"""Messages of use only now that wait for a slow connection; then the oldest go."""
+"""Most volatile messages that wait for a slow connection; beyond it the oldest are dropped."""
 
 
 class Mailbox:
-    """Retained states, the latest of each topic, and messages that are of use soon or only now. Thread-safe, bounded.
+    """Queues of retained states, expiring and volatile messages. Thread-safe and bounded.
 
-    No lock is held while anybody else's code runs, so that nobody who leaves something can be held up by the broker.
+    Of each state the latest value is kept. No lock is held while a callback runs, so that a slow broker blocks no
+    thread that puts a message here.
     """
 
     def __init__(self) -> None:
-        """Hang up the bell."""
+        """Create the wake-up socket."""
         self._lock = threading.Lock()
         self._states: dict[str, bytes] = {}
-        self._changed: dict[str, None] = {}  # topics whose state is to be sent, in order
+        self._changed: dict[str, None] = {}  # topics of the states to send, in order
         self._volatile: deque[tuple[str, bytes]] = deque(maxlen=VOLATILE_MAX)
-        self.soon = SoonQueue()
-        """Messages that must arrive within seconds or not at all."""
-        self.news = threading.Event()
-        """Whether the outbox may hold more than was sent."""
-        self.bell, self._cord = socket.socketpair()
-        self.bell.setblocking(False)
-        self._cord.setblocking(False)
+        self.expiring = ExpiringQueue()
+        """Messages with a deadline."""
+        self.outbox_changed = threading.Event()
+        """Whether the outbox may hold unsent messages."""
+        self.wake_receiver, self._wake_sender = socket.socketpair()
+        self.wake_receiver.setblocking(False)
+        self._wake_sender.setblocking(False)
 
-    def ring(self) -> None:
-        """Wake whoever waits on `bell`."""
-        with contextlib.suppress(OSError):  # it has been ringing for long, or nobody listens any more
-            self._cord.send(b"!")
+    def wake(self) -> None:
+        """Wake the thread that polls `wake_receiver`."""
+        with contextlib.suppress(OSError):  # its buffer is full, or it is closed
+            self._wake_sender.send(b"!")
 
-    def silence(self) -> None:
-        """Make the bell wait for the next ring."""
+    def clear_wakeup(self) -> None:
+        """Clear the wake-up socket until the next `wake`."""
         with contextlib.suppress(BlockingIOError):
-            self.bell.recv(4096)
+            self.wake_receiver.recv(4096)
 
     def close(self) -> None:
-        """Take the bell down; what is left from now on stays here."""
-        self.bell.close()
-        self._cord.close()
+        """Close the wake-up socket; messages put here later are not sent."""
+        self.wake_receiver.close()
+        self._wake_sender.close()
 
-    def leave_state(self, topic: str, payload: bytes) -> None:
-        """Keep a topic's value; it is to be sent if it differs from the one before."""
+    def put_state(self, topic: str, payload: bytes) -> None:
+        """Set a topic's value; it is sent if it differs from the one before."""
         with self._lock:
             if self._states.get(topic) == payload:
                 return
             self._states[topic] = payload
             self._changed[topic] = None
-        self.ring()
+        self.wake()
 
     def forget(self, topic: str) -> None:
-        """Keep nothing for a topic that was cleared; one that has a value again keeps it."""
+        """Forget a cleared topic, unless it has a value again."""
         with self._lock:
             if self._states.get(topic) == b"":
                 del self._states[topic]
                 self._changed.pop(topic, None)
 
     def repeat(self, topics: Iterable[str]) -> None:
-        """Have the values of topics sent again: somebody has missed or removed them."""
+        """Send the values of topics again, which a client has missed or removed."""
         with self._lock:
             self._changed.update(dict.fromkeys(topic for topic in topics if topic in self._states))
-        self.ring()
+        self.wake()
 
-    def leave_volatile(self, topic: str, payload: bytes) -> None:
-        """Keep a message for a moment."""
+    def put_volatile(self, topic: str, payload: bytes) -> None:
+        """Queue a volatile message."""
         with self._lock:
             self._volatile.append((topic, payload))
-        self.ring()
+        self.wake()
 
-    def leave_soon(self, message: Soon) -> None:
-        """Keep a message until it arrives or is too late."""
-        self.soon.leave(message)
-        self.ring()
+    def put_expiring(self, message: ExpiringMessage) -> None:
+        """Queue a message with a deadline."""
+        self.expiring.put(message)
+        self.wake()
 
-    def leave_news(self) -> None:
-        """Say that there may be more in the outbox."""
-        self.news.set()
-        self.ring()
+    def notify_outbox(self) -> None:
+        """Note that the outbox may hold new messages."""
+        self.outbox_changed.set()
+        self.wake()
 
     def begin(self, topic: str, payload: bytes) -> None:
-        """Have every state sent anew, this one last: what it vouches for is there by then."""
+        """Begin a new connection: send every state again, and this one last.
+
+        A client that sees the last one may rely on the others.
+        """
         with self._lock:
             self._volatile.clear()
             self._states.pop(topic, None)
             self._states[topic] = payload
             self._changed = dict.fromkeys(self._states)
-        self.news.set()
+        self.outbox_changed.set()
 
     @property
-    def changed(self) -> bool:
-        """Whether a state is to be sent."""
+    def has_states(self) -> bool:
+        """Whether a state waits to be sent."""
         return bool(self._changed)
 
     def send_state(self, send: Callable[[str, bytes], bool]) -> bool:
-        """Send the next state, if there is one; return whether it was taken. One that was not stays."""
+        """Send the next state, if any; return whether `send` accepted it, else it stays."""
         with self._lock:
             topic = next(iter(self._changed), None)
             if topic is None:
@@ -119,6 +123,6 @@ class Mailbox:
         return taken
 
     def next_volatile(self) -> tuple[str, bytes] | None:
-        """Take the oldest message of use only now, if there is one."""
+        """Remove and return the oldest volatile message, if any."""
         with self._lock:
             return self._volatile.popleft() if self._volatile else None

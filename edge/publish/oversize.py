@@ -1,36 +1,36 @@
-"""Which topics bring messages too large to read, and are therefore left alone for a while. Pure: time is an argument.
+"""Pause of topics that bring messages too large to read. Pure: time is an argument.
 
-One such message costs the connection, and a retained one comes again with each subscription. Events must go on, so a
-topic that does it twice in a row is not subscribed to until a while has passed.
+One such message ends the connection, and a retained one comes again with each subscription. So that events can be
+sent, a topic with two of them in a row is not subscribed to for a while.
 """
 
 from __future__ import annotations
 
-REST_S = 600.0
-"""Seconds for which a topic is left alone."""
-_PATIENCE = 2  # messages too large, one after the other
+OVERSIZE_PAUSE_S = 600.0
+"""Seconds for which a topic is not subscribed to."""
+_PATIENCE = 2  # messages too large in a row
 
 
-class Oversize:
-    """Counts, for each topic filter, the messages too large since the last one of fair size."""
+class OversizeCounter:
+    """Counter of messages too large in a row, for each topic filter."""
 
     def __init__(self) -> None:
-        """Begin without a count."""
+        """Begin with no message counted."""
         self._counts: dict[str, int] = {}
-        self._rests_until_s: dict[str, float] = {}
+        self._paused_until_s: dict[str, float] = {}
 
-    def came(self, wanted: str, now_s: float) -> bool:
-        """Count a message too large for a filter; return whether it is left alone from now on."""
+    def count(self, wanted: str, now_s: float) -> bool:
+        """Count a message too large; return whether its filter is paused from now on."""
         self._counts[wanted] = self._counts.get(wanted, 0) + 1
         if self._counts[wanted] < _PATIENCE:
             return False
-        self._rests_until_s[wanted] = now_s + REST_S
+        self._paused_until_s[wanted] = now_s + OVERSIZE_PAUSE_S
         return True
 
-    def well(self, wanted: str) -> None:
-        """Forget what was counted: a message of fair size came."""
+    def reset(self, wanted: str) -> None:
+        """Reset the count of a filter after a message of valid size."""
         self._counts.pop(wanted, None)
 
-    def rests(self, wanted: str, now_s: float) -> bool:
-        """Return whether a filter is left alone."""
-        return now_s < self._rests_until_s.get(wanted, 0.0)
+    def is_paused(self, wanted: str, now_s: float) -> bool:
+        """Return whether a filter is paused."""
+        return now_s < self._paused_until_s.get(wanted, 0.0)

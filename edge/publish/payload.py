@@ -1,4 +1,4 @@
-"""An event, or a pattern, as a CloudEvents 1.0 object. Pure: every time and id is an argument."""
+"""CloudEvents 1.0 objects of events and patterns. Pure: every time and id is an argument."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EventContext:
-    """What surrounds an event and does not change while it lasts."""
+    """The properties of a message that do not change during an event."""
 
     node: str
     source_name: str
@@ -33,7 +33,7 @@ class EventContext:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What makes a message one of a kind."""
+    """The identity of a message: id, sequence and time of recording."""
 
     id: str
     sequence: int
@@ -49,15 +49,16 @@ def cloud_event(
     rate_hz: int,
     clip: str | None = None,
 ) -> dict[str, Any]:
-    """Return the message of an event that began at `onset`; its sample indices count at `rate_hz`.
+    """Return the message of an event with its onset at `onset`.
 
-    ``time`` is when it began, was decided, or ended: what the message is about. ``duration_s`` is the event's so far,
-    or in the end. All lengths are the samples': a clock that is set meanwhile has no part in them.
+    The event's sample indices are at `rate_hz`. ``time`` is when it began, was decided, or ended, by the phase.
+    ``duration_s`` is the duration so far, or the final one. All durations are counted in samples: setting the clock
+    does not change them.
     """
-    lasted_s = _seconds(event.onset, event.decided if event.end is None else event.end, rate_hz)
+    lasted_s = _measure_s(event.onset, event.decided if event.end is None else event.end, rate_hz)
     until = onset + timedelta(seconds=lasted_s)
     return {
-        **_envelope(
+        **_make_envelope(
             context,
             stamp,
             subject=event.label,
@@ -75,7 +76,7 @@ def cloud_event(
             "duration_s": lasted_s,
             "laeq": round(event.laeq_db, 1),
             "lafmax": round(event.lafmax_db, 1),
-            **_surroundings(context),
+            **_make_context_fields(context),
             "gap": event.gap,
             "clip": clip,
         },
@@ -90,17 +91,17 @@ def pattern_event(
     first: datetime,
     rate_hz: int,
 ) -> dict[str, Any]:
-    """Return the one message of a pattern, or of a sound in the away mode; it begins and ends with it.
+    """Return the single message of a pattern, or of a sound in the away mode.
 
-    `first` is when its first clap or the sound began; its sample indices count at `rate_hz`. ``time`` is when the last
-    clap sounded, or the sound began. A pattern ends with its last clap; a sound, as far as was heard, when decided.
+    `first` is when its first clap or the sound began; its sample indices are at `rate_hz`. ``time`` is the onset of the
+    last clap, or of the sound. A pattern ends with its last clap; a sound ends, as far as is known, when it is decided.
     """
     intervals_ms = pattern.intervals_ms(rate_hz)
     last = first + timedelta(milliseconds=sum(intervals_ms))
-    lasted_s = sum(intervals_ms) / 1000 if intervals_ms else _seconds(pattern.onsets[0], pattern.decided, rate_hz)
+    lasted_s = sum(intervals_ms) / 1000 if intervals_ms else _measure_s(pattern.onsets[0], pattern.decided, rate_hz)
     confidence = round(pattern.confidence, 4)
     return {
-        **_envelope(context, stamp, subject=pattern.name, kind="io.tocsin.pattern.v1", moment=last),
+        **_make_envelope(context, stamp, subject=pattern.name, kind="io.tocsin.pattern.v1", moment=last),
         "data": {
             "event_id": stamp.id,
             "phase": "end",
@@ -114,7 +115,7 @@ def pattern_event(
             "confidence": confidence,
             "laeq": None,
             "lafmax": None,
-            **_surroundings(context),
+            **_make_context_fields(context),
             "gap": False,
             "clip": None,
         },
@@ -122,7 +123,7 @@ def pattern_event(
 
 
 def pattern_message(name: str, last: datetime, intervals_ms: Sequence[int], confidence: float) -> dict[str, Any]:
-    """Return what a source's clap topic says of a pattern: `last` is when its last clap sounded."""
+    """Return the message for a source's clap topic; `last` is the last clap's time."""
     return {
         "event_type": name,
         "time": rfc3339(last),
@@ -131,12 +132,12 @@ def pattern_message(name: str, last: datetime, intervals_ms: Sequence[int], conf
     }
 
 
-def _seconds(begin: int, end: int, rate_hz: int) -> float:
-    """Return the length of samples, to the millisecond that times are written with."""
+def _measure_s(begin: int, end: int, rate_hz: int) -> float:
+    """Return the duration of samples in seconds, rounded to the millisecond as times are."""
     return round(max(0, end - begin) / rate_hz, 3)
 
 
-def _envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: str, moment: datetime) -> dict[str, Any]:
+def _make_envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: str, moment: datetime) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": stamp.id,
@@ -150,7 +151,7 @@ def _envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: str, m
     }
 
 
-def _surroundings(context: EventContext) -> dict[str, Any]:
+def _make_context_fields(context: EventContext) -> dict[str, Any]:
     return {
         "calibrated": context.calibrated,
         "node": context.node,
@@ -162,10 +163,10 @@ def _surroundings(context: EventContext) -> dict[str, Any]:
     }
 
 
-def ending_of(last: Mapping[str, Any], stamp: Stamp) -> dict[str, Any]:
+def make_ending(last: Mapping[str, Any], stamp: Stamp) -> dict[str, Any]:
     """Return the `end` of an event whose process was killed after the message `last`.
 
-    It ended, as far as anybody knows, when it was last heard of; what came after is a gap.
+    The event ends where the last message ends; the time after it is a gap.
     """
     data = last["data"]
     end = rfc3339(parse_rfc3339(data["onset_time"]) + timedelta(seconds=data["duration_s"]))

@@ -1,4 +1,4 @@
-"""The publisher as the rest of a node sees it, and the one of a node without a broker."""
+"""Interface of the publisher, and the publisher of a node without a broker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Publisher(Protocol):
-    """A publisher of states and events (`edge.publish.mqtt.MqttPublisher`). No method but `stop` waits."""
+    """A publisher of states and events (`edge.publish.mqtt.MqttPublisher`). Only `stop` blocks."""
 
     @property
     def connected(self) -> bool:
@@ -21,38 +21,38 @@ class Publisher(Protocol):
 
     @property
     def unsendable(self) -> int:
-        """The number of messages that no broker would take."""
+        """The number of messages that no broker would accept."""
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """Send what waits within `timeout_s`, and disconnect."""
 
     def set_state(self, topic: str, payload: str | Mapping[str, Any]) -> None:
-        """Keep `payload` as a topic's retained value."""
+        """Set a topic's retained value."""
 
     def keep_only(
         self, wanted: Mapping[str, Mapping[str, str]], *, formerly: Iterable[str] = ()
     ) -> dict[str, dict[str, str]]:
-        """Clear every other retained topic of this node; return the former parts of each wanted one."""
+        """Clear all other retained topics of this node; return the former parts of each."""
 
     def repeat(self, wanted: Iterable[str]) -> None:
         """Send the retained values of topics again."""
 
     def publish_volatile(self, topic: str, payload: str | Mapping[str, Any]) -> None:
-        """Send what is of use only now."""
+        """Send a volatile message."""
 
-    def publish_soon(
+    def publish_expiring(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expire_s: float, on_done: Callable[[str], None]
     ) -> None:
         """Send within `expire_s`; `on_done` gets the reason of a failure, or nothing."""
 
     def follow(self, topic: str, callback: Callable[[bytes], None]) -> None:
-        """Have `callback` called with every payload of a topic."""
+        """Call `callback` with every payload of a topic."""
 
     def wake(self) -> None:
-        """Send what is new in the outbox."""
+        """Send the new messages of the outbox."""
 
 
 class NullPublisher:
@@ -62,7 +62,7 @@ class NullPublisher:
     unsendable = 0
 
     def __init__(self) -> None:
-        """Begin without a refusal, which never comes."""
+        """Begin without a refusal; it never changes."""
         self.refused: Mapping[str, str] = {}
 
     def start(self) -> None:
@@ -87,7 +87,7 @@ class NullPublisher:
     def publish_volatile(self, topic: str, payload: str | Mapping[str, Any]) -> None:
         """Do nothing."""
 
-    def publish_soon(
+    def publish_expiring(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, expire_s: float, on_done: Callable[[str], None]
     ) -> None:
         """Report at once that there is no broker."""

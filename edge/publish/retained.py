@@ -1,7 +1,7 @@
-"""The topics on which a broker keeps something of this node: remembered, so that none outlives its owner.
+"""Registry of the node's retained topics, so that those no longer used are cleared.
 
-A broker keeps a retained message for ever, also of a source that was removed and of a node that was renamed. Whatever
-was announced once and is not wanted any more is cleared by an empty message, and is forgotten when that has arrived.
+A broker keeps a retained message for ever, also of a removed source or a renamed node. A topic that was announced and
+is no longer wanted is cleared by an empty message, and is forgotten when that is acknowledged.
 """
 
 from __future__ import annotations
@@ -22,29 +22,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.mqtt")
 
-_KEY = "retained"  # in the store
+_KEY = "retained"  # of the state in the store
 
 Parts = dict[str, str]
-"""What a topic announces: the kind of each part by its name; nothing for a topic that is a plain value."""
+"""Parts that a topic announces: their kinds by name; empty for a topic with a plain value."""
 
 
-class Retained:
-    """The registry of retained topics. Thread-safe; whoever sends has what changed written before anything is sent."""
+class RetainedTopics:
+    """The registry of retained topics. Thread-safe.
+
+    The sender saves its changes before it sends anything.
+    """
 
     def __init__(self, store: Store, mail: Mailbox) -> None:
-        """Take where it is kept, and who clears a topic."""
+        """Take the store of the registry, and the mailbox that clears topics."""
         self._store, self._mail = store, mail
         self._lock = threading.Lock()
-        self._kept: dict[str, Parts] | None = None  # as it is in the store; None before the first look
+        self._kept: dict[str, Parts] | None = None  # as it is in the store; None before it is read
         self._wanted: dict[str, Parts] = {}
         self._gone: set[str] = set()
         self._changed = False
 
-    def settle(self, wanted: Mapping[str, Mapping[str, str]], *, formerly: Iterable[str] = ()) -> dict[str, Parts]:
-        """Keep these topics alone, and have all others cleared; return the parts that each is rid of.
+    def replace(self, wanted: Mapping[str, Mapping[str, str]], *, formerly: Iterable[str] = ()) -> dict[str, Parts]:
+        """Keep only these topics and clear all others; return the former parts of each.
 
-        A part that was announced once is remembered, for whoever was not listening then has to be told later.
-        `formerly` are topics that count as announced where there is no registry yet.
+        A removed part stays in the registry: a client that was not connected must be informed later. `formerly` are
+        topics that count as announced if there is no registry yet.
         """
         with self._lock:
             if self._kept is None:
@@ -54,14 +57,14 @@ class Retained:
             self._changed = True
             gone = sorted(self._gone)
         for topic in gone:
-            self._mail.leave_state(topic, b"")
+            self._mail.put_state(topic, b"")
         return {
             topic: {name: kind for name, kind in self._wanted[topic].items() if name not in parts}
             for topic, parts in wanted.items()
         }
 
-    def cleared(self, topic: str, *, refused: bool) -> None:
-        """Note the broker's answer to an empty message; what it refused is tried again at the next start."""
+    def confirm_cleared(self, topic: str, *, refused: bool) -> None:
+        """Note the answer to an empty message; after a refusal the next start repeats it."""
         self._mail.forget(topic)
         with self._lock:
             if refused or topic not in self._gone:
@@ -71,8 +74,8 @@ class Retained:
         self.save()
 
     def save(self) -> None:
-        """Write what has changed."""
-        if not self._changed:  # asked at every turn
+        """Write the changes, if any."""
+        if not self._changed:  # called at every turn
             return
         with self._lock:
             self._changed = False
@@ -84,9 +87,9 @@ class Retained:
             kept = {topic: {} for topic in formerly} if text is None else json.loads(text)
             return {str(topic): {str(name): str(kind) for name, kind in parts.items()} for topic, parts in kept.items()}
         except StorageError as exc:
-            log.warning("what the broker keeps of this node is not known: %s", exc)
+            log.warning("the list of retained topics cannot be read: %s", exc)
         except (ValueError, AttributeError, RecursionError):
-            log.warning("the list of what the broker keeps of this node is damaged, and begun anew")
+            log.warning("the list of retained topics is damaged; a new one is begun")
         return {}
 
     def _save(self, kept: dict[str, Parts]) -> None:
@@ -96,4 +99,4 @@ class Retained:
             self._store.state_set(_KEY, dumps(kept, separators=(",", ":"), sort_keys=True))
             self._kept = kept
         except StorageError as exc:
-            log.warning("what the broker keeps of this node cannot be remembered: %s", exc)
+            log.warning("the list of retained topics cannot be saved: %s", exc)

@@ -1,4 +1,4 @@
-"""Every topic, in one place. All are below ``{base}/{node}/``."""
+"""Topics of a node, all below ``{base}/{node}/``."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ _SHOWN_MAX = 80
 def slug(text: str) -> str:
     """Return text as a name for topics: lower-case letters, digits and dashes.
 
-    Raises `ConfigError` when nothing is left of it.
+    Raises `ConfigError` if the name would be empty.
     """
-    name = _letters(text)
+    name = _to_ascii(text)
     if not name:
-        msg = f"{text!r} has no letter or digit to make a name of; set node.id"
-        raise ConfigError(msg)
+        msg = f"{text!r} has no letter or digit for a name"
+        raise ConfigError(msg, remedy="set node.id")
     return name
 
 
 def label_name(label: str) -> str:
-    """Return a label as a name for topics; one in another script has a number that is always the same."""
-    return _letters(label) or f"label-{zlib.crc32(label.encode()):08x}"
+    """Return a label as a name for topics; one without Latin letters becomes a checksum."""
+    return _to_ascii(label) or f"label-{zlib.crc32(label.encode()):08x}"
 
 
-def _letters(text: str) -> str:
+def _to_ascii(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return _NOT_SLUG.sub("-", plain).strip("-")[:64]
 
 
-def flaw(topic: str) -> str:
-    """Return why no message can be published on a topic, or nothing: some brokers hang up at one that cannot be."""
+def find_flaw(topic: str) -> str:
+    """Return why a topic is invalid, or nothing.
+
+    Some brokers end the connection at an invalid topic.
+    """
     if not topic:
         return "its topic is empty"
     if "+" in topic or "#" in topic:
@@ -55,30 +58,30 @@ class Topics:
         """Take the base topic of the site and the node's name."""
         self.base, self.node = base, node
         self.prefix = f"{base}/{node}/"
-        """Of all of them."""
+        """The prefix of all of them."""
 
     @property
     def status(self) -> str:
-        """The topic of the node's own state, which the last will sets to `offline`."""
+        """The topic of the node's status, which the last will sets to `offline`."""
         return f"{self.prefix}status"
 
     @property
     def info(self) -> str:
-        """The topic that says what the node is."""
+        """The topic of the node's description."""
         return f"{self.prefix}info"
 
     @property
     def away_set(self) -> str:
-        """The topic that switches the node's away mode."""
+        """The command topic of the away mode."""
         return f"{self.prefix}away/set"
 
     @property
     def away_state(self) -> str:
-        """The topic that says whether the node's away mode is on."""
+        """The state topic of the away mode."""
         return f"{self.prefix}away/state"
 
     def source_status(self, source: str) -> str:
-        """Return the topic of a source's state."""
+        """Return the topic of a source's status."""
         return f"{self.prefix}{source}/status"
 
     def event(self, source: str) -> str:
@@ -86,7 +89,7 @@ class Topics:
         return f"{self.prefix}{source}/event"
 
     def sound(self, source: str, label: str) -> str:
-        """Return the topic that is ON while a label sounds; a label may be any text, its level of the topic may not."""
+        """Return the topic that is ON while a label, which may be any text, sounds."""
         return f"{self.prefix}{source}/sound/{label_name(label)}"
 
     def level(self, source: str) -> str:
@@ -94,19 +97,19 @@ class Topics:
         return f"{self.prefix}{source}/level"
 
     def clap(self, source: str) -> str:
-        """Return the topic of a source's clap patterns, and of the sounds that the away mode reports."""
+        """Return the topic of a source's clap patterns and away sounds."""
         return f"{self.prefix}{source}/clap"
 
     def detect_set(self, source: str = "+") -> str:
-        """Return the topic that switches a source; by default the filter for all of them."""
+        """Return the command topic of a source's detection; by default the filter for all sources."""
         return f"{self.prefix}{source}/detect/set"
 
     def detect_state(self, source: str) -> str:
-        """Return the topic that says whether a source is listened to."""
+        """Return the state topic of a source's detection."""
         return f"{self.prefix}{source}/detect/state"
 
 
-def shown(topic: str) -> str:
-    """Return a topic of a stranger's for the log: one short line, and what is not printable escaped."""
+def escape(topic: str) -> str:
+    """Return a topic for the log: short, with unprintable characters escaped."""
     short = topic if len(topic) <= _SHOWN_MAX else f"{topic[:_SHOWN_MAX]}..."
     return short if short.isprintable() else repr(short)

@@ -1,37 +1,38 @@
-"""Which messages of the outbox are on their way. Pure: no broker, no disk, no clock."""
+"""Window of the outbox that is in flight. Pure: no broker, no disk, no clock."""
 
 from __future__ import annotations
 
 
-class Window:
-    """The bounded part of the outbox between being sent and being crossed off.
+class SendWindow:
+    """The bounded set of messages that were sent and are still in the outbox.
 
-    Messages of one topic are sent in rising order of their sequence; those of another do not wait for them. A message
-    counts until it is crossed off, so a disk that cannot cross off stops the sending instead of growing a list.
+    Messages of one topic are sent in ascending order of their sequences; other topics do not wait for them. A message
+    counts until it is removed from the outbox, so a disk that refuses the removal stops the sending instead of growing
+    a list.
     """
 
     def __init__(self, size: int) -> None:
-        """Take how many messages may be on their way."""
+        """Take the most messages that the window may hold."""
         if size < 1:
             msg = f"a window needs room for a message, not for {size}"
             raise ValueError(msg)
         self.size = size
-        """How many messages may be on their way."""
+        """The most messages that the window may hold."""
         self._in_flight: dict[int, tuple[int, str]] = {}
-        self._last: dict[str, int] = {}  # highest sequence sent of each topic
+        self._last: dict[str, int] = {}  # by topic: the highest sequence sent
         self.delivered: list[int] = []
-        """Sequences that were acknowledged and are still to be crossed off."""
-        self.passed = 0
-        """Sequence up to which the outbox was looked through on this connection: what comes next is behind it."""
+        """Sequences that are acknowledged and not yet removed from the outbox."""
+        self.scanned = 0
+        """Sequence up to which the outbox was scanned on this connection."""
 
     @property
     def in_flight(self) -> int:
-        """Messages sent and not acknowledged."""
+        """Number of messages sent and not acknowledged."""
         return len(self._in_flight)
 
     @property
     def room(self) -> int:
-        """Messages that may be sent now."""
+        """Number of messages that may be sent now."""
         return self.size - len(self._in_flight) - len(self.delivered)
 
     @property
@@ -39,16 +40,16 @@ class Window:
         """Sequence and topic of every message in flight."""
         return list(self._in_flight.values())
 
-    def topics(self) -> list[str]:
+    def list_topics(self) -> list[str]:
         """Return the topic of every message in flight."""
         return [topic for _, topic in self._in_flight.values()]
 
-    def holds(self, sequence: int) -> bool:
-        """Return whether a message is on its way or delivered already."""
+    def contains(self, sequence: int) -> bool:
+        """Return whether a message is in flight or acknowledged."""
         return sequence in self.delivered or any(sequence == each for each, _ in self._in_flight.values())
 
-    def send(self, packet_id: int, sequence: int, topic: str) -> None:
-        """Note that a message went out as a packet; raises `ValueError` for one that is out of order or too much."""
+    def add(self, packet_id: int, sequence: int, topic: str) -> None:
+        """Add a message sent as a packet; raises `ValueError` out of order or without room."""
         last = self._last.get(topic, 0)
         if sequence <= last or self.room < 1:
             msg = f"message {sequence} cannot follow {last} with room for {self.room}"
@@ -57,30 +58,33 @@ class Window:
         self._last[topic] = sequence
 
     def acknowledge(self, packet_id: int) -> tuple[int, str] | None:
-        """Note that the broker has a packet; return its sequence and topic, None where it was not ours."""
+        """Note the acknowledgement of a packet; return its sequence and topic, None for another packet."""
         message = self._in_flight.pop(packet_id, None)
         if message is not None:
             self.delivered.append(message[0])
         return message
 
     def refuse(self, packet_id: int) -> tuple[int, str] | None:
-        """Note that the broker will not have a packet, which stays in the outbox; return its sequence and topic."""
+        """Note the refusal of a packet; return its sequence and topic.
+
+        The message stays in the outbox.
+        """
         message = self._in_flight.pop(packet_id, None)
         if message is not None:
             sequence, topic = message
             self._last[topic] = min(self._last[topic], sequence - 1)
         return message
 
-    def crossed_off(self) -> None:
-        """Note that the first delivered message has left the outbox."""
+    def remove_delivered(self) -> None:
+        """Note that the first delivered message was removed from the outbox."""
         del self.delivered[0]
 
-    def go_back(self, sequence: int) -> None:
-        """Look through the outbox from behind a sequence again."""
-        self.passed = min(self.passed, sequence)
+    def rewind(self, sequence: int) -> None:
+        """Scan the outbox again from behind a sequence."""
+        self.scanned = min(self.scanned, sequence)
 
     def restart(self) -> None:
-        """Begin with the first message in the outbox again: what was in flight is lost, or has been refused."""
+        """Begin again with the first message in the outbox, as on a new connection."""
         self._in_flight.clear()
         self._last.clear()
-        self.passed = 0
+        self.scanned = 0

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
+from edge.settings.invalid import InvalidValueError
 from edge.settings.section import FilePath, Secret, Section, Text, Topic, WebAddress
 
 _LATIN_1 = 0xFF
@@ -35,15 +36,15 @@ class MqttAction(Section):
     @model_validator(mode="after")
     def _one_payload(self) -> MqttAction:
         if self.toggle is not None and self.payload:
-            msg = "has both a payload and a toggle; the toggle has payloads of its own, so remove the payload"
-            raise ValueError(msg)
+            msg = "has both a payload and a toggle"
+            raise InvalidValueError(msg, remedy="remove the payload, because the toggle has its own")
         return self
 
 
 def _sendable(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not (text.isprintable() or text.replace("\t", "").isprintable()) or any(ord(sign) > _LATIN_1 for sign in text):
-        msg = "holds a sign that HTTP does not allow in a header"
+        msg = "holds a character that HTTP does not allow in a header"
         raise ValueError(msg)
     return value
 

@@ -24,12 +24,12 @@ def unbroken(address: str) -> str:
     return _WHITE.sub("%20", address)
 
 
-def misplaced(address: str) -> str:
-    """Return what is wrong with an address that has a sign where it means something else; empty when nothing is.
+def misplaced(address: str) -> tuple[str, str] | None:
+    """Return what is wrong with an address that has a sign where it means something else, and the remedy, or None.
 
     A `#`, `/` or `?` ends the host, so that a password with one would be taken for a path, and the user for the host.
     """
     userinfo = _USERINFO.search(unbroken(address))
     if userinfo and (sign := _NOT_IN_USERINFO.search(userinfo[0])):
-        return f"a user or password must not hold {sign[0]} itself; write {quote(sign[0], safe='')} instead"
-    return ""
+        return f"a user or password must not hold {sign[0]} itself", f"write {quote(sign[0], safe='')} instead"
+    return None

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from edge.settings.invalid import InvalidValueError
 from edge.settings.section import ActionNames, Line, Probability, Section, Slug
 
 SOUND = "sound"
@@ -18,8 +19,8 @@ _Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 def _not_empty(span: Span) -> Span:
     if span.begin == span.end:
-        msg = f"from and to are both {span.begin}; a span needs a length"
-        raise ValueError(msg)
+        msg = f"from and to are both {span.begin}"
+        raise InvalidValueError(msg, remedy="set different times")
     return span
 
 

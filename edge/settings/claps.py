@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from edge.settings.away import SOUND
+from edge.settings.invalid import InvalidValueError
 from edge.settings.section import ActionNames, PathText, Probability, Section, Slug
 
 SHIPPED = {"double": 2, "triple": 3}
@@ -38,11 +39,11 @@ class ClapPattern(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> ClapPattern:
         if self.claps is not None and self.rhythm is not None:
-            msg = "has both claps and rhythm; keep one of them"
-            raise ValueError(msg)
+            msg = "has both claps and rhythm"
+            raise InvalidValueError(msg, remedy="keep one of them")
         if self.tempo_s is not None and self.rhythm is None:
-            msg = "has a tempo_s without a rhythm; add the rhythm or remove it"
-            raise ValueError(msg)
+            msg = "has a tempo_s without a rhythm"
+            raise InvalidValueError(msg, remedy="add the rhythm or remove the tempo_s")
         return self
 
 
@@ -80,11 +81,11 @@ class Claps(Section):
     def _whole(self) -> Claps:
         for name, pattern in self.patterns.items():
             if name == SOUND:
-                msg = f"patterns.{name}: this name is the away mode's; choose another"
-                raise ValueError(msg)
+                msg = "the away mode uses this name"
+                raise InvalidValueError(msg, key=f"patterns.{name}", remedy="choose another")
             if pattern.claps is None and pattern.rhythm is None:
-                msg = f"patterns.{name}: needs claps = 2 to 8, or a rhythm such as [1, 0.5, 0.5]"
-                raise ValueError(msg)
+                msg = "needs claps = 2 to 8, or a rhythm such as [1, 0.5, 0.5]"
+                raise InvalidValueError(msg, key=f"patterns.{name}")
         if self.min_gap_s >= self.max_gap_s:
             msg = f"min_gap_s ({self.min_gap_s}) must be below max_gap_s ({self.max_gap_s})"
             raise ValueError(msg)
@@ -95,10 +96,10 @@ class Claps(Section):
         counted: dict[int, str] = {}
         for name, pattern in self.patterns.items():
             if pattern.claps and pattern.enabled and (other := counted.setdefault(pattern.claps, name)) != name:
-                msg = f"patterns.{name}: {other} is {pattern.claps} claps as well; set enabled = false for one of them"
-                raise ValueError(msg)
+                msg = f"{other} is {pattern.claps} claps as well"
+                raise InvalidValueError(msg, key=f"patterns.{name}", remedy="set enabled = false for one of them")
             shortest_s = min(pattern.rhythm or (), default=0.0) * (pattern.tempo_s or 0.0)
             if 0.0 < shortest_s < self.min_gap_s:
-                msg = f"patterns.{name}: a gap of {shortest_s:.2g} s is below min_gap_s ({self.min_gap_s}), so an echo"
-                raise ValueError(msg)
+                msg = f"a gap of {shortest_s:.2g} s is below min_gap_s ({self.min_gap_s}), so it counts as an echo"
+                raise InvalidValueError(msg, key=f"patterns.{name}")
         return self

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from edge.errors import ConfigError
-from edge.settings.keys import child_of, choices_of, nearest
+from edge.errors import ConfigError, suggest
+from edge.settings.keys import child_of, choices_of
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -28,26 +28,26 @@ def set_from_environment(values: dict[str, Any], name: str, text: str) -> Key:
     try:
         f"{name}{text}".encode()
     except UnicodeEncodeError as exc:  # bytes of another encoding
-        msg = f"{ascii(name)[1:-1]}: not UTF-8 text"
-        raise ConfigError(msg) from exc
+        msg = "the variable is not UTF-8 text"
+        raise ConfigError(msg, where=ascii(name)[1:-1]) from exc
     key = tuple(name[len(_PREFIX) :].lower().split(_DELIMITER))
     kind: Any = Settings
     for n, part in enumerate(key):
         choices = choices_of(kind)
         if choices is not None and part not in choices:
             known = [_PREFIX + _DELIMITER.join((*key[:n], choice)).upper() for choice in choices]
-            msg = f"{name}: no such setting{nearest(name, known)}"
-            raise ConfigError(msg)
+            msg = "there is no such setting"
+            raise ConfigError(msg, where=name, remedy=suggest(name, known))
         kind = child_of(kind, part)
     if choices := choices_of(kind):
-        msg = f"{name}: is a section; set a value in it, such as {name}{_DELIMITER}{choices[0].upper()}"
-        raise ConfigError(msg)
+        msg, remedy = "this is a section", f"set a value in it, such as {name}{_DELIMITER}{choices[0].upper()}"
+        raise ConfigError(msg, where=name, remedy=remedy)
     target = values
     for part in key[:-1]:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):
-            msg = f"{name}: the file has a plain value where a section is expected"
-            raise ConfigError(msg)
+            msg = "the file has a plain value where a section is expected"
+            raise ConfigError(msg, where=name)
     target[key[-1]] = _value(kind, name, text)
     return key
 
@@ -61,5 +61,5 @@ def _value(kind: Any, name: str, text: str) -> Any:  # noqa: ANN401 - pydantic c
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
         examples = {tuple: '["lamp"] or [{"name": "mic", "spec": "mic"}]', dict: '{"name": "value"}'}
-        msg = f"{name}: must be JSON, such as '{examples[get_origin(kind)]}' ({exc})"
-        raise ConfigError(msg) from exc
+        msg = f"the value must be JSON, such as '{examples[get_origin(kind)]}' ({exc})"
+        raise ConfigError(msg, where=name) from exc

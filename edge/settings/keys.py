@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
+from edge.errors import ConfigError, suggest
+from edge.settings.invalid import InvalidValueError
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ Key = tuple[str | int, ...]
 _SHOWN = 80  # letters of a key or a value in a message
 _TAG = "type"  # the key that says which of several kinds a table is
 _TABLE_WANTED = frozenset({"model_type", "dict_type", "model_attributes_type"})
-_BELOW = re.compile(r"([a-z0-9_]+(?:\.[a-z0-9_-]+)*): ")  # how a section begins a message about a key in it
 
 
 def _plain(kind: Any) -> Any:  # noqa: ANN401 - annotations are of any type
@@ -80,38 +79,48 @@ def _several(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
     return tables if len(tables := _tables(kind)) > 1 else ()
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """Return the end of a message about a name that nothing has: the one that was meant, or all there are."""
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
-
-
-def explain(error: ErrorDetails) -> tuple[Key, str]:
+def explain(error: ErrorDetails) -> tuple[Key, ConfigError]:
     """Return the key that an error is about, and what is wrong with it."""
     key, kinds = _walk(error["loc"])
     kind, given = kinds[-1], error["input"]
-    dotted = ".".join(_printable(str(part)) for part in key)
-    text = error["msg"].removeprefix("Value error, ")
+    dotted = _dotted(key)
     if error["type"] == "extra_forbidden":
-        return key, f"unknown key '{dotted}'{nearest(str(key[-1])[:_SHOWN], choices_of(kinds[-2]) or [])}"
+        remedy = suggest(str(key[-1])[:_SHOWN], choices_of(kinds[-2]) or [])
+        return key, ConfigError(f"unknown key '{dotted}'", remedy=remedy)
     if error["type"] == "union_tag_invalid":
         known = [str(get_args(_fields(table)[_TAG].annotation)[0]) for table in _several(kind)]
-        tag = given[_TAG]
-        return (*key, _TAG), f"{dotted}.{_TAG}: {_shown(tag)} is none{nearest(str(tag)[:_SHOWN], known)}"
+        tag, where = given[_TAG], f"{dotted}.{_TAG}"
+        remedy = suggest(str(tag)[:_SHOWN], known)
+        return (*key, _TAG), ConfigError(f"{_shown(tag)} is unknown", where=where, remedy=remedy)
     if error["type"] == "union_tag_not_found":
-        return key, f"{dotted}.{_TAG}: field required"
+        return key, ConfigError("field required", where=f"{dotted}.{_TAG}")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidValueError):
+        key = (*key, *cause.key.split(".")) if cause.key else key
+        what = _with_value(cause.what, key, kind, given)
+        return (*key, *cause.at), ConfigError(what, where=_dotted(key), remedy=cause.remedy)
+    return key, ConfigError(_with_value(_text_of(error, kind), key, kind, given), where=dotted)
+
+
+def _dotted(key: Key) -> str:
+    return ".".join(_printable(str(part)) for part in key)
+
+
+def _text_of(error: ErrorDetails, kind: Any) -> str:  # noqa: ANN401
+    """Return what is wrong, in the words of the section or of pydantic."""
     if error["type"] in _TABLE_WANTED:
-        text = "must be a table"
-    elif error["type"] == "tuple_type":
-        text = "must be an array of tables" if _tables(child_of(kind, 0)) else "must be an array"
-    elif below := _BELOW.match(text):
-        more, text = below.group(1), text[below.end() :]
-        key, dotted = (*key, *more.split(".")), f"{dotted}.{more}".lstrip(".")
-    if text[1:2].islower():
-        text = text[:1].lower() + text[1:]
+        return "must be a table"
+    if error["type"] == "tuple_type":
+        return "must be an array of tables" if _tables(child_of(kind, 0)) else "must be an array"
+    text = error["msg"].removeprefix("Value error, ")
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
+
+
+def _with_value(text: str, key: Key, kind: Any, given: Any) -> str:  # noqa: ANN401
+    """Return what is wrong with the value that was given, unless that is a secret or a table."""
     if kind is SecretStr or key[-1:] == ("url",) or isinstance(given, (dict, list, tuple, BaseModel)):
-        return key, f"{dotted}: {text}"
-    return key, f"{dotted}: {text}, got {_shown(given)}"
+        return text
+    return f"{text}, got {_shown(given)}"
 
 
 def _printable(text: str) -> str:

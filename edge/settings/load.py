@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edge.errors import ConfigError, UsageError
+from edge.errors import ConfigError, TocsinError, UsageError, join_problems
 from edge.settings.environment import set_from_environment, variables_of
 from edge.settings.keys import explain
 from edge.settings.lines import find_lines
@@ -41,33 +41,38 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str]) -> Se
     all that is wrong, `Forbidden` for a file that may not be read.
     """
     values, text, path = _read(path)
-    problems: list[str] = []
+    problems: list[TocsinError] = []
     variables: dict[Key, str] = {}
     for name, value in variables_of(environ):
         try:
             variables[set_from_environment(values, name, value)] = name
         except ConfigError as exc:
-            problems.append(str(exc))
+            problems.append(exc)
     places = _Places(path, text, variables)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as exc:
-        raise ConfigError(*problems, *_explained(exc, places)) from None
+        raise join_problems([*problems, *_explained(exc, places)]) from None
     if problems := problems + _wrong_sources(settings, places):
-        raise ConfigError(*problems)
+        raise join_problems(problems)
     return settings
 
 
-def _explained(exc: ValidationError, places: _Places) -> list[str]:
+def _explained(exc: ValidationError, places: _Places) -> list[TocsinError]:
     """Return what is wrong with the values, misspelt keys first: they tell more than that the right one is missing."""
     errors = exc.errors(include_url=False)
     errors.sort(key=lambda error: error["type"] != "extra_forbidden")
-    problems = []
+    problems: dict[str, TocsinError] = {}
     for error in errors:
-        key, text = explain(error)
-        at = error.get("ctx", {}).get("at", ())
-        problems.append(f"{places.of((*key, *at))}{text}")
-    return list(dict.fromkeys(problems))
+        key, problem = explain(error)
+        problem.where = _join(places.of(key), problem.where)
+        problems.setdefault(str(problem), problem)
+    return list(problems.values())
+
+
+def _join(*places: str) -> str:
+    """Return one place that is named by its parts, the outer one first."""
+    return ": ".join(filter(None, places))
 
 
 def state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:
@@ -94,35 +99,37 @@ class _Places:
         return find_lines(self.text)
 
     def of(self, key: Key) -> str:
-        """Return the place of a key, or of what it stands in, as the beginning of a message."""
+        """Return the place of a key, or of what it stands in; nothing where it stands nowhere."""
         parts = [key[:n] for n in range(len(key), 0, -1)]
         for part in parts:
             if part in self.variables:
-                return f"{self.variables[part]}: "
+                return self.variables[part]
         for part in parts:
             if part in self.lines:
-                return f"{self.path}:{self.lines[part]}: "
+                return f"{self.path}:{self.lines[part]}"
             # A variable that sets one key of a table makes the whole table.
             if below := next((name for set_, name in self.variables.items() if set_[: len(part)] == part), None):
-                return f"{below}: "
-        return f"{self.path}: " if self.path else ""
+                return below
+        return str(self.path or "")
 
 
-def _wrong_sources(settings: Settings, places: _Places) -> list[str]:
+def _wrong_sources(settings: Settings, places: _Places) -> list[TocsinError]:
     opened: list[SourceSpec] = []
-    problems: dict[int, str] = {}
+    problems: list[TocsinError] = []
     for n, source in enumerate(settings.sources):
+        place = _join(places.of(("sources", n, "spec")), f"sources.{n}.spec")
         try:
             spec = parse_source(source.spec)
         except UsageError as exc:
-            problems[n] = str(exc)
+            problems.append(ConfigError(exc.what, where=_join(place, exc.where), remedy=exc.remedy))
             continue
         if not source.enabled:
             continue
         if why := next(filter(None, (clash(spec, other) for other in opened)), None):
-            problems[n] = f"{why}; change one of the two or set its enabled = false"
+            remedy = "change one of the two or set its enabled = false"
+            problems.append(ConfigError(why, where=place, remedy=remedy))
         opened.append(spec)
-    return [f"{places.of(('sources', n, 'spec'))}sources.{n}.spec: {why}" for n, why in problems.items()]
+    return problems
 
 
 def _read(path: Path | None) -> tuple[dict[str, Any], str, Path | None]:
@@ -136,8 +143,8 @@ def _read(path: Path | None) -> tuple[dict[str, Any], str, Path | None]:
     except NotToml as exc:
         at = _TOML_LINE.search(str(exc))
         line = at.group(1) if at else text.count("\n") + 1
-        msg = f"{path}:{line}: not TOML: {_TOML_LINE.sub('', str(exc)).lower()}"
-        raise ConfigError(msg) from exc
+        msg = f"the file is not valid TOML: {_TOML_LINE.sub('', str(exc)).lower()}"
+        raise ConfigError(msg, where=f"{path}:{line}") from exc
     except (ValueError, RecursionError) as exc:  # a number of thousands of digits, thousands of brackets
-        msg = f"{path}: a number is too long or brackets are too deep to be read"
-        raise ConfigError(msg) from exc
+        msg = "the file holds a number that is too long, or brackets that are too deep"
+        raise ConfigError(msg, where=path) from exc

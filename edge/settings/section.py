@@ -20,13 +20,15 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from edge.settings.address import misplaced
+from edge.settings.invalid import InvalidValueError
 
 YEAR_S = 31_536_000.0
 _NAME_BYTES = 255  # of one folder or file, on every file system of Linux
 _BYTES_OF_MQTT = 65_535  # of a text in the protocol
 _NO_CHARACTERS = "\ufffe\uffff" + "".join(map(chr, range(0xFDD0, 0xFDF0)))  # by Unicode's own word
 _QUOTES = "\"'"
-_NO_HOST = "must be a name or an address alone, such as sensor.example, 192.0.2.1 or ::1; the port has a key of its own"
+_NO_HOST = "must be a name or an address alone, such as sensor.example, 192.0.2.1 or ::1"
+_PORT = "give the port in its own key"
 
 
 class Section(BaseModel):
@@ -52,8 +54,8 @@ def _bare(value: str) -> str:
         msg = "must not hold control characters"
         raise ValueError(msg)
     if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
-        msg = "must not have quotes around it; leave them out"
-        raise ValueError(msg)
+        msg = "must not have quotes around it"
+        raise InvalidValueError(msg, remedy="leave them out")
     return value
 
 
@@ -72,22 +74,23 @@ def _mqtt_text(value: str) -> str:
 
 
 def plain_host(value: str) -> str:
-    """Return a host as it is; raises `ValueError` for what can be no name and no address."""
+    """Return a host as it is; raises `InvalidValueError` for what can be no name and no address."""
     try:
         if ":" in value:
             ipaddress.IPv6Address(value)
         else:
             value.encode("idna")
     except ValueError as exc:  # a UnicodeError is one
-        raise ValueError(_NO_HOST) from exc
+        raise InvalidValueError(_NO_HOST, remedy=_PORT) from exc
     if set(value) & set(" /[]@\"'#?\\,;=<>()"):
-        raise ValueError(_NO_HOST)
+        raise InvalidValueError(_NO_HOST, remedy=_PORT)
     return value
 
 
 def _misplaced(value: object) -> object:
     if isinstance(value, str) and (why := misplaced(value)):
-        raise ValueError(why)
+        what, remedy = why
+        raise InvalidValueError(what, remedy=remedy)
     return value
 
 
@@ -98,8 +101,8 @@ def _with_host(value: HttpUrl) -> HttpUrl:
 
 def _not_empty(value: object) -> object:
     if value == "":
-        msg = "must not be empty; leave it out instead"
-        raise ValueError(msg)
+        msg = "must not be empty"
+        raise InvalidValueError(msg, remedy="leave it out instead")
     return value
 
 

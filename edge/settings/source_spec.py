@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from edge.errors import UsageError
 from edge.settings.address import mask, misplaced, unbroken
+from edge.settings.invalid import InvalidValueError
 from edge.settings.section import plain_host
 
 _ALLOWED = (
@@ -88,13 +89,13 @@ def parse_source(spec: str) -> SourceSpec:
         return _udp(text)
     if colon and scheme in _URL_SCHEMES:
         return _url(text)
-    raise _wrong(text, f"the kind is unknown; allowed are {_ALLOWED}")
+    raise _wrong(text, "the kind is unknown", f"allowed are {_ALLOWED}")
 
 
 def clash(one: SourceSpec, other: SourceSpec) -> str | None:
     """Return why two sources cannot be open at once; None when they can."""
     if isinstance(one, PcmSpec) and isinstance(other, PcmSpec):
-        return "standard input is read by another source already"
+        return "another source reads standard input already"
     if isinstance(one, UdpSpec) and isinstance(other, UdpSpec) and one.port == other.port:
         hosts = {one.host, other.host}
         if len(hosts) == 1 or hosts & _EVERY_ADDRESS:
@@ -102,9 +103,9 @@ def clash(one: SourceSpec, other: SourceSpec) -> str | None:
     return None
 
 
-def _wrong(text: str, why: str) -> UsageError:
+def _wrong(text: str, what: str, remedy: str = "") -> UsageError:
     shown = text if text.startswith(_PLAIN) else mask(unbroken(text))
-    return UsageError(f"source {shown!r}: {why}")
+    return UsageError(what, where=f"source {shown!r}", remedy=remedy)
 
 
 def _file(text: str, rest: str) -> FileSpec:
@@ -138,7 +139,7 @@ def _speed(text: str, value: str) -> float:
 def _pcm(text: str, rest: str) -> PcmSpec:
     where, options = _split_options(text, rest, {"rate", "channels"})
     if where != "-":
-        raise _wrong(text, "samples are read from standard input alone, as pcm:-")
+        raise _wrong(text, "raw samples come from standard input only", "write pcm:-")
     return PcmSpec(text, *_format(text, options))
 
 
@@ -151,26 +152,26 @@ def _udp(text: str) -> UdpSpec:
         raise _wrong(text, "the port must be a number from 1 to 65535, as in udp://:5005") from exc
     try:
         plain_host(host)
-    except ValueError as exc:
-        raise _wrong(text, f"the host {exc}") from exc
+    except InvalidValueError as exc:
+        raise _wrong(text, f"the host {exc.what}") from exc
     if not port or parts.path or parts.username:
-        raise _wrong(text, "must look like udp://:5005 or udp://192.168.1.5:5005")
+        raise _wrong(text, "the address must look like udp://:5005 or udp://192.168.1.5:5005")
     return UdpSpec(text, host, port, *_format(text, options))
 
 
 def _url(text: str) -> UrlSpec:
     if why := misplaced(text):
-        raise _wrong(text, why)
+        raise _wrong(text, *why)
     try:
         host = urlsplit(text).hostname
     except ValueError:
         host = None
     if any(character.isspace() for character in text):
-        raise _wrong(text, "an address must not hold white space; write %20 where it belongs to a name or password")
+        raise _wrong(text, "an address must not hold white space", "write %20 where a name or password has it")
     if not host or not text.isprintable():
-        raise _wrong(text, "must look like rtsp://host/path or http://host/path")
+        raise _wrong(text, "the address must look like rtsp://host/path or http://host/path")
     if "#" in text:
-        raise _wrong(text, "# has no meaning in a stream's address; write %23 where it belongs to a name or password")
+        raise _wrong(text, "# has no meaning in a stream's address", "write %23 where a name or password has it")
     try:
         port = urlsplit(text).port
     except ValueError:
@@ -197,5 +198,5 @@ def _split_options(text: str, rest: str, known: set[str]) -> tuple[str, dict[str
         return rest, {}
     options = dict(parse_qsl(query, keep_blank_values=True))
     if unknown := sorted(set(options) - known):
-        raise _wrong(text, f"unknown option {', '.join(unknown)}; allowed are {', '.join(sorted(known))}")
+        raise _wrong(text, f"unknown option {', '.join(unknown)}", f"allowed are {', '.join(sorted(known))}")
     return where, options

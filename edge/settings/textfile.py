@@ -7,7 +7,7 @@ import os
 import select
 from typing import TYPE_CHECKING
 
-from edge.errors import ConfigError, Forbidden
+from edge.errors import ConfigError, from_os_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,18 +34,11 @@ def read_text(path: Path, *, max_bytes: int, key: str = "") -> str:
     """
     try:
         return _bytes(path, max_bytes).decode("utf-8-sig")  # also as Notepad writes it
-    except (FileNotFoundError, NotADirectoryError) as exc:
-        msg = f"{key}{path}: there is no such file"
-        raise ConfigError(msg) from exc
-    except PermissionError as exc:
-        msg = f"{key}{path}: not allowed to read it; give the user that runs tocsin the right to"
-        raise Forbidden(msg) from exc
     except UnicodeDecodeError as exc:
-        msg = f"{key}{path}: not UTF-8 text"
-        raise ConfigError(msg) from exc
+        msg = "the file is not UTF-8 text"
+        raise ConfigError(msg, where=f"{key}{path}") from exc
     except OSError as exc:
-        msg = f"{key}{path}: cannot be read ({exc.strerror or exc})"
-        raise ConfigError(msg) from exc
+        raise from_os_error(exc, f"{key}{path}", kind=ConfigError, missing=ConfigError) from exc
 
 
 def _bytes(path: Path, max_bytes: int) -> bytes:
@@ -57,7 +50,7 @@ def _bytes(path: Path, max_bytes: int) -> bytes:
         size = 0
         while True:
             if not poll.poll(_WAIT_S * 1000.0):
-                msg = f"nothing came from it within {_WAIT_S:g} s"
+                msg = f"it sent nothing within {_WAIT_S:g} s"
                 raise TimeoutError(msg)
             with contextlib.suppress(BlockingIOError):
                 part = os.read(file, _CHUNK)
@@ -66,7 +59,7 @@ def _bytes(path: Path, max_bytes: int) -> bytes:
                 parts.append(part)
                 size += len(part)
             if size > max_bytes:
-                msg = f"more than {max_bytes >> 10} KiB"
+                msg = f"it has more than {max_bytes >> 10} KiB"
                 raise OSError(msg)
     finally:
         os.close(file)

@@ -9,12 +9,13 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
+from edge.errors import suggest
 from edge.settings.actions import Action
 from edge.settings.away import Away
 from edge.settings.claps import Claps
 from edge.settings.detection import Detection
+from edge.settings.invalid import InvalidValueError
 from edge.settings.section import (
     FilePath,
     Host,
@@ -209,8 +210,8 @@ class Settings(Section):
         names = [source.name for source in value]
         for n, name in enumerate(names):
             if name in names[:n]:
-                kind, msg = "same_name", "two sources are called {name}; give each its own name"
-                raise PydanticCustomError(kind, msg, {"name": name, "at": (n, "name")})
+                msg = f"two sources are called {name}"
+                raise InvalidValueError(msg, remedy="give each its own name", at=(n, "name"))
         return value
 
     @model_validator(mode="after")
@@ -218,17 +219,16 @@ class Settings(Section):
         wanted = {f"claps.patterns.{name}.actions": p.actions for name, p in self.claps.patterns.items()}
         for where, names in {**wanted, "away.actions": self.away.actions}.items():
             if unknown := [name for name in names if name not in self.actions]:
-                known = ", ".join(self.actions) or "none"
-                msg = f"{where}: there is no action {unknown[0]!r}; [actions] has {known}"
-                raise ValueError(msg)
+                msg = f"there is no action {unknown[0]!r}"
+                raise InvalidValueError(msg, key=where, remedy=suggest(unknown[0], list(self.actions)))
         sent = {name for name, action in self.actions.items() if action.type == "mqtt"}
         for where, names in {**wanted, "away.actions": self.away.actions}.items():
             if not self.mqtt.enabled and (unsent := sorted(sent.intersection(names))):
-                msg = f"{where}: {unsent[0]!r} needs the broker, and mqtt.enabled is false"
-                raise ValueError(msg)
+                msg = f"{unsent[0]!r} needs the broker, but mqtt.enabled is false"
+                raise InvalidValueError(msg, key=where)
         sources = [source.name for source in self.sources]
         for where, names in {"claps.sources": self.claps.sources, "away.sources": self.away.sources}.items():
             if unknown := [name for name in names if name not in sources]:
-                msg = f"{where}: there is no source {unknown[0]!r}; there is {', '.join(sources)}"
-                raise ValueError(msg)
+                msg = f"there is no source {unknown[0]!r}"
+                raise InvalidValueError(msg, key=where, remedy=suggest(unknown[0], sources))
         return self

@@ -1,4 +1,4 @@
-"""What survives a power cut: history, outbox, kept sound and small states, in one folder."""
+"""Durable state in one folder: history, outbox, clips and key-value states."""
 
 from edge.store.faults import free_bytes, spare_bytes
 from edge.store.outbox import OutboxRow

@@ -1,4 +1,4 @@
-"""How long the oldest message waits for the broker, whatever happens to the wall clock meanwhile."""
+"""Age of the oldest message in the outbox, independent of changes of the wall clock."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from edge.store.history import EARLIEST_MS
 
 
 class OldestAge:
-    """Counts from when a message was first seen to be the oldest, by a clock that nobody sets.
+    """Age of the oldest message by the monotonic clock.
 
-    Only how long it waited before that is the wall clock's word, as far as that is possible.
+    Only the time before the message became the oldest comes from the wall clock, limited to what is possible.
     """
 
     def __init__(self) -> None:
-        """Begin now."""
-        self._begun_s = running_s()
-        self._seen = (-1, 0.0)  # the oldest message, and since when it waits
+        """Note the time of the start."""
+        self._start_s = running_s()
+        self._seen = (-1, 0.0)  # the oldest message, and when it began to wait
 
-    def seconds(self, sequence: int, queued_s: float, *, inherited: bool) -> float:
-        """Return the age of the oldest message, queued at `queued_s` in Unix seconds, perhaps by an earlier process."""
+    def measure(self, sequence: int, queued_s: float, *, inherited: bool) -> float:
+        """Return the age of the oldest message, in seconds.
+
+        `queued_s` is when it was queued, in Unix seconds; `inherited` tells whether an earlier process queued it.
+        """
         now_s = running_s()
         known, since_s = self._seen
         if sequence != known:
             waited_s = max(0.0, unix_s() - queued_s)
             if not inherited:
-                waited_s = min(waited_s, now_s - self._begun_s)
+                waited_s = min(waited_s, now_s - self._start_s)
             elif queued_s * 1000.0 < EARLIEST_MS:
                 waited_s = 0.0
             since_s = now_s - waited_s

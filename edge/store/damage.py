@@ -1,4 +1,4 @@
-"""What is done about a damaged database: it is moved aside, and what can still be read of it is taken over."""
+"""Recovery from a damaged database: the file is renamed, and its readable rows are copied."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_KEPT = 2  # a failing disk must not fill itself with what it has spoilt
+_COPIES_MAX = 2  # damaged files that stay: a failing disk must not fill up with them
 _SUFFIXES = ("", "-wal", "-shm")
-_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # SQLite quotes what is damaged
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # SQLite quotes the damaged text
 _CHUNK = 500  # rows in one transaction
 _HIGHEST = (
     "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
@@ -27,9 +27,9 @@ _HIGHEST = (
 
 
 def move_aside(path: Path) -> Path | None:
-    """Rename a database and what belongs to it, and return its new name; None where there is nothing.
+    """Rename a database and its log files; return the new path, if any file existed.
 
-    Of those that were moved aside earlier only the newest stay.
+    Of the files renamed earlier only the newest stay.
     """
     aside = path.with_name(f"{path.name}.corrupt-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}")
     found = False
@@ -37,19 +37,16 @@ def move_aside(path: Path) -> Path | None:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
             found = True
-    earlier = sorted({_bare(each) for each in path.parent.glob(f"{path.name}.corrupt-*")} - {aside.name})
-    for old in earlier[: 1 - _KEPT]:  # never the new one, whose name sorts first where the clock is behind
+    files = path.parent.glob(f"{path.name}.corrupt-*")
+    earlier = sorted({file.name.removesuffix("-wal").removesuffix("-shm") for file in files} - {aside.name})
+    for old in earlier[: 1 - _COPIES_MAX]:  # never the new one, whose name sorts first if the clock is wrong
         for suffix in _SUFFIXES:
             path.with_name(old + suffix).unlink(missing_ok=True)
     return aside if found else None
 
 
-def _bare(path: Path) -> str:
-    return path.name.removesuffix("-wal").removesuffix("-shm")
-
-
-def highest_sequence(connection: sqlite3.Connection) -> int:
-    """Return the highest sequence that a database knows of; what cannot be read does not count."""
+def find_highest_sequence(connection: sqlite3.Connection) -> int:
+    """Return the highest sequence in a database; unreadable rows do not count."""
     highest = 0
     for query in _HIGHEST:
         with contextlib.suppress(*_UNREADABLE):
@@ -59,36 +56,36 @@ def highest_sequence(connection: sqlite3.Connection) -> int:
     return highest
 
 
-def take_over(aside: Path, connection: sqlite3.Connection) -> tuple[int, int]:
-    """Copy what waits for the broker, and the states, from a damaged database to a new one, as far as it can be read.
+def salvage(aside: Path, connection: sqlite3.Connection) -> tuple[int, int]:
+    """Copy the readable rows of outbox and states from a damaged database.
 
-    Return how many messages those are, and the highest sequence that the damaged one knew. What was copied before is
-    left alone. Raises `sqlite3.Error` where the new one cannot be written.
+    Return the number of messages, and the highest sequence in the damaged database. Rows copied before are left
+    alone. Raises `sqlite3.Error` if `connection`, the new database, cannot be written.
     """
     with contextlib.closing(_open_damaged(aside)) as damaged:
-        highest = highest_sequence(damaged)
-        _copy(connection, "INSERT OR IGNORE INTO state (key, value) VALUES (?, ?)", _states(damaged))
+        highest = find_highest_sequence(damaged)
+        _copy(connection, "INSERT OR IGNORE INTO state (key, value) VALUES (?, ?)", _read_states(damaged))
         statement = "INSERT OR IGNORE INTO outbox (sequence, topic, payload, queued_s) VALUES (?, ?, ?, ?)"
-        return _copy(connection, statement, _waiting(damaged)), highest
+        return _copy(connection, statement, _read_outbox(damaged)), highest
 
 
 def _open_damaged(aside: Path) -> sqlite3.Connection:
-    # Without a log beside it, it is read as it is: nothing is to be added to it.
+    # Without a log file it is opened as immutable, so that nothing is written to it.
     mode = "mode=ro" if aside.with_name(aside.name + "-wal").exists() else "immutable=1"
     connection = sqlite3.connect(f"{aside.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     connection.text_factory = bytes
     return connection
 
 
-def _states(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
-    for key, value in _readable(damaged, "SELECT key, value FROM state ORDER BY key"):
+def _read_states(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
+    for key, value in _read_rows(damaged, "SELECT key, value FROM state ORDER BY key"):
         if isinstance(key, bytes) and isinstance(value, bytes):
             with contextlib.suppress(UnicodeDecodeError):
                 yield key.decode(), value.decode()
 
 
-def _waiting(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
-    for sequence, topic, payload, queued_s in _readable(
+def _read_outbox(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
+    for sequence, topic, payload, queued_s in _read_rows(
         damaged, "SELECT sequence, topic, payload, queued_s FROM outbox ORDER BY sequence"
     ):
         if 0 < sequence < SEQUENCE_MAX and isinstance(topic, bytes) and isinstance(payload, bytes):
@@ -96,8 +93,8 @@ def _waiting(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
                 yield sequence, topic.decode(), payload, queued_s if isinstance(queued_s, float) else 0.0
 
 
-def _readable(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows before the first bad page, and then those behind the last, from the end."""
+def _read_rows(damaged: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows before the first damaged page, then those after the last one, backwards."""
     seen = set()
     for order in ("", " DESC"):
         with contextlib.suppress(*_UNREADABLE):

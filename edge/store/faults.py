@@ -1,4 +1,4 @@
-"""What the errors of SQLite and of the system mean: the disk does not allow it now, or the database is bad."""
+"""Translation of errors: temporary failure of the disk, or damage in the database."""
 
 from __future__ import annotations
 
@@ -8,78 +8,78 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING
 
-from edge.errors import StorageError
+from edge.errors import DISK_FULL, StorageError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_FULL_BYTES = 1 << 20  # with less than this, SQLite cannot make its files, and calls that an I/O error
-_MARGINS = 16  # in what is left free: how much the history may grow between two upkeeps
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DISK = (*_FULL, errno.EROFS, errno.EIO)
-_ROOM = "make room on the disk"
-_LOCKED = "another program has it open and locks it; end that program"
+_FULL_BYTES = 1 << 20  # with less, SQLite cannot create its files and reports an I/O error
+_MARGINS = 16  # parts of the free room; one of them is how much the history may grow between two upkeeps
+_DISK = (*DISK_FULL, errno.EROFS, errno.EIO)
+ROOM = "make room on the disk"
+"""The remedy for a full disk."""
+_LOCKED = "end the other program that has it open"
 _CHECK = "check the disk"
 _MESSAGES = {
     "locked": _LOCKED,
     "busy": _LOCKED,
-    "full": _ROOM,
+    "full": ROOM,
     "readonly": "check whether the disk is mounted read-only, and the folder's permissions",
     "I/O error": _CHECK,
     "unable to open": "check the disk and the folder's permissions",
 }
-"""Words of SQLite's errors that come from outside of the database, with the remedy."""
+"""Words of SQLite's errors with a cause outside the database, with the remedy."""
 
 
 class DiskRefusal(StorageError):  # noqa: N818 - as the tree of edge.errors
-    """The disk, or whoever else uses the database, does not allow it at the moment; later it may."""
+    """A temporary refusal by the disk, or by another program that locks the database."""
 
 
 class IoFailure(DiskRefusal):
-    """A read or write failed: the disk is bad, or what SQLite keeps beside the database, which it makes anew."""
+    """A failed read or write, of the disk or of a file beside the database."""
 
 
-class Damaged(StorageError):  # noqa: N818 - as the tree of edge.errors
-    """The database itself is bad."""
+class DatabaseDamage(StorageError):  # noqa: N818 - as the tree of edge.errors
+    """Damage in the database itself."""
 
 
 @contextlib.contextmanager
-def translated(path: Path, doing: str) -> Iterator[None]:
-    """Turn SQLite's and the system's errors into a `StorageError` of one line; our own mistakes go through."""
+def translate_errors(path: Path, doing: str) -> Iterator[None]:
+    """Turn errors of SQLite and the system into a `StorageError`; programming errors pass through."""
     try:
         yield
     except OSError as exc:
-        raise system_error(exc, path, doing) from exc
-    except UnicodeDecodeError as exc:  # SQLite quotes what is damaged
-        msg = f"{path} cannot be {doing}: it is damaged"
-        raise Damaged(msg) from exc
+        raise translate_os_error(exc, path, doing) from exc
+    except UnicodeDecodeError as exc:  # SQLite quotes the damaged text
+        msg = f"it cannot be {doing}: it is damaged"
+        raise DatabaseDamage(msg, where=path) from exc
     except sqlite3.Error as exc:
-        if _is_mistake(exc):
-            raise
-        why = " ".join(str(exc).split())
-        remedy = _remedy(why, path)
+        if isinstance(exc, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+            raise  # the values or the use of a statement are wrong
+        why = reason_of(exc)
+        remedy = _find_remedy(why, path)
         if remedy is None:
-            msg = f"{path} cannot be {doing}: {why}; it is checked, and moved aside if it is damaged"
-            raise Damaged(msg) from exc
-        msg = f"{path} cannot be {doing}: {why}; {remedy}"
-        raise (IoFailure if remedy == _CHECK else DiskRefusal)(msg) from exc
+            msg = f"it cannot be {doing}: {why}"
+            raise DatabaseDamage(msg, where=path, remedy="it is checked, and moved aside if it is damaged") from exc
+        msg = f"it cannot be {doing}: {why}"
+        raise (IoFailure if remedy == _CHECK else DiskRefusal)(msg, where=path, remedy=remedy) from exc
 
 
-def system_error(exc: OSError, path: Path, doing: str) -> StorageError:
-    """Return what a system's error means for `path`."""
-    remedy = _ROOM if exc.errno in _FULL else "check the disk and the folder's permissions"
+def translate_os_error(exc: OSError, path: Path, doing: str) -> StorageError:
+    """Return the `StorageError` for a system error at `path`."""
+    remedy = ROOM if exc.errno in DISK_FULL else "check the disk and the folder's permissions"
     kind = DiskRefusal if exc.errno in _DISK else StorageError
-    return kind(f"{path} cannot be {doing}: {exc.strerror or exc}; {remedy}")
+    return kind(f"it cannot be {doing}: {reason_of(exc)}", where=path, remedy=remedy)
 
 
 def is_damage(exc: sqlite3.Error) -> bool:
-    """Return whether an error of a statement that is right in itself says that the database is bad."""
-    return _remedy(str(exc)) is None
+    """Return whether an error of a correct statement means that the database is damaged."""
+    return _find_remedy(str(exc)) is None
 
 
 def free_bytes(path: Path) -> int:
-    """Return how much room the disk has under `path`, or under what is left of the way there."""
+    """Return the free bytes of the disk at `path`, or at its nearest existing parent."""
     while True:
         try:
             room = os.statvfs(path)
@@ -92,21 +92,16 @@ def free_bytes(path: Path) -> int:
 
 
 def spare_bytes(path: Path, min_free_mb: int, margins: int = 1) -> int:
-    """Return how much of the disk may be taken from the history; less than 0 where so much is to be given back.
+    """Return how many bytes clips may use; a negative number must be freed.
 
-    Some `margins` more than `min_free_mb` are left to it: else the node is not ready as soon as the history grows.
+    The history keeps some `margins` more than `min_free_mb`: else the node is not ready as soon as the history grows.
     """
     return free_bytes(path) - (min_free_mb << 20) * (_MARGINS + margins) // _MARGINS
 
 
-def _is_mistake(exc: sqlite3.Error) -> bool:
-    """Return whether it is about the values or the use of a statement."""
-    return isinstance(exc, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError))
-
-
-def _remedy(why: str, path: Path | None = None) -> str | None:
-    """Return what to do about an error from outside of the database; None for damage."""
+def _find_remedy(why: str, path: Path | None = None) -> str | None:
+    """Return the remedy of an error with a cause outside the database; None for damage."""
     remedy = next((remedy for words, remedy in _MESSAGES.items() if words in why), None)
     if remedy and path and remedy != _LOCKED and free_bytes(path.parent.absolute()) < _FULL_BYTES:
-        return _ROOM if remedy == _ROOM else f"the disk is full; {_ROOM}"
+        return ROOM if remedy == ROOM else f"the disk is full: {ROOM}"
     return remedy

@@ -1,4 +1,4 @@
-"""Connections to the SQLite file, and the look at it with which every use begins."""
+"""Connections to the SQLite file, and its check when it is opened."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.store")
 
-_BUSY_S = 1.0  # longer, and a program that looks at the file would delay what is heard
+_BUSY_S = 1.0  # a longer wait for another program would delay the recording of events
 _WAL_KEPT_BYTES = 4 << 20
-_SMALL_BYTES = 16 << 20  # what is checked in a moment at every start
+_SMALL_BYTES = 16 << 20  # a file up to this size is checked completely at every start
 
 
-def holds_something(path: Path) -> bool:
-    """Return whether a file is there and is not empty."""
+def has_content(path: Path) -> bool:
+    """Return whether a file exists and is not empty."""
     return path.exists() and path.stat().st_size > 0
 
 
 def connect(path: Path, options: str = "") -> sqlite3.Connection:
-    """Return a connection, with parameters of SQLite's URI as `options`, that gives text as bytes."""
+    """Return a connection that returns text as bytes; `options` are parameters of SQLite's URI."""
     uri = path.absolute().as_uri() + options
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     connection.text_factory = bytes
     return connection
 
 
-def open_checked(path: Path) -> tuple[sqlite3.Connection, int]:
-    """Return a connection, and how many migrations were done; raises `sqlite3.Error` for a damaged file."""
+def open_and_check(path: Path) -> tuple[sqlite3.Connection, int]:
+    """Return a connection and the number of migrations done; raises `sqlite3.Error` for a damaged file."""
     connection = connect(path)
     try:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -42,7 +42,7 @@ def open_checked(path: Path) -> tuple[sqlite3.Connection, int]:
         version = check_version(connection, str(path))
         check_tables(connection, version)
         _check_indices(connection, path)
-    except UnicodeDecodeError as exc:  # SQLite quotes what is damaged
+    except UnicodeDecodeError as exc:  # SQLite quotes the damaged text
         connection.close()
         msg = "its schema cannot be read"
         raise sqlite3.DatabaseError(msg) from exc
@@ -53,17 +53,20 @@ def open_checked(path: Path) -> tuple[sqlite3.Connection, int]:
 
 
 def _check_indices(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the indices of a small database anew where one is wrong; of a large one, when it is found out."""
+    """Rebuild the indices of a small database if one is wrong.
+
+    A large database is repaired when a query finds the damage.
+    """
     if path.stat().st_size > _SMALL_BYTES:
         return
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != b"ok":
-        log.warning("%s: %s; its indices are made again", path, found.decode(errors="replace"))
+        log.warning("%s: %s; its indices are rebuilt", path, found.decode(errors="replace"))
         connection.execute("REINDEX")
 
 
-def migrated(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
-    """Bring a database up to date and set how it writes."""
+def prepare(connection: sqlite3.Connection, version: int) -> sqlite3.Connection:
+    """Set the journal mode of a database and apply the missing migrations; return the connection."""
     try:
         if not version:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -78,8 +81,8 @@ def migrated(connection: sqlite3.Connection, version: int) -> sqlite3.Connection
 
 
 def reindex(path: Path, *, again: bool) -> None:
-    """Make the indices of a database anew; raises `sqlite3.Error` for one that is damaged beyond that."""
-    with contextlib.closing(open_checked(path)[0]) as connection:
+    """Rebuild the indices of a database; raises `sqlite3.Error` if other parts are damaged."""
+    with contextlib.closing(open_and_check(path)[0]) as connection:
         if again:
             msg = "damage that was met again"
             raise sqlite3.DatabaseError(msg)

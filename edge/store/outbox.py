@@ -1,4 +1,4 @@
-"""The messages that wait for the broker: a bounded queue on the disk."""
+"""Outbox: a bounded queue on the disk of messages that wait for the broker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.store")
 
-_CROSSED = 500  # removed in one statement
+_REMOVED_MAX = 500  # rows in one statement
 
 
 @dataclass(frozen=True)
@@ -32,45 +32,48 @@ class OutboxRow:
 
 
 class Outbox:
-    """The table of what waits. How many rows it has is counted along, since that is asked often."""
+    """The table of waiting messages.
+
+    The number of rows is kept in memory, since it is read often.
+    """
 
     def __init__(self, database: Database, *, max_rows: int) -> None:
-        """Take the database; `max_rows` is kept from the next message on."""
+        """Take the database; `max_rows` applies from the next message on."""
         self._db, self._max_rows, self._overflowing = database, max_rows, False
         self._waiting = 0
-        self._crossed: set[int] = set()  # arrived, and still in the table because the disk did not let them go
+        self._acknowledged: set[int] = set()  # delivered, but still in the table because the disk refused the deletion
         self.dropped = 0
-        """Messages that never went out because too many waited, since the start."""
+        """Unsent messages dropped since the start because too many waited."""
         self.removed = 0
-        """Messages that never went out because they were damaged, since the start."""
+        """Unsent messages removed since the start because they were damaged."""
 
-    def adopt(self, highest: int) -> int:
-        """Count what is there, in a database that was opened; return the last sequence, which was `highest`.
+    def load(self, highest: int) -> int:
+        """Count the rows of an opened database; return the last sequence, at least `highest`.
 
-        Where the place of a message is damaged, so that nobody would look for it there, it comes behind the others.
+        A message whose sequence is damaged is moved to the end: at its old place it would not be found.
         """
         query = "SELECT count(*) FROM outbox WHERE sequence = ?"
         with self._db.lock:
-            with contextlib.suppress(DiskRefusal):  # then at the next start
-                highest = self._bring_back(highest)
-            with self._db.reading() as connection:
+            with contextlib.suppress(DiskRefusal):  # it is repeated at the next start
+                highest = self._renumber_damaged(highest)
+            with self._db.reader() as connection:
                 self._waiting = connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
-                self._waiting -= sum(connection.execute(query, [each]).fetchone()[0] for each in self._crossed)
+                self._waiting -= sum(connection.execute(query, [each]).fetchone()[0] for each in self._acknowledged)
         return highest
 
-    def _bring_back(self, highest: int) -> int:
+    def _renumber_damaged(self, highest: int) -> int:
         query = "SELECT sequence FROM outbox WHERE sequence NOT BETWEEN 1 AND ? ORDER BY sequence"
-        with self._db.reading() as connection:
+        with self._db.reader() as connection:
             astray = connection.execute(query, [SEQUENCE_MAX - 1]).fetchall()
         places = [(place, sequence) for place, (sequence,) in enumerate(astray, highest + 1)]
         if places:
             with self._db.transaction() as connection:
                 connection.executemany("UPDATE outbox SET sequence = ? WHERE sequence = ?", places)
-            log.error("the places of %d messages that wait for the broker were damaged; they go last", len(places))
+            log.error("the sequences of %d messages in the outbox were damaged; they are sent last", len(places))
         return highest + len(places)
 
-    def move_behind(self, sequence: int) -> int:
-        """Let what waits come behind a sequence that was sent already; return the last place in the queue."""
+    def renumber(self, sequence: int) -> int:
+        """Move all messages behind a sequence that was sent already; return the last one."""
         with self._db.transaction() as connection:
             first, last = connection.execute("SELECT min(sequence), max(sequence) FROM outbox").fetchone()
             if first is None or first > sequence:
@@ -80,10 +83,10 @@ class Outbox:
         return int(last + step)
 
     def insert(self, connection: sqlite3.Connection, rows: list[tuple[OutboxRow, float]]) -> int:
-        """Queue messages, as part of the caller's transaction; return how many of the oldest had to go for them.
+        """Queue messages in the caller's transaction; return the number of old ones dropped for them.
 
-        Each comes with the time since when it waits. Once it is committed the caller says so by `inserted`, under the
-        same lock.
+        Each comes with the time at which it was queued, in Unix seconds. After the commit the caller calls
+        `count_inserted`, under the same lock.
         """
         excess = max(0, self._waiting + len(rows) - self._max_rows)
         values = [(row.sequence, row.topic, row.payload, queued_s) for row, queued_s in rows]
@@ -93,8 +96,8 @@ class Outbox:
             connection.execute(f"DELETE FROM outbox WHERE sequence IN ({oldest})", [excess])  # noqa: S608 - the line above
         return excess
 
-    def inserted(self, count: int, dropped: int) -> None:
-        """Count messages that were queued, and the `dropped` ones."""
+    def count_inserted(self, count: int, dropped: int) -> None:
+        """Count queued and dropped messages."""
         self._waiting += count - dropped
         self.dropped += dropped
         if dropped and not self._overflowing:
@@ -105,16 +108,16 @@ class Outbox:
             )
 
     def peek(self, after_sequence: int, limit: int) -> list[OutboxRow]:
-        """Return the first `limit` waiting messages behind a sequence, in order; what cannot be read is removed."""
+        """Return the first `limit` messages after a sequence, in order; remove unreadable ones."""
         query = "SELECT sequence, topic, payload FROM outbox WHERE sequence > ? ORDER BY sequence"
         rows: list[OutboxRow] = []
         bad: list[tuple[int, str]] = []
-        with self._db.reading() as connection, contextlib.closing(connection.cursor()) as cursor:
+        with self._db.reader() as connection, contextlib.closing(connection.cursor()) as cursor:
             for sequence, topic, payload in cursor.execute(query, [after_sequence]):
-                if sequence in self._crossed:
+                if sequence in self._acknowledged:
                     continue
                 try:
-                    rows.append(_row(sequence, topic, payload))
+                    rows.append(_parse_row(sequence, topic, payload))
                 except ValueError as exc:
                     bad.append((sequence, str(exc)))
                 if len(rows) == limit:
@@ -122,48 +125,51 @@ class Outbox:
         for sequence, why in bad:
             log.error("message %d that waited for the broker is removed: %s", sequence, why)
             self.removed += 1
-            self.done(sequence)
+            self.remove(sequence)
         return rows
 
-    def done(self, sequence: int) -> None:
-        """Cross off a message; after a power cut, or where the disk refuses until a restart, it may be there again."""
+    def remove(self, sequence: int) -> None:
+        """Remove a message.
+
+        It may be there again after a power cut, or after a restart if the disk refused the deletion until then.
+        """
         with self._db.lock:
-            if sequence in self._crossed:
+            if sequence in self._acknowledged:
                 return
             try:
                 with self._db.transaction(durable=False) as connection:
-                    gone = connection.execute("DELETE FROM outbox WHERE sequence = ?", [sequence]).rowcount
+                    removed = connection.execute("DELETE FROM outbox WHERE sequence = ?", [sequence]).rowcount
             except DiskRefusal:
-                self._crossed.add(sequence)
-                gone = 1
-            self._waiting -= gone
+                self._acknowledged.add(sequence)
+                removed = 1
+            self._waiting -= removed
             self._overflowing = self._overflowing and self._waiting > 0
 
     def catch_up(self) -> None:
-        """Remove what has arrived while the disk did not let it go."""
+        """Remove delivered messages whose deletion the disk refused."""
         with self._db.lock:
-            while self._crossed:
-                some = list(self._crossed)[:_CROSSED]
+            while self._acknowledged:
+                some = list(self._acknowledged)[:_REMOVED_MAX]
                 marks = ",".join("?" * len(some))
                 with self._db.transaction(durable=False) as connection:
                     connection.execute(f"DELETE FROM outbox WHERE sequence IN ({marks})", some)  # noqa: S608 - marks
-                self._crossed.difference_update(some)
+                self._acknowledged.difference_update(some)
 
     def stats(self) -> tuple[int, tuple[int, float] | None]:
-        """Return how many messages wait, and the oldest: its sequence, and since when it does, in Unix seconds."""
+        """Return the number of messages, and the oldest: its sequence and `queued_s`."""
         row = None
         if self._waiting:
             query = "SELECT sequence, queued_s FROM outbox ORDER BY sequence LIMIT 1"
-            with contextlib.suppress(StorageError), self._db.reading() as connection:
+            with contextlib.suppress(StorageError), self._db.reader() as connection:
                 row = connection.execute(query).fetchone()
         return self._waiting, row if row and isinstance(row[1], float) else None
 
 
-def _row(sequence: int, topic: object, payload: object) -> OutboxRow:
-    """Return a message as it was queued; raises `ValueError` for one that is damaged."""
+def _parse_row(sequence: int, topic: object, payload: object) -> OutboxRow:
+    """Parse a row; raises `ValueError` for a damaged one."""
     if not isinstance(topic, bytes) or not isinstance(payload, bytes):
         msg = "its columns are damaged"
-        raise ValueError(msg)  # noqa: TRY004 - whatever is damaged is the same error
+        raise ValueError(msg)  # noqa: TRY004 - all damage is the same error
     try:
         json.loads(payload.decode())
     except RecursionError as exc:

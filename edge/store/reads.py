@@ -1,6 +1,7 @@
-"""The questions to the history. Each is one statement, so it sees one state of the database.
+"""Queries of the history.
 
-Every answer comes with the `Sick` rows that were met on the way and are left out of it.
+Each is one statement, so it sees one state of the database. Every result comes with the `DamagedRows` that were found
+and left out.
 """
 
 from __future__ import annotations
@@ -20,36 +21,37 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_DIGITS = 18  # of a number that SQLite can hold
+_DIGITS = 18  # of SQLite's integers
 _TEXTS = ("id", "source", "subject", "type", "time", "sequence")
 _DATA_TEXTS = ("event_id", "phase", "label", "source_name", "onset_time")
 
 
 @dataclass(frozen=True)
 class Page:
-    """A stretch of the history, newest first."""
+    """A page of the history, newest event first."""
 
     items: list[Json]
-    """An object an event: the figures of its last message, its highest score, and that message as `event`."""
+    """One object per event: the data of its last message, its highest score, and that message as `event`."""
     next_cursor: str | None
-    """Where the next page begins; None on the last."""
+    """The cursor of the next page; None on the last."""
 
 
 @dataclass
-class Sick:
-    """Rows that cannot be read, by their sequences."""
+class DamagedRows:
+    """Sequences of rows that cannot be read."""
 
     messages: list[int] = field(default_factory=list)
-    """Of the table `events`."""
+    """Rows of the table `events`."""
     sounds: list[int] = field(default_factory=list)
+    """Rows of the table `sounds`."""
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
         return bool(self.messages or self.sounds)
 
 
-def readable(sequence: int, raw: object) -> Json | None:
-    """Return the CloudEvent that a row holds, with everything that is asked of one; None where it is damaged."""
+def parse_message(sequence: int, raw: object) -> Json | None:
+    """Return the CloudEvent of a row, with all required fields; None if it is damaged."""
     try:
         text = raw.decode() if isinstance(raw, bytes) else ""
         message = json.loads(text)
@@ -59,14 +61,14 @@ def readable(sequence: int, raw: object) -> Json | None:
             parse_rfc3339(moment).timestamp()
         whole = all(isinstance(each, str) for each in texts) and int(message["sequence"]) == sequence
         numbers = (data["peak_score"], data.get("duration_s") or 0.0)
-        whole = whole and "\\ud" not in text  # half a character, which cannot be sent
+        whole = whole and "\\ud" not in text  # a lone surrogate, which cannot be sent
         whole = whole and all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
     return message if whole else None
 
 
-def page_of_events(
+def read_page(
     connection: sqlite3.Connection,
     *,
     label: str | Sequence[str] | None,
@@ -76,14 +78,14 @@ def page_of_events(
     min_score: float | None,
     limit: int,
     cursor: str | None,
-) -> tuple[Page, Sick]:
-    """Return the events that began in [after, before), in Unix seconds, by the moment they began.
+) -> tuple[Page, DamagedRows]:
+    """Return the events that began in [after, before), in Unix seconds, ordered by onset.
 
-    `label` and `source` may be several, of which any is meant; none means all.
+    `label` and `source` may name several alternatives; None means all.
     """
     filters: list[tuple[str, object]] = [
-        ("s.onset_ms >= ?", _milliseconds(after)),
-        ("s.onset_ms < ?", _milliseconds(before)),
+        ("s.onset_ms >= ?", _to_milliseconds(after)),
+        ("s.onset_ms < ?", _to_milliseconds(before)),
         ("s.peak_score >= ?", min_score),
     ]
     chosen = [(text, value) for text, value in filters if value is not None]
@@ -94,7 +96,7 @@ def page_of_events(
             values += chosen_names
     if cursor is not None:
         texts.append("(s.onset_ms, s.sequence) < (?, ?)")
-        values += _from_cursor(cursor)
+        values += _decode_cursor(cursor)
     where = f"WHERE {' AND '.join(texts)} " if texts else ""
     query = (
         "SELECT s.onset_ms, s.sequence, s.peak_score, s.event_id, e.event_id, e.sequence, e.message "  # noqa: S608 - the texts above, no value
@@ -103,71 +105,73 @@ def page_of_events(
     )
     rows = connection.execute(query, [*values, limit + 1]).fetchall()
     more = len(rows) > limit
-    items, sick = [], Sick()
+    items, damaged = [], DamagedRows()
     for onset_ms, sound, peak_score, *event_ids, sequence, raw in rows[:limit]:
-        message = readable(sequence, raw)
+        message = parse_message(sequence, raw)
         if message is None:
-            sick.messages.append(sequence)
+            damaged.messages.append(sequence)
         elif (
             not isinstance(onset_ms, int)
             or not isinstance(peak_score, float)
             or event_ids != [message["data"]["event_id"].encode()] * 2
         ):
-            sick.sounds.append(sound)
+            damaged.sounds.append(sound)
         else:
-            items.append(_item(message, peak_score))
-    # Where a row is sick, the page is asked for again; a cursor that cannot be made ends it.
-    return Page(items, _to_cursor(*rows[limit - 1][:2]) if more and isinstance(rows[limit - 1][0], int) else None), sick
+            items.append(_make_item(message, peak_score))
+    # If a row is damaged, the query is repeated; without a valid cursor the page is the last.
+    return Page(
+        items, _encode_cursor(*rows[limit - 1][:2]) if more and isinstance(rows[limit - 1][0], int) else None
+    ), damaged
 
 
-def one_event(connection: sqlite3.Connection, event_id: str) -> tuple[Json | None, Sick]:
-    """Return one event as in `Page`, with all its CloudEvents, in order, as `messages`."""
+def read_event(connection: sqlite3.Connection, event_id: str) -> tuple[Json | None, DamagedRows]:
+    """Return one event as in `Page`, with all its CloudEvents in order as `messages`."""
     query = "SELECT sequence, message FROM events WHERE event_id = ? ORDER BY sequence"
-    messages, sick = _sorted_out(connection.execute(query, [event_id]).fetchall())
+    messages, damaged = _parse_rows(connection.execute(query, [event_id]).fetchall())
     if not messages:
-        return None, sick
+        return None, damaged
     peak_score = max(message["data"]["peak_score"] for message in messages)
-    return {**_item(messages[-1], peak_score), "messages": messages}, sick
+    return {**_make_item(messages[-1], peak_score), "messages": messages}, damaged
 
 
-def messages_after(connection: sqlite3.Connection, sequence: int, limit: int) -> tuple[list[Json], Sick]:
+def read_messages(connection: sqlite3.Connection, sequence: int, limit: int) -> tuple[list[Json], DamagedRows]:
     """Return CloudEvents with a higher sequence, in order."""
     query = "SELECT sequence, message FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
-    return _sorted_out(connection.execute(query, [sequence, limit]).fetchall())
+    return _parse_rows(connection.execute(query, [sequence, limit]).fetchall())
 
 
-def unfinished(connection: sqlite3.Connection, newest: int) -> tuple[list[Json], Sick]:
-    """Return the last CloudEvent of every event up to the sequence `newest` that has no end, in order."""
+def read_unfinished(connection: sqlite3.Connection, newest: int) -> tuple[list[Json], DamagedRows]:
+    """Return the last CloudEvent of every open event up to the sequence `newest`, in order."""
     last = "SELECT last_sequence FROM sounds WHERE NOT ended AND last_sequence <= ?"
     query = f"SELECT sequence, message FROM events WHERE sequence IN ({last}) ORDER BY sequence"  # noqa: S608 - see above
-    return _sorted_out(connection.execute(query, [newest]).fetchall())
+    return _parse_rows(connection.execute(query, [newest]).fetchall())
 
 
-def _sorted_out(rows: list[tuple[int, object]]) -> tuple[list[Json], Sick]:
-    read = [(sequence, readable(sequence, raw)) for sequence, raw in rows]
-    sick = Sick(messages=[sequence for sequence, message in read if message is None])
-    return [message for _, message in read if message is not None], sick
+def _parse_rows(rows: list[tuple[int, object]]) -> tuple[list[Json], DamagedRows]:
+    read = [(sequence, parse_message(sequence, raw)) for sequence, raw in rows]
+    damaged = DamagedRows(messages=[sequence for sequence, message in read if message is None])
+    return [message for _, message in read if message is not None], damaged
 
 
-def _item(message: Json, peak_score: float) -> Json:
+def _make_item(message: Json, peak_score: float) -> Json:
     data = message["data"]
     return {**data, "source": data["source_name"], "score": peak_score, "peak_score": peak_score, "event": message}
 
 
-def _milliseconds(seconds: float | None) -> float | None:
-    # A float cannot hold every millisecond since 1970; times are compared to the hundredth of one.
+def _to_milliseconds(seconds: float | None) -> float | None:
+    # A float of seconds since 1970 is not exact to the millisecond; times are compared to 0.01 ms.
     return None if seconds is None else round(seconds * 1000.0, 2)
 
 
-def _to_cursor(onset_ms: int, sequence: int) -> str:
+def _encode_cursor(onset_ms: int, sequence: int) -> str:
     return base64.urlsafe_b64encode(f"{onset_ms:d},{sequence:d}".encode()).decode().rstrip("=")
 
 
-def _from_cursor(cursor: str) -> list[int]:
+def _decode_cursor(cursor: str) -> list[int]:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         onset_ms, sequence = (int(part) for part in text.split(",") if len(part) <= _DIGITS)
     except ValueError as exc:
-        msg = f"cursor {cursor[:80]!r} is none of this history's; use next_cursor of the page before, or none"
-        raise UsageError(msg) from exc
+        msg = f"cursor {cursor[:80]!r} is not from this history"
+        raise UsageError(msg, remedy="use next_cursor of the page before, or leave it out") from exc
     return [onset_ms, sequence]

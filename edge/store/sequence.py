@@ -1,4 +1,4 @@
-"""The last sequence that was given out, in a small file beside the database: it outlives the database's loss."""
+"""File with the last sequence used; it survives the loss of the database beside it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEQUENCE_MAX = 1 << 53
-"""No node gets there; a higher number is damage."""
+"""Upper bound of a sequence: a higher number is damage."""
 
 _DIGITS = 20
 
 
-class SequenceNote:
-    """A file that is overwritten in place with each sequence, also on a full disk.
+class SequenceFile:
+    """A file that each new sequence overwrites in place, also on a full disk.
 
-    It is not forced to the disk, so a power cut may leave a number of some seconds ago; a killed process does not.
+    It is not synchronized to the disk: after a power cut it may hold a number some seconds old, after a killed
+    process it does not.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take where the file is or will be."""
+        """Take the path of the file, which need not exist."""
         self._path = path
         self._file: int | None = None
 
     def read(self) -> int:
-        """Return the last number; 0 where there is none or the file is damaged."""
+        """Return the last number; 0 if the file is missing or damaged."""
         try:
             text = self._path.read_bytes()[: _DIGITS + 1]
         except OSError:
@@ -36,7 +37,7 @@ class SequenceNote:
         return number if number < SEQUENCE_MAX else 0
 
     def write(self, sequence: int) -> None:
-        """Note a number; where the disk refuses, the one before stays."""
+        """Write a number; if the disk refuses it, the one before stays."""
         with contextlib.suppress(OSError):
             if self._file is None:
                 self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -1,4 +1,4 @@
-"""The store: history, outbox, clips and states of one node."""
+"""Store of one node: history, outbox, clips and states."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from edge.errors import StorageError
 from edge.store import history, reads
 from edge.store.age import OldestAge
-from edge.store.answers import Answers
 from edge.store.clips import Clips
 from edge.store.database import Database, read_state
 from edge.store.journal import Journal
 from edge.store.outbox import Outbox, OutboxRow
+from edge.store.reader import Reader
 from edge.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge.store.reads import Json, Page, Sick
+    from edge.store.reads import DamagedRows, Json, Page
 
     Answer = TypeVar("Answer")
 
@@ -36,8 +36,8 @@ log = logging.getLogger("tocsin.store")
 class Store:
     """History, outbox, clips and states in one folder.
 
-    Every method blocks, is thread-safe and may raise `StorageError`, after which nothing of the call has happened, and
-    the next one may succeed. `record` and `state_set` do not: what the disk does not take, for it is full or the
+    Every method blocks, is thread-safe and may raise `StorageError`: then the call has changed nothing, and the next
+    one may succeed. `record` and `state_set` do not raise it: data that the disk refuses, because it is full or the
     database is damaged, is kept in memory, and `catch_up` writes it later.
     """
 
@@ -51,23 +51,23 @@ class Store:
         clips_max_mb: int,
         min_free_mb: int = 0,
     ) -> None:
-        """Open the folder, which is created, for this process alone; raises `StorageError` when that cannot be.
+        """Create the folder and open it for this process alone; raises `StorageError`.
 
-        Where the disk may allow it later, it begins in memory; `problem` says why.
+        After a temporary failure of the disk it starts in memory, and `problem` holds the reason.
         """
         self._listeners: list[Callable[[Json], None]] = []
         self._clips = Clips(folder / "clips", max_mb=clips_max_mb, min_free_mb=min_free_mb)
         self._db = Database(folder / "tocsin.db")
         self._outbox = Outbox(self._db, max_rows=outbox_max)
         self._journal = Journal(folder, self._db, self._outbox, self._clips)
-        self._answers = Answers(self._db, self._journal)
+        self._reader = Reader(self._db, self._journal)
         self._age = OldestAge()
         self._upkeep = Upkeep(self._db, self._clips, retention_days=retention_days, max_events=max_events)
         self._closing = threading.Lock()
         self._closed = False
 
     def close(self) -> None:
-        """Close the files and let another process have the folder. A second call does nothing."""
+        """Close the files and release the folder. A second call does nothing."""
         with self._closing:
             if not self._closed:
                 self._closed = True
@@ -75,8 +75,8 @@ class Store:
 
     @property
     def problem(self) -> str:
-        """Why nothing can be written at the moment, in one line; empty when all is well."""
-        if not self._journal.problem and self._db.was_taken_away:
+        """Why nothing can be written now, in one line; empty if it can."""
+        if not self._journal.problem and self._db.was_removed:
             return f"{self._db.path} was removed while it is in use; restart the service to begin a new history"
         return self._journal.problem
 
@@ -87,23 +87,23 @@ class Store:
 
     @property
     def lost(self) -> int:
-        """Messages that the history will never have, since the start."""
+        """Messages lost from the history since the start."""
         return self._journal.lost
 
     @property
     def removed(self) -> int:
-        """Messages that were damaged and are removed from the history or the outbox, since the start."""
-        return self._answers.removed + self._outbox.removed
+        """Damaged messages removed from the history or the outbox since the start."""
+        return self._reader.removed + self._outbox.removed
 
     # Writing
 
     def record(
         self, make: Callable[[int], Json], *, topic: str | None, body: Callable[[Json], bytes] | None = None
     ) -> Json:
-        """Write the CloudEvent that `make` returns for the next sequence, and queue it for `topic` if there is one.
+        """Write the CloudEvent that `make` returns for the next sequence, and queue it for `topic`.
 
-        What is queued is the CloudEvent itself, or what `body` makes of it. When this returns, the message is on the
-        disk, or in memory where `problem` says why, and the listeners have been told.
+        Without a `topic` it is not queued. The payload is the CloudEvent itself, or the result of `body`. On return the
+        message is on the disk, or in memory if there is a `problem`, and the listeners have been called.
         """
         message = self._journal.record(make, topic, body)
         for listener in list(self._listeners):
@@ -114,9 +114,10 @@ class Store:
         return message
 
     def catch_up(self) -> bool:
-        """Write what waits for the disk, if it may be taken now; to be called every second or so. Raises nothing.
+        """Write what waits for the disk, if possible; raises nothing.
 
-        Return whether that brought something about, such as that the outbox can be read again.
+        To be called about every second. Return whether a problem was solved, so that for example the outbox can be read
+        again.
         """
         if not (self._journal.problem or self._db.suspect or self._db.failed or self.unwritten):
             return False
@@ -124,7 +125,7 @@ class Store:
         return not self._journal.problem
 
     def subscribe(self, callback: Callable[[Json], None]) -> Callable[[], None]:
-        """Have `callback` called with every CloudEvent once it is recorded, by the writer; return how to end that."""
+        """Call `callback` with every recorded CloudEvent, on the writer's thread; return the unsubscribe function."""
         self._listeners.append(callback)
 
         def unsubscribe() -> None:
@@ -136,24 +137,24 @@ class Store:
     # The outbox
 
     def outbox_peek(self, after_sequence: int, limit: int) -> list[OutboxRow]:
-        """Return the first `limit` waiting messages behind a place in the queue, in order."""
-        return self._journal.waiting(after_sequence, limit)
+        """Return the first `limit` waiting messages after a sequence, in order."""
+        return self._journal.peek(after_sequence, limit)
 
-    def outbox_done(self, sequence: int) -> None:
-        """Cross off a message that the broker has acknowledged; after a power cut it may be there once more."""
-        self._journal.done(sequence)
+    def outbox_remove(self, sequence: int) -> None:
+        """Remove an acknowledged message; after a power cut it may be there again."""
+        self._journal.acknowledge(sequence)
 
     def outbox_stats(self) -> tuple[int, float]:
-        """Return how many messages wait, and for how many seconds the oldest has."""
-        (stored, first_stored), (here, first_here) = self._outbox.stats(), self._journal.backlog.waiting()
+        """Return the number of waiting messages, and the age of the oldest in seconds."""
+        (stored, first_stored), (here, first_here) = self._outbox.stats(), self._journal.backlog.stats()
         oldest = min((each for each in (first_stored, first_here) if each), default=None)
         if oldest is None:
             return stored + here, 0.0
-        return stored + here, self._age.seconds(*oldest, inherited=oldest[0] <= self._journal.inherited)
+        return stored + here, self._age.measure(*oldest, inherited=oldest[0] <= self._journal.inherited)
 
     @property
     def outbox_dropped(self) -> int:
-        """Messages that never went out because too many waited, since the start."""
+        """Unsent messages dropped since the start because too many waited."""
         return self._outbox.dropped
 
     # The history
@@ -171,11 +172,11 @@ class Store:
     ) -> Page:
         """Return the events that began in [after, before), in Unix seconds, newest first.
 
-        Raises `UsageError` for a cursor that is none.
+        Raises `UsageError` for an invalid cursor.
         """
 
-        def question(connection: sqlite3.Connection) -> tuple[Page, Sick]:
-            return reads.page_of_events(
+        def query(connection: sqlite3.Connection) -> tuple[Page, DamagedRows]:
+            return reads.read_page(
                 connection,
                 label=label,
                 source=source,
@@ -186,72 +187,73 @@ class Store:
                 cursor=cursor,
             )
 
-        return self._answers.ask(question)
+        return self._reader.read(query)
 
     def event(self, event_id: str) -> Json | None:
-        """Return one event as `events` does, with all its CloudEvents as `messages`."""
-        return self._answers.ask(lambda connection: reads.one_event(connection, event_id))
+        """Return one event as in `events`, with all its CloudEvents as `messages`."""
+        return self._reader.read(lambda connection: reads.read_event(connection, event_id))
 
     def messages_after(self, sequence: int, limit: int) -> list[Json]:
-        """Return CloudEvents with a higher sequence, in order; also those that are not on the disk yet."""
-        here = {entry.sequence: entry.message for entry in self._journal.backlog.after(sequence)}
+        """Return CloudEvents with a higher sequence, in order, from the disk and from memory."""
+        here = {entry.sequence: entry.message for entry in self._journal.backlog.list_after(sequence)}
         if self._db.is_open:
-            stored = self._answers.ask(lambda connection: reads.messages_after(connection, sequence, limit))
+            stored = self._reader.read(lambda connection: reads.read_messages(connection, sequence, limit))
             here.update((int(message["sequence"]), message) for message in stored)
         return [here[each] for each in sorted(here)[:limit]]
 
     def latest_sequence(self) -> int:
-        """Return the sequence of the newest message; 0 before the first."""
+        """Return the sequence of the newest message; 0 without messages."""
         return self._journal.sequence
 
-    def unfinished(self) -> list[Json]:
-        """Return the last CloudEvent of every event that a process before has left without an end, in order."""
+    def list_unfinished(self) -> list[Json]:
+        """Return the last CloudEvent of every event that an earlier process left open, in order."""
         inherited = self._journal.inherited
-        return self._answers.ask(lambda connection: reads.unfinished(connection, inherited))
+        return self._reader.read(lambda connection: reads.read_unfinished(connection, inherited))
 
-    def forget_open(self, event_id: str) -> None:
-        """Count an event as ended though there is no message that says so."""
+    def mark_ended(self, event_id: str) -> None:
+        """Mark an event as ended although it has no `end` message."""
         with self._db.transaction() as connection:
-            history.forget_open(connection, event_id)
+            history.mark_ended(connection, event_id)
 
     def newest_onset_s(self) -> float | None:
-        """Return the latest time at which an event began, in Unix seconds; None where there is none."""
-        with self._db.reading() as connection:
-            return history.newest_onset_s(connection)
+        """Return the latest onset of an event, in Unix seconds; None without events."""
+        with self._db.reader() as connection:
+            return history.find_newest_onset_s(connection)
 
     # Clips
 
     def save_clip(self, event_id: str, samples: NDArray[np.float32], rate_hz: int) -> str:
-        """Keep the sound of an event, shape (samples,) within ±1, and return the name of its file."""
+        """Save the sound of an event, shape (samples,) within ±1, and return the file's name."""
         return self._clips.save(event_id, samples, rate_hz)
 
     def clip_path(self, event_id: str) -> Path | None:
-        """Return the file with the sound of an event, where it was kept."""
+        """Return the file with the sound of an event, if it exists."""
         return self._clips.find(event_id)
 
-    # Small states
+    # Key-value states
 
     def state_get(self, key: str) -> str | None:
-        """Return what `state_set` kept; nothing where it cannot be read."""
-        waiting = self._journal.state(key)
+        """Return the value of a state; None if it is missing or unreadable."""
+        waiting = self._journal.get_state(key)
         if waiting is not None:
             return waiting
         try:
             return read_state(self._db, key)
         except (StorageError, UnicodeDecodeError, AttributeError) as exc:
-            log.warning("what was kept of %s cannot be read and does not count: %s", key, exc)
+            log.warning("the state %s cannot be read and is ignored: %s", key, exc)
             return None
 
     def state_set(self, key: str, value: str) -> None:
-        """Keep a short text for the next start."""
+        """Store a short text for the next start."""
         self._journal.set_state(key, value)
 
     # Upkeep
 
     def maintain(self, now: float, *, by_age: bool = True) -> None:
-        """Remove what is too old at `now` (Unix seconds) or too much, in small steps; the next call does the rest.
+        """Remove events and clips beyond the limits of age and number.
 
-        Without `by_age` the clock is not asked. Clips and events go independently of each other: a `StorageError` of
-        one does not keep the other.
+        A call removes a bounded number; the next one continues. `now` is the time in Unix seconds; without `by_age` it
+        is not used. Clips and events are independent: a `StorageError` of the clips does not keep the events from being
+        removed.
         """
         self._upkeep.maintain(now, by_age=by_age)

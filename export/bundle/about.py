@@ -32,6 +32,6 @@ def read_about(path: Path, golden: Path) -> About:
     """Read what a person says about a bundle; raises `ConfigError` for another file."""
     values = read_toml(path)
     if set(values) != _KEYS:
-        msg = f"{path}: expected the keys {', '.join(sorted(_KEYS))}"
-        raise ConfigError(msg)
+        msg = f"expected the keys {', '.join(sorted(_KEYS))}"
+        raise ConfigError(msg, where=path)
     return About(**{key: str(value).strip() for key, value in values.items()}, golden=golden)

@@ -22,8 +22,8 @@ def read_proof(path: Path) -> str:
         values = json.loads(path.read_text("utf-8"))
         sections = [_section(section) for section in values["sections"]]
     except (ValueError, KeyError, TypeError) as exc:
-        msg = f"{path}: not a file of measured tables ({exc!r}): expected sections of title, text, columns and rows"
-        raise DataError(msg) from exc
+        msg = f"the file does not hold measured tables ({exc!r}): expected sections of title, text, columns and rows"
+        raise DataError(msg, where=path) from exc
     return "\n\n".join(sections)
 
 

@@ -48,6 +48,6 @@ def about_of(options: argparse.Namespace) -> About:
         about = About(options.id or options.out.resolve().name, options.golden)
     for what, name in (("id", about.id), ("version", about.version)):
         if not re.fullmatch(NAME, name):
-            msg = f"{name!r} cannot be the {what} of a bundle: letters, digits and . _ - alone; see --id and --about"
-            raise UsageError(msg)
+            msg = f"{name!r} cannot be the {what} of a bundle"
+            raise UsageError(msg, remedy="use only letters, digits and . _ - in --id or --about")
     return about

@@ -77,8 +77,8 @@ def forms_of(source: Source, places: Places) -> tuple[dict[str, Network], dict[s
 def _engine(source: Source, precision: str, places: Places) -> trt.Engine:
     package, gpu = trt.require()
     if precision == "int8" and (source.checkpoint is None or places.data is None):
-        msg = "its scales come from training clips: name the checkpoint, and --data"
-        raise Unavailable(msg)
+        msg = "its scales come from training clips"
+        raise Unavailable(msg, remedy="name the checkpoint, and --data")
     network = quantize_for_tensorrt(source, places.data, places.cache) if precision == "int8" else source.network
     path = trt.engine_of(network, source.params, precision, places.engines, package=package, gpu=gpu)
     return trt.Engine(path.read_bytes(), source.params, package)

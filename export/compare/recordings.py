@@ -28,8 +28,8 @@ _CALIBRATION_CLIPS = 8
 def parts_of(data: Path | None, cache: Path, checkpoint: Checkpoint) -> dict[str, LabelledSet]:
     """Return the checkpoint's own division of the recordings in `data`; raise `UsageError` where that is None."""
     if data is None:
-        msg = "needs recordings: give the folder with manifest.csv by --data or TOCSIN_DATA"
-        raise UsageError(msg)
+        msg = "recordings are missing"
+        raise UsageError(msg, remedy="give the folder with manifest.csv by --data or TOCSIN_DATA")
     have = recordings_of(data, cache, checkpoint)
     return {name: LabelledSet(tuple(clips), have.store, have.labels) for name, clips in have.parts.items()}
 

@@ -60,8 +60,8 @@ class Source:
     def required_checkpoint(self) -> Checkpoint:
         """Return the checkpoint; raise `UsageError` for a bundle."""
         if self.checkpoint is None:
-            msg = f"{self.folder}: is a bundle; this needs the checkpoint that it was made from"
-            raise UsageError(msg)
+            msg = "this is a bundle, but the command needs a checkpoint"
+            raise UsageError(msg, where=self.folder, remedy="name the checkpoint that the bundle was made from")
         return self.checkpoint
 
 

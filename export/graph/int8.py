@@ -43,7 +43,7 @@ def quantized(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = Fal
     """
     feeds = iter(feeds)
     if (first := next(feeds, None)) is None:
-        msg = "no training clip is as long as a window: nothing to set the scales of an 8-bit network by"
+        msg = "no training clip is as long as a window, so the scales of an 8-bit network cannot be set"
         raise DataError(msg)
     logging.getLogger().addFilter(_no_advice)
     try:

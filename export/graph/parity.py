@@ -36,7 +36,8 @@ class Parity:
     def check(self) -> None:
         """Raise `DataError` beyond the limit."""
         if not max(self.folded, self.onnx) <= LIMIT:
-            msg = f"the export differs: folded by {self.folded:.2g}, ONNX by {self.onnx:.2g}; allowed {LIMIT:.0e}"
+            differences = f"folded by {self.folded:.2g}, ONNX by {self.onnx:.2g}"
+            msg = f"the exported network differs by more than {LIMIT:.0e}: {differences}"
             raise DataError(msg)
 
 

@@ -76,11 +76,11 @@ def require() -> tuple[Any, Gpu]:
     try:
         package = importlib.import_module("tensorrt")
     except ImportError as exc:
-        msg = f"no TensorRT here: the Python package 'tensorrt' does not load ({exc}); {_INSTALL}"
-        raise Unavailable(msg) from exc
+        msg = f"the Python package 'tensorrt' does not load ({exc})"
+        raise Unavailable(msg, remedy=_INSTALL) from exc
     if not torch.cuda.is_available():
-        msg = f"no TensorRT engine here: this PyTorch ({torch.__version__}) sees no NVIDIA GPU; install its CUDA build"
-        raise Unavailable(msg)
+        msg = f"TensorRT needs an NVIDIA GPU, but this PyTorch ({torch.__version__}) finds none"
+        raise Unavailable(msg, remedy="install its CUDA build")
     major, minor = torch.cuda.get_device_capability()
     return package, Gpu(torch.cuda.get_device_name(), f"{major}.{minor}")
 
@@ -116,7 +116,7 @@ def engine_of(
     Raises `DataError` for a network that TensorRT cannot read, `Unavailable` when it cannot build for this GPU.
     """
     if unknown := unsupported(network):
-        msg = f"the network has operators that are not known to work in TensorRT: {', '.join(unknown)}"
+        msg = f"the network has operators that TensorRT may not support: {', '.join(unknown)}"
         raise DataError(msg)
     profile = profile_of(network, params)
     sha256 = hashlib.sha256(network).hexdigest()
@@ -152,8 +152,8 @@ def build(network: bytes, profile: Mapping[str, Shapes], precision: str, package
     config.add_optimization_profile(shapes)
     plan = builder.build_serialized_network(definition, config)
     if plan is None:
-        msg = f"TensorRT {package.__version__} could not build a {precision} engine here; its own lines above say why"
-        raise Unavailable(msg)
+        msg = f"TensorRT {package.__version__} did not build a {precision} engine"
+        raise Unavailable(msg, remedy="see its own lines above")
     return bytes(plan)
 
 
@@ -165,8 +165,8 @@ class Engine:
         self._runtime = package.Runtime(package.Logger(package.Logger.WARNING))
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            msg = "the TensorRT engine does not load here: delete it, so that it is built again"
-            raise Unavailable(msg)
+            msg = "the TensorRT engine does not load here"
+            raise Unavailable(msg, remedy="delete it, so that it is built again")
         self._context = self._engine.create_execution_context()
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
         self._outputs = [name for name in names if name not in (INPUT, STATE)]

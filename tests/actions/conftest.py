@@ -1,4 +1,4 @@
-"""An action runner that is stopped at the end, and what it said."""
+"""Fixtures: an action runner and its results."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 
 from edge.actions import worker
-from edge.actions.occasion import Occasion
 from edge.actions.runner import ActionRunner
+from edge.actions.trigger import Trigger
 from edge.publish.publisher import NullPublisher
 from edge.settings.actions import Action
 from edge.telemetry import Metrics
@@ -31,15 +31,15 @@ def action(**values: Any) -> Action:
     return TypeAdapter(Action).validate_python(values)
 
 
-def occasion(event: str = "double", **changes: Any) -> Occasion:
+def trigger(pattern: str = "double", **changes: Any) -> Trigger:
     values: dict[str, Any] = {
-        "event": event,
+        "pattern": pattern,
         "source": "mic",
         "time": datetime.now(timezone.utc),
         "confidence": 0.91234,
         "intervals_ms": [310],
     }
-    return Occasion(**{**values, **changes})
+    return Trigger(**{**values, **changes})
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Bench:
 
     actions: dict[str, Action]
     broker: ActionBroker = field(default_factory=NullPublisher)
-    results: queue.Queue[tuple[str, Occasion, str]] = field(default_factory=queue.Queue)
+    results: queue.Queue[tuple[str, Trigger, str]] = field(default_factory=queue.Queue)
 
     def __post_init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -61,23 +61,23 @@ class Bench:
         )
         self.runner.start()
 
-    def why(self, name: str, heard: Occasion | None = None) -> str:
-        """Trigger an action and return why it was given up; nothing where it was carried out."""
-        self.runner.trigger([name], heard or occasion())
+    def run(self, name: str, heard: Trigger | None = None) -> str:
+        """Run an action; return the reason of its failure, or nothing."""
+        self.runner.run([name], heard or trigger())
         return self.result()
 
     def result(self) -> str:
         return self.results.get(timeout=WAIT_S)[2]
 
     def counts(self, name: str) -> tuple[float, ...]:
-        """Return how often an action was carried out, given up, and dropped."""
+        """Return how often an action succeeded, failed, and was dropped."""
         names = ("tocsin_actions_total", "tocsin_action_failures_total", "tocsin_actions_dropped_total")
         return tuple(self.registry.get_sample_value(metric, {"label": name}) or 0.0 for metric in names)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again almost at once."""
+    """Make the waits between tries very short."""
     monkeypatch.setattr(worker, "_CAP_S", 0.01)
 
 

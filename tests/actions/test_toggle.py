@@ -1,4 +1,4 @@
-"""What a follower makes of states, and of none."""
+"""The state of a device to toggle."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from edge.actions.toggle import Follower
+from edge.actions.toggle import ToggleState
 from edge.settings.actions import Toggle
 
 
-def follower(**values: Any) -> Follower:
-    return Follower(Toggle(state_topic="a/state", **values))
+def toggle_state(**values: Any) -> ToggleState:
+    return ToggleState(Toggle(state_topic="a/state", **values))
 
 
 @pytest.mark.parametrize(
@@ -35,18 +35,18 @@ def follower(**values: Any) -> Follower:
     ],
 )
 def test_the_last_state_that_says_something_counts(values: Any, states: list[bytes], wanted: bool) -> None:
-    """In any case of letters, plain or under a key; what is unknown is switched on."""
-    known = follower(**values)
+    """States are plain or under a key, in any case; an unknown state is switched on."""
+    known = toggle_state(**values)
     for state in states:
-        known.heard(state)
-    assert known.wanted() is wanted
+        known.update(state)
+    assert known.choose() is wanted
 
 
 def test_a_command_is_believed_until_a_state_comes() -> None:
-    """The thing has the last word."""
-    known = follower(payload_on="1", payload_off="0")
-    assert known.payload(on=known.wanted()) == "1"
-    known.delivered(on=True)
-    assert known.payload(on=known.wanted()) == "0"
-    known.heard(b"OFF")
-    assert known.payload(on=known.wanted()) == "1"
+    """A report overrides the command."""
+    known = toggle_state(payload_on="1", payload_off="0")
+    assert known.payload(on=known.choose()) == "1"
+    known.confirm(on=True)
+    assert known.payload(on=known.choose()) == "0"
+    known.update(b"OFF")
+    assert known.payload(on=known.choose()) == "1"

@@ -207,8 +207,8 @@ class FakeNode:
             msg = "a fault with a secret in it"
             raise RuntimeError(msg)
         if error := REFUSALS.get(content):
-            msg = f"{path}: refused; send something else"
-            raise error(msg)
+            msg = "the file is refused"
+            raise error(msg, where=path, remedy="send something else")
         niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         self.classified.append(
             {"content": content, "thread": threading.get_ident(), "niceness": niceness, "options": options}

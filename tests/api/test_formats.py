@@ -114,7 +114,7 @@ def test_what_is_no_sound_gets_its_code(client: httpx.Client, make: Callable[[],
     answer = client.post("/classify", content=make())
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["detail"].startswith("The upload ")
+    assert answer.json()["detail"].startswith("The upload: ")
 
 
 def test_query_shapes_the_answer(client: httpx.Client) -> None:

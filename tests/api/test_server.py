@@ -41,7 +41,7 @@ def test_busy_port_is_one_clear_error(node: FakeNode) -> None:
     """The port that is taken is named with the mend, and the same node may be served elsewhere."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(Unavailable, match=rf"port {port} .* in use.*api\.port"):
+        with pytest.raises(Unavailable, match=rf"another program uses port {port} on .*api\.port"):
             made(node, port=port).start()
     again = made(node)
     again.start()
@@ -56,7 +56,7 @@ def test_host_that_is_no_address_is_told_apart_from_a_port_in_use(node: FakeNode
 
 
 def test_address_of_another_machine_is_refused(node: FakeNode) -> None:
-    """An address that this machine does not have cannot be listened on."""
+    """An address that this machine does not have cannot be opened."""
     with pytest.raises(Unavailable, match=r"api\.host"):
         made(node, host="192.0.2.1", token="t" * 8).start()
 

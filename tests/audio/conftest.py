@@ -1,4 +1,4 @@
-"""A private PulseAudio, and runners whose blocks are collected."""
+"""Fixtures: a private PulseAudio, and runners with collected blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def pulse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
-    """Start a PulseAudio that is the default sound system of this test."""
+    """Start a PulseAudio as the default sound system of the test."""
     with Pulse() as daemon:
         for name, value in daemon.env.items():
             monkeypatch.setenv(name, value)
@@ -24,7 +24,7 @@ def pulse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulse]:
 
 @pytest.fixture
 def listen() -> Iterator[Callable[..., Listener]]:
-    """Return a function that starts a runner for a spec; all are stopped at the end."""
+    """Return a function that starts a runner for a spec; all are stopped at the end of the test."""
     listeners: list[Listener] = []
 
     def start(spec: str, **options: object) -> Listener:

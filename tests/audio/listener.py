@@ -1,4 +1,4 @@
-"""A runner and what it has delivered so far."""
+"""Runner with its collected blocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATE = 16_000
 
 
 class Listener:
-    """Takes a runner's blocks as they come, until something is true."""
+    """Runner whose blocks are collected until a condition is true."""
 
     def __init__(self, spec: str, **options: Any) -> None:
         self.wake = threading.Event()
@@ -30,18 +30,21 @@ class Listener:
 
     @property
     def samples(self) -> NDArray[np.float32]:
-        """Return all samples so far, end to end."""
+        """All samples so far, joined."""
         return np.concatenate([np.empty(0, np.float32), *(block.samples for block in self.blocks)])
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
-        """Return the index where each gap begins, and its length in samples."""
+        """First index and length in samples of each gap."""
         ends = [block.start + block.samples.size for block in self.blocks]
         starts = [block.start for block in self.blocks[1:]]
         return [(end, start - end) for end, start in zip(ends, starts, strict=False) if start != end]
 
-    def until(self, reached: Callable[[], bool], timeout_s: float = 15.0, *, take: bool = True) -> float:
-        """Collect until `reached`, or only wait; return the seconds that took. Fails with the runner's state."""
+    def collect_until(self, reached: Callable[[], bool], timeout_s: float = 15.0, *, take: bool = True) -> float:
+        """Collect blocks until `reached` returns true; return the elapsed seconds.
+
+        Without `take`, only wait. After `timeout_s` it fails with the runner's state.
+        """
         begun = time.monotonic()
         while not reached():
             assert time.monotonic() - begun < timeout_s, self.runner.stats()
@@ -51,16 +54,16 @@ class Listener:
                 self.blocks += self.runner.take()
         return time.monotonic() - begun
 
-    def until_heard(self, seconds: float, timeout_s: float = 15.0) -> float:
-        """Collect this many more seconds of sound."""
+    def collect_seconds(self, seconds: float, timeout_s: float = 15.0) -> float:
+        """Collect `seconds` more of sound."""
         goal = self.runner.stats().samples_total + seconds * RATE
-        return self.until(lambda: self.runner.stats().samples_total >= goal, timeout_s)
+        return self.collect_until(lambda: self.runner.stats().samples_total >= goal, timeout_s)
 
-    def until_state(self, state: SourceState, timeout_s: float = 15.0) -> float:
-        """Collect until the source is in this state."""
-        return self.until(lambda: self.runner.stats().state is state, timeout_s)
+    def collect_until_state(self, state: SourceState, timeout_s: float = 15.0) -> float:
+        """Collect blocks until the source is in `state`."""
+        return self.collect_until(lambda: self.runner.stats().state is state, timeout_s)
 
-    def until_finished(self, timeout_s: float = 15.0) -> None:
-        """Collect everything up to the source's end."""
-        self.until(lambda: self.runner.stats().finished, timeout_s)
+    def collect_all(self, timeout_s: float = 15.0) -> None:
+        """Collect all blocks up to the end of the source."""
+        self.collect_until(lambda: self.runner.stats().finished, timeout_s)
         self.blocks += self.runner.take()

@@ -1,4 +1,4 @@
-"""Digital silence and clipping, from the samples alone."""
+"""Detection of digital silence and clipping."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ RATE = 16_000
 BLOCK = RATE // 10
 
 
-def after(*parts: np.ndarray) -> SignalMeter:
-    """Return a meter that heard these samples in tenths of a second."""
+def measure(*parts: np.ndarray) -> SignalMeter:
+    """Feed samples to a meter in blocks of a tenth of a second; return the meter."""
     meter = SignalMeter()
     sound = np.concatenate(parts).astype(np.float32)
     for begin in range(0, sound.size, BLOCK):
@@ -22,17 +22,17 @@ def after(*parts: np.ndarray) -> SignalMeter:
 
 
 def noise(seconds: float, level: float = 0.1) -> np.ndarray:
-    """Return noise that stays within ±0.9."""
+    """Return noise within ±0.9."""
     return np.clip(np.random.default_rng(0).normal(0, level, round(seconds * RATE)), -0.9, 0.9)
 
 
-def still(seconds: float, value: float = 0.0) -> np.ndarray:
-    """Return samples that do not move."""
+def constant(seconds: float, value: float = 0.0) -> np.ndarray:
+    """Return constant samples."""
     return np.full(round(seconds * RATE), value)
 
 
 def clipped(seconds: float, share: float) -> np.ndarray:
-    """Return noise of which this share is at full scale."""
+    """Return noise with this share of samples at full scale."""
     sound = noise(seconds)
     sound[:: round(1 / share)] = 32767 / 32768
     return sound
@@ -43,10 +43,10 @@ def clipped(seconds: float, share: float) -> np.ndarray:
     [
         ([noise(3)], SourceState.ONLINE),
         ([noise(3, 2e-4)], SourceState.ONLINE),
-        ([noise(1), still(9.9)], SourceState.ONLINE),
-        ([noise(1), still(10.2)], SourceState.SILENT),
-        ([still(10.2, 0.01)], SourceState.SILENT),
-        ([still(20), noise(0.1)], SourceState.ONLINE),
+        ([noise(1), constant(9.9)], SourceState.ONLINE),
+        ([noise(1), constant(10.2)], SourceState.SILENT),
+        ([constant(10.2, 0.01)], SourceState.SILENT),
+        ([constant(20), noise(0.1)], SourceState.ONLINE),
         ([clipped(2, 0.002)], SourceState.CLIPPING),
         ([clipped(2, 0.0005)], SourceState.ONLINE),
         ([clipped(0.3, 0.01)], SourceState.ONLINE),
@@ -55,19 +55,19 @@ def clipped(seconds: float, share: float) -> np.ndarray:
     ],
 )
 def test_state(parts: list[np.ndarray], state: SourceState) -> None:
-    """Ten seconds without movement are silent, a thousandth at full scale over two seconds is clipping."""
-    assert after(*parts).state is state
+    """Ten constant seconds are silent; 0.1 % of two seconds at full scale is clipping."""
+    assert measure(*parts).state is state
 
 
 def test_clipped_seconds_are_counted() -> None:
-    """The total grows by what was clipped, and by no more."""
-    assert after(noise(2), clipped(3, 0.01), noise(4)).clipped_s == pytest.approx(3, abs=0.5)
-    assert after(noise(5)).clipped_s == 0
+    """The total grows by the clipped seconds only."""
+    assert measure(noise(2), clipped(3, 0.01), noise(4)).clipped_s == pytest.approx(3, abs=0.5)
+    assert measure(noise(5)).clipped_s == 0
 
 
 def test_restart_forgets_the_silence_and_keeps_the_count() -> None:
-    """A source that was opened again begins well, and its history stays."""
-    meter = after(clipped(1, 0.01), still(20))
+    """After a restart the state is online, and the total is kept."""
+    meter = measure(clipped(1, 0.01), constant(20))
     meter.restart()
     assert (meter.state, meter.silent_s) == (SourceState.ONLINE, 0)
     assert meter.clipped_s > 0

@@ -1,4 +1,4 @@
-"""The bounded queue: drop the oldest, or wait."""
+"""The bounded queue: it drops the oldest block, or waits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def block(start: int, size: int = 10) -> AudioBlock:
     return AudioBlock(np.zeros(size, np.float32), start)
 
 
-def test_a_full_queue_drops_the_oldest_and_says_how_much() -> None:
-    """The newest sound survives, and the loss is told in samples."""
+def test_a_full_queue_drops_the_oldest_and_returns_the_number() -> None:
+    """The newest blocks are kept, and the dropped samples are counted."""
     queue = BlockQueue(25)
     assert [queue.put_or_drop(block(start)) for start in (0, 10, 20, 30)] == [0, 0, 10, 10]
     assert queue.samples == 20
@@ -28,7 +28,7 @@ def test_a_full_queue_drops_the_oldest_and_says_how_much() -> None:
 
 @given(st.integers(1, 50), st.lists(st.integers(1, 200), max_size=20))
 def test_never_more_waits_than_the_queue_may_hold(limit: int, sizes: list[int]) -> None:
-    """Whatever comes at once: the newest sound survives without a hole in it, and the rest is counted."""
+    """The newest samples are kept without a hole, for any sizes, and the dropped ones are counted."""
     queue, at, dropped = BlockQueue(limit), 0, 0
     for size in sizes:
         dropped += queue.put_or_drop(AudioBlock(np.arange(at, at + size, dtype=np.float32), at))
@@ -41,7 +41,7 @@ def test_never_more_waits_than_the_queue_may_hold(limit: int, sizes: list[int]) 
 
 
 def test_a_writer_without_room_waits() -> None:
-    """Nothing that is not live is dropped; one block always fits, else nothing would ever come through."""
+    """A block that does not fit is refused; an empty queue accepts any block."""
     for limit in (5, 15):
         queue = BlockQueue(limit)
         assert queue.put_or_wait(block(0), 0.0)
@@ -50,7 +50,7 @@ def test_a_writer_without_room_waits() -> None:
 
 
 def test_waiting_ends_when_there_is_room() -> None:
-    """A reader that takes lets the writer go on."""
+    """A waiting writer continues after the reader has taken blocks."""
     queue = BlockQueue(10)
     queue.put_or_wait(block(0), 0.0)
     done = threading.Event()

@@ -1,4 +1,4 @@
-"""When a lost source is tried again, and when it is not worth it."""
+"""Retries of a lost source: waiting times, and the gate for microphones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.sources.hotplug import RetryGate, sound_system
+from edge.audio.sources.hotplug import RetryGate, read_sound_system
 from edge.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_waits_double_up_to_the_cap() -> None:
-    """The bounds of the waiting times grow and stay at the cap; a reset begins anew."""
+    """The upper bound doubles up to the cap; a reset returns to the first one."""
     backoff = Backoff(3.0, draw=lambda low, high: high)
     assert [backoff.next_s() for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
     backoff.reset()
@@ -24,13 +24,13 @@ def test_waits_double_up_to_the_cap() -> None:
 
 
 def test_a_year_of_tries_does_not_overflow() -> None:
-    """The wait stays finite however often it was tried."""
+    """The wait is finite after thousands of attempts."""
     backoff = Backoff(30.0, draw=lambda low, high: high)
     assert {backoff.next_s() for _ in range(5_000)} >= {30.0}
 
 
 def test_the_jitter_is_full() -> None:
-    """Waits spread from nothing to the bound, so that many nodes do not come back at once."""
+    """Waits are spread from zero to the bound, so that many nodes do not return at once."""
     random.seed(1)
     waits = []
     for _ in range(400):
@@ -42,7 +42,7 @@ def test_the_jitter_is_full() -> None:
 
 
 def test_tries_are_rare_while_nothing_changes() -> None:
-    """After half a minute of eagerness, one try in ten seconds; a change makes it eager again."""
+    """After half a minute, one attempt in ten seconds; after a change, attempts are frequent again."""
     seen = ["nothing"]
     gate = RetryGate(lambda: tuple(seen))
     assert all(gate.allows(float(now)) for now in range(31))
@@ -51,8 +51,8 @@ def test_tries_are_rare_while_nothing_changes() -> None:
     assert all(gate.allows(float(now)) for now in range(62, 90))
 
 
-def test_a_microphone_that_was_there_is_sought_eagerly_again() -> None:
-    """The hour of sound before a loss does not make the first tries rare."""
+def test_attempts_are_frequent_after_a_loss() -> None:
+    """An hour of sound before the loss does not make the first attempts rare."""
     gate = RetryGate(lambda: ("same",))
     gate.allows(0.0)
     gate.reset()
@@ -68,13 +68,13 @@ def test_a_microphone_that_was_there_is_sought_eagerly_again() -> None:
         ("XDG_RUNTIME_DIR", "{}", "pipewire-0"),
     ],
 )
-def test_a_sound_server_leaves_traces(variable: str, value: str, socket: str, tmp_path: Path) -> None:
-    """A server that starts, and one that starts again, are seen by their sockets."""
+def test_a_sound_server_changes_the_state(variable: str, value: str, socket: str, tmp_path: Path) -> None:
+    """The start and the restart of a sound server change the state, through its socket."""
     env = {variable: value.format(tmp_path)}
     path = tmp_path / socket
     path.parent.mkdir(exist_ok=True)
-    before = sound_system(env)
+    before = read_sound_system(env)
     path.touch()
-    first = sound_system(env)
+    first = read_sound_system(env)
     os.utime(path, (1, 1))
-    assert len({before, first, sound_system(env)}) == 3
+    assert len({before, first, read_sound_system(env)}) == 3

@@ -1,6 +1,9 @@
-"""Sample indices across resampling, losses and breaks."""
+"""Sample indices with resampling, losses and breaks."""
 
 from __future__ import annotations
+
+from types import GeneratorType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,6 +13,9 @@ from hypothesis import strategies as st
 from edge.audio.sources.source import Chunk
 from edge.audio.splice import Splicer
 from edge.frontend.resample import StreamResampler
+
+if TYPE_CHECKING:
+    from edge.types import AudioBlock
 
 RATE = 16_000
 
@@ -21,9 +27,10 @@ def sound(count: int) -> np.ndarray:
 
 @given(st.lists(st.integers(0, 3_000), min_size=1, max_size=12), st.sampled_from([8_000, 16_000, 44_100, 48_000]))
 def test_any_chunking_gives_one_stretch(sizes: list[int], rate_hz: int) -> None:
-    """Blocks join without a gap, and their samples are those of one resampling of the whole."""
+    """Blocks join without a gap, with the samples of one resampling of the whole."""
     whole, splicer = sound(sum(sizes)), Splicer(RATE)
-    blocks, begin = [], 0
+    blocks: list[AudioBlock] = []
+    begin = 0
     for size in sizes:
         blocks += splicer.push(Chunk(whole[begin : begin + size]), rate_hz)
         begin += size
@@ -35,7 +42,7 @@ def test_any_chunking_gives_one_stretch(sizes: list[int], rate_hz: int) -> None:
 
 
 def test_a_loss_is_a_jump_and_no_sound_spans_it() -> None:
-    """What the resampler held comes before the jump; after it the filter begins anew."""
+    """The rest from the resampler comes before the jump, and a new filter starts after it."""
     splicer = Splicer(RATE)
     before = list(splicer.push(Chunk(sound(48_000)), 48_000))
     after = list(splicer.push(Chunk(sound(24_000), lost=4_800), 48_000))
@@ -49,7 +56,7 @@ def test_a_loss_is_a_jump_and_no_sound_spans_it() -> None:
 
 
 def test_no_block_is_longer_than_a_second() -> None:
-    """A minute that comes at once goes through the queue as any other."""
+    """A chunk of one minute is split into blocks of one second."""
     splicer = Splicer(RATE)
     blocks = [*splicer.push(Chunk(sound(60 * 8_000)), 8_000), *splicer.finish()]
     assert max(block.samples.size for block in blocks) == RATE
@@ -57,7 +64,7 @@ def test_no_block_is_longer_than_a_second() -> None:
 
 
 def test_a_cut_skips_at_least_one_sample() -> None:
-    """A break of unknown length is a gap all the same."""
+    """A break of unknown length is a gap of one sample."""
     splicer = Splicer(RATE)
     first = list(splicer.push(Chunk(sound(100)), RATE))
     assert list(splicer.cut(0)) == []
@@ -65,19 +72,20 @@ def test_a_cut_skips_at_least_one_sample() -> None:
     assert (first[0].start, second[0].start) == (0, 101)
 
 
-def test_a_cut_before_the_first_sample_is_none() -> None:
-    """A source that is opened for the first time has lost nothing."""
+def test_a_cut_before_the_first_sample_skips_nothing() -> None:
+    """A source that is opened for the first time starts at index 0."""
     splicer = Splicer(RATE)
     assert list(splicer.cut(500)) == []
     assert [block.start for block in splicer.push(Chunk(sound(10)), RATE)] == [0]
 
 
-def test_a_tail_that_nobody_takes_ends_the_stretch_all_the_same() -> None:
-    """Whoever gives up in the middle of a stretch's end can go on with another stretch."""
+def test_a_caller_may_stop_while_the_rest_is_delivered() -> None:
+    """If the caller stops in the middle of `finish`, the next chunk begins a new stretch."""
     splicer = Splicer(RATE)
     before = [*splicer.push(Chunk(sound(48_000)), 48_000)]
     tail = splicer.finish()
     before.append(next(tail))
+    assert isinstance(tail, GeneratorType)
     tail.close()
     assert list(splicer.cut(100)) == []
     assert next(splicer.push(Chunk(sound(48_000)), 48_000)).start == RATE + 100
@@ -85,7 +93,7 @@ def test_a_tail_that_nobody_takes_ends_the_stretch_all_the_same() -> None:
 
 
 def test_another_rate_begins_another_stretch() -> None:
-    """A microphone that comes back at another rate goes on at the right index, behind a gap."""
+    """A microphone that returns at another rate continues at the right index after a gap."""
     splicer = Splicer(RATE)
     list(splicer.push(Chunk(sound(48_000)), 48_000))
     list(splicer.finish())

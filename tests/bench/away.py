@@ -1,4 +1,4 @@
-"""Away mode over a room's noise, then doors, voices and breaking glass in it: false alarms, misses and delays.
+"""Benchmark of the away mode: false alarms in noise, misses and delays of sounds in it.
 
     python -m tests.bench.away --data FOLDER_WITH_MANIFEST [--minutes 60] [--seed 1] [--part test]
 
@@ -53,7 +53,7 @@ SOUNDS = {
 
 
 class Recordings:
-    """The clips of one half of the recordings; cuts of one group are in the same half."""
+    """One half of the recordings; clips of one group are in the same half."""
 
     def __init__(self, folder: Path, part: str) -> None:
         with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
@@ -88,7 +88,7 @@ def fast_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def room(paths: list[Path], seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return noise of one median level: clips cross-faded in random order."""
+    """Return noise of a constant median level: clips cross-faded in random order."""
     fade = np.sin(np.linspace(0, np.pi / 2, round(FADE_S * RATE))).astype(np.float32)
     size = round(seconds * RATE)
     noise, at = np.zeros(size + 60 * RATE, np.float32), 0
@@ -107,7 +107,7 @@ def room(paths: list[Path], seconds: float, rng: np.random.Generator) -> NDArray
 
 
 def sound(path: Path, above_db: float) -> NDArray[np.float32] | None:
-    """Return a clip from its onset on, its highest level `above_db` over the room; None where it has no clear onset."""
+    """Return a clip from its onset on, its peak level `above_db` over the room; None without a clear onset."""
     samples = read(path)[: 4 * RATE]
     energy = np.square(samples[: samples.size // 160 * 160]).reshape(-1, 160).mean(axis=1)
     onset = int(np.argmax(energy > energy.max() * 10**-2.0))
@@ -115,11 +115,11 @@ def sound(path: Path, above_db: float) -> NDArray[np.float32] | None:
         return None
     samples = samples[onset * 160 :]
     peak = float(fast_db(np.concatenate((samples, np.zeros(RATE // 2, np.float32)))).max())
-    return samples * np.float32(10 ** ((ROOM_DB + above_db - peak) / 20))
+    return np.asarray(samples * 10 ** ((ROOM_DB + above_db - peak) / 20), np.float32)
 
 
-def watched(samples: NDArray[np.float32], classifier: OnnxClassifier, settings: Away) -> tuple[list[Pattern], float]:
-    """Return the reports over a recording, and the processor seconds that the watch itself took."""
+def run_watch(samples: NDArray[np.float32], classifier: OnnxClassifier, settings: Away) -> tuple[list[Pattern], float]:
+    """Run the watch over a recording; return its reports and its processor seconds."""
     params = classifier.bundle.params
     watch = AwayWatch(settings, params, classifier.bundle.labels)
     frames, meter, taken_s = StreamingFrames(params, params.decision_frames), LevelMeter(params), 0.0
@@ -167,7 +167,7 @@ def main() -> None:
     print(f"{'room noise':12} {'minutes':>8} {'reports':>8}")
     office = room(recordings.paths(OCCUPIED, 4.0), arguments.minutes * 60 / len(ROOMS), rng)
     for name, noise in (*rooms.items(), ("(people)", office)):
-        patterns, spent_s = watched(noise, classifier, settings)
+        patterns, spent_s = run_watch(noise, classifier, settings)
         print(
             f"{name:12} {noise.size / RATE / 60:8.1f} {len(patterns):8}  {', '.join(f'{p.onsets[0] / RATE:.1f} s {p.detail}' for p in patterns)}"
         )
@@ -195,7 +195,7 @@ def main() -> None:
             starts = [round((index + 1 + rng.uniform(0, 0.1)) * EVERY_S * RATE) for index in range(len(clips))]
             for start, clip in zip(starts, clips, strict=True):
                 scene[start : start + clip.size] += clip
-            patterns, _ = watched(scene, classifier, settings)
+            patterns, _ = run_watch(scene, classifier, settings)
             until = [*(start - RATE // 4 for start in starts[1:]), scene.size]
             reports = [
                 [p for p in patterns if start - RATE // 4 <= p.onsets[0] < end]

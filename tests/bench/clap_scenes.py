@@ -1,4 +1,4 @@
-"""Sequences of claps as the bench needs them: single claps of real people in a made-up room, over real backgrounds.
+"""Sequences of claps for the benchmark: single claps of people in a synthetic room, over real backgrounds.
 
 The room is synthetic: the direct sound, a few early reflections and a tail of noise that falls exponentially. It is
 made here and not by the training code, so that training cannot have fitted it.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.signal import fftconvolve
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ _HOP = RATE_HZ // 500
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """What is to be built; equal ones give equal sound."""
+    """The parameters of a sequence; equal ones give equal sound."""
 
     claps: int
     snr_db: float
@@ -70,7 +70,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A sequence that was built."""
+    """A built sequence."""
 
     samples: NDArray[np.float32]
     """Shape (n,), in 16-bit steps."""
@@ -82,17 +82,17 @@ class Scene:
 
 def read(path: Path) -> NDArray[np.float32]:
     """Return a recording as mono at 16 kHz, shape (n,)."""
-    with open_clip(path) as clip:
+    with open_recording(path) as clip:
         return np.concatenate(list(clip.blocks(RATE_HZ, 4.0)))
 
 
-def rows_of(folder: Path) -> list[dict[str, str]]:
+def read_rows(folder: Path) -> list[dict[str, str]]:
     """Return the rows of the manifest."""
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def number_of(row: dict[str, str]) -> int:
+def parse_number(row: dict[str, str]) -> int:
     """Return the number in a take's name."""
     return int("".join(filter(str.isdigit, row["name"])))
 
@@ -112,18 +112,18 @@ def single_claps(samples: NDArray[np.float32], count: int) -> list[NDArray[np.fl
             break
         rising = level_db[max(0, peak - 5) : peak + 1]
         begin = (peak - rising.size + 1 + int(np.argmax(rising > level_db[peak] - 20))) * _HOP
-        cuts.append(_faded(samples[max(0, begin - round(_BEFORE_S * RATE_HZ)) :][: round(_CUT_S * RATE_HZ)]))
+        cuts.append(_fade(samples[max(0, begin - round(_BEFORE_S * RATE_HZ)) :][: round(_CUT_S * RATE_HZ)]))
         left[max(0, peak - apart) : peak + apart] = -np.inf
     return cuts
 
 
-def _faded(cut: NDArray[np.float32]) -> NDArray[np.float32]:
+def _fade(cut: NDArray[np.float32]) -> NDArray[np.float32]:
     cut = cut - cut.mean()
     fade = min(round(_FADE_S * RATE_HZ), cut.size // 2)
     cut[-fade:] *= np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
     attack = round(_BEFORE_S / 3 * RATE_HZ)
     cut[:attack] *= np.linspace(0, 1, attack, dtype=np.float32)
-    return cut / np.float32(np.abs(cut).max())
+    return np.asarray(cut / np.abs(cut).max(), np.float32)
 
 
 class Material:
@@ -135,7 +135,7 @@ class Material:
 
     @cached_property
     def _rows(self) -> list[dict[str, str]]:
-        return rows_of(self._folder)
+        return read_rows(self._folder)
 
     @cached_property
     def claps(self) -> dict[str, list[NDArray[np.float32]]]:
@@ -143,7 +143,7 @@ class Material:
         rows = [row for row in self._rows if row["class"] == "clap" and row["group"] in PEOPLE]
         cuts: dict[str, list[NDArray[np.float32]]] = {person: [] for person in PEOPLE}
         for row in rows:
-            if row["group"] not in _HALVED or number_of(row) % 2:
+            if row["group"] not in _HALVED or parse_number(row) % 2:
                 sound = read(self._folder / row["file"])
                 cuts[row["group"]] += single_claps(sound, _CLAPS_IN_A_FILE.get(row["group"], 1))
         return cuts
@@ -184,7 +184,7 @@ class Material:
         return Scene(samples, begins.tolist(), label)
 
     def some(self, person: str, count: int, rng: Generator) -> list[NDArray[np.float32]]:
-        """Return different claps of one person; some again where there are not as many."""
+        """Return claps of one person, different ones as far as there are enough."""
         cuts = self.claps[person]
         order = np.concatenate([rng.permutation(len(cuts)) for _ in range(-(-count // len(cuts)))])
         return [cuts[index] for index in order[:count]]
@@ -200,7 +200,7 @@ def gaps(wanted: Sequence, rng: Generator) -> NDArray[np.float64]:
 def spread(
     cuts: list[NDArray[np.float32]], begins: NDArray[np.int64], size: int, rng: Generator
 ) -> NDArray[np.float32]:
-    """Return silence with the cuts at `begins`, not all as loud."""
+    """Return silence with the cuts at `begins`, at varying levels."""
     sound = np.zeros(size, np.float32)
     for cut, begin in zip(cuts, begins, strict=True):
         sound[begin : begin + cut.size] += cut * np.float32(10 ** (rng.uniform(-_SPREAD_DB, _SPREAD_DB) / 20))

@@ -1,4 +1,4 @@
-"""What the bench of the clap patterns heard, and its tables."""
+"""Results and tables of the clap benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.clap_scenes import BACKGROUNDS, PEOPLE, STRANGERS, number_of
+from tests.bench.clap_scenes import BACKGROUNDS, PEOPLE, STRANGERS, parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ NEAR_S = 0.03
 
 @dataclass
 class Heard:
-    """What a stream's pipeline made of one recording."""
+    """The result of a stream's pipeline for one recording."""
 
     what: dict[str, Any]
     """Of the manifest, or of the sequence."""
@@ -38,12 +38,12 @@ class Heard:
         return sum(not why for _, _, why in self.onsets)
 
     def in_words(self) -> str:
-        """Return its onsets."""
+        """Return its onsets as text."""
         return ", ".join(f"{at_s:.2f} s {probability:.2f} {why}".strip() for at_s, probability, why in self.onsets)
 
 
 def outcome(heard: Heard, claps: int) -> str:
-    """Return what became of a sequence, in a word."""
+    """Return the outcome of a sequence in a word."""
     wanted = [NAMES[claps]] if claps in NAMES else []
     if heard.counted == wanted:
         return "right"
@@ -52,18 +52,18 @@ def outcome(heard: Heard, claps: int) -> str:
     return "confused" if set(heard.counted) - set(wanted) else "more"
 
 
-def share(results: Iterable[str], word: str = "right") -> str:
+def format_share(results: Iterable[str], word: str = "right") -> str:
     results = list(results)
     return f"{100 * results.count(word) / len(results):6.1f} %" if results else f"{'-':>8}"
 
 
-def show_takes(all_heard: list[Heard]) -> None:
+def print_takes(all_heard: list[Heard]) -> None:
     for parity, name in ((1, "odd, untouched"), (0, "even")):
-        part = [heard for heard in all_heard if number_of(heard.what) % 2 == parity]
+        part = [heard for heard in all_heard if parse_number(heard.what) % 2 == parity]
         ends = [outcome(heard, 2) for heard in part]
         triples = sum("triple" in heard.counted for heard in part)
         print(
-            f"{name:14} {len(part):4} takes  exactly one double {ends.count('right'):4} = {share(ends)}  "
+            f"{name:14} {len(part):4} takes  exactly one double {ends.count('right'):4} = {format_share(ends)}  "
             f"none {ends.count('missed')}  more {ends.count('more')}  other {ends.count('confused')}  with a triple {triples}"
         )
     for heard in all_heard:
@@ -71,13 +71,13 @@ def show_takes(all_heard: list[Heard]) -> None:
             print(f"    {heard.what['name']:15} {end:8} {heard.counted} {heard.suppressed} heard: {heard.in_words()}")
 
 
-def show_sequences(all_heard: list[Heard]) -> None:
+def print_sequences(all_heard: list[Heard]) -> None:
     for steady in (False, True):
         print(f"\n{'equal gaps, 10 % jitter' if steady else 'gaps each on their own'}")
         print(f"{'SNR':>6} {'claps':>5} {'n':>5} {'right':>8} {'confused':>8} {'missed':>8} {'more':>8}")
         for snr_db, claps in product(SNR_DB, CLAPS):
             ends = [outcome(h, claps) for h in _cell(all_heard, snr_db=snr_db, claps=claps, steady=steady)]
-            figures = " ".join(share(ends, word) for word in ("right", "confused", "missed", "more"))
+            figures = " ".join(format_share(ends, word) for word in ("right", "confused", "missed", "more"))
             print(f"{snr_db:3.0f} dB {claps:5} {len(ends):5} {figures}")
     print("\ndoubles and triples that are right, both kinds of gaps")
     print(f"{'':24} {'n':>5} " + " ".join(f"{snr:5.0f} dB {NAMES[n]:>6}" for snr, n in product(SNR_DB, NAMES)))
@@ -86,7 +86,7 @@ def show_sequences(all_heard: list[Heard]) -> None:
     groups += [(f"  {fine}", {"background": fine}) for place in BACKGROUNDS.values() for fine in place]
     for name, wanted in groups:
         cells = [_cell(all_heard, snr_db=snr, claps=n, **wanted) for snr, n in product(SNR_DB, NAMES)]
-        figures = " ".join(f"{share([outcome(h, h.what['claps']) for h in cell]):>15}" for cell in cells)
+        figures = " ".join(f"{format_share([outcome(h, h.what['claps']) for h in cell]):>15}" for cell in cells)
         mark = " *" if name in STRANGERS else ""
         print(f"{name + mark:24} {sum(map(len, cells)):5} {figures}")
     print("* nobody trained on this person")
@@ -94,11 +94,11 @@ def show_sequences(all_heard: list[Heard]) -> None:
         whys = Counter(_why(heard) for heard in _cell(all_heard, claps=claps) if outcome(heard, claps) == end)
         if whys:
             print(f"{claps} claps, {end}: " + "; ".join(f"{why} ({count})" for why, count in whys.most_common()))
-    show_fates(all_heard)
+    print_fates(all_heard)
 
 
-def show_fates(all_heard: list[Heard]) -> None:
-    """Print what became of each clap, and how many other onsets counted as claps."""
+def print_fates(all_heard: list[Heard]) -> None:
+    """Print the fate of each clap, and the number of other onsets counted as claps."""
     print("\nwhat became of each clap")
     for snr_db, person in product(SNR_DB, PEOPLE):
         part = _cell(all_heard, snr_db=snr_db, person=person)
@@ -118,12 +118,12 @@ def _cell(all_heard: Iterable[Heard], **wanted: Any) -> list[Heard]:
 
 
 def _why(heard: Heard) -> str:
-    """Return what was made of a sequence instead, without figures."""
+    """Return the wrong result of a sequence, without figures."""
     made = [*heard.counted, *(f"{name}: {reason}" for name, reason, _ in heard.suppressed)]
     return f"{' + '.join(made) or 'nothing'}, {heard.claps} claps heard"
 
 
-def show_false(all_heard: list[Heard]) -> None:
+def print_false(all_heard: list[Heard]) -> None:
     print(f"{'class':12} {'clips':>6} {'hours':>6} {'onsets':>7} {'claps':>6} {'false':>6} {'an hour':>8}  suppressed")
     names = sorted({heard.what["class"] for heard in all_heard})
     for name in (*names, "all"):

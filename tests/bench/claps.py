@@ -1,4 +1,4 @@
-"""Clap patterns against recordings: real double claps, built sequences, and everything that is no clap.
+"""Benchmark of clap patterns: real double claps, built sequences, and other sounds.
 
     python -m tests.bench.claps --data FOLDER_WITH_MANIFEST takes|sequences|false [--seed 1] [--limit N] [--json]
 
@@ -32,8 +32,8 @@ from edge.inference.load import load_classifier
 from edge.pipeline.build import build_pipeline, load_clap_network
 from edge.settings.tree import Settings
 from edge.types import AudioBlock
-from tests.bench.clap_scenes import BACKGROUNDS, PEOPLE, RATE_HZ, Material, Sequence, number_of, read, rows_of
-from tests.bench.clap_tables import CLAPS, SNR_DB, Heard, show_false, show_sequences, show_takes
+from tests.bench.clap_scenes import BACKGROUNDS, PEOPLE, RATE_HZ, Material, Sequence, parse_number, read, read_rows
+from tests.bench.clap_tables import CLAPS, SNR_DB, Heard, print_false, print_sequences, print_takes
 from training.data.manifest import read_manifest
 from training.data.split import families
 
@@ -52,7 +52,7 @@ BLOCK = 4 * RATE_HZ
 
 @dataclass(frozen=True)
 class Networks:
-    """Which networks to load, in every process."""
+    """The networks to load in every process."""
 
     model: str
     claps: str
@@ -72,7 +72,7 @@ _material = cache(Material)
 
 
 def listen(samples: NDArray[np.float32], what: dict[str, Any], networks: Networks) -> Heard:
-    """Put a recording through a fresh pipeline."""
+    """Run a recording through a new pipeline."""
     classifier, clap_network, settings = _networks(networks)
     pipeline = build_pipeline(classifier.bundle, settings, source="mic", clap_network=clap_network)
     assert pipeline.claps is not None
@@ -111,12 +111,12 @@ def listen_to_sequence(task: tuple[Path, Sequence, Networks]) -> Heard:
 
 
 def takes(folder: Path, arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
-    rows = [row for row in rows_of(folder) if row["class"] == "clap" and row["group"] == TAKES]
-    yield from sorted(rows, key=number_of)[: arguments.limit]
+    rows = [row for row in read_rows(folder) if row["class"] == "clap" and row["group"] == TAKES]
+    yield from sorted(rows, key=parse_number)[: arguments.limit]
 
 
 def others(folder: Path, arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
-    rows = rows_of(folder)
+    rows = read_rows(folder)
     inside = None if arguments.fold is None else fold(folder, arguments.fold)
     chosen = [row for n, row in enumerate(rows) if inside is None or n in inside]
     yield from [row for row in chosen if row["class"] not in ("clap", "")][: arguments.limit]
@@ -142,9 +142,9 @@ def sequences(_: Path, arguments: argparse.Namespace) -> Iterator[Sequence]:
 
 
 JOBS: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., None]]] = {
-    "takes": (takes, listen_to_file, show_takes),
-    "sequences": (sequences, listen_to_sequence, show_sequences),
-    "false": (others, listen_to_file, show_false),
+    "takes": (takes, listen_to_file, print_takes),
+    "sequences": (sequences, listen_to_sequence, print_sequences),
+    "false": (others, listen_to_file, print_false),
 }
 
 

@@ -1,4 +1,4 @@
-"""Two checkouts side by side in one run: replay speed, processor use and latency of a live microphone.
+"""Comparison of two checkouts: replay speed, processor use and latency of a live microphone.
 
 python -m tests.bench.compare --baseline CHECKOUT --data FOLDER_WITH_MANIFEST [--seconds 60] [--trials 20]
 
@@ -24,15 +24,16 @@ import numpy as np
 import paho.mqtt.client as mqtt
 import soundfile as sf
 import soxr
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.data import street_path
-from tests.bench.latency import QUIET_ELSE_S, RATE, onset_of
+from tests.bench.latency import QUIET_ELSE_S, RATE, find_onset
 from tests.support.broker import Broker
 from tests.support.node import RunningNode
 from tests.support.pulse import Pulse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).parents[2]
 REPLAYS = 5
@@ -58,12 +59,13 @@ def main() -> None:
                 compare_latency([heard for _, heard in nodes], pulse, Path(arguments.data), arguments.trials, folder)
 
 
-def show(what: str, here: float, there: float, unit: str) -> None:
+def print_comparison(what: str, figures: Sequence[float], unit: str) -> None:
+    here, there = figures
     print(f"{what}: {here:.2f} {unit} here, {there:.2f} {unit} in the baseline, ratio {here / there:.3f}", flush=True)
 
 
 def compare_replay(checkouts: tuple[Path, Path], folder: Path) -> None:
-    """Print how long a recording takes on one core, the fastest of some turns each."""
+    """Print the time of a replay on one core, the fastest of some turns each."""
     scene, rate = sf.read(street_path(), dtype="int16")
     sf.write(folder / "long.wav", np.tile(scene, SCENES), rate, "PCM_16")
     best = [float("inf")] * 2
@@ -73,12 +75,12 @@ def compare_replay(checkouts: tuple[Path, Path], folder: Path) -> None:
         begin = time.perf_counter()
         subprocess.run(command, cwd=checkouts[which], check=True, stdout=subprocess.DEVNULL)
         best[which] = min(best[which], time.perf_counter() - begin)
-    show(f"replay of {SCENES * scene.size / rate:.0f} s, start-up included", *best, "s")
+    print_comparison(f"replay of {SCENES * scene.size / rate:.0f} s, start-up included", best, "s")
 
 
 @contextlib.contextmanager
 def running(checkout: Path, folder: Path, pulse: Pulse) -> Iterator[tuple[RunningNode, list[float]]]:
-    """Run a checkout's node on the microphone; yield it, and the times at which its gunshots began to arrive."""
+    """Run a checkout's node on the microphone; yield it, and the arrival times of its gunshots."""
     folder.mkdir()
     heard: list[float] = []
 
@@ -88,7 +90,7 @@ def running(checkout: Path, folder: Path, pulse: Pulse) -> Iterator[tuple[Runnin
             heard.append(time.monotonic())
 
     with Broker() as broker:
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_message = take
         client.connect("127.0.0.1", broker.port)
         client.subscribe("tocsin/+/+/event", qos=1)
@@ -104,33 +106,33 @@ def running(checkout: Path, folder: Path, pulse: Pulse) -> Iterator[tuple[Runnin
 
 
 def compare_processor(nodes: list[RunningNode], pulse: Pulse, seconds: float) -> None:
-    """Print what each node takes of a core while the street is heard."""
+    """Print the processor use of each node while the street scene plays."""
     with pulse.play(street_path()) as player:
         threading.Event().wait(8)
         before = [node.cpu_s() for node in nodes]
         threading.Event().wait(seconds)
         used = [100 * (node.cpu_s() - begin) / seconds for node, begin in zip(nodes, before, strict=True)]
         player.terminate()
-    show("processor of one microphone", *used, "% of a core")
-    show("memory", *[node.rss_mb() for node in nodes], "MiB")
-    show("first window", *[node.metric("tocsin_first_window_seconds") for node in nodes], "s")
+    print_comparison("processor of one microphone", used, "% of a core")
+    print_comparison("memory", [node.rss_mb() for node in nodes], "MiB")
+    print_comparison("first window", [node.metric("tocsin_first_window_seconds") for node in nodes], "s")
 
 
 def compare_latency(heard: list[list[float]], pulse: Pulse, data: Path, trials: int, folder: Path) -> None:
-    """Print the time from a gunshot's onset, as the player is started, to its message, where both nodes heard it."""
+    """Print the time from a gunshot's onset to its message, for those that both nodes detected."""
     held_out = json.loads((HERE / "tests" / "data" / "heldout.json").read_text(encoding="utf-8"))["gunshot"]
     times = []
     missed = [0, 0]
     for trial in range(trials):
         samples, rate = sf.read(data / held_out[trial % len(held_out)]["file"], dtype="float32", always_2d=True)
         mono = soxr.resample(samples.mean(axis=1), rate, RATE)
-        mono = mono[max(0, onset_of(mono) - RATE // 20) :][: 4 * RATE]
+        mono = mono[max(0, find_onset(mono) - RATE // 20) :][: 4 * RATE]
         mono *= 0.5 / max(float(np.abs(mono).max()), 1e-6)
         lead = np.zeros(round(np.random.default_rng(trial).uniform(0.3, 0.8) * RATE), np.float32)
         sf.write(folder / "trial.wav", np.concatenate((lead, mono)), RATE, "PCM_16")
         for arrivals in heard:
             arrivals.clear()
-        began = time.monotonic() + (lead.size + onset_of(mono)) / RATE
+        began = time.monotonic() + (lead.size + find_onset(mono)) / RATE
         with pulse.play(folder / "trial.wav"):
             pass  # leaving waits for its end
         deadline = time.monotonic() + PATIENCE_S
@@ -142,7 +144,7 @@ def compare_latency(heard: list[list[float]], pulse: Pulse, data: Path, trials: 
         time.sleep(QUIET_ELSE_S)
     print(f"gunshots missed: {missed[0]} here, {missed[1]} in the baseline, of {trials}")
     for percent in (50, 95):
-        show(f"onset to message, p{percent}", *np.percentile(times, percent, axis=0), "ms")
+        print_comparison(f"onset to message, p{percent}", np.percentile(times, percent, axis=0).tolist(), "ms")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One live microphone: processor, memory, time to the first scored window, and `tocsin --help`.
+"""Benchmark of one live microphone: processor, memory, time to the first window, and `tocsin --help`.
 
 python -m tests.bench.idle [--seconds 60]
 """

@@ -1,4 +1,4 @@
-"""Sound onset to MQTT message, through a virtual microphone: PulseAudio → PortAudio → `tocsin run` → mosquitto.
+"""Latency from sound onset to MQTT message: PulseAudio → PortAudio → `tocsin run` → mosquitto.
 
 Plays recordings that training did not see into a null sink and listens at the broker. The onset is taken at the sink's
 monitor by a second reader: the earliest moment at which any program could have had the sample. Prints the distribution.
@@ -22,6 +22,7 @@ import numpy as np
 import paho.mqtt.client as mqtt
 import soundfile as sf
 import soxr
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.broker import Broker
 from tests.support.node import RunningNode
@@ -35,7 +36,7 @@ QUIET_ELSE_S = 3.0
 
 
 class Monitor:
-    """Reads the sink's monitor and maps its samples to the monotonic clock by the earliest arrivals."""
+    """A reader of the sink's monitor, with its samples mapped to the monotonic clock by the earliest arrivals."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -72,7 +73,7 @@ class Monitor:
             return self._count
 
     def onset_s(self, since: int, reference: np.ndarray, onset: int) -> float | None:
-        """Return when sample `onset` of `reference` was at the monitor, found by correlation, or None."""
+        """Return the time of sample `onset` of `reference` at the monitor, found by correlation, or None."""
         with self._lock:
             begin = self._parts[0][0]
             heard = np.concatenate([samples for _, samples in self._parts])[max(0, since - begin) :].astype(np.float32)
@@ -89,7 +90,7 @@ class Monitor:
         self._process.wait()
 
 
-def onset_of(samples: np.ndarray) -> int:
+def find_onset(samples: np.ndarray) -> int:
     """Return the first sample whose 5 ms level comes within 20 dB of the loudest."""
     hop = RATE // 200
     level = np.sqrt(np.square(samples[: samples.size // hop * hop].reshape(-1, hop)).mean(axis=1))
@@ -107,7 +108,7 @@ def main() -> None:
     held_out = json.loads((Path(__file__).parents[1] / "data" / "heldout.json").read_text(encoding="utf-8"))
     messages: queue.Queue[tuple[float, dict[str, object]]] = queue.Queue()
     with tempfile.TemporaryDirectory() as folder, Pulse() as pulse, Broker() as broker:
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_message = lambda _c, _u, m: messages.put((time.monotonic(), json.loads(m.payload)))
         client.connect("127.0.0.1", broker.port)
         client.subscribe("tocsin/+/+/event", qos=1)
@@ -147,7 +148,7 @@ def measure(
         samples, rate = sf.read(data / name, dtype="float32", always_2d=True)
         mono = soxr.resample(samples.mean(axis=1), rate, RATE)
         # What comes before the loudest sound may be a fainter one of the same kind: leave it out.
-        mono = mono[max(0, onset_of(mono) - RATE // 20) :][: 6 * RATE]
+        mono = mono[max(0, find_onset(mono) - RATE // 20) :][: 6 * RATE]
         mono *= 0.5 / max(float(np.abs(mono).max()), 1e-6)
         # A random lead keeps the onset from keeping step with the decisions.
         lead = np.zeros(round(np.random.default_rng(trial).uniform(0.3, 0.8) * RATE), np.float32)
@@ -170,7 +171,7 @@ def measure(
                 else:
                     others += 1
         player.wait()
-        began = monitor.onset_s(since, mono, onset_of(mono))
+        began = monitor.onset_s(since, mono, find_onset(mono))
         if first is None or began is None:
             missed.append(Path(name).name)
         else:

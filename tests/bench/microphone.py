@@ -1,4 +1,4 @@
-"""The microphone disappears for half a minute: when the node says so, when it is back, and that it hears again.
+"""Benchmark of a microphone that disappears: times until the node reports it and records again.
 
     python -m tests.bench.microphone [--away 30]
 

@@ -1,4 +1,4 @@
-"""Broker away for a minute and the node killed twice meanwhile: every event must arrive, in order, once.
+"""Benchmark of a broker outage with two kills of the node: every event must arrive once, in order.
 
     python -m tests.bench.outage [--away 60]
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.data import street_path
 from tests.support.broker import Broker
@@ -28,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     received: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name, Broker() as broker:
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "watcher", clean_session=False)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, "watcher", clean_session=False)
         client.reconnect_delay_set(1, 1)
         client.on_connect = lambda c, *_: c.subscribe("tocsin/+/+/event", qos=1)
         client.on_message = lambda _c, _u, m: received.append(json.loads(m.payload))

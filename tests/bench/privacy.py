@@ -1,10 +1,10 @@
-"""What a node with everything switched on reaches for: names, addresses and files that nobody asked for.
+"""Check of the accesses of a node with all features: names, addresses and files.
 
     python -m tests.bench.privacy [--minutes 10]
 
 `tocsin run` in an empty home folder, with sources from a file, over UDP and on standard input, a real mosquitto, Home
 Assistant, clips, away mode, claps and an action of each kind, while recordings are uploaded and every route is read.
-Prints what it reached for beyond broker, webhook, API and state folder; its exit status is 1 when there was anything.
+Prints the accesses beyond broker, webhook, API and state folder; the exit status is 1 if there are any.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 import soundfile as sf
 
 from edge.data import street_path
-from tests.actions.hook import Hook
+from tests.actions.webhook_server import WebhookServer
 from tests.support.broker import Broker
 from tests.support.claps import row_of_claps
 from tests.support.node import RunningNode, free_port
@@ -73,7 +73,7 @@ command = ["true"]
 
 
 def feed(packets: itertools.cycle[bytes], udp_port: int, pipe: int, stopping: threading.Event) -> None:
-    """Send the same sound to both sources, on time."""
+    """Send the same sound to both sources in real time."""
     link, begin = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), time.monotonic()
     for number, packet in enumerate(packets):
         if stopping.wait(max(0.0, begin + number * STEP / RATE_HZ - time.monotonic())):
@@ -83,7 +83,7 @@ def feed(packets: itertools.cycle[bytes], udp_port: int, pipe: int, stopping: th
 
 
 def sound() -> bytes:
-    """Return the street scene and, behind it, a few double claps."""
+    """Return the street scene followed by a few double claps."""
     street, _ = sf.read(street_path(), dtype="float32")
     rng = np.random.default_rng(1)
     claps = [row_of_claps(rng, (1.0, 1.3), length_s=4.0) for _ in range(4)]
@@ -99,7 +99,7 @@ def request(node: RunningNode, path: str, body: bytes | None = None, *, kind: st
 
 
 def visit(node: RunningNode, seconds: float) -> int:
-    """Upload and read everything again and again; return how often."""
+    """Upload recordings and read all routes repeatedly; return the number of rounds."""
     upload, end = street_path().read_bytes(), time.monotonic() + seconds
     rounds = 0
     while time.monotonic() < end:
@@ -120,7 +120,7 @@ def main() -> int:
     packets = itertools.cycle([data[at : at + 2 * STEP] for at in range(0, len(data) - 2 * STEP, 2 * STEP)])
     udp_port, stopping = free_port(), threading.Event()
     reading, writing = os.pipe()
-    with tempfile.TemporaryDirectory() as name, Broker() as broker, Hook() as hook:
+    with tempfile.TemporaryDirectory() as name, Broker() as broker, WebhookServer() as hook:
         folder = Path(name)
         spy = Spy(folder / "spy")
         sources = (f"file:{street_path()}?loop=1", f"udp://127.0.0.1:{udp_port}", "pcm:-")

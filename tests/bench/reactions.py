@@ -1,4 +1,4 @@
-"""Claps to action through a virtual microphone, and what listening for claps and sounds costs in processor time.
+"""Benchmark of claps to action: latency through a virtual microphone, and processor time.
 
     python -m tests.bench.reactions --data FOLDER_WITH_MANIFEST [--trials 30] [--seconds 60] [--only latency|node|listener]
 
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import paho.mqtt.client as mqtt
 import soundfile as sf
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.claps.patterns import Matcher
 from edge.data import street_path
@@ -33,7 +34,7 @@ from edge.inference.load import load_classifier
 from edge.pipeline.build import build_pipeline, load_clap_network
 from edge.settings.tree import Settings
 from edge.types import Scores
-from tests.bench.clap_scenes import PEOPLE, RATE_HZ, Material, read, rows_of, spread
+from tests.bench.clap_scenes import PEOPLE, RATE_HZ, Material, read, read_rows, spread
 from tests.bench.latency import Monitor
 from tests.support.broker import Broker
 from tests.support.node import RunningNode
@@ -70,7 +71,7 @@ def latency(data: Path, trials: int) -> None:
     material, waiting_s = Material(data), Matcher(Settings().claps, RATE_HZ).waiting_s["double"]
     excess_s, missed = [], []
     with tempfile.TemporaryDirectory() as folder, Pulse() as pulse, Broker() as broker:
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_message = lambda _c, _u, m: messages.put((time.monotonic(), m.payload.decode()))
         client.connect("127.0.0.1", broker.port)
         client.subscribe(TOPIC, qos=1)
@@ -152,7 +153,7 @@ def listener_cpu(data: Path) -> None:
     settings, library = Settings(), Library(Path("/nonexistent"))
     bundle = load_classifier(library.resolve("city"), provider="cpu").bundle
     network, params = load_clap_network(settings, library), bundle.params
-    quiet, rows = np.zeros(len(bundle.labels), np.float32), rows_of(data)
+    quiet, rows = np.zeros(len(bundle.labels), np.float32), read_rows(data)
     print(f"{'class':12} {'minutes':>7} {'onsets an hour':>14} {'s per hour':>10} {'% of a core':>11}")
     for label in sorted({row["class"] for row in rows} - {""}):
         files = np.random.default_rng(1).permutation([row["file"] for row in rows if row["class"] == label])

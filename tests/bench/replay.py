@@ -1,4 +1,4 @@
-"""One hour of recordings: the speed of `tocsin replay` on one core, and the same events at every speed and from `run`.
+"""Benchmark of `tocsin replay`: speed on one core, and equal events at every speed and from `run`.
 
     python -m tests.bench.replay --data FOLDER_WITH_MANIFEST [--minutes 60] [--live-minutes 3]
 
@@ -50,8 +50,8 @@ def unix_s(text: str) -> float:
     return parse_rfc3339(text).timestamp()
 
 
-def comparable(event: dict[str, Any], origin_s: float) -> tuple[Any, ...]:
-    """Return what must be equal: everything but ids, wall times and what is relative to them."""
+def select_comparable(event: dict[str, Any], origin_s: float) -> tuple[Any, ...]:
+    """Return the part of an event that must be equal: no ids, no wall times."""
     data = event["data"]
     return (
         event["subject"], data["phase"], data["score"], data["peak_score"], data["laeq"], data["lafmax"], data["gap"],
@@ -75,7 +75,7 @@ def replay(path: Path, speed: str, prefix: tuple[str, ...] = ()) -> tuple[list[d
 def positions(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Return the comparable part of replayed events, times from the start of the file."""
     origin = unix_s(events[0]["data"]["onset_time"]) - events[0]["data"]["onset_s"] if events else 0.0
-    return [comparable(event, origin) for event in events]
+    return [select_comparable(event, origin) for event in events]
 
 
 def main() -> None:
@@ -101,9 +101,11 @@ def main() -> None:
         print(
             f"--speed max and --speed 20 over {arguments.live_minutes:g} min: {same(positions(fast), positions(slow))}"
         )
-        live = from_service(part, folder, arguments.live_minutes * 60)
+        live = run_service(part, folder, arguments.live_minutes * 60)
         origin = unix_s(live[0]["data"]["onset_time"]) - fast[0]["data"]["onset_s"] if live and fast else 0.0
-        print(f"--speed max and run --source file: {same(positions(fast), [comparable(e, origin) for e in live])}")
+        print(
+            f"--speed max and run --source file: {same(positions(fast), [select_comparable(e, origin) for e in live])}"
+        )
 
 
 def equal(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
@@ -116,14 +118,14 @@ def equal(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 
 
 def same(a: list[tuple[Any, ...]], b: list[tuple[Any, ...]]) -> str:
-    """Say whether two lists of events are equal, and the first difference where not."""
+    """Return whether two lists of events are equal; print the first difference."""
     first = next((pair for pair in zip(a, b, strict=False) if not equal(*pair)), None)
     if first is None and len(a) == len(b):
         return f"the same {len(a)} messages"
     return f"DIFFERENT: {len(a)} and {len(b)} messages; first difference: {first}"
 
 
-def from_service(path: Path, folder: Path, length_s: float) -> list[dict[str, Any]]:
+def run_service(path: Path, folder: Path, length_s: float) -> list[dict[str, Any]]:
     """Return the events that a live service makes of a file, in order."""
     with RunningNode(folder, f"file:{path}") as node:
         deadline = time.monotonic() + length_s + 30

@@ -1,4 +1,4 @@
-"""Many sources at real time on one core: windows dropped, lag, batch sizes, processor time.
+"""Benchmark of many sources at real time on one core: dropped windows, lag, batch sizes, processor time.
 
     python -m tests.bench.sources [--sources 64] [--seconds 60]
 

@@ -1,4 +1,4 @@
-"""Fifty uploads at once beside a live source: how much later the live source decides.
+"""Benchmark of concurrent uploads: delay of the decisions of a live source.
 
     python -m tests.bench.uploads [--uploads 50] [--rounds 3]
 
@@ -32,7 +32,7 @@ ALONE_S = 30.0
 
 
 class Feeder(threading.Thread):
-    """Sends the street scene as packets, on time."""
+    """A sender of the street scene as packets in real time."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
@@ -50,7 +50,7 @@ class Feeder(threading.Thread):
 
 
 class Live(threading.Thread):
-    """Reads live frames and notes how old each decision is when it arrives."""
+    """A reader of live frames that records the age of each decision."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
@@ -68,7 +68,7 @@ class Live(threading.Thread):
 
 
 def upload(port: int, body: bytes) -> tuple[int, float]:
-    """Return the status and the seconds of one upload; a 429 is tried again as the answer asks."""
+    """Return the status and the seconds of one upload; after a 429 it is repeated as requested."""
     begin = time.monotonic()
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)

@@ -76,11 +76,11 @@ def test_what_is_more_than_a_number(gaps: tuple[float, ...], rhythm: tuple[float
 @pytest.mark.parametrize(
     ("takes", "message"),
     [
-        ([], "heard no take of two or more claps"),
-        ([take(0.3)], "heard 1 take of two or more claps"),
+        ([], "there is no take of two or more claps"),
+        ([take(0.3)], "there is 1 take of two or more claps"),
         ([take(0.3, 0.5), take(0.3)], "take 2 has 2 claps, take 1 has 3; clap the same"),
         ([take(0.3), take(0.3, 0.5), take(0.3)], "take 2 has 3 claps, most have 2; clap the same"),
-        ([take(*[0.3] * 8)] * 2, "the takes have 9 claps; a pattern has 2 to 8"),
+        ([take(*[0.3] * 8)] * 2, "the takes have 9 claps; clap 2 to 8 times"),
         ([take(0.12, 1.4)] * 2, "gap 2 is more than 10 times the first"),
         ([take(0.3, 0.9), take(0.3, 0.9), take(0.9, 0.2)], "take 3: its rhythm differs from the others by more"),
     ],

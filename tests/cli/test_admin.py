@@ -143,7 +143,7 @@ def test_doctor_looks_at_the_clap_network_and_the_programs_of_actions(
     cli.main(["doctor", "--config", str(path), "--json"])
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert f"{tmp_path}/broken cannot be used; running claps@" in checks["claps"]["found"]
-    bad = f"plain: {tmp_path}/plain is no program, gone: no-such-program is no program"
+    bad = f"plain: there is no program {tmp_path}/plain, gone: there is no program no-such-program"
     assert checks["actions"]["found"] == f"{bad}, nowhere: there is no folder /nowhere"
     path.write_text("[claps]\nenabled = false\n[actions.good]\ntype = 'command'\ncommand = ['true']\n")
     cli.main(["doctor", "--config", str(path), "--json"])
@@ -170,7 +170,7 @@ def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: 
         finally:
             broker.terminate()
     assert [check["state"] for check in states] == ["ok", "fail"]
-    assert "mqtt.password_file" in states[1]["found"]
+    assert "mqtt.password_file" in states[1]["mend"]
 
 
 def test_bench_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

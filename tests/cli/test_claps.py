@@ -104,7 +104,7 @@ def test_learn_from_too_little_is_65(listen_to: Any, capsys: pytest.CaptureFixtu
     """One take does not tell what the next may differ by."""
     listen_to(*rhythm(1.0))
     assert cli.main(["claps", "learn"]) == 65
-    assert capsys.readouterr().err.splitlines()[-1].startswith("tocsin: heard 1 take of two or more claps")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("tocsin: there is 1 take of two or more claps")
 
 
 @pytest.mark.parametrize("name", ["Lamp", "sound", "a b", ""])

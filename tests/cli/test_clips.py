@@ -86,7 +86,9 @@ def test_one_sample_that_is_no_sound_makes_a_recording_damaged(tocsin: Tocsin, h
     for command in (["classify", "--json"], ["replay"]):
         answer = tocsin(*command, tmp_path / "huge.wav")
         assert (answer.returncode, answer.stdout) == (65, "")
-        assert answer.stderr.startswith(f"tocsin: {tmp_path}/huge.wav is damaged: its sample at 2.0 s is 1e+30")
+        assert answer.stderr.startswith(
+            f"tocsin: {tmp_path}/huge.wav: the file is damaged: its sample at 2.0 s is 1e+30"
+        )
         assert answer.stderr.count("\n") == 1
 
 

@@ -29,24 +29,24 @@ def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[api]\nhost = '0.0.0.0'", "api.host 0.0.0.0 is reachable from outside: set api.token_file"),
+        ("[api]\nhost = '0.0.0.0'", "api.host: 0.0.0.0 is reachable from outside; set api.token_file"),
         ("[api]\ntoken_file = '{folder}/absent'", "api.token_file: {folder}/absent: there is no such file"),
-        ("[api]\ntoken_file = '{folder}/empty'", "api.token_file: no token in {folder}/empty"),
+        ("[api]\ntoken_file = '{folder}/empty'", "api.token_file: there is no token in {folder}/empty"),
         ("[mqtt]\npassword_file = '{folder}/absent'", "mqtt.password_file: {folder}/absent: there is no such file"),
-        ("[mqtt]\ntls = true\nca_file = '{folder}/empty'", "mqtt.ca_file: {folder}/empty: cannot be used"),
+        ("[mqtt]\ntls = true\nca_file = '{folder}/empty'", "mqtt.ca_file: {folder}/empty: the file cannot be used"),
         ("[detection.classes.sirene]\non = 0.5", "the model has no such label; did you mean 'siren'?"),
         ("[detection.classes.siren]\non = 0.01", "detection.classes.siren: off ("),
         ("[model]\nbundle = '{folder}/absent'", "model.bundle: model bundle {folder}/absent: there is no such folder"),
         (
             "[model]\nbundle = '{folder}/broken'",
-            "model bundle {folder}/broken: model.onnx is not the file",
+            "model bundle {folder}/broken: model.onnx differs from the exported file",
         ),
         ("[model]\nbundle = 'ctiy'", "ctiy: there is no such folder"),
-        ("[api]\ntoken = ' '", "api.token must be of ASCII"),
-        ("[api]\ntoken = 'schlüssel'", "api.token must be of ASCII"),
-        ("[api]\ntoken_file = '{folder}/wide'", "api.token_file: the token in {folder}/wide must be of ASCII"),
-        ("[api]\ntoken_file = '{folder}'", "api.token_file: {folder}: cannot be read (Is a directory)"),
-        ("[storage]\npath = '{folder}/empty/state'", "storage.path: {folder}/empty is no folder"),
+        ("[api]\ntoken = ' '", "api.token: the token holds characters"),
+        ("[api]\ntoken = 'schlüssel'", "api.token: the token holds characters"),
+        ("[api]\ntoken_file = '{folder}/wide'", "api.token_file: {folder}/wide: the token holds characters"),
+        ("[api]\ntoken_file = '{folder}'", "api.token_file: {folder}: it cannot be read: Is a directory"),
+        ("[storage]\npath = '{folder}/empty/state'", "storage.path: {folder}/empty is not a folder"),
     ],
 )
 def test_config_check_finds_what_run_refuses(

@@ -191,7 +191,7 @@ def test_a_full_disk_is_74(home: dict[str, str], words: tuple[str, ...]) -> None
             check=False,
         )
     assert answer.returncode == 74
-    assert answer.stderr == "tocsin: cannot write: No space left on device; make room\n"
+    assert answer.stderr == "tocsin: output: it cannot be written: No space left on device; make room on the disk\n"
 
 
 @pytest.mark.parametrize("text", ["[mqtt]\nhots = 'a'", "[mqtt", None])

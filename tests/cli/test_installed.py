@@ -95,7 +95,7 @@ def test_who_may_not_look_there_is_told(
     monkeypatch.setattr(Path, "stat", refused)
     monkeypatch.setenv("TOCSIN_MQTT__ENABLED", "false")
     for command in ("list", "rollback", "verify"):
-        assert f"not allowed to look into {service}; use sudo" in said_by(capsys, "model", command, code=77)
+        assert f"{service}: this user may not read the folder; use sudo" in said_by(capsys, "model", command, code=77)
     assert models_folder_of(Settings()) == tmp_path / "own" / "tocsin"
     assert cli.main(["doctor", "--json"]) == 1
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}

@@ -79,5 +79,5 @@ def test_classify_falls_back_from_a_bad_bundle(tocsin: Tocsin, horn: Path, tmp_p
     env = {"TOCSIN_MODEL__BUNDLE": str(broken), "TOCSIN_DETECTION__CLASSES__HORN__OFF": "0.97"}
     answer = tocsin("classify", "--json", horn, env=env)
     assert json.loads(answer.stdout)["model"]["id"] == "city"
-    assert "model.onnx is not the file that was exported" in answer.stderr
+    assert "model.onnx differs from the exported file" in answer.stderr
     assert "using model city" in answer.stderr

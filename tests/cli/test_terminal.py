@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge import cli
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.audio.factory import make_source
 from edge.cli import common, terminal
 from edge.errors import TocsinError
@@ -107,9 +107,9 @@ def test_a_fault_with_one_recording_costs_no_other(
     def failing(path: Path, **more: object) -> object:
         if path == bad:
             raise ZeroDivisionError
-        return open_clip(path, **more)  # type: ignore[arg-type]
+        return open_recording(path, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(clip, "open_clip", failing)
+    monkeypatch.setattr(clip, "open_recording", failing)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert cli.main(["classify", str(horn), str(bad), str(bad), str(horn)]) == 70
     said = capsys.readouterr()
@@ -128,9 +128,9 @@ def test_what_is_interrupted_has_its_table(
     def stop(path: Path, **more: object) -> object:
         if path != horn:
             raise KeyboardInterrupt
-        return open_clip(path, **more)  # type: ignore[arg-type]
+        return open_recording(path, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(clip, "open_clip", stop)
+    monkeypatch.setattr(clip, "open_recording", stop)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert cli.main(["classify", str(horn), "other.wav"]) == 130
     assert "horn.wav" in capsys.readouterr().out

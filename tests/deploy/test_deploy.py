@@ -1,4 +1,4 @@
-"""The files that put the service on a machine."""
+"""Files for deployment."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from edge.settings.tree import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from paho.mqtt.reasoncodes import ReasonCode
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 MODELS = DEPLOY.parent / "edge" / "models"
 UNIT = DEPLOY / "tocsin.service"
@@ -45,17 +47,17 @@ def test_example_configuration_is_the_generated_one() -> None:
 
 
 def test_example_configuration_is_valid_and_says_the_defaults() -> None:
-    """As shipped, with everything commented out, it changes nothing."""
+    """As shipped, with all lines commented out, it equals the defaults."""
     assert load_settings(DEPLOY / "tocsin.toml", environ={}) == Settings()
 
 
 def uncommented(lines: list[str], *numbers: int) -> str:
-    """Return the example with some of its lines live."""
+    """Return the example with some of its lines uncommented."""
     return "\n".join(line.removeprefix("# ") if n in numbers else line for n, line in enumerate(lines))
 
 
 def test_every_line_of_the_example_can_be_uncommented(tmp_path: Path) -> None:
-    """Each commented setting is valid TOML with a valid value, and every setting there is has its line."""
+    """Each commented setting is valid, and every setting has its line."""
     text = example()
     live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
     (tmp_path / "all.toml").write_text(live, encoding="utf-8")
@@ -67,7 +69,7 @@ def test_every_line_of_the_example_can_be_uncommented(tmp_path: Path) -> None:
 
 
 def test_uncommenting_a_line_of_the_example_changes_nothing(tmp_path: Path) -> None:
-    """Alone and below the head of its table: neither a label's rule nor, unless it says so, anything else."""
+    """Alone, below the header of its table, it changes no label's rule, and nothing else unless its comment says so."""
     lines = example().splitlines()
     file, head, live, tried = tmp_path / "one.toml", 0, True, 0
     for n, line in enumerate(lines):
@@ -90,7 +92,7 @@ def test_uncommenting_a_line_of_the_example_changes_nothing(tmp_path: Path) -> N
 
 
 def rules_of(settings: Settings) -> object:
-    """Return what the default model makes of the settings."""
+    """Return the rules of the default model with the settings."""
     bundle = read_bundle(MODELS / "city")
     return rules_for(bundle.labels, bundle.thresholds, settings.detection)
 
@@ -116,20 +118,20 @@ def test_unit_speaks_the_protocol_of_the_service(unit: configparser.RawConfigPar
 
 
 def test_unit_waits_longer_for_a_stop_than_one_takes(unit: configparser.RawConfigParser) -> None:
-    """Else it would kill the node before the history is written."""
+    """Otherwise it would kill the node before the history is written."""
     assert float(unit["Service"]["TimeoutStopSec"].removesuffix("s")) >= 2 * STOP_S
     assert STOP_S < 10  # as install.md says
 
 
 def test_unit_waits_for_the_clock(unit: configparser.RawConfigParser) -> None:
-    """A target that is only ordered after is not waited for unless something wants it."""
+    """`After=` alone does not wait for a target; it also needs `Wants=`."""
     assert set(unit["Unit"]["Wants"].split()) <= set(unit["Unit"]["After"].split())
     assert "time-sync.target" in unit["Unit"]["Wants"].split()
 
 
 @pytest.mark.parametrize(("file", "streams"), [("tocsin.service", 30), ("cameras.conf", 250)])
 def test_limits_have_room_for_as_many_streams_as_they_say(file: str, streams: int) -> None:
-    """By the figures that were measured for a node and for each ffmpeg beside it."""
+    """By the memory measured for a node and for each ffmpeg process."""
     text = (DEPLOY / file).read_text(encoding="utf-8")
     assert f"for {streams}" in text
     memory, unit, tasks = re.findall(r"^MemoryMax=(\d+)([MG])\nTasksMax=(\d+)$", text, flags=re.MULTILINE)[0]
@@ -139,26 +141,26 @@ def test_limits_have_room_for_as_many_streams_as_they_say(file: str, streams: in
 
 @pytest.mark.parametrize("file", ["nvidia.conf", "jetson.conf"])
 def test_a_drop_in_for_a_gpu_takes_no_room_from_one_for_streams(file: str) -> None:
-    """Of two that set the same limit the one later in the alphabet would count."""
+    """Of two drop-ins with the same limit the later in the alphabet would win."""
     limits = dict(re.findall(r"^(MemoryMax|TasksMax|LimitNOFILE)=(.+)$", (DEPLOY / file).read_text(), re.MULTILINE))
     assert limits == {"MemoryMax": "infinity"}
     assert file > "cameras.conf"
 
 
 def test_unit_switches_telemetry_off(unit: configparser.RawConfigParser) -> None:
-    """ONNX Runtime is told before anything runs."""
+    """The variable for ONNX Runtime is set before the start."""
     assert unit["Service"]["Environment"] == "ORT_DISABLE_TELEMETRY=1"
 
 
 def test_unit_leaves_sound_its_freedom(unit: configparser.RawConfigParser) -> None:
-    """Callbacks are made at run time and devices lie in /dev/snd, so two hardenings must stay out."""
+    """Callbacks need writable code and devices are in /dev/snd, so two options stay out."""
     assert "MemoryDenyWriteExecute" not in unit["Service"]
     assert "PrivateDevices" not in unit["Service"]
 
 
 @pytest.mark.systemd
 def test_unit_is_hardened() -> None:
-    """The exposure that systemd finds is 2.0 or less."""
+    """The exposure level of systemd is 2.0 or less."""
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
     found = re.search(r"exposure level for tocsin\.service: (\d+\.\d+)", answer.stdout)
@@ -168,7 +170,7 @@ def test_unit_is_hardened() -> None:
 
 @pytest.mark.systemd
 def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
-    """Every line is known to systemd, of the drop-ins too."""
+    """Every line of the unit and its drop-ins is known to systemd."""
     program = tmp_path / "tocsin"
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)
@@ -187,8 +189,9 @@ def test_unit_has_no_unknown_key(tmp_path: Path) -> None:
 
 @pytest.mark.broker
 def test_broker_takes_its_example(tmp_path: Path, free_port: int) -> None:
-    """Mosquitto starts with the example, and lets in who has the password alone."""
+    """Mosquitto starts with the example, and accepts only clients with the password."""
     import paho.mqtt.client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
 
     passwords = tmp_path / "passwd"
     subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "street-12", "secret"], check=True, capture_output=True)
@@ -202,11 +205,18 @@ def test_broker_takes_its_example(tmp_path: Path, free_port: int) -> None:
         try:
             assert broker.stderr
             assert any("running" in line for line in broker.stderr), "mosquitto did not start"
-            codes = []
+            codes: list[bool] = []
+
+            def note(
+                client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
+            ) -> None:
+                codes.append(reason.is_failure)
+                client.disconnect()
+
             for password in ("secret", "wrong"):
-                client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+                client = paho.Client(CallbackAPIVersion.VERSION2)
                 client.username_pw_set("street-12", password)
-                client.on_connect = lambda c, _d, _f, reason, _p: (codes.append(reason.is_failure), c.disconnect())
+                client.on_connect = note
                 client.connect("127.0.0.1", free_port)
                 client.loop_forever()
             assert codes == [False, True]

@@ -1,4 +1,4 @@
-"""The broker's example with the access rules that it recommends, word for word."""
+"""The broker's example configuration with its recommended access rules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -32,7 +33,7 @@ DENIED = ReasonCode(PacketTypes.PUBACK, "Not authorized")
 
 @pytest.fixture
 def port(tmp_path: Path, free_port: int) -> Iterator[int]:
-    """Run mosquitto with the example, its rules uncommented; every user's password is the name."""
+    """Run mosquitto with the example, its rules uncommented; each user's password is the name."""
     text = EXAMPLE.read_text(encoding="utf-8")
     rules = re.findall(r"^#   ((?:pattern|topic|user) .*)$", text, flags=re.MULTILINE)
     (tmp_path / "acl").write_text("\n".join(rules) + "\n", encoding="utf-8")
@@ -56,12 +57,12 @@ def port(tmp_path: Path, free_port: int) -> Iterator[int]:
 
 
 class User:
-    """A client of the broker that speaks version 5, and so is told what is denied."""
+    """A client with MQTT 5, which reports denied messages."""
 
     def __init__(self, name: str, port: int, *topics: str) -> None:
         self.heard: dict[str, bytes] = {}
         self._answers: dict[int, ReasonCode] = {}
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, f"{name}-test", protocol=paho.MQTTv5)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"{name}-test", protocol=paho.MQTTv5)
         self._client.username_pw_set(name, name)
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
@@ -72,13 +73,13 @@ class User:
             self._client.subscribe(topic, qos=1)
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self.heard[message.topic] = message.payload
+        self.heard[message.topic] = bytes(message.payload)
 
     def _on_publish(self, _client: paho.Client, _data: object, mid: int, reason: ReasonCode, _properties: Any) -> None:
         self._answers[mid] = reason
 
     def may_publish(self, topic: str, payload: str = "ON") -> bool:
-        """Publish, and return whether the broker took it."""
+        """Publish, and return whether the broker accepted it."""
         mid = self._client.publish(topic, payload, qos=1).mid
         until(lambda: mid in self._answers)
         return bool(self._answers[mid] != DENIED)
@@ -88,8 +89,8 @@ class User:
         self._client.loop_stop()
 
 
-def test_home_assistant_works_and_nobody_does_what_is_not_theirs(tmp_path: Path, port: int) -> None:
-    """Discovery, states and commands for the one; a node writes below its own name alone, and the dashboard nowhere."""
+def test_every_user_has_its_own_rights_alone(tmp_path: Path, port: int) -> None:
+    """Home Assistant has discovery, states and commands; a node writes only below its name, the dashboard nowhere."""
     values = {"port": port, "version": "5", "username": "street-12", "password": "street-12"}
     settings = Settings.model_validate(
         {"mqtt": values, "homeassistant": {"enabled": True}, "away": {"enabled": True}, "node": {"id": "street-12"}}
@@ -134,8 +135,8 @@ def test_home_assistant_works_and_nobody_does_what_is_not_theirs(tmp_path: Path,
         user.close()
 
 
-def test_a_message_too_large_goes_to_nobody(port: int) -> None:
-    """The broker ends the connection of who sends it."""
+def test_a_message_too_large_is_not_delivered(port: int) -> None:
+    """The broker ends the connection of its sender."""
     listening = User("homeassistant", port, "tocsin/#")
     sending = User("street-12", port)
     lost = threading.Event()

@@ -108,7 +108,7 @@ def test_fast_levels_of_frames_are_the_momentary_ones_without_the_offset() -> No
     """A frame's level is the same however many are asked for; what was not heard or is forgotten is left out."""
     samples = tone(1000, 0.5)
     levels = meter_of(samples, 94.0).fast_db(0, 1000)
-    assert levels.size == PARAMS.frames_in(samples.size)
+    assert levels.size == PARAMS.count_frames(samples.size)
     assert levels[-1] == pytest.approx(meter_of(samples).now_db())
     assert np.array_equal(meter_of(samples).fast_db(10, 20), levels[10:20])
     assert (meter_of(np.zeros(8000)).fast_db(0, 5) < -100).all()

@@ -1,4 +1,4 @@
-"""What can be sound: every value that a float can have is told apart."""
+"""Valid and invalid sample values."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.frontend.samples import LIMIT, are_sound, silenced
+from edge.frontend.samples import LIMIT, are_valid, silence_invalid
 
 FLOATS = st.floats(width=32)
 
 
 @given(st.lists(FLOATS, max_size=40), st.sampled_from([1, 2, 5]))
-def test_what_is_kept_is_sound_and_nothing_sound_is_lost(values: list[float], channels: int) -> None:
-    """NaN, infinities and huge values become silence and are counted, in any shape; the rest is untouched."""
+def test_invalid_samples_become_silence_and_valid_ones_are_kept(values: list[float], channels: int) -> None:
+    """NaN, infinities and huge values become silence and are counted; the rest is unchanged."""
     samples = np.asarray(values, np.float32)[: len(values) // channels * channels].reshape(-1, channels)
     good = np.isfinite(samples) & (np.abs(samples) <= LIMIT)
-    kept, bad = silenced(samples)
-    assert are_sound(kept)
+    kept, bad = silence_invalid(samples)
+    assert are_valid(kept)
     assert kept.shape == samples.shape
     assert kept.dtype == np.float32
     assert np.array_equal(kept[good], samples[good])
     assert not kept[~good].any()
     assert bad == np.count_nonzero(~good)
-    assert are_sound(samples) == (bad == 0)
+    assert are_valid(samples) == (bad == 0)
 
 
 @pytest.mark.parametrize("value", [LIMIT, -LIMIT, 1e-45, -1e-38, 0.0, 2.5])
-def test_a_recorder_with_headroom_is_heard_as_it_is(value: float) -> None:
-    """Up to 60 dB above full scale, and without a copy."""
+def test_values_above_full_scale_are_kept(value: float) -> None:
+    """Values up to 60 dB above full scale are returned without a copy."""
     samples = np.full(3, value, np.float32)
-    assert silenced(samples)[0] is samples
+    assert silence_invalid(samples)[0] is samples
 
 
 @pytest.mark.parametrize(
     "value", [np.nextafter(np.float32(LIMIT), np.float32(np.inf)), 1e4, 1e38, np.inf, -np.inf, np.nan]
 )
 def test_one_bad_sample_among_many_is_found(value: float) -> None:
-    """Wherever it is."""
+    """It is found at any position."""
     for place in (0, 500, 999):
         samples = np.zeros(1000, np.float32)
         samples[place] = value
-        assert not are_sound(samples)
-        assert silenced(samples)[1] == 1
+        assert not are_valid(samples)
+        assert silence_invalid(samples)[1] == 1

@@ -63,9 +63,9 @@ DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
     ("manifest cut off", lambda p: truncate(p, "manifest.json"), "not JSON"),
     ("other format", lambda p: change_manifest(p, format=99), "format 1"),
     ("no network", lambda p: (p / "model.onnx").unlink(), "model.onnx is missing"),
-    ("network cut off", lambda p: truncate(p, "model.onnx"), "sha256 differs"),
-    ("one bit flipped", flip_bit, "sha256 differs"),
-    ("golden cut off", lambda p: truncate(p, "golden.npz"), "sha256 differs"),
+    ("network cut off", lambda p: truncate(p, "model.onnx"), "differs from the exported file"),
+    ("one bit flipped", flip_bit, "differs from the exported file"),
+    ("golden cut off", lambda p: truncate(p, "golden.npz"), "differs from the exported file"),
     ("labels twice", lambda p: change_manifest(p, labels=["a", "a", "b"]), "different names"),
     ("unknown front end", lambda p: change_manifest(p, frontend={**PARAMS.to_dict(), "pcen": 1}), "pcen"),
     ("calibration too short", lambda p: change_manifest(p, calibration={"scale": [1], "bias": [0]}), "per label"),
@@ -87,7 +87,7 @@ DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
         "sha256.*/x",
     ),
     ("pickle", pickled_golden, "golden.npz cannot be read"),
-    ("golden of another network", other_golden, "off by 0.5"),
+    ("golden of another network", other_golden, "differ by 0.5"),
     ("network is rubbish", broken_network, "cannot load model.onnx"),
 ]
 

@@ -138,7 +138,7 @@ def test_every_shipped_bundle_can_be_activated_and_gone_back_from(
 
 def test_a_bundle_elsewhere_must_be_installed_before_it_is_activated(library: Library, fresh: Path) -> None:
     """Its path is not kept, so it would not be there at the next start."""
-    with pytest.raises(InputMissing, match="is not installed; 'tocsin model install"):
+    with pytest.raises(InputMissing, match="the bundle is not installed; install it with 'tocsin model install"):
         library.activate(str(fresh))
     assert library.resolve("city") == [library.find("city")]
 
@@ -265,7 +265,7 @@ def test_names_that_are_not_there(library: Library) -> None:
     """An unknown bundle, and going back with nothing before, are said with what there is."""
     with pytest.raises(InputMissing, match="there is city"):
         library.find("harbour")
-    with pytest.raises(InputMissing, match="no bundle to go back to"):
+    with pytest.raises(InputMissing, match="there is no earlier bundle"):
         library.rollback()
     with pytest.raises(InputMissing, match="no such file"):
         library.install(Path("/nowhere/bundle"))
@@ -297,7 +297,7 @@ def test_archives_cannot_write_elsewhere(library: Library, tmp_path: Path, name:
     """A path that leaves the bundle's folder is refused before anything is written."""
     path = tmp_path / f"trap.{kind}"
     trap = zip_of(path, (name, b"x", 0o100644)) if kind == "zip" else tar_of(path, (name, b"x", tarfile.REGTYPE))
-    with pytest.raises(BundleError, match="not a file of one folder"):
+    with pytest.raises(BundleError, match="does not lie in the one folder"):
         library.install(trap)
     assert not list(tmp_path.rglob("escape"))
 

@@ -47,7 +47,7 @@ def test_anything_else_is_refused(suffix: str, payload: str) -> None:
     commands = Commands()
     commands.add("mic/detect/set", pytest.fail)
     commands.add("away/set", pytest.fail)
-    with pytest.raises(UsageError, match="say ON or OFF on away/set or on SOURCE/detect/set"):
+    with pytest.raises(UsageError, match="send ON or OFF to away/set, or to SOURCE/detect/set"):
         commands.obey(suffix, payload)
 
 

@@ -14,11 +14,12 @@ from prometheus_client import CollectorRegistry
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
 from edge.node.engine import Engine
+from edge.node.gauges import NodeCollector
 from edge.node.receiver import Receiver
 from edge.node.stream import History, Stream
 from edge.pipeline.build import build_pipeline
 from edge.settings.tree import Settings
-from edge.telemetry import Metrics, NodeCollector
+from edge.telemetry import Metrics
 from edge.types import AudioBlock, Event, Level, MelWindow, Phase, SourceState, SourceStats
 from tests.support.bundles import PARAMS, write_bundle
 from tests.support.streaming import write_streaming_bundle
@@ -49,7 +50,7 @@ class FakeRunner:
         self.state, self.finished = SourceState.ONLINE, False
         self.broken_off: list[str] = []
 
-    def break_off(self, why: str) -> None:
+    def take_offline(self, why: str) -> None:
         self.broken_off.append(why)
         self.blocks.clear()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.settings.tree import Settings
-from tests.support.messages import LABELS, messages_of
+from tests.support.messages import LABELS, make_messages
 
 SETTINGS = Settings.model_validate(
     {
@@ -17,7 +17,7 @@ SETTINGS = Settings.model_validate(
 
 def test_a_context_knows_place_and_severity() -> None:
     """A source's own location goes before the node's; without a rule an event is for information."""
-    messages = messages_of(SETTINGS)
+    messages = make_messages(SETTINGS)
     assert messages.context("yard", "gunshot").severity == "critical"
     assert messages.context("yard").location == "yard"
     assert messages.context("mic").location == "street"
@@ -27,13 +27,13 @@ def test_a_context_knows_place_and_severity() -> None:
 
 def test_no_message_waits_for_a_broker_that_there_is_not() -> None:
     """Without MQTT there is no topic."""
-    assert messages_of(SETTINGS).topic("mic") == "city/n/mic/event"
-    assert messages_of(Settings.model_validate({"mqtt": {"enabled": False}})).topic("mic") is None
+    assert make_messages(SETTINGS).topic("mic") == "city/n/mic/event"
+    assert make_messages(Settings.model_validate({"mqtt": {"enabled": False}})).topic("mic") is None
 
 
 def test_stamps_are_unique() -> None:
     """Also those of one sequence number."""
-    messages = messages_of()
+    messages = make_messages()
     first, second = messages.stamp(7), messages.stamp(7)
     assert first.id != second.id
     assert first.sequence == second.sequence == 7
@@ -41,7 +41,7 @@ def test_stamps_are_unique() -> None:
 
 def test_the_info_topic_names_the_model() -> None:
     """With its labels and those that make events."""
-    info = messages_of().info([])
+    info = make_messages().info([])
     assert info["model"] == {"id": "tiny", "version": "1", "sha256": "0" * 64, "provider": "cpu"}
     assert info["labels"] == list(LABELS)
     assert info["alerts"] == ["siren", "gunshot"]

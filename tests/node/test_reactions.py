@@ -20,7 +20,7 @@ from edge.settings.tree import Settings
 from edge.systemd import clock_synced
 from edge.telemetry import Metrics
 from edge.types import Pattern
-from tests.support.messages import messages_of
+from tests.support.messages import make_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ class Around:
         self.hold()
         self.states.append(payload)
 
-    def publish_soon(self, topic: str, payload: bytes, **_: Any) -> None:
+    def publish_expiring(self, topic: str, payload: bytes, **_: Any) -> None:
         assert topic == CLAP
         self.soon.append(json.loads(payload))
 
@@ -73,7 +73,7 @@ def started(around: Around, **away: Any) -> Reactions:
     settings = Settings.model_validate({"away": {"arming_s": 0, **away}})
     reactions = Reactions(
         settings,
-        messages_of(settings),
+        make_messages(settings),
         publisher=broker,
         store=broker,
         recorder=broker,

@@ -16,14 +16,14 @@ from prometheus_client import CollectorRegistry
 
 from edge.errors import StorageError
 from edge.node.recorder import Recorder
-from edge.publish.payload import ending_of
+from edge.publish.payload import make_ending
 from edge.store import Store
 from edge.store.database import Database
 from edge.store.faults import DiskRefusal
 from edge.telemetry import Metrics
 from edge.types import Event, Phase
 from tests.support.listener import until
-from tests.support.messages import messages_of
+from tests.support.messages import make_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def build(store: Store, recorded: list[tuple[str, Event]], closed: list[tuple[st
         return Recorder(
             into,
             Metrics(CollectorRegistry()),
-            messages_of(),
+            make_messages(),
             on_recorded=lambda source, event: recorded.append((source, event)),
             on_closed=lambda source, label: closed.append((source, label)),
         )
@@ -140,7 +140,7 @@ def test_a_full_disk_holds_up_nothing_and_loses_nothing(
     sent = store.outbox_peek(0, 100)
     assert [json.loads(row.payload)["data"]["event_id"] for row in sent] == ["e0", "e1", "e2"]
     assert [int(message["sequence"]) for message in messages(store)] == [1, 2, 3]
-    store.outbox_done(1)
+    store.outbox_remove(1)
     full.clear()
     until(lambda: recorder.problem == "")
     recorder.stop()
@@ -192,14 +192,14 @@ def test_an_event_that_cannot_be_ended_keeps_no_other(
         recorder.put("mic", event(number), utc)
     recorder.stop()
     store.close()
-    ending = ending_of
+    ending = make_ending
 
     def fail(last: dict[str, Any], stamp: Stamp) -> dict[str, Any]:
         if last["data"]["event_id"] == "e1":
             raise ValueError
         return ending(last, stamp)
 
-    monkeypatch.setattr("edge.node.recorder.ending_of", fail)
+    monkeypatch.setattr("edge.node.recorder.make_ending", fail)
     with contextlib.closing(open_(tmp_path)) as reopened:
         again = build(reopened)
         again.put("mic", event(7), utc)
@@ -212,7 +212,7 @@ def test_an_event_that_cannot_be_ended_keeps_no_other(
         ("e7", "start"),
     ]
     with contextlib.closing(open_(tmp_path)) as reopened:
-        assert [last["data"]["event_id"] for last in reopened.unfinished()] == ["e7"]
+        assert [last["data"]["event_id"] for last in reopened.list_unfinished()] == ["e7"]
 
 
 def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Build, store: Store) -> None:
@@ -264,7 +264,7 @@ def test_stopping_on_a_full_disk_is_quick_and_tells_what_is_lost(
     for number in range(3):
         recorder.put("mic", event(number), utc)
     until(lambda: len(recorded) == 3)
-    store.outbox_done(2)
+    store.outbox_remove(2)
     begin_s = time.monotonic()
     recorder.stop()
     store.close()

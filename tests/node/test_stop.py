@@ -191,7 +191,7 @@ def test_a_node_hears_although_its_port_is_taken_and_serves_once_it_is_free(tmp_
         until(lambda: "the node runs without dashboard and API" in node.log_path.read_text())
     try:
         node.wait_for("/livez")
-        assert node.log_path.read_text().count("is in use") == 1
+        assert node.log_path.read_text().count("another program uses port") == 1
     finally:
         assert node.stop() == 0
 
@@ -244,7 +244,7 @@ def test_a_pipe_whose_writer_ended_ends_the_service(tmp_path: Path, others: tupl
         command, env=env, input=bytes(32_000), capture_output=True, timeout=30, check=False, cwd=ROOT
     )
     assert answer.returncode == 69
-    assert b"source pipe: standard input has ended, and nothing else is listened to" in answer.stderr
+    assert b"source pipe: standard input has ended, and no other source is left" in answer.stderr
 
 
 def test_a_pipe_whose_writer_ended_leaves_what_else_is_listened_to(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_another_program_that_locks_the_database_is_named(
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
     with node_on(tmp_path, broker) as node:
-        assert "another program" in reasons(node)
+        assert "the other program" in reasons(node)
         until(lambda: ended(node))
         listener.wait(lambda heard: len(heard.events()) == 2 * before)
         other.close()

@@ -1,4 +1,4 @@
-"""A store, a broker, and somebody who listens."""
+"""Fixtures: a store, and messages in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOPIC = Topics("tocsin", "lamp").event("mic")
 
 
 def record(store: Store, number: int, *, topic: str = TOPIC) -> dict[str, Any]:
-    """Store one event message; its score tells its number."""
+    """Store one event message; its score encodes `number`."""
     event = Event(
         str(uuid.uuid4()),
         Phase.START,

@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a node and its sources."""
+"""Discovery messages for Home Assistant."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.publish.hadevice import device_id, former_topics, parts, without
-from edge.publish.homeassistant import discovery
+from edge.publish.hadevice import device_id, former_topics, list_parts, remove_parts
+from edge.publish.homeassistant import make_discovery
 from edge.publish.topics import Topics
 from edge.settings.tree import Settings
 
@@ -19,14 +19,16 @@ WHERE = Topics("tocsin", "lamp-7")
 NODE, MIC = "homeassistant/device/tocsin_lamp-7/config", "homeassistant/device/tocsin_lamp-7_mic/config"
 
 
-def announced(*sources: str, labels: tuple[str, ...] = ("siren",), host: str = "", **values: Any) -> dict[str, Any]:
+def discover(*sources: str, labels: tuple[str, ...] = ("siren",), host: str = "", **values: Any) -> dict[str, Any]:
     settings = Settings.model_validate(values)
-    return dict(discovery(settings, Topics(settings.mqtt.base, "lamp-7"), sources or ("mic",), labels, "1.0", host))
+    return dict(
+        make_discovery(settings, Topics(settings.mqtt.base, "lamp-7"), sources or ("mic",), labels, "1.0", host)
+    )
 
 
-def test_it_is_told_of_every_alert_of_every_source() -> None:
-    """State topics are the ones that are published, ids are unique, availability follows node and source."""
-    devices = announced("mic", "roof", labels=("siren", "gunshot"))
+def test_every_label_of_every_source_is_announced() -> None:
+    """State topics are those published, ids are unique, availability follows node and source."""
+    devices = discover("mic", "roof", labels=("siren", "gunshot"))
     assert list(devices) == [NODE, MIC, "homeassistant/device/tocsin_lamp-7_roof/config"]
     payload = devices[MIC]
     siren = payload["components"]["siren"]
@@ -39,8 +41,8 @@ def test_it_is_told_of_every_alert_of_every_source() -> None:
 
 
 def test_a_source_belongs_to_its_node() -> None:
-    """So that its page shows both; the node is announced first, with what it is and whether it knows the time."""
-    devices = announced("mic")
+    """The node is announced first, with its version and the state of its clock."""
+    devices = discover("mic")
     node, mic = devices[NODE], devices[MIC]
     assert list(devices) == [NODE, MIC]
     assert mic["device"]["via_device"] in node["device"]["identifiers"]
@@ -53,15 +55,15 @@ def test_a_source_belongs_to_its_node() -> None:
 
 def test_a_silent_microphone_is_seen() -> None:
     """Its state is a sensor that stays available while the source is not."""
-    signal = announced("mic")[MIC]["components"]["_signal"]
+    signal = discover("mic")[MIC]["components"]["_signal"]
     assert signal["state_topic"] == "tocsin/lamp-7/mic/status"
     assert {"online", "silent", "clipping", "offline", "disabled"} <= set(signal["options"])
     assert [entry["topic"] for entry in signal["availability"]] == ["tocsin/lamp-7/status"]
 
 
 def test_there_is_an_event_entity_for_the_patterns_of_a_source() -> None:
-    """With those that are enabled where they take part, and the away mode's."""
-    devices = announced(
+    """It has the enabled patterns of the source, and the away mode's."""
+    devices = discover(
         "mic",
         "roof",
         claps={"enabled": True, "sources": ["mic"], "patterns": {"triple": {"enabled": False}}},
@@ -74,7 +76,7 @@ def test_there_is_an_event_entity_for_the_patterns_of_a_source() -> None:
     assert devices["homeassistant/device/tocsin_lamp-7_roof/config"]["components"]["_pattern"]["event_types"] == [
         "sound"
     ]
-    plain = announced("mic", claps={"enabled": False}, away={"enabled": False})
+    plain = discover("mic", claps={"enabled": False}, away={"enabled": False})
     assert "_pattern" not in plain[MIC]["components"]
 
 
@@ -89,8 +91,8 @@ def test_there_is_an_event_entity_for_the_patterns_of_a_source() -> None:
         (-3600, True, True),
     ],
 )
-def test_what_waited_for_the_broker_is_no_event_of_now(age_s: float, synced: bool | None, fires: bool) -> None:
-    """An empty message is ignored. A node that does not know the time must not be silenced by that."""
+def test_a_late_message_is_no_current_event(age_s: float, synced: bool | None, fires: bool) -> None:
+    """A late message is emptied, which is ignored, unless the node's clock is not synchronized."""
     jinja2 = pytest.importorskip("jinja2")
     now = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
     environment = jinja2.Environment(autoescape=False)
@@ -101,14 +103,14 @@ def test_what_waited_for_the_broker_is_no_event_of_now(age_s: float, synced: boo
     message = {"event_type": "sound", "time": (now - timedelta(seconds=age_s)).isoformat()}
     if synced is not None:
         message["clock_synced"] = synced  # type: ignore[assignment]
-    template = announced("mic", away={"enabled": True})[MIC]["components"]["_pattern"]["value_template"]
+    template = discover("mic", away={"enabled": True})[MIC]["components"]["_pattern"]["value_template"]
     rendered = environment.from_string(template).render(value="the message", value_json=message)
     assert rendered == ("the message" if fires else "")
 
 
 def test_a_source_and_the_away_mode_can_be_switched() -> None:
     """A source's switch stays when the source is switched off."""
-    devices = announced("mic", away={"enabled": True})
+    devices = discover("mic", away={"enabled": True})
     detect = devices[MIC]["components"]["_detect"]
     assert (detect["platform"], detect["command_topic"]) == ("switch", "tocsin/lamp-7/mic/detect/set")
     assert detect["state_topic"] == "tocsin/lamp-7/mic/detect/state"
@@ -117,7 +119,7 @@ def test_a_source_and_the_away_mode_can_be_switched() -> None:
     assert (away["platform"], away["command_topic"]) == ("switch", "tocsin/lamp-7/away/set")
     assert away["state_topic"] == "tocsin/lamp-7/away/state"
     assert not detect["retain"] | away["retain"]
-    assert "_away" not in announced("mic", away={"enabled": False})[NODE]["components"]
+    assert "_away" not in discover("mic", away={"enabled": False})[NODE]["components"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_a_source_and_the_away_mode_can_be_switched() -> None:
 )
 def test_a_level_is_in_dba_only_when_it_is_calibrated(offset: float | None, unit: str, name: str) -> None:
     """Without calibration it is relative to full scale."""
-    level = announced("mic", level={"calibration_offset_db": offset})[MIC]["components"]["level"]
+    level = discover("mic", level={"calibration_offset_db": offset})[MIC]["components"]["level"]
     assert (level["unit_of_measurement"], level["name"]) == (unit, name)
 
 
@@ -142,7 +144,7 @@ SLUGS = st.text("ab_-", min_size=1, max_size=4)
     ]
 )
 def test_no_two_devices_share_an_id(names: list[tuple[str, str, str]]) -> None:
-    """Whatever nodes and sources are called, and below whatever base: a node stands beside the sources of another."""
+    """Ids are unique for all names of nodes and sources, below all bases."""
     ids = [device_id(base, node, *([source] if source else [])) for base, node, source in names]
     assert len(set(ids)) == len(names)
     nodes = {(base, node) for base, node, _ in names}
@@ -150,18 +152,18 @@ def test_no_two_devices_share_an_id(names: list[tuple[str, str, str]]) -> None:
 
 
 def test_a_plain_name_keeps_its_id() -> None:
-    """Nothing is announced anew that could not be mistaken."""
+    """Ids that were unique in earlier versions are unchanged."""
     assert device_id("tocsin", "lamp-7", "mic") == "tocsin_lamp-7_mic"
     settings = Settings()
     assert former_topics(settings, "lamp-7", ["mic"]) == [
-        topic for topic, _ in discovery(settings, WHERE, ["mic"], [], "")
+        topic for topic, _ in make_discovery(settings, WHERE, ["mic"], [], "")
     ]
 
 
 def test_labels_and_own_parts_do_not_share_a_name() -> None:
     """A model may have a label called level."""
     labels = ("level", "signal", "detect", "pattern")
-    device = announced("mic", labels=labels, claps={"enabled": True})[MIC]
+    device = discover("mic", labels=labels, claps={"enabled": True})[MIC]
     assert len(device["components"]) == len(labels) + 4
     topics_of = [part["state_topic"] for part in device["components"].values()]
     assert WHERE.sound("mic", "level") in topics_of
@@ -179,9 +181,9 @@ def test_labels_and_own_parts_do_not_share_a_name() -> None:
 )
 def test_a_location_that_is_a_name_suggests_an_area(location: str, area: str | None) -> None:
     """Coordinates do not."""
-    device = announced("mic", node={"location": location})
+    device = discover("mic", node={"location": location})
     assert [each["device"].get("suggested_area") for each in device.values()] == [area, area]
-    own = announced("mic", node={"location": "House"}, sources=[{"name": "mic", "location": location}])
+    own = discover("mic", node={"location": "House"}, sources=[{"name": "mic", "location": location}])
     assert own[MIC]["device"].get("suggested_area") == (area or (None if location.strip() else "House"))
 
 
@@ -196,15 +198,15 @@ def test_a_location_that_is_a_name_suggests_an_area(location: str, area: str | N
     ],
 )  # fmt: skip
 def test_the_dashboard_is_linked_where_others_can_open_it(api: dict[str, Any], url: str | None) -> None:
-    """And nowhere else."""
-    assert announced("mic", host="pi", api=api)[NODE]["device"].get("configuration_url") == url
+    """Only there."""
+    assert discover("mic", host="pi", api=api)[NODE]["device"].get("configuration_url") == url
 
 
-def test_what_is_gone_of_a_device_is_removed_from_it() -> None:
+def test_a_removed_part_of_a_device_is_announced_as_removed() -> None:
     """A part that is only left out would stay for ever."""
-    before, after = announced(labels=("siren", "horn"))[MIC], announced(labels=("siren",))[MIC]
-    gone = dict(itertools.filterfalse(lambda part: part[0] in parts(after), parts(before).items()))
+    before, after = discover(labels=("siren", "horn"))[MIC], discover(labels=("siren",))[MIC]
+    gone = dict(itertools.filterfalse(lambda part: part[0] in list_parts(after), list_parts(before).items()))
     assert gone == {"horn": "binary_sensor"}
-    sent = without(after, gone)
+    sent = remove_parts(after, gone)
     assert sent["components"]["horn"] == {"platform": "binary_sensor"}
     assert {**sent["components"], "horn": None} == {**after["components"], "horn": None}

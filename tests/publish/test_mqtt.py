@@ -1,4 +1,4 @@
-"""Delivery through a real mosquitto: in order, at least once, whatever happens to broker or process."""
+"""Delivery through a real mosquitto: in order and at least once, also when broker or process end."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_events_arrive_in_order_and_leave_the_outbox(
 def test_an_event_stays_in_the_outbox_until_the_broker_acknowledges_it(
     store: Store, publish: Callable[..., MqttPublisher]
 ) -> None:
-    """Sent is not delivered: a broker that takes everything and says nothing gets nothing crossed off."""
+    """A broker that accepts everything and acknowledges nothing removes nothing from the outbox."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -147,7 +147,7 @@ def test_a_process_killed_twice_while_the_broker_is_away_loses_nothing(
 def test_states_are_retained_and_follow_the_connection(
     broker: Broker, listener: Listener, publish: Callable[..., MqttPublisher]
 ) -> None:
-    """Set before, during and after a connection; a clean stop says `stopped`."""
+    """States set before, during and after a connection arrive; a clean stop publishes `stopped`."""
     publisher = publish(broker.port)
     publisher.set_state("tocsin/lamp/mic/status", "online")
     publisher.set_state("tocsin/lamp/info", {"version": "1"})
@@ -164,7 +164,7 @@ def test_states_are_retained_and_follow_the_connection(
 
 
 def test_a_killed_process_is_reported_by_its_last_will(tmp_path: Path, broker: Broker, listener: Listener) -> None:
-    """The broker says `offline` for it."""
+    """The broker publishes `offline`."""
     command = [sys.executable, "-c", KILLED, str(tmp_path / "s"), str(broker.port), "0", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         listener.wait(lambda heard: heard.last("tocsin/lamp/status") == "online")
@@ -191,10 +191,10 @@ def test_a_command_is_obeyed_once_and_a_retained_one_never(
     assert commands == [("mic/detect/set", "ON")]
 
 
-def test_a_refused_login_is_no_connection_and_is_said_once_with_the_mend(
+def test_a_refused_login_is_no_connection_and_is_logged_once_with_a_remedy(
     publish: Callable[..., MqttPublisher], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Trying again for ever must not fill the log."""
+    """Repeated attempts must not fill the log."""
     with Broker(password=("user", "right")) as broker:
         publisher = publish(broker.port, username="user", password="wrong")
         until(lambda: "refused" in publisher.last_error)
@@ -211,20 +211,20 @@ def test_a_refused_login_is_no_connection_and_is_said_once_with_the_mend(
         good.stop(0.1)
 
 
-def test_no_broker_is_said_once_and_checked_with_a_clear_word(
+def test_a_missing_broker_is_logged_once_and_reported_by_the_check(
     publish: Callable[..., MqttPublisher], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A node without a broker is a quiet node."""
+    """A node without a broker logs it once."""
     port = free_port()
     publisher = publish(port)
     until(lambda: bool(publisher.last_error))
-    assert f"no broker at 127.0.0.1:{port}" in publisher.last_error
+    assert f"no broker answers at 127.0.0.1:{port}" in publisher.last_error
     with pytest.raises(Unavailable, match="no broker"):
         check_broker(Mqtt(port=port), None)
     assert len(caplog.records) == 1
 
 
-def test_tls_delivers_and_a_stranger_is_not_trusted(
+def test_tls_delivers_and_an_unknown_broker_is_not_trusted(
     tmp_path: Path, store: Store, publish: Callable[..., MqttPublisher]
 ) -> None:
     """With the right authority it connects; without it the certificate is refused."""

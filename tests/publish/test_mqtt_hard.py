@@ -1,4 +1,4 @@
-"""What goes wrong around a publisher must not stop it: other threads, access rules, commands that fail."""
+"""The publisher under faults: other threads, access rules, failing commands."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sequences(heard: Listener) -> list[int]:
 def test_threads_that_publish_at_once_neither_block_each_other_nor_change_the_order(
     store: Store, listener: Listener, publisher: MqttPublisher
 ) -> None:
-    """Events from one, states and levels from another, answers from the broker, all in the same moments."""
+    """Events come from one thread, states and levels from another, answers from the broker, all at the same time."""
     until(lambda: publisher.connected)
     recorded = threading.Event()
 
@@ -88,7 +88,7 @@ def test_a_broker_that_comes_and_goes_changes_no_order(
 def test_a_command_that_fails_is_logged_and_events_go_on(
     store: Store, broker: Broker, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A full disk refuses to remember the switch; that must not end delivery."""
+    """A full disk refuses to save a state; that must not end delivery."""
 
     def full(suffix: str, payload: str) -> None:
         msg = "the disk is full"
@@ -108,7 +108,7 @@ def test_a_command_that_fails_is_logged_and_events_go_on(
 def test_events_that_the_access_rules_refuse_wait_and_arrive_in_order_once_allowed(
     store: Store, listener: Listener, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """MQTT 5 says so in its acknowledgement: that is a refusal, and no delivery."""
+    """An MQTT 5 acknowledgement with a failure code is a refusal, not a delivery."""
     monkeypatch.setattr(refusals, "PAUSE_S", 0.2)
     broker.allow("topic read #\ntopic write tocsin/lamp/status\n")
     publisher = MqttPublisher(Mqtt(port=broker.port, version="5"), "lamp", store)
@@ -128,7 +128,7 @@ def test_events_that_the_access_rules_refuse_wait_and_arrive_in_order_once_allow
 def test_a_source_that_the_access_rules_refuse_does_not_hold_up_another(
     store: Store, listener: Listener, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its events are named as refused at once, wait, and follow in order once they may; the other's come meanwhile."""
+    """Its events wait and follow in order once they are allowed; those of the other source arrive meanwhile."""
     monkeypatch.setattr(refusals, "PAUSE_S", 0.5)
     broker.allow("topic read #\ntopic write tocsin/lamp/status\ntopic write tocsin/lamp/a/event\n")
     publisher = MqttPublisher(Mqtt(port=broker.port, version="5"), "lamp", store)
@@ -149,10 +149,10 @@ def test_a_source_that_the_access_rules_refuse_does_not_hold_up_another(
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
-def test_states_at_which_the_broker_hangs_up_do_not_hold_up_events(
+def test_states_that_end_the_connection_do_not_block_events(
     version: str, store: Store, listener: Listener, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As this one does where its access rules forbid discovery; it answers first, and the other states arrive, too."""
+    """This broker does so if its access rules forbid discovery; it answers first, and the other states arrive."""
     broker.allow("topic read #\ntopic write tocsin/lamp/#\n")
     publisher = MqttPublisher(Mqtt.model_validate({"port": broker.port, "version": version}), "lamp", store)
     publisher._backoff._draw = lambda _low, _high: 0.05
@@ -171,7 +171,7 @@ def test_states_at_which_the_broker_hangs_up_do_not_hold_up_events(
 
 
 def test_all_that_waits_goes_before_the_last_word(store: Store, listener: Listener, publisher: MqttPublisher) -> None:
-    """A clean stop delivers, and says `stopped` when nothing is left to say."""
+    """A clean stop delivers all messages and then publishes `stopped`."""
     until(lambda: publisher.connected)
     for number in range(100):
         record(store, number)
@@ -184,8 +184,8 @@ def test_all_that_waits_goes_before_the_last_word(store: Store, listener: Listen
     assert store.outbox_stats()[0] == 0
 
 
-def test_a_port_that_does_not_speak_mqtt_is_named_with_the_mend(store: Store) -> None:
-    """As TLS left out: it connects, is sent away without a word, and says where to look."""
+def test_a_port_without_mqtt_is_reported_with_a_remedy(store: Store) -> None:
+    """As with TLS left out: the connection is ended without a reason, and the error names the settings to check."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         publisher = MqttPublisher(Mqtt(port=other.getsockname()[1]), "lamp", store)
         publisher.start()
@@ -197,10 +197,10 @@ def test_a_port_that_does_not_speak_mqtt_is_named_with_the_mend(store: Store) ->
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
-def test_two_nodes_of_one_name_are_told_of_each_other_and_lose_nothing(
+def test_two_nodes_of_one_name_report_each_other_and_lose_nothing(
     version: str, tmp_path: Path, store: Store, broker: Broker, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The broker lets the newer one in and the older one go, and says nothing; the log does not fill with it."""
+    """The broker ends the older connection without a reason; the log does not fill with it."""
     other = open_store(tmp_path / "other")
     both = [
         MqttPublisher(Mqtt.model_validate({"port": broker.port, "version": version}), "lamp", each)
@@ -209,7 +209,7 @@ def test_two_nodes_of_one_name_are_told_of_each_other_and_lose_nothing(
     for publisher in both:
         publisher._backoff._draw = lambda _low, _high: 0.05
         publisher.start()
-    hint = "perhaps another client is called 'tocsin-lamp'; set node.id or mqtt.client_id"
+    hint = "perhaps another client is called 'tocsin-lamp'"
     until(lambda: caplog.text.count(hint) == 2)
     for each in (store, other):
         for number in range(10):
@@ -223,20 +223,20 @@ def test_two_nodes_of_one_name_are_told_of_each_other_and_lose_nothing(
 
 @pytest.mark.parametrize(("lasts_s", "rival"), [(5.0, True), (15.5, True), (31.0, True), (50.0, False)])
 def test_a_rival_that_takes_its_time_to_come_back_is_suspected(lasts_s: float, rival: bool, store: Store) -> None:
-    """Not every client is back at once; a connection that dies without a word lasts longer."""
+    """Not every client reconnects at once; a broken link lasts longer."""
     settings = Mqtt()
     publisher = MqttPublisher(settings, "lamp", store)
-    loss = words.loss(settings, accepted=True)
-    said = [publisher._judge(loss, time.monotonic() - lasts_s) for _ in range(3)]
+    loss = words.make_loss_error(settings, accepted=True)
+    said = [publisher._assess_end(loss, time.monotonic() - lasts_s) for _ in range(3)]
     publisher.stop(0.0)
     assert said[:2] == [loss, loss]
-    assert ("perhaps another client" in said[2]) is rival
+    assert ("perhaps another client" in said[2].what) is rival
 
 
 def test_a_fault_that_comes_at_every_attempt_is_logged_once(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With its traceback, for it is ours; the reason stays visible."""
+    """It is logged with its traceback; the reason stays visible."""
     attempts: list[int] = []
 
     def fail(_client: Client) -> None:
@@ -255,10 +255,10 @@ def test_a_fault_that_comes_at_every_attempt_is_logged_once(
 
 
 @pytest.mark.parametrize("prefix", ["ha/#", "h" * 70_000, "ha\n"])
-def test_a_topic_that_nobody_can_publish_or_follow_costs_that_topic_alone(
+def test_an_invalid_topic_affects_that_topic_alone(
     prefix: str, store: Store, listener: Listener, publisher: MqttPublisher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As by a wrong setting: it is said once, and events and other states go on."""
+    """As by a wrong setting: it is logged once, and events and other states are sent."""
     publisher.set_state(f"{prefix}/device/x/config", "{}")
     publisher.follow(f"{prefix}/status", lambda _: None)
     publisher.set_state("tocsin/lamp/info", "{}")
@@ -271,13 +271,13 @@ def test_a_topic_that_nobody_can_publish_or_follow_costs_that_topic_alone(
 
 
 def test_a_stop_does_not_wait_for_a_broker_that_says_nothing(store: Store) -> None:
-    """There is nothing it could be told; whoever waits for a message is."""
+    """Nothing can be published; waiting messages get their results."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         publisher = MqttPublisher(Mqtt(port=mute.getsockname()[1], tls=True), "lamp", store)
         publisher.start()
         connection, _ = mute.accept()
         answers: list[str] = []
-        publisher.publish_soon("a", b"", qos=1, retain=False, expire_s=60.0, on_done=answers.append)
+        publisher.publish_expiring("a", b"", qos=1, retain=False, expire_s=60.0, on_done=answers.append)
         begin_s = time.monotonic()
         publisher.stop(3.0)
         assert time.monotonic() - begin_s < 2.0

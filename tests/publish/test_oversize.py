@@ -1,4 +1,4 @@
-"""Messages far too large, from anybody who may write a topic that a node listens to."""
+"""Messages far too large on subscribed topics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from edge.publish import oversize
 from edge.publish.client import MAX_PACKET
 from edge.publish.mqtt import MqttPublisher
-from edge.publish.oversize import REST_S, Oversize
+from edge.publish.oversize import OVERSIZE_PAUSE_S, OversizeCounter
 from edge.settings.tree import Mqtt
 from tests.publish.conftest import record
 from tests.support.listener import Listener, until
@@ -48,7 +48,7 @@ def message(topic: bytes, payload: bytes, kind: int = 0x30) -> bytes:
 
 
 def send(broker: Broker, topic: str, size_mb: int = SIZE_MB) -> None:
-    """Publish so many zeros, retained, with QoS 1; this process never holds them together."""
+    """Publish `size_mb` MiB of zeros, retained, with QoS 1, in small parts."""
     name, part = topic.encode(), bytes(1 << 20)
     with socket.create_connection(("127.0.0.1", broker.port), 30) as connection:
         connection.sendall(packet(0x10, b"\x00\x04MQTT\x04\x02\x00\x3c\x00\x05large"))
@@ -61,7 +61,7 @@ def send(broker: Broker, topic: str, size_mb: int = SIZE_MB) -> None:
 
 
 class Memory:
-    """How much this process holds beyond what it held at first, at most."""
+    """The peak memory of this process since the start of the measurement."""
 
     def __init__(self) -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak
@@ -82,7 +82,7 @@ class Memory:
 def test_a_large_message_costs_no_memory_and_events_go_on(
     topic: str, version: str, store: Store, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Retained as well, so that it comes again with each subscription; the topic is let alone, the others obeyed."""
+    """Also retained, so that it comes again with each subscription; the topic is paused, the others work."""
     commands: list[tuple[str, str]] = []
     states: list[bytes] = []
     publisher = MqttPublisher(
@@ -98,7 +98,7 @@ def test_a_large_message_costs_no_memory_and_events_go_on(
     memory = Memory()
     send(broker, topic)
     if version == "3.1.1":  # with 5 the broker keeps it to itself: it was told what is too large
-        until(lambda: "is not listened to for 10 min" in caplog.text)
+        until(lambda: "is not subscribed to for 10 min" in caplog.text)
     until(lambda: publisher.connected)
     for number in range(5):
         record(store, number)
@@ -116,7 +116,7 @@ def test_a_large_message_costs_no_memory_and_events_go_on(
 
 
 class HostileBroker:
-    """Accepts everybody, and sends what it likes."""
+    """A broker that accepts every client and sends given packets."""
 
     def __init__(self, *packets: bytes) -> None:
         self._packets = packets
@@ -161,8 +161,8 @@ def hostile(request: pytest.FixtureRequest) -> Iterator[HostileBroker]:
         ([message(b"tocsin/lamp/away/set", bytes(MAX_PACKET + 1)), b"x"], "on tocsin/lamp/away/set was not read"),
         ([packet(0x90, bytes(8 << 20))], "was not read"),
         ([packet(0x30, b"\xff\xff" + bytes(8 << 20))], "was not read"),
-        ([message(b"tocsin/lamp/away/set", b"ON", 0x34)], "is gone"),
-        ([message(b"\xff\xfe", b"ON"), packet(0xF0, b"")], "is gone"),
+        ([message(b"tocsin/lamp/away/set", b"ON", 0x34)], "was lost"),
+        ([message(b"\xff\xfe", b"ON"), packet(0xF0, b"")], "was lost"),
         ([packet(0x90, b"")], ""),
         ([packet(0x40, b"\x01")], ""),
         ([packet(0x30, b"\x00\x09abc")], ""),
@@ -172,7 +172,7 @@ def hostile(request: pytest.FixtureRequest) -> Iterator[HostileBroker]:
 def test_no_packet_of_a_hostile_broker_costs_memory_or_fills_the_log(
     hostile: HostileBroker, words: str, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The connection ends, it is said once, and it is tried again."""
+    """The connection ends, which is logged once, and it is tried again."""
     memory = Memory()
     publisher = MqttPublisher(Mqtt(port=hostile.port), "lamp", store)
     publisher._backoff._draw = lambda _low, _high: 0.0
@@ -187,25 +187,23 @@ def test_no_packet_of_a_hostile_broker_costs_memory_or_fills_the_log(
     assert len(lost) <= 2, "the loss, and that it comes again and again"
 
 
-def test_a_topic_is_left_alone_after_the_second_in_a_row_and_asked_for_again_later() -> None:
-    """One of fair size in between shows that it is of use."""
-    watch = Oversize()
-    assert not watch.came("a", 0.0)
-    watch.well("a")
-    assert not watch.came("a", 1.0)
-    assert watch.came("a", 2.0)
-    assert watch.rests("a", 2.0 + REST_S - 1)
-    assert not watch.rests("b", 2.0)
-    assert not watch.rests("a", 2.0 + REST_S)
-    assert watch.came("a", 3.0 + REST_S), "and one more is enough then"
+def test_a_topic_is_paused_after_the_second_in_a_row() -> None:
+    """A message of valid size in between resets the count."""
+    watch = OversizeCounter()
+    assert not watch.count("a", 0.0)
+    watch.reset("a")
+    assert not watch.count("a", 1.0)
+    assert watch.count("a", 2.0)
+    assert watch.is_paused("a", 2.0 + OVERSIZE_PAUSE_S - 1)
+    assert not watch.is_paused("b", 2.0)
+    assert not watch.is_paused("a", 2.0 + OVERSIZE_PAUSE_S)
+    assert watch.count("a", 3.0 + OVERSIZE_PAUSE_S), "and one more is enough then"
 
 
 @pytest.mark.broker
-def test_a_topic_that_was_left_alone_is_heard_again(
-    store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a restart, once the rest is over."""
-    monkeypatch.setattr(oversize, "REST_S", 1.0)
+def test_a_paused_topic_is_subscribed_to_again(store: Store, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is subscribed to again after the pause, without a restart."""
+    monkeypatch.setattr(oversize, "OVERSIZE_PAUSE_S", 1.0)
     commands: list[str] = []
     publisher = MqttPublisher(
         Mqtt(port=broker.port), "lamp", store, on_command=lambda _, payload: commands.append(payload)

@@ -1,4 +1,4 @@
-"""Messages as the contract has them: CloudEvents, topics, discovery."""
+"""Payloads and topics as documented."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from edge.publish.payload import (
     EventContext,
     Stamp,
     cloud_event,
-    ending_of,
     event_schema,
+    make_ending,
     pattern_event,
     pattern_message,
 )
@@ -55,7 +55,7 @@ def message(phase: Phase = Phase.START, end_s: float | None = None, sequence: in
 
 
 def test_a_start_is_the_cloud_event_of_the_contract() -> None:
-    """Every attribute where readers look for it."""
+    """All attributes have their documented places."""
     answer = message()
     assert {
         key: answer[key]
@@ -77,7 +77,7 @@ def test_a_start_is_the_cloud_event_of_the_contract() -> None:
 
 
 def test_an_end_is_about_the_moment_the_sound_ended() -> None:
-    """Not about the moment that was decided."""
+    """The time is not that of the decision."""
     answer = message(Phase.END, end_s=1.0)
     assert answer["time"] == answer["data"]["end_time"] == "2026-03-01T12:00:01.000Z"
     assert answer["data"]["duration_s"] == 1.0
@@ -91,7 +91,7 @@ def pattern(name: str = "triple", intervals_ms: tuple[int, ...] = (310, 290)) ->
 
 
 def test_a_pattern_is_one_finished_event_about_its_last_clap() -> None:
-    """The history takes it as an event that is over; a level it has none."""
+    """It is a finished event for the history, without a level."""
     answer = pattern()
     VALIDATOR.validate(json.loads(json.dumps(answer)))
     assert (answer["type"], answer["subject"]) == ("io.tocsin.pattern.v1", "triple")
@@ -103,7 +103,7 @@ def test_a_pattern_is_one_finished_event_about_its_last_clap() -> None:
 
 
 def test_a_sound_in_the_away_mode_is_about_its_beginning() -> None:
-    """It lasted, as far as anybody knows, until it was reported."""
+    """It lasts until it was reported."""
     answer = pattern("sound", ())
     VALIDATOR.validate(json.loads(json.dumps(answer)))
     assert (answer["subject"], answer["time"]) == ("sound", "2026-03-01T12:00:00.000Z")
@@ -111,7 +111,7 @@ def test_a_sound_in_the_away_mode_is_about_its_beginning() -> None:
 
 
 def test_a_sources_clap_topic_says_what_home_assistant_reads() -> None:
-    """A type, and attributes beside it."""
+    """The message has a type and attributes."""
     assert pattern_message("double", NOON, [310], 0.98765) == {
         "event_type": "double",
         "time": "2026-03-01T12:00:00.000Z",
@@ -131,7 +131,7 @@ def test_a_sources_clap_topic_says_what_home_assistant_reads() -> None:
     ],
 )
 def test_the_schema_does_not_mix_patterns_and_sounds(spoil: Any) -> None:
-    """Each has its own figures."""
+    """Each kind has its own fields."""
     answer = pattern()
     spoil(answer)
     assert list(VALIDATOR.iter_errors(answer))
@@ -147,7 +147,7 @@ def test_the_schema_does_not_mix_patterns_and_sounds(spoil: Any) -> None:
 def test_every_message_is_valid_against_the_schema(
     phase: Phase, score: float, level: float, end_s: float | None, sequence: int
 ) -> None:
-    """Whatever the numbers."""
+    """For all values."""
     end = None if end_s is None else round(end_s * RATE)
     record = event(phase, score=score, peak_score=score, laeq_db=level, lafmax_db=level, end=end)
     answer = cloud_event(record, CONTEXT, Stamp("x", sequence, NOON), onset=NOON, rate_hz=RATE, clip="e1.flac")
@@ -172,16 +172,16 @@ def test_every_message_is_valid_against_the_schema(
     ],
 )
 def test_the_schema_refuses_what_is_no_message(spoil: Any) -> None:
-    """A schema that accepts anything says nothing."""
+    """Invalid messages are refused."""
     answer = message()
     spoil(answer)
     assert list(VALIDATOR.iter_errors(answer))
 
 
 def test_the_end_of_a_killed_processs_event_says_that_something_is_missing() -> None:
-    """It ended when it was last heard of, with a gap, under the same event id."""
+    """It ends with the last message, with a gap, under the same event id."""
     last = message(Phase.UPDATE)
-    end = ending_of(last, Stamp("id-2", 8, NOON + timedelta(hours=1)))
+    end = make_ending(last, Stamp("id-2", 8, NOON + timedelta(hours=1)))
     VALIDATOR.validate(end)
     assert end["type"] == "io.tocsin.sound.end.v1"
     assert end["data"]["event_id"] == last["data"]["event_id"]
@@ -191,14 +191,14 @@ def test_the_end_of_a_killed_processs_event_says_that_something_is_missing() -> 
 
 @pytest.mark.parametrize("phase", [Phase.START, Phase.UPDATE])
 def test_the_end_of_a_killed_processs_event_is_where_its_length_says(phase: Phase) -> None:
-    """Also where the one message that there is was about its beginning."""
-    end = ending_of(message(phase), Stamp("id-2", 8, NOON - timedelta(days=20_000)))
+    """Also if the only message is the `start`."""
+    end = make_ending(message(phase), Stamp("id-2", 8, NOON - timedelta(days=20_000)))
     assert end["time"] == end["data"]["end_time"] == "2026-03-01T12:00:01.500Z"
     assert end["data"]["duration_s"] == 1.5
 
 
 def test_topics_are_those_of_the_contract() -> None:
-    """Written out, so that a change of code cannot change them unseen."""
+    """They are written out here, so that a change of code cannot change them unnoticed."""
     where = topics.Topics("tocsin", "lamp-7")
     assert where.status == "tocsin/lamp-7/status"
     assert where.info == "tocsin/lamp-7/info"
@@ -217,20 +217,21 @@ def test_topics_are_those_of_the_contract() -> None:
     ("text", "name"), [("Lamp Post 7", "lamp-post-7"), ("Zürich.local", "zurich-local"), ("--a--", "a")]
 )
 def test_names_become_slugs(text: str, name: str) -> None:
-    """A host name may be anything; a topic may not."""
+    """Any host name becomes a valid level of a topic."""
     assert topics.slug(text) == name
 
 
 def test_labels_of_every_script_have_topics_of_their_own() -> None:
-    """Always the same, whatever is left of the label in plain letters."""
-    found = [topics.sound("t", "n", "mic", label) for label in ("Glas & Bruch", "犬吠え", "сирена", "🔔")]
+    """The topic of a label is stable and unique, also without Latin letters."""
+    where = topics.Topics("t", "n")
+    found = [where.sound("mic", label) for label in ("Glas & Bruch", "犬吠え", "сирена", "🔔")]
     assert found[:2] == ["t/n/mic/sound/glas-bruch", "t/n/mic/sound/label-4a15a041"]
     assert len(set(found)) == len(found)
-    assert not any(topics.flaw(topic) for topic in found)
+    assert not any(topics.find_flaw(topic) for topic in found)
 
 
 def test_a_name_of_nothing_but_signs_is_refused() -> None:
-    """An empty level in a topic would be a trap."""
+    """A topic must not have an empty level."""
     with pytest.raises(ConfigError, match=r"node\.id"):
         topics.slug("+/#")
 
@@ -243,6 +244,6 @@ def test_a_name_of_nothing_but_signs_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_a_topic_that_no_broker_takes_is_known_before_it_is_sent(topic: str, why: str) -> None:
-    """Some of them hang up at it, and would at every attempt."""
-    flaw = topics.flaw(topic)
+    """Some brokers end the connection at it, and would at every attempt."""
+    flaw = topics.find_flaw(topic)
     assert (why in flaw) if why else not flaw

@@ -6,36 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.node.retained import States
 from edge.publish.publisher import NullPublisher
-from edge.publish.topics import Topics
-from edge.settings.tree import Settings
-from edge.types import SourceState
 
 if TYPE_CHECKING:
     from edge.publish.publisher import Publisher
 
 
 def test_it_takes_everything_and_says_what_did_not_arrive() -> None:
-    """A message that somebody waits for is answered at once."""
+    """An expiring message gets its result at once."""
     answers: list[str] = []
     publisher: Publisher = NullPublisher()
     publisher.start()
     publisher.set_state("a", "b")
-    publisher.follow("a", pytest.fail)
-    publisher.publish_soon("a", b"b", qos=1, retain=False, expire_s=1.0, on_done=answers.append)
+    publisher.follow("a", lambda _payload: pytest.fail("nothing is followed"))
+    publisher.publish_expiring("a", b"b", qos=1, retain=False, expire_s=1.0, on_done=answers.append)
     publisher.stop()
     assert answers == ["there is no broker to publish at; set mqtt.enabled = true"]
     assert not publisher.connected
     assert (dict(publisher.refused), publisher.unsendable) == ({}, 0)
     assert publisher.keep_only({"a": {"b": "c"}}) == {"a": {}}
-
-
-def test_a_label_need_not_fit_into_a_topic_where_there_is_no_broker() -> None:
-    """Which would be refused where there is one."""
-    settings = Settings.model_validate({"mqtt": {"enabled": False}, "homeassistant": {"enabled": True}})
-    states = States(NullPublisher(), settings, Topics("tocsin", "n"), ["雨"], dict)
-    states.announce(["mic"])
-    states.source("mic", SourceState.OFFLINE)
-    states.relabel(["雪"])
-    assert states.labels == ("雪",)

@@ -1,4 +1,4 @@
-"""Order and completeness against a broker that changes its mind about topics, answers late, and goes away."""
+"""Order and completeness with a broker that changes its rules, answers late, and disconnects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.publish.refusals import PAUSE_S
 from tests.publish.conftest import open_store, record
-from tests.publish.desk import Desk
+from tests.publish.sender_bench import SenderBench
 
 if TYPE_CHECKING:
     import pytest
@@ -19,57 +19,58 @@ if TYPE_CHECKING:
 
 
 class Delivery:
-    """A desk, and the broker at the other end of its line."""
+    """A sender bench and a simulated broker."""
 
     def __init__(self, store: Store) -> None:
-        self.desk = Desk(store)
+        self.bench = SenderBench(store)
         self.refused: set[str] = set()
         self.received: dict[str, list[bytes]] = {}
-        self.recorded = 0
+        self.recorded = self.looked = 0
+        self.wire: list[int] = []
         self.lose("a")
 
     def record(self, name: str) -> None:
         self.recorded += 1
-        record(self.desk.store, self.recorded, topic=f"{name}/event")
-        self.desk.mail.leave_news()
+        record(self.bench.store, self.recorded, topic=f"{name}/event")
+        self.bench.mail.notify_outbox()
 
     def send(self, _: str) -> None:
-        self.desk.send()
-        self.wire.extend(range(self.looked + 1, len(self.desk.line.sent) + 1))
-        self.looked = len(self.desk.line.sent)
+        self.bench.send()
+        self.wire.extend(range(self.looked + 1, len(self.bench.transport.sent) + 1))
+        self.looked = len(self.bench.transport.sent)
 
     def answer(self, _: str) -> None:
         if not self.wire:
             return
         number = self.wire.pop(0)
-        topic, payload, _qos, retain = self.desk.line.sent[number - 1]
+        topic, payload, _qos, retain = self.bench.transport.sent[number - 1]
         denied = topic in self.refused
         if not denied and not retain:
             self.received.setdefault(topic, []).append(payload)
-        self.desk.sender.answered(number, "Not authorized" if denied else "")
+        self.bench.sender.handle_answer(number, "Not authorized" if denied else "")
 
     def lose(self, _: str) -> None:
-        self.desk.begin()
-        self.wire: list[int] = []
+        self.bench.begin()
+        self.wire.clear()
         self.looked = 0
 
     def change(self, name: str) -> None:
-        """Refuse a topic from now on, or no more; what is on its way meanwhile could change places, so nothing is."""
+        """Refuse a topic from now on, or accept it again, while nothing is in flight."""
         while self.wire:
             self.answer(name)
         self.refused ^= {f"{name}/event"}
 
     def wait(self, _: str) -> None:
-        self.desk.now_s += PAUSE_S
+        self.bench.now_s += PAUSE_S
 
     def finish(self) -> None:
         while self.wire:
             self.answer("")
         self.refused.clear()
-        while self.desk.store.outbox_stats()[0]:
+        while self.bench.store.outbox_stats()[0]:
             self.wait("")
             self.send("")
-            assert self.wire or not self.desk.store.outbox_stats()[0], "what waits must go"
+            assert self.wire or not self.bench.store.outbox_stats()[0], "what waits must go"
             while self.wire:
                 self.answer("")
 
@@ -84,14 +85,14 @@ STEPS = st.tuples(
 def test_all_arrives_in_the_order_of_its_topic(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]]
 ) -> None:
-    """Whatever is refused, lost or late meanwhile."""
+    """Also after refusals, lost connections and late answers."""
     store = open_store(tmp_path_factory.mktemp("order"))
     delivery = Delivery(store)
     for step, name in steps:
         getattr(delivery, step)(name)
     delivery.finish()
     store.close()
-    delivery.desk.mail.close()
+    delivery.bench.mail.close()
     for payloads in delivery.received.values():
         sequences = [json.loads(payload)["sequence"] for payload in dict.fromkeys(payloads)]
         assert sequences == sorted(sequences)

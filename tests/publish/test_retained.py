@@ -1,4 +1,4 @@
-"""What a broker keeps of a node: all that is, and nothing that was."""
+"""Retained topics at the broker: the current ones and no others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge.errors import StorageError
 from edge.node.retained import States
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
-from edge.publish.retained import Retained
+from edge.publish.retained import RetainedTopics
 from edge.publish.topics import Topics
 from edge.settings.tree import Settings
 from tests.support.listener import Listener, until
@@ -26,7 +26,7 @@ FIRST: dict[str, Any] = {"homeassistant": {"enabled": True}, "away": {"enabled":
 
 
 class Run:
-    """A node's states from its start to its end."""
+    """One run of a node's states."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class Run:
         self.publisher.start()
 
     def end(self) -> None:
-        """Stop as soon as everything has arrived."""
+        """Stop once everything has arrived."""
         until(lambda: self.publisher.connected)
         self.publisher.stop(5.0)
 
 
-def kept(broker: Broker) -> dict[str, str]:
-    """Return what a new subscriber is given."""
+def read_retained(broker: Broker) -> dict[str, str]:
+    """Return the retained messages that a new subscriber gets."""
     heard = Listener(broker)
     heard.publish("end", "")
     heard.wait(lambda heard: heard.last("end") is not None)
@@ -67,13 +67,13 @@ def kept(broker: Broker) -> dict[str, str]:
 
 @pytest.fixture
 def announced(store: Store, broker: Broker) -> dict[str, str]:
-    """Have a first run announce everything; return what the broker keeps of it."""
+    """Announce everything in a first run; return the retained messages."""
     Run(store, broker.port).end()
-    return kept(broker)
+    return read_retained(broker)
 
 
 def test_a_first_run_is_known_by_what_it_is(announced: dict[str, str]) -> None:
-    """Its own topics, those of its sources, and three devices."""
+    """The broker has the topics of node and sources, and three devices."""
     assert len([topic for topic in announced if topic.startswith("homeassistant/device/tocsin_n1")]) == 3
     assert announced["tocsin/n1/away/state"] == "ON"
     assert announced["tocsin/n1/door/sound/horn"] == "OFF"
@@ -96,13 +96,13 @@ def test_a_first_run_is_known_by_what_it_is(announced: dict[str, str]) -> None:
 def test_what_is_not_wanted_any_more_is_cleared(
     changes: dict[str, Any], gone: list[str], announced: dict[str, str], store: Store, broker: Broker
 ) -> None:
-    """And nothing else, be it another node's; a third run finds it so, too."""
+    """Topics of other nodes stay, and a third run changes nothing."""
     heard = Listener(broker, "other")
     heard.publish("tocsin/other/status", "online", retain=True)
     heard.close()
     for _ in range(2):
         Run(store, broker.port, **changes).end()
-        now = kept(broker)
+        now = read_retained(broker)
         expected = {topic for topic in announced if not topic.startswith(tuple(gone))} if gone else set(announced)
         assert expected <= set(now)
         assert not [topic for topic in now if topic.startswith(tuple(gone)) and gone]
@@ -110,18 +110,18 @@ def test_what_is_not_wanted_any_more_is_cleared(
     assert "" not in now.values()
 
 
-def test_what_the_broker_was_not_told_is_cleared_later(announced: dict[str, str], store: Store, broker: Broker) -> None:
-    """It was away while the node of the new name ran, and that was killed."""
+def test_a_topic_not_cleared_in_time_is_cleared_later(announced: dict[str, str], store: Store, broker: Broker) -> None:
+    """The broker was unavailable while the renamed node ran, and that was killed."""
     broker.stop()
     away = Run(store, broker.port, node="n2")
     away.publisher.stop(0.0)
     broker.start()
     Run(store, broker.port, node="n3").end()
-    assert not [topic for topic in kept(broker) if "n1" in topic or "n2" in topic]
+    assert not [topic for topic in read_retained(broker) if "n1" in topic or "n2" in topic]
 
 
 def test_a_label_that_goes_and_comes_while_it_runs(announced: dict[str, str], store: Store, broker: Broker) -> None:
-    """As by a reload: its topic goes, Home Assistant is told to remove the part, and both are there again after."""
+    """As by a reload: its topic is cleared, Home Assistant removes the part, and both come back."""
     heard = Listener(broker)
     run = Run(store, broker.port)
     device = "homeassistant/device/tocsin_n1_mic/config"
@@ -137,13 +137,13 @@ def test_a_label_that_goes_and_comes_while_it_runs(announced: dict[str, str], st
     run.states.relabel(LABELS)
     heard.wait(lambda heard: heard.last("tocsin/n1/mic/sound/horn") == "OFF" and parts()["horn"].get("name") == "Horn")
     run.end()
-    assert "tocsin/n1/mic/sound/clap" not in kept(broker)
+    assert "tocsin/n1/mic/sound/clap" not in read_retained(broker)
     heard.close()
 
 
 @pytest.mark.parametrize("deleted", [True, False])
-def test_home_assistant_is_told_again_when_it_has_started(deleted: bool, store: Store, broker: Broker) -> None:
-    """It asks by its birth message; a device that was deleted there, and so at the broker, comes back."""
+def test_home_assistant_gets_discovery_again_after_its_start(deleted: bool, store: Store, broker: Broker) -> None:
+    """After its birth message a device that was deleted there comes back."""
     run = Run(store, broker.port)
     until(lambda: run.publisher.connected)
     topic = "homeassistant/device/tocsin_n1_mic/config"
@@ -159,29 +159,29 @@ def test_home_assistant_is_told_again_when_it_has_started(deleted: bool, store: 
     assert json.loads(heard.last(topic) or "")["components"]["siren"]
     run.end()
     heard.close()
-    assert topic in kept(broker)
+    assert topic in read_retained(broker)
 
 
 def test_a_node_without_a_registry_clears_what_earlier_versions_announced(store: Store, broker: Broker) -> None:
-    """Ids that could be mistaken were theirs, and a state of the away mode that is off by now."""
+    """Those are the ids that were not unique, and a state of the away mode."""
     old = "homeassistant/device/tocsin_street_12_mic/config"
     heard = Listener(broker, "other")
     for topic in (old, "tocsin/street_12/away/state"):
         heard.publish(topic, "{}", retain=True)
     heard.close()
     Run(store, broker.port, node="street_12", sources=("mic",), away={"enabled": False}).end()
-    topics = set(kept(broker))
+    topics = set(read_retained(broker))
     assert not topics & {old, "tocsin/street_12/away/state"}
     assert "homeassistant/device/tocsin_streetU12_mic/config" in topics
 
 
 @pytest.mark.parametrize("text", ["[", "[1]", '{"a": 1}', '"x"', "null", "[" * 100_000])
-def test_a_damaged_registry_is_begun_anew(text: str, store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    """It is said, and nothing fails."""
+def test_a_damaged_registry_is_replaced(text: str, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and nothing fails."""
     store.state_set("retained", text)
     mail = Mailbox()
-    retained = Retained(store, mail)
-    assert retained.settle({"a": {}}) == {"a": {}}
+    retained = RetainedTopics(store, mail)
+    assert retained.replace({"a": {}}) == {"a": {}}
     retained.save()
     assert "damaged" in caplog.text
     assert json.loads(store.state_get("retained") or "") == {"a": {}}
@@ -191,7 +191,7 @@ def test_a_damaged_registry_is_begun_anew(text: str, store: Store, caplog: pytes
 def test_a_disk_without_room_costs_the_memory_of_it_alone(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The node goes on, and says so."""
+    """The node continues and logs it."""
 
     def full(key: str, value: str) -> None:
         msg = "the disk is full"
@@ -199,17 +199,17 @@ def test_a_disk_without_room_costs_the_memory_of_it_alone(
 
     mail = Mailbox()
     monkeypatch.setattr(store, "state_set", full)
-    retained = Retained(store, mail)
-    assert retained.settle({"a": {}}) == {"a": {}}
+    retained = RetainedTopics(store, mail)
+    assert retained.replace({"a": {}}) == {"a": {}}
     for _ in range(3):
         retained.save()
     assert len(caplog.records) == 1
-    assert "cannot be remembered: the disk is full" in caplog.text
+    assert "cannot be saved: the disk is full" in caplog.text
     mail.close()
 
 
 @pytest.fixture
-def counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def state_writes(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Count the writes of states."""
     writes: list[str] = []
     write = store.state_set
@@ -222,11 +222,11 @@ def counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return writes
 
 
-def test_the_registry_is_written_when_it_changes_alone(store: Store, broker: Broker, counted: list[str]) -> None:
-    """A start as before writes nothing; one that clears a lot writes twice."""
+def test_the_registry_is_written_when_it_changes_alone(store: Store, broker: Broker, state_writes: list[str]) -> None:
+    """An unchanged start writes nothing; one that clears many topics writes twice."""
     Run(store, broker.port).end()
-    assert counted == ["retained"]
+    assert state_writes == ["retained"]
     Run(store, broker.port).end()
-    assert counted == ["retained"]
+    assert state_writes == ["retained"]
     Run(store, broker.port, node="n2").end()
-    assert counted == ["retained"] * 3
+    assert state_writes == ["retained"] * 3

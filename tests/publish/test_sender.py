@@ -1,4 +1,4 @@
-"""What goes out next, on a line that takes notes."""
+"""Order and limits of sending."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import StorageError
+from edge.publish.expiring import ExpiringMessage
 from edge.publish.mailbox import VOLATILE_MAX
+from edge.publish.outbox_sender import WINDOW
 from edge.publish.refusals import PAUSE_S
-from edge.publish.sender import WINDOW
-from edge.publish.soon import Soon
 from tests.publish.conftest import TOPIC, record
-from tests.publish.desk import Desk
+from tests.publish.sender_bench import SenderBench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,268 +21,268 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def desk(store: Store) -> Iterator[Desk]:
-    made = Desk(store)
+def bench(store: Store) -> Iterator[SenderBench]:
+    made = SenderBench(store)
     yield made
     made.mail.close()
 
 
-def test_the_birth_comes_after_all_it_vouches_for(desk: Desk) -> None:
-    """Who sees `online` may trust the states that are there."""
-    desk.mail.leave_state("mic/status", b"online")
-    desk.mail.leave_state("status", b"stopped")
-    desk.mail.leave_state("info", b"{}")
-    desk.begin()
-    desk.send()
-    assert desk.line.sent == [
+def test_online_is_sent_after_all_other_states(bench: SenderBench) -> None:
+    """A client that sees `online` may rely on the other states."""
+    bench.mail.put_state("mic/status", b"online")
+    bench.mail.put_state("status", b"stopped")
+    bench.mail.put_state("info", b"{}")
+    bench.begin()
+    bench.send()
+    assert bench.transport.sent == [
         ("mic/status", b"online", 1, True),
         ("info", b"{}", 1, True),
         ("status", b"online", 1, True),
     ]
 
 
-def test_a_state_is_sent_once_and_only_its_latest_value(desk: Desk) -> None:
-    """The broker keeps one value a topic; so do we."""
-    desk.begin()
-    desk.mail.leave_state("a", b"ON")
-    desk.mail.leave_state("a", b"OFF")
-    desk.send()
-    desk.mail.leave_state("a", b"OFF")
-    desk.send()
-    assert desk.line.sent.count(("a", b"OFF", 1, True)) == 1
-    assert ("a", b"ON", 1, True) not in desk.line.sent
+def test_a_state_is_sent_once_and_only_its_latest_value(bench: SenderBench) -> None:
+    """One value per topic is kept."""
+    bench.begin()
+    bench.mail.put_state("a", b"ON")
+    bench.mail.put_state("a", b"OFF")
+    bench.send()
+    bench.mail.put_state("a", b"OFF")
+    bench.send()
+    assert bench.transport.sent.count(("a", b"OFF", 1, True)) == 1
+    assert ("a", b"ON", 1, True) not in bench.transport.sent
 
 
-def test_a_thousand_states_leave_room_for_an_event(desk: Desk) -> None:
+def test_a_thousand_states_leave_room_for_an_event(bench: SenderBench) -> None:
     """An event does not wait until every state of many sources has arrived."""
-    record(desk.store, 1)
+    record(bench.store, 1)
     for i in range(1000):
-        desk.mail.leave_state(f"sound/{i}", b"OFF")
-    desk.begin()
-    desk.send()
-    assert len(desk.line.sent) == WINDOW + 1
-    assert len(desk.events()) == 1
+        bench.mail.put_state(f"sound/{i}", b"OFF")
+    bench.begin()
+    bench.send()
+    assert len(bench.transport.sent) == WINDOW + 1
+    assert len(bench.events()) == 1
 
 
-def test_the_brokers_own_limit_is_heeded(desk: Desk) -> None:
-    """One at a time if it must be: first the states, then the events."""
+def test_the_brokers_own_limit_is_kept(bench: SenderBench) -> None:
+    """With a quota of one, messages are sent one by one: first states, then events."""
     for number in range(3):
-        record(desk.store, number)
-    desk.begin(quota=1)
+        record(bench.store, number)
+    bench.begin(quota=1)
     for answered in range(4):
-        desk.send()
-        desk.send()
-        assert len(desk.line.sent) == answered + 1
-        desk.sender.answered(answered + 1)
-    desk.send()
-    assert desk.line.topics()[0] == "status"
-    assert desk.store.outbox_stats()[0] == 0
+        bench.send()
+        bench.send()
+        assert len(bench.transport.sent) == answered + 1
+        bench.sender.handle_answer(answered + 1)
+    bench.send()
+    assert bench.transport.topics()[0] == "status"
+    assert bench.store.outbox_stats()[0] == 0
 
 
-def test_a_disk_that_cannot_cross_off_stops_the_sending_and_nothing_else(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_cannot_remove_messages_stops_events_and_nothing_else(
+    bench: SenderBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was delivered is crossed off once there is room again, without another connection."""
+    """Delivered events are removed once the disk allows it, on the same connection."""
     for number in range(WINDOW + 1):
-        record(desk.store, number)
-    desk.begin()
-    desk.send()
+        record(bench.store, number)
+    bench.begin()
+    bench.send()
 
     def full(sequence: int) -> None:
         msg = "the disk is full"
         raise StorageError(msg)
 
     with monkeypatch.context() as patch:
-        patch.setattr(desk.store, "outbox_done", full)
-        for number in desk.events():
-            desk.sender.answered(number)
-        desk.mail.leave_state("a", b"ON")
-        desk.send()
-        assert len(desk.events()) == WINDOW
-        assert desk.line.topics()[-1] == "a"
-        assert desk.said == ["events wait: the disk is full"]
-        assert not desk.sender.delivered_all
-    desk.send()
-    assert len(desk.events()) == WINDOW + 1
-    desk.sender.answered(desk.events()[-1])
-    desk.send()
-    assert desk.store.outbox_stats()[0] == 0
-    assert desk.sender.delivered_all
+        patch.setattr(bench.store, "outbox_remove", full)
+        for number in bench.events():
+            bench.sender.handle_answer(number)
+        bench.mail.put_state("a", b"ON")
+        bench.send()
+        assert len(bench.events()) == WINDOW
+        assert bench.transport.topics()[-1] == "a"
+        assert bench.warnings == ["events wait: the disk is full"]
+        assert not bench.sender.delivered_all
+    bench.send()
+    assert len(bench.events()) == WINDOW + 1
+    bench.sender.handle_answer(bench.events()[-1])
+    bench.send()
+    assert bench.store.outbox_stats()[0] == 0
+    assert bench.sender.delivered_all
 
 
-def test_a_refused_event_is_offered_again_after_a_pause_before_all_others_of_its_topic(desk: Desk) -> None:
-    """It is said why; when it arrives the others follow in order, and the window does not shrink."""
+def test_a_refused_event_is_offered_again_after_a_pause_before_all_others_of_its_topic(bench: SenderBench) -> None:
+    """The reason is logged; after its acknowledgement the others follow in order, and the window keeps its size."""
     for number in range(3):
-        record(desk.store, number)
-    desk.begin()
-    desk.send()
-    first, second, third = desk.events()
-    desk.sender.answered(first, "Not authorized")
-    desk.sender.answered(second)
-    record(desk.store, 3)
-    desk.mail.leave_news()
-    desk.now_s = PAUSE_S + 1
-    desk.send()
-    assert len(desk.events()) == 3, "the third is still on its way"
-    desk.sender.answered(third)
-    desk.send()
-    waiting = [row.payload for row in desk.store.outbox_peek(0, 10)]
-    assert [desk.line.sent[number - 1][1] for number in desk.events()[3:]] == waiting[:1]
-    assert desk.sender.refused == {
+        record(bench.store, number)
+    bench.begin()
+    bench.send()
+    first, second, third = bench.events()
+    bench.sender.handle_answer(first, "Not authorized")
+    bench.sender.handle_answer(second)
+    record(bench.store, 3)
+    bench.mail.notify_outbox()
+    bench.now_s = PAUSE_S + 1
+    bench.send()
+    assert len(bench.events()) == 3, "the third is still on its way"
+    bench.sender.handle_answer(third)
+    bench.send()
+    waiting = [row.payload for row in bench.store.outbox_peek(0, 10)]
+    assert [bench.transport.sent[number - 1][1] for number in bench.events()[3:]] == waiting[:1]
+    assert bench.sender.refused == {
         TOPIC: "Not authorized; check the broker's access rules, mqtt.username and mqtt.password_file"
     }
-    desk.sender.answered(desk.events()[3])
-    desk.send()
-    assert [desk.line.sent[number - 1][1] for number in desk.events()[3:]] == waiting
-    assert desk.sender.refused == {}
-    (line,) = desk.said
+    bench.sender.handle_answer(bench.events()[3])
+    bench.send()
+    assert [bench.transport.sent[number - 1][1] for number in bench.events()[3:]] == waiting
+    assert bench.sender.refused == {}
+    (line,) = bench.warnings
     assert line.startswith("the broker refused an event, which waits: Not authorized; check the broker's access rules")
     assert TOPIC in line
 
 
-def test_within_the_pause_nothing_is_offered(desk: Desk) -> None:
-    """A broker that says no is not asked a thousand times a second."""
-    record(desk.store, 1)
-    desk.begin()
-    desk.send()
-    desk.sender.answered(desk.events()[0], "Quota exceeded")
-    record(desk.store, 2)
-    desk.mail.leave_news()
-    desk.now_s = PAUSE_S / 2
-    desk.send()
-    assert len(desk.events()) == 1
+def test_within_the_pause_nothing_is_offered(bench: SenderBench) -> None:
+    """A refused event is not sent again before the pause is over."""
+    record(bench.store, 1)
+    bench.begin()
+    bench.send()
+    bench.sender.handle_answer(bench.events()[0], "Quota exceeded")
+    record(bench.store, 2)
+    bench.mail.notify_outbox()
+    bench.now_s = PAUSE_S / 2
+    bench.send()
+    assert len(bench.events()) == 1
 
 
-def test_what_the_library_does_not_take_is_not_forgotten(desk: Desk) -> None:
-    """Its numbers may have run out."""
-    record(desk.store, 1)
-    desk.begin()
-    desk.line.exhausted = True
-    desk.send()
-    assert desk.line.sent == []
-    desk.line.exhausted = False
-    desk.send()
-    assert desk.line.topics()[0] == "status"
-    assert len(desk.events()) == 1
+def test_a_message_that_the_library_refuses_is_sent_later(bench: SenderBench) -> None:
+    """A message that the transport does not accept is sent later."""
+    record(bench.store, 1)
+    bench.begin()
+    bench.transport.exhausted = True
+    bench.send()
+    assert bench.transport.sent == []
+    bench.transport.exhausted = False
+    bench.send()
+    assert bench.transport.topics()[0] == "status"
+    assert len(bench.events()) == 1
 
 
-def test_a_jammed_line_gets_the_newest_of_what_is_of_use_only_now(desk: Desk) -> None:
-    """Memory is bounded, and old levels are of no use."""
-    desk.begin()
-    desk.line.jammed = True
+def test_a_congested_connection_gets_the_newest_volatile_messages(bench: SenderBench) -> None:
+    """Of volatile messages only the newest are kept."""
+    bench.begin()
+    bench.transport.congested = True
     for i in range(VOLATILE_MAX + 10):
-        desk.mail.leave_volatile("level", b"%d" % i)
-    desk.send()
-    desk.line.jammed = False
-    desk.send()
-    levels = [payload for topic, payload, _, _ in desk.line.sent if topic == "level"]
+        bench.mail.put_volatile("level", b"%d" % i)
+    bench.send()
+    bench.transport.congested = False
+    bench.send()
+    levels = [payload for topic, payload, _, _ in bench.transport.sent if topic == "level"]
     assert levels == [b"%d" % i for i in range(10, VOLATILE_MAX + 10)]
 
 
 @pytest.mark.parametrize(
     "bad", ["tocsin/lamp/mi#/event", "tocsin/l+mp/mic/event", "", "tocsin/\x01/event", "t" * 70_000]
 )
-def test_what_no_broker_would_take_is_taken_out_of_the_way(
-    bad: str, desk: Desk, caplog: pytest.LogCaptureFixture
+def test_a_message_that_no_broker_accepts_is_removed(
+    bad: str, bench: SenderBench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As by a damaged disk: it is said and counted, by store or sender, and all that is behind it goes."""
+    """It is logged and counted, by store or sender, and the messages behind it are sent."""
     for number, topic in enumerate([TOPIC, bad, TOPIC]):
-        record(desk.store, number, topic=topic)
+        record(bench.store, number, topic=topic)
     lost: list[str] = []
-    desk.begin()
-    desk.mail.leave_state(bad, b"ON")
-    desk.mail.leave_soon(Soon(bad, b"", 1, False, 9.0, lost.append))
-    desk.send()
-    for number in desk.events():
-        desk.sender.answered(number)
-    desk.send()
-    assert desk.store.outbox_stats()[0] == 0
-    assert desk.line.topics().count(TOPIC) == 2
-    assert desk.sender.unsendable + desk.store.removed == 1
-    said = "\n".join([*desk.said, caplog.text])
+    bench.begin()
+    bench.mail.put_state(bad, b"ON")
+    bench.mail.put_expiring(ExpiringMessage(bad, b"", 1, False, 9.0, lost.append))
+    bench.send()
+    for number in bench.events():
+        bench.sender.handle_answer(number)
+    bench.send()
+    assert bench.store.outbox_stats()[0] == 0
+    assert bench.transport.topics().count(TOPIC) == 2
+    assert bench.sender.unsendable + bench.store.removed == 1
+    said = "\n".join([*bench.warnings, caplog.text])
     assert "event 2 for" in said or "message 2 that waited for the broker is removed" in said
-    assert any("a state on" in line for line in desk.said)
+    assert any("a state on" in line for line in bench.warnings)
     assert [why.partition(":")[0] for why in lost] == ["it cannot be sent"]
-    assert all(len(line) < 250 for line in desk.said)
+    assert all(len(line) < 250 for line in bench.warnings)
 
 
-def test_a_refused_topic_does_not_hold_up_another(desk: Desk) -> None:
-    """However many wait behind it."""
+def test_a_refused_topic_does_not_hold_up_another(bench: SenderBench) -> None:
+    """Also with many messages waiting behind it."""
     for number in range(300):
-        record(desk.store, number, topic="tocsin/lamp/b/event" if number % 3 else TOPIC)
-    desk.begin()
+        record(bench.store, number, topic="tocsin/lamp/b/event" if number % 3 else TOPIC)
+    bench.begin()
     answered = 0
     for _ in range(100):
-        desk.send()
-        for number in desk.events()[answered:]:
-            topic = desk.line.sent[number - 1][0]
-            desk.sender.answered(number, "Not authorized" if topic != TOPIC else "")
-        answered = len(desk.events())
-    assert desk.line.topics().count(TOPIC) == 100
-    assert desk.store.outbox_stats()[0] == 200
-    assert list(desk.sender.refused) == ["tocsin/lamp/b/event"]
-    assert desk.line.topics().count("tocsin/lamp/b/event") <= WINDOW, "it is not offered again within the pause"
-    assert desk.sender.delivered_all, "a stop does not wait for it"
+        bench.send()
+        for number in bench.events()[answered:]:
+            topic = bench.transport.sent[number - 1][0]
+            bench.sender.handle_answer(number, "Not authorized" if topic != TOPIC else "")
+        answered = len(bench.events())
+    assert bench.transport.topics().count(TOPIC) == 100
+    assert bench.store.outbox_stats()[0] == 200
+    assert list(bench.sender.refused) == ["tocsin/lamp/b/event"]
+    assert bench.transport.topics().count("tocsin/lamp/b/event") <= WINDOW, "it is not offered again within the pause"
+    assert bench.sender.delivered_all, "a stop does not wait for it"
 
 
-def test_a_refusal_is_forgotten_when_nothing_of_its_topic_waits_any_more(desk: Desk) -> None:
-    """The outbox may have dropped it meanwhile; the node is not unready for ever."""
-    record(desk.store, 1)
-    desk.begin()
-    desk.send()
-    desk.sender.answered(desk.events()[0], "Quota exceeded")
-    desk.store.outbox_done(1)
-    desk.now_s = PAUSE_S + 1
-    desk.send()
-    assert desk.sender.refused == {}
+def test_a_refusal_is_forgotten_when_nothing_of_its_topic_waits_any_more(bench: SenderBench) -> None:
+    """The outbox may have dropped it meanwhile; the node becomes ready again."""
+    record(bench.store, 1)
+    bench.begin()
+    bench.send()
+    bench.sender.handle_answer(bench.events()[0], "Quota exceeded")
+    bench.store.outbox_remove(1)
+    bench.now_s = PAUSE_S + 1
+    bench.send()
+    assert bench.sender.refused == {}
 
 
-def test_an_event_at_which_the_broker_hangs_up_does_not_hold_up_another(desk: Desk) -> None:
-    """Though nothing was answered: events go one by one for a while, and the one at fault waits."""
+def test_an_event_that_ends_the_connection_does_not_block_another(bench: SenderBench) -> None:
+    """Without answers events are sent one by one, and the one at fault waits."""
     bad = "tocsin/lamp/b/event"
     for number, topic in enumerate([bad, bad, TOPIC, TOPIC]):
-        record(desk.store, number, topic=topic)
+        record(bench.store, number, topic=topic)
     for _ in range(4):
-        desk.begin()
-        desk.send()
-    assert list(desk.sender.refused) == [bad]
-    assert "ends the connection" in desk.sender.refused[bad]
-    assert desk.line.topics().count(bad) == 0
-    for number in desk.events():
-        desk.sender.answered(number)
-    desk.send()
-    assert desk.store.outbox_stats()[0] == 2
-    assert not [row for row in desk.store.outbox_peek(0, 9) if row.topic == TOPIC]
+        bench.begin()
+        bench.send()
+    assert list(bench.sender.refused) == [bad]
+    assert "ends the connection" in bench.sender.refused[bad]
+    assert bench.transport.topics().count(bad) == 0
+    for number in bench.events():
+        bench.sender.handle_answer(number)
+    bench.send()
+    assert bench.store.outbox_stats()[0] == 2
+    assert not [row for row in bench.store.outbox_peek(0, 9) if row.topic == TOPIC]
 
 
-def test_a_line_that_is_lost_now_and_then_blames_no_event(desk: Desk) -> None:
-    """Something was answered on it."""
+def test_occasional_losses_accuse_no_event(bench: SenderBench) -> None:
+    """A connection with an answer accuses no event."""
     for number in range(50):
-        record(desk.store, number)
+        record(bench.store, number)
     for _ in range(10):
-        desk.begin()
-        desk.send()
-        desk.sender.answered(desk.events()[0])
-    assert desk.sender.refused == {}
-    assert desk.said == []
+        bench.begin()
+        bench.send()
+        bench.sender.handle_answer(bench.events()[0])
+    assert bench.sender.refused == {}
+    assert bench.warnings == []
 
 
-def test_an_event_that_is_too_long_for_a_broker_is_not_thrown_away(desk: Desk) -> None:
-    """It waits as if it were refused, for that may be changed; whatever a broker says, it deletes nothing here."""
+def test_an_event_that_is_too_long_for_a_broker_is_not_thrown_away(bench: SenderBench) -> None:
+    """It waits as if it were refused; a broker's limit deletes nothing from the outbox."""
     for number in range(3):
-        record(desk.store, number)
-    desk.begin()
-    desk.line.longest = 20
+        record(bench.store, number)
+    bench.begin()
+    bench.transport.longest = 20
     for _ in range(3):
-        desk.send()
-        desk.now_s += PAUSE_S
-    assert desk.events() == []
-    assert desk.sender.refused == {TOPIC: "it is too long"}
-    assert desk.store.outbox_stats()[0] == 3
-    desk.line.longest = 1 << 20
+        bench.send()
+        bench.now_s += PAUSE_S
+    assert bench.events() == []
+    assert bench.sender.refused == {TOPIC: "it is too long"}
+    assert bench.store.outbox_stats()[0] == 3
+    bench.transport.longest = 1 << 20
     for answered in range(4):
-        desk.send()
-        for number in desk.events()[answered:]:
-            desk.sender.answered(number)
-    assert desk.store.outbox_stats()[0] == 0
-    assert len([line for line in desk.said if "refused an event" in line]) == 1
+        bench.send()
+        for number in bench.events()[answered:]:
+            bench.sender.handle_answer(number)
+    assert bench.store.outbox_stats()[0] == 0
+    assert len([line for line in bench.warnings if "refused an event" in line]) == 1

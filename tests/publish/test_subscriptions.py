@@ -1,4 +1,4 @@
-"""What strangers send on the topics that a node listens to."""
+"""Untrusted messages on subscribed topics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import UsageError
-from edge.publish import brake, loglimit, oversize
-from edge.publish.brake import Brake
+from edge.publish import loglimit, oversize, ratelimit
 from edge.publish.loglimit import LimitedLog
+from edge.publish.ratelimit import RateLimiter
 from edge.publish.subscriptions import Subscriptions
 from edge.publish.topics import Topics
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MANY = 10_000
 
 
-class Ear:
-    """Subscriptions of the node `n` with a clock that is turned by hand, and what was commanded."""
+class SubscriptionsBench:
+    """Subscriptions of the node `n` with a manual clock, and the commands received."""
 
     def __init__(self, obey: Callable[[str, str], None] | None = None) -> None:
         self.now_s = 0.0
@@ -31,8 +31,8 @@ class Ear:
     def _obey(self, suffix: str, payload: str) -> None:
         self.commands.append((suffix, payload))
 
-    def hears(self, topic: str, payload: bytes = b"ON", *, retained: bool = False) -> None:
-        self.subscriptions.heard(topic, payload, retained=retained)
+    def receive(self, topic: str, payload: bytes = b"ON", *, retained: bool = False) -> None:
+        self.subscriptions.handle_message(topic, payload, retained=retained)
 
 
 def refuse(suffix: str, payload: str) -> None:
@@ -40,12 +40,12 @@ def refuse(suffix: str, payload: str) -> None:
     raise UsageError(msg)
 
 
-def test_a_topic_that_was_asked_for_is_obeyed() -> None:
-    """With the part of it that is behind the node."""
-    ear = Ear()
-    ear.hears("t/n/away/set")
-    ear.hears("t/n/mic/detect/set", b" OFF\n")
-    assert ear.commands == [("away/set", "ON"), ("mic/detect/set", "OFF")]
+def test_a_subscribed_command_is_obeyed() -> None:
+    """The callback gets the part of the topic after the node."""
+    bench = SubscriptionsBench()
+    bench.receive("t/n/away/set")
+    bench.receive("t/n/mic/detect/set", b" OFF\n")
+    assert bench.commands == [("away/set", "ON"), ("mic/detect/set", "OFF")]
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_a_topic_that_was_asked_for_is_obeyed() -> None:
         "t/n//detect/set", "t/n/detect/set", "t/n/", "", "detect/set", "t/n/mic/away/set",
     ],
 )  # fmt: skip
-def test_a_topic_that_nobody_asked_for_is_not_obeyed(topic: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A hostile broker sends what it likes; what looks like a command is none elsewhere."""
-    ear = Ear()
-    ear.hears(topic)
-    assert ear.commands == []
-    assert "which nobody asked for" in caplog.text
+def test_a_topic_without_a_subscription_is_ignored(topic: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A topic without a subscription is ignored, even if it looks like a command."""
+    bench = SubscriptionsBench()
+    bench.receive(topic)
+    assert bench.commands == []
+    assert "which is not subscribed to" in caplog.text
 
 
 @pytest.mark.parametrize("retained", [True, False])
@@ -68,34 +68,34 @@ def test_a_topic_that_nobody_asked_for_is_not_obeyed(topic: str, caplog: pytest.
     "name", ["a\n2026-01-01T00:00:00 ERROR tocsin.service: forged", "\x1b[2J\x1b[31m", "\u202eevil", "x" * 60_000]
 )
 def test_no_topic_forges_a_line_or_fills_the_log(name: str, retained: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is in it is escaped and shortened, and so is the payload."""
-    ear = Ear(refuse)
-    ear.hears(f"t/n/{name}/detect/set", name.encode() * 9, retained=retained)
-    ear.hears(name)
+    """Topic and payload are escaped and shortened."""
+    bench = SubscriptionsBench(refuse)
+    bench.receive(f"t/n/{name}/detect/set", name.encode() * 9, retained=retained)
+    bench.receive(name)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
     assert all(line.isprintable() and len(line) < 300 for line in lines)
 
 
 def test_a_flood_of_nonsense_is_a_handful_of_lines_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
-    """Of each kind, and the next is said again once a while has passed."""
-    ear = Ear(refuse)
+    """The limit applies to each kind of line, and ends after the period."""
+    bench = SubscriptionsBench(refuse)
     for number in range(MANY):
-        ear.now_s = number / MANY
-        ear.hears(f"t/n/{number}/detect/set", b"nonsense")
-        ear.hears("t/n/mic/detect/set", b"ON", retained=True)
-        ear.hears("elsewhere")
+        bench.now_s = number / MANY
+        bench.receive(f"t/n/{number}/detect/set", b"nonsense")
+        bench.receive("t/n/mic/detect/set", b"ON", retained=True)
+        bench.receive("elsewhere")
     assert len(caplog.records) == 3 * loglimit.LINES
     caplog.clear()
-    ear.now_s = loglimit.PERIOD_S + 1
-    ear.hears("elsewhere")
+    bench.now_s = loglimit.PERIOD_S + 1
+    bench.receive("elsewhere")
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0] == f"{MANY - loglimit.LINES} more lines like the next were left out"
     assert len(lines) == 2
 
 
 def test_a_log_within_its_limit_says_everything(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing was left out, so nothing is said of that."""
+    """Without lines left out there is no line about them."""
     now = [0.0]
     log = LimitedLog(logging.getLogger("tocsin.mqtt"), lambda: now[0])
     for _ in range(3 * loglimit.LINES):
@@ -106,47 +106,47 @@ def test_a_log_within_its_limit_says_everything(caplog: pytest.LogCaptureFixture
 
 
 def test_ten_thousand_commands_cost_a_few_and_the_last_one_holds() -> None:
-    """Each might be a write to the disk; a person's few are obeyed at once."""
-    ear = Ear()
+    """A few commands are obeyed at once, and of a flood the last one."""
+    bench = SubscriptionsBench()
     for number in range(MANY):
-        ear.now_s = 5.0 * number / MANY
-        ear.hears("t/n/away/set", b"ON" if number % 2 else b"OFF")
-        ear.hears("t/n/mic/detect/set", b"OFF")
-        ear.subscriptions.catch_up()
-    assert len(ear.commands) <= 2 * (brake.BURST + 6)
-    ear.hears("t/n/away/set", b"OFF")
-    ear.now_s += 2.0
-    ear.subscriptions.catch_up()
-    assert [payload for suffix, payload in ear.commands if suffix == "away/set"][-1] == "OFF"
-    count = len(ear.commands)
-    ear.now_s += 60.0
-    ear.subscriptions.catch_up()
-    assert len(ear.commands) == count, "each is obeyed once"
+        bench.now_s = 5.0 * number / MANY
+        bench.receive("t/n/away/set", b"ON" if number % 2 else b"OFF")
+        bench.receive("t/n/mic/detect/set", b"OFF")
+        bench.subscriptions.catch_up()
+    assert len(bench.commands) <= 2 * (ratelimit.BURST + 6)
+    bench.receive("t/n/away/set", b"OFF")
+    bench.now_s += 2.0
+    bench.subscriptions.catch_up()
+    assert [payload for suffix, payload in bench.commands if suffix == "away/set"][-1] == "OFF"
+    count = len(bench.commands)
+    bench.now_s += 60.0
+    bench.subscriptions.catch_up()
+    assert len(bench.commands) == count, "each is obeyed once"
 
 
 def test_commands_for_ever_new_sources_do_not_fill_the_memory() -> None:
-    """The oldest are forgotten."""
-    slow = Brake()
+    """The oldest topics are forgotten."""
+    slow = RateLimiter()
     for number in range(MANY):
-        for _ in range(brake.BURST + 1):
-            slow.passes(str(number), b"ON", 0.0)
-    assert len(slow.due(1e9)) < MANY / 10
+        for _ in range(ratelimit.BURST + 1):
+            slow.admit(str(number), b"ON", 0.0)
+    assert len(slow.take_due(1e9)) < MANY / 10
 
 
 def test_what_is_too_large_is_not_asked_for_again_for_a_while() -> None:
-    """The other topics are; a new connection changes nothing of it."""
-    ear = Ear()
-    ear.subscriptions.follow("lamp", lambda _: None)
+    """The other topics are requested; a new connection does not end the pause."""
+    bench = SubscriptionsBench()
+    bench.subscriptions.follow("lamp", lambda _: None)
 
     def asked() -> list[str]:
         wanted: list[str] = []
-        ear.subscriptions.begin()
-        ear.subscriptions.ask(lambda topic: wanted.append(topic))  # noqa: PLW0108 - it returns None
+        bench.subscriptions.begin()
+        bench.subscriptions.subscribe_pending(lambda topic: wanted.append(topic))  # noqa: PLW0108 - it returns None
         return wanted
 
     everything = asked()
     for _ in range(2):
-        assert "was not read" in ear.subscriptions.too_large("t/n/x/detect/set", 10**8)
+        assert "was not read" in bench.subscriptions.note_oversize("t/n/x/detect/set", 10**8)
     assert asked() == [topic for topic in everything if topic != "t/n/+/detect/set"]
-    ear.now_s = oversize.REST_S
+    bench.now_s = oversize.OVERSIZE_PAUSE_S
     assert asked() == everything

@@ -1,4 +1,4 @@
-"""TLS that does not come about: each reason has its own remedy, and none is waited for long."""
+"""Failed TLS handshakes: each reason has its remedy, and every wait is bounded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @contextlib.contextmanager
 def server(context: ssl.SSLContext) -> Iterator[int]:
-    """Shake hands with everybody, say nothing else, and yield the port."""
+    """Yield the port of a server that accepts TLS handshakes and sends nothing else."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -78,25 +78,25 @@ def reason(port: int, **values: object) -> str:
         ({"host": "IP:127.0.0.2"}, "is for another address; set mqtt.host"),
     ],
 )
-def test_a_brokers_certificate_that_does_not_hold_is_said_to_be_so(
+def test_an_invalid_broker_certificate_is_reported(
     certificate: dict[str, str], words: str, authority: Authority
 ) -> None:
-    """The authority is right, and is not blamed."""
+    """The error does not name the authority, which is right."""
     with server(serving(authority.sign("broker", **certificate))) as port:
         line = reason(port, ca_file=authority.certificate)
     assert words in line
     assert "ca_file" not in line
 
 
-def test_a_certificate_for_another_name_is_said_to_be_so(authority: Authority) -> None:
-    """As of a broker that was moved."""
+def test_a_certificate_for_another_name_is_reported(authority: Authority) -> None:
+    """As after moving a broker."""
     with server(serving(authority.sign("broker", "DNS:broker.example"))) as port:
         line = reason(port, host="localhost", ca_file=authority.certificate)
     assert "is for another name; set mqtt.host" in line
 
 
 def test_an_authority_that_is_not_trusted_is_asked_for(authority: Authority, tmp_path: Path) -> None:
-    """Another one, or the system's."""
+    """The error asks for the authority's certificate."""
     with server(serving(authority.sign("broker"))) as port:
         for values in ({}, {"ca_file": Authority(tmp_path / "other", "other").certificate}):
             assert "set mqtt.ca_file to that authority's certificate" in reason(port, **values)
@@ -106,7 +106,7 @@ def test_an_authority_that_is_not_trusted_is_asked_for(authority: Authority, tmp
 def test_a_certificate_of_ours_that_is_wanted_is_asked_for(
     version: ssl.TLSVersion, authority: Authority, tmp_path: Path, store: Store
 ) -> None:
-    """None, or one that the broker does not trust; with TLS 1.3 it says so after the handshake alone."""
+    """It is missing, or the broker does not trust it; TLS 1.3 reports it only after the handshake."""
     context = serving(authority.sign("broker"))
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.certificate)
@@ -120,14 +120,16 @@ def test_a_certificate_of_ours_that_is_wanted_is_asked_for(
         publisher.start()
         until(lambda: "set mqtt.cert_file and mqtt.key_file" in publisher.last_error)
         publisher.stop(0.1)
-    assert "mqtt.cert_file" in broker.loss(Mqtt(tls=True), accepted=False), "where the alert was lost on its way"
+    assert "mqtt.cert_file" in broker.make_loss_error(Mqtt(tls=True), accepted=False).remedy, (
+        "where the alert was lost on its way"
+    )
 
 
 @pytest.mark.parametrize("tls", [True, False])
 def test_a_broker_that_takes_the_connection_and_says_nothing_is_not_waited_for(
     tls: bool, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the handshake or after it; the limit holds for the whole of it, not from byte to byte."""
+    """Before or after the handshake; the timeout applies to the whole, not to each byte."""
     assert client.CONNECT_S < 10.0
     monkeypatch.setattr(client, "CONNECT_S", 0.5)
     monkeypatch.setattr("edge.publish.connection.CONNECT_S", 0.5)

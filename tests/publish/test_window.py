@@ -1,4 +1,4 @@
-"""The stretch of the outbox that is on its way, against brokers that answer as they like."""
+"""The window in flight, with brokers that answer in any order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.publish.window import Window
+from edge.publish.window import SendWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,10 +18,10 @@ TOPIC = "mic/event"
 
 
 class Delivery:
-    """An outbox, a window on it, and a broker at the other end of a wire that may be cut."""
+    """An outbox, its window, and a simulated broker whose connection may be lost."""
 
     def __init__(self) -> None:
-        self.window = Window(SIZE)
+        self.window = SendWindow(SIZE)
         self.outbox: list[int] = []
         self.wire: dict[int, int] = {}
         self.received: list[int] = []
@@ -34,14 +34,14 @@ class Delivery:
     def send(self) -> None:
         if self.window.delivered:
             return
-        for sequence in [each for each in self.outbox if each > self.window.passed][: self.window.room]:
+        for sequence in [each for each in self.outbox if each > self.window.scanned][: self.window.room]:
             self.packets += 1
-            self.window.send(self.packets, sequence, TOPIC)
-            self.window.passed = sequence
+            self.window.add(self.packets, sequence, TOPIC)
+            self.window.scanned = sequence
             self.wire[self.packets] = sequence
 
     def answer(self, choose: Callable[[Iterable[int]], int] = min) -> None:
-        """Let the broker read everything up to a packet, and acknowledge that one."""
+        """Let the broker receive everything up to a packet, and acknowledge that one."""
         if self.wire:
             packet = choose(self.wire)
             self.received += [self.wire[each] for each in sorted(self.wire) if each <= packet]
@@ -52,73 +52,73 @@ class Delivery:
         """Acknowledge in an order that no broker should choose, but may."""
         self.answer(max)
 
-    def cross_off(self) -> None:
+    def remove(self) -> None:
         if self.window.delivered:
             self.outbox.remove(self.window.delivered[0])
-            self.window.crossed_off()
+            self.window.remove_delivered()
 
     def lose(self) -> None:
         self.wire.clear()
         self.window.restart()
 
 
-@given(st.lists(st.sampled_from(["record", "send", "answer", "answer_the_last", "cross_off", "lose"]), max_size=120))
+@given(st.lists(st.sampled_from(["record", "send", "answer", "answer_the_last", "remove", "lose"]), max_size=120))
 def test_first_deliveries_are_in_order_and_nothing_is_lost(steps: list[str]) -> None:
-    """Whatever is recorded, sent, acknowledged, crossed off or lost, and in which order that happens."""
+    """For every order of recording, sending, acknowledgement, removal and loss."""
     delivery = Delivery()
     for step in steps:
         getattr(delivery, step)()
         assert delivery.window.in_flight + len(delivery.window.delivered) <= SIZE
     while delivery.outbox:
-        delivery.cross_off()
+        delivery.remove()
         delivery.send()
         delivery.answer()
     assert list(dict.fromkeys(delivery.received)) == list(range(1, delivery.recorded + 1))
 
 
 def test_a_refused_message_is_the_first_after_a_restart() -> None:
-    """It never leaves the outbox for want of an acknowledgement."""
-    window = Window(SIZE)
-    window.send(1, 10, TOPIC)
+    """It stays in the outbox."""
+    window = SendWindow(SIZE)
+    window.add(1, 10, TOPIC)
     assert window.refuse(1)
     assert not window.refuse(1)
     assert (window.room, window.delivered) == (SIZE, [])
     window.restart()
-    window.send(2, 10, TOPIC)
+    window.add(2, 10, TOPIC)
     window.acknowledge(2)
     assert window.delivered == [10]
 
 
 @pytest.mark.parametrize("sequence", [5, 4])
 def test_nothing_is_sent_twice_or_backwards_on_one_connection(sequence: int) -> None:
-    """That would be a fault of ours, and is found at once."""
-    window = Window(SIZE)
-    window.send(1, 5, TOPIC)
+    """A programming error raises at once."""
+    window = SendWindow(SIZE)
+    window.add(1, 5, TOPIC)
     with pytest.raises(ValueError, match="cannot follow"):
-        window.send(2, sequence, TOPIC)
+        window.add(2, sequence, TOPIC)
 
 
 def test_a_full_window_takes_no_more() -> None:
-    """Also when all of it was delivered, but none crossed off: a full disk must not fill the memory."""
-    window = Window(1)
-    window.send(1, 1, TOPIC)
+    """Also if all messages are delivered and none is removed: a full disk must not fill the memory."""
+    window = SendWindow(1)
+    window.add(1, 1, TOPIC)
     window.acknowledge(1)
     assert window.room == 0
     with pytest.raises(ValueError, match="room for 0"):
-        window.send(2, 2, TOPIC)
-    window.crossed_off()
-    window.send(2, 2, TOPIC)
+        window.add(2, 2, TOPIC)
+    window.remove_delivered()
+    window.add(2, 2, TOPIC)
 
 
 def test_an_answer_to_something_else_changes_nothing() -> None:
-    """States have answers too."""
-    window = Window(SIZE)
-    window.send(1, 1, TOPIC)
+    """Answers to states are ignored."""
+    window = SendWindow(SIZE)
+    window.add(1, 1, TOPIC)
     window.acknowledge(99)
     assert (window.in_flight, window.delivered) == (1, [])
 
 
 def test_a_window_without_room_is_refused() -> None:
-    """Nothing would ever be sent."""
+    """A window needs room for a message."""
     with pytest.raises(ValueError, match="room for a message"):
-        Window(0)
+        SendWindow(0)

@@ -17,7 +17,7 @@ from edge.settings.schema import json_schema
 from edge.settings.secrets import masked, secret
 from edge.settings.text import read_toml, to_toml
 from edge.settings.tree import Settings
-from tests.support.configs import assert_said_with_its_line
+from tests.support.configs import assert_error_names_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
         (
             "[[sources]]\nspec = 'pcm:-'\n[[sources]]\nname = 'b'\nspec = 'pcm:-?rate=8000'",
             5,
-            "sources.1.spec: standard input is read by another source already; change one",
+            "sources.1.spec: another source reads standard input already; change one",
         ),
         (
             "[[sources]]\nspec = 'udp://10.0.0.1:5005'\n[[sources]]\nname = 'b'\nspec = 'udp://:5005'",
@@ -92,14 +92,14 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
         ),
         ("[[sources]]\nspec = 'tape:1'", 2, "sources.0.spec: source 'tape:1'"),
         ("[detection]\non = 0.2\noff = 0.4", 1, "off (0.4) must not be above on (0.2)"),
-        ("[mqtt\nport = 1", 1, "not TOML"),
-        ("[mqtt]\nport = 1\nport = 2", 3, "not TOML"),
-        ('[mqtt]\nhost = "', 2, "not TOML"),
+        ("[mqtt\nport = 1", 1, "not valid TOML"),
+        ("[mqtt]\nport = 1\nport = 2", 3, "not valid TOML"),
+        ('[mqtt]\nhost = "', 2, "not valid TOML"),
     ],
 )
 def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """The message names file, line and key, fits on a line and says what was expected."""
-    assert_said_with_its_line(file, text, line, words)
+    assert_error_names_line(file, text, line, words)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from edge.settings.schema import json_schema
 from edge.settings.secrets import masked
 from edge.settings.text import to_toml
 from edge.settings.tree import Settings
-from tests.support.configs import assert_said_with_its_line
+from tests.support.configs import assert_error_names_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("[actions.lamp]\ntype = 'mqqt'\ntopic = 'x'", 2, "actions.lamp.type: 'mqqt' is none; did you mean 'mqtt'?"),
+        ("[actions.lamp]\ntype = 'mqqt'\ntopic = 'x'", 2, "actions.lamp.type: 'mqqt' is unknown; did you mean 'mqtt'?"),
         ("[actions.lamp]\ntopic = 'x'", 1, "actions.lamp.type: field required"),
         ("[actions.lamp]\ntype = 'mqtt'", 1, "actions.lamp.topic: field required"),
         (MQTT + "payloda = 'x'", 4, "unknown key 'actions.lamp.payloda'; did you mean 'payload'?"),
@@ -144,15 +144,15 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
         ("[[away.schedule]]\nfrom = '25:00'\nto = '06:00'", 2, "away.schedule.0.from: "),
         ("[[away.schedule]]\nfrom = '22:00'\nto = '22:00'", 1, "away.schedule.0: from and to are both 22:00"),
         ("[away]\nschedule = [{ from = '1:00', to = '03:00' }]", 2, "away.schedule.0.from: "),
-        ("[away]\n\nactions = ['lmp']\n" + MQTT, 3, "away.actions: there is no action 'lmp'; [actions] has lamp"),
-        ("[away]\nsources = ['mc']", 2, "away.sources: there is no source 'mc'; there is mic"),
+        ("[away]\n\nactions = ['lmp']\n" + MQTT, 3, "away.actions: there is no action 'lmp'; did you mean 'lamp'?"),
+        ("[away]\nsources = ['mc']", 2, "away.sources: there is no source 'mc'; did you mean 'mic'?"),
         ("[claps]\nsources = 'mic'", 2, "claps.sources: must be an array, got 'mic'"),
         (
             "[claps.patterns.knock]\n\nactions = ['tv']\nclaps = 4",
             3,
             "claps.patterns.knock.actions: there is no action",
         ),
-        ("[claps.patterns.sound]\nclaps = 3", 1, "claps.patterns.sound: this name is the away mode's"),
+        ("[claps.patterns.sound]\nclaps = 3", 1, "claps.patterns.sound: the away mode uses this name"),
         ("[claps.patterns.knock]\nclaps = 3\nrhythm = [1]", 1, "claps.patterns.knock: has both claps and rhythm"),
         ("[claps.patterns.knock]\nrhythm = [1, -1]", 2, "claps.patterns.knock.rhythm.1: "),
         (COMMAND + 'command = ["a\\u0000b"]', 3, "actions.bell.command.0: must not hold a NUL"),
@@ -163,14 +163,14 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
         (
             "[mqtt]\nenabled = false\n" + MQTT + "payload = 'x'\n[away]\nactions = ['lamp']",
             8,
-            "away.actions: 'lamp' needs the broker, and mqtt.enabled is false",
+            "away.actions: 'lamp' needs the broker, but mqtt.enabled is false",
         ),
         ("[claps]\nmin_gap_s = 0.4\nmax_gap_s = 0.3", 1, "claps: min_gap_s (0.4) must be below max_gap_s (0.3)"),
     ],
 )
 def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
     """File, line, the key as it is written there, and the nearest one where it is misspelt."""
-    assert_said_with_its_line(file, text, line, words)
+    assert_error_names_line(file, text, line, words)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, w
         ("TOCSIN_ACTIONS__LAMP", "x", "is a section; set a value in it, such as TOCSIN_ACTIONS__LAMP__TYPE"),
         ("TOCSIN_ACTIONS", "lamp", "must be JSON, such as"),
         ("TOCSIN_AWAY__SCHEDULE", '[{"from": "22:00", "too": "06:00"}]', "'away.schedule.0.too'; did you mean 'to'?"),
-        ("TOCSIN_AWAY__ACTIONS", '["lamp"]', "away.actions: there is no action 'lamp'; [actions] has none"),
+        ("TOCSIN_AWAY__ACTIONS", '["lamp"]', "away.actions: there is no action 'lamp'; there are none"),
     ],
 )
 def test_a_wrong_variable_is_said_by_its_name(file: Path, name: str, value: str, words: str) -> None:

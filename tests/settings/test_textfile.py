@@ -41,15 +41,15 @@ def test_what_is_no_such_text(tmp_path: Path) -> None:
         found = {
             "absent": "there is no such file",
             "wide/absent": "there is no such file",
-            ".": "cannot be read (Is a directory)",
-            "wide": "not UTF-8 text",
-            "large": "cannot be read (more than 4 KiB)",
-            "loop": "cannot be read (Too many levels of symbolic links)",
-            "socket": "cannot be read (No such device or address)",
-            "x" * 300: "cannot be read (File name too long)",
+            ".": "it cannot be read: Is a directory",
+            "wide": "the file is not UTF-8 text",
+            "large": "it cannot be read: it has more than 4 KiB",
+            "loop": "it cannot be read: Too many levels of symbolic links",
+            "socket": "it cannot be read: No such device or address",
+            "x" * 300: "it cannot be read: File name too long",
         }
         assert {name: words(tmp_path / name) for name in found} == found
-    assert words(Path("/dev/zero")) == "cannot be read (more than 4 KiB)"
+    assert words(Path("/dev/zero")) == "it cannot be read: it has more than 4 KiB"
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(Forbidden, match="not allowed"):
+    with pytest.raises(Forbidden, match="permission denied"):
         read_text(tmp_path / "file", max_bytes=LIMIT)
 
 
@@ -73,7 +73,7 @@ def test_a_pipe_is_read_to_its_end_and_not_waited_for_without_one(
     assert read_text(tmp_path / "pipe", max_bytes=LIMIT) == "secret"
     writer.join()
     monkeypatch.setattr(textfile, "_WAIT_S", 0.1)
-    assert words(tmp_path / "pipe") == "cannot be read (nothing came from it within 0.1 s)"
+    assert words(tmp_path / "pipe") == "it cannot be read: it sent nothing within 0.1 s"
 
 
 def test_only_what_is_surely_absent_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

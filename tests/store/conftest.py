@@ -1,4 +1,4 @@
-"""A store in a folder of its own."""
+"""Fixtures: a store in a temporary folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def open_store(tmp_path: Path) -> Iterator[OpenStore]:
-    """Return what opens the store of this test, again after it was closed; what is open at the end is closed."""
+    """Return a function that opens the store of this test; open stores are closed at the end."""
     opened: list[Store] = []
 
     def open_(**changes: Any) -> Store:

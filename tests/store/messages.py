@@ -1,4 +1,4 @@
-"""Messages as the node writes them, for the tests of the store."""
+"""Messages as the node writes them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sound(
     peak_score: float | None = None,
     synced: bool = True,
 ) -> Callable[[int], dict[str, Any]]:
-    """Return what makes the message of an event that began `onset_s` after noon and lasts a second."""
+    """Return the factory of a message of an event with onset `onset_s` after noon, one second long."""
     peak_score = score if peak_score is None else peak_score
     end = RATE_HZ if phase == "end" else None
     event = Event(event_id, Phase(phase), label, score, peak_score, 0, end, RATE_HZ, -31.5, -25.0)

@@ -1,4 +1,4 @@
-"""What happens to a store that is killed, damaged, full or opened twice."""
+"""Durability: a store that is killed, damaged, full or opened twice."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def start(*arguments: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    """Start the writer of these tests in a process of its own."""
+    """Start the writer in a process of its own."""
     command = [*prefix, sys.executable, "-m", "tests.store.writer", *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def test_what_was_recorded_survives_a_kill(tmp_path: Path, open_store: OpenStore) -> None:
-    """Killed twice without warning, the store has every message that was said to be recorded, in history and outbox."""
+    """After two kills history and outbox hold every message that was reported as recorded."""
     said = []
     for _ in range(2):
         with start("endless", tmp_path / "state") as process:
@@ -50,30 +50,30 @@ def test_what_was_recorded_survives_a_kill(tmp_path: Path, open_store: OpenStore
 
 
 def test_a_second_service_is_refused(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
-    """Two services never share a folder: the second says who has it; when the first is done it may."""
-    with pytest.raises(StorageError, match=rf"in use by another tocsin \(process {os.getpid()}\)"):
+    """Two services never share a folder: the second names the first, and may start once that has ended."""
+    with pytest.raises(StorageError, match=rf"another tocsin \(process {os.getpid()}\) uses the folder"):
         open_store()
     store.close()
     with start("endless", tmp_path / "state") as process:
         assert process.stdout is not None
         process.stdout.readline()
-        with pytest.raises(StorageError, match=rf"in use by another tocsin \(process {process.pid}\)"):
+        with pytest.raises(StorageError, match=rf"another tocsin \(process {process.pid}\) uses the folder"):
             open_store()
         process.kill()
     assert open_store().latest_sequence() > 0
 
 
-def test_a_folder_that_cannot_be_used_is_told(open_store: OpenStore, tmp_path: Path) -> None:
-    """A file where the folder should be is named, with what to do."""
+def test_an_unusable_folder_is_reported(open_store: OpenStore, tmp_path: Path) -> None:
+    """A file in place of the folder is named, with a remedy."""
     (tmp_path / "state").write_text("no folder")
-    with pytest.raises(StorageError, match=r"state cannot be used: File exists; set storage\.path"):
+    with pytest.raises(StorageError, match=r"state: the folder cannot be used: File exists; set storage\.path"):
         open_store()
 
 
-def test_a_fault_of_ours_destroys_nothing(
+def test_a_programming_error_destroys_nothing(
     store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Not every error at the start is damage: one in a migration leaves the file where it is."""
+    """Not every error at the start is damage: one in a migration leaves the file in place."""
     store.close()
     step = ("INSERT INTO state VALUES ('a', 'once')", "INSERT INTO state VALUES ('a', 'twice')")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
@@ -86,9 +86,9 @@ def test_a_fault_of_ours_destroys_nothing(
 def test_a_damaged_history_is_moved_aside(
     store: Store, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
-    """The node starts with a new history, keeps the damaged file, says so once, and never gives a sequence twice.
+    """The node starts a new history, keeps the damaged file, logs it once, and uses no sequence twice.
 
-    What waits for the broker is taken over as far as it can be read.
+    Readable messages of the outbox are copied.
     """
     for i in range(50):
         store.record(sound(f"e{i}"), topic=TOPIC)
@@ -116,7 +116,7 @@ def test_a_damaged_history_is_moved_aside(
 
 
 def test_damaged_files_do_not_pile_up(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
-    """A disk that spoils the history at every start is not filled by what it spoilt."""
+    """A disk that damages the history at every start is not filled by the damaged files."""
     store.close()
     for _ in range(4):
         (tmp_path / "state" / "tocsin.db").write_bytes(b"no database " * 1000)
@@ -127,7 +127,7 @@ def test_damaged_files_do_not_pile_up(store: Store, open_store: OpenStore, tmp_p
 def test_a_clock_that_is_behind_does_not_remove_what_was_just_moved_aside(
     store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What waits for the broker in it is taken over, whatever the files before it are called."""
+    """The messages in its outbox are copied, whatever the names of earlier files."""
     store.record(sound("a"), topic=TOPIC)
     store.close()
     for year in (2026, 2031, 2028, 1970):
@@ -161,7 +161,7 @@ def test_a_newer_database_is_left_alone(store: Store, open_store: OpenStore, tmp
 def test_a_migration_that_fails_changes_nothing(
     store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a migration broke off, the Tocsin of before finds the history as it was."""
+    """After a failed migration the older version finds the history unchanged."""
     store.record(sound("a"), topic=None)
     store.close()
     step = ("ALTER TABLE state ADD COLUMN since REAL", "INSERT INTO state VALUES ('migrated', 'yes', 1.0)")
@@ -174,7 +174,7 @@ def test_a_migration_that_fails_changes_nothing(
 
 
 def test_a_migration_is_applied_once(store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second start finds nothing left to do, and the events of before are there."""
+    """The second start has nothing to migrate, and the old events are there."""
     store.record(sound("a"), topic=None)
     store.close()
     step = ("ALTER TABLE state ADD COLUMN since REAL", "INSERT INTO state VALUES ('migrated', 'yes', 1.0)")
@@ -195,7 +195,7 @@ def test_sqlite_readers_from_outside_find_the_messages(store: Store, tmp_path: P
 
 
 def test_a_file_that_may_not_grow(tmp_path: Path, open_store: OpenStore) -> None:
-    """Where the system refuses a write, the store says so in one line, and what was recorded is there later."""
+    """A refused write is logged in one line, and the messages are written later."""
     with start("limited", tmp_path / "state") as process:
         output, _ = process.communicate(timeout=30)
     check_refusal(output)
@@ -205,7 +205,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, open_store: OpenStore) -> None
 
 @pytest.mark.root
 def test_a_full_disk(tmp_path: Path) -> None:
-    """On a disk that is full the store says so in one line; with room again all of it is there, without a gap."""
+    """A full disk is logged in one line; once there is room, all messages are there without a gap."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = f'mount -t tmpfs -o size=1m none "{disk}" && exec "$@"'
@@ -215,16 +215,16 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 
 def sequences(output: str) -> list[int]:
-    """Return what the writer said it had recorded."""
+    """Return the sequences that the writer reported."""
     return [int(line) for line in output.splitlines() if line.isdigit()]
 
 
 def check_refusal(output: str) -> str:
-    """Check that the writer was refused, went on, and left no gap; return why."""
+    """Check that the writer was refused, continued, and left no gap; return the reason."""
     refused = [line for line in output.splitlines() if line.startswith("refused ")]
     done = sequences(output)
     assert len(refused) == 3, output
-    assert "tocsin.db cannot be written" in refused[0]
+    assert "tocsin.db: it cannot be written" in refused[0]
     assert done == list(range(1, len(done) + 1))
     assert output.splitlines().index(refused[-1]) < len(output.splitlines()) - 2
     return refused[0]

@@ -1,4 +1,4 @@
-"""What is recorded can be looked back at."""
+"""Queries of the history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import StorageError, UsageError
-from edge.publish.payload import Stamp, ending_of
+from edge.publish.payload import Stamp, make_ending
 from edge.store import Page, Store
 from tests.store.messages import NOON, NOON_S, sound
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def ids(page: Page) -> list[str]:
-    """Return the events of a page."""
+    """Return the ids of the events of a page."""
     return [item["event_id"] for item in page.items]
 
 
 def test_an_event_is_one_item_with_its_last_figures(store: Store) -> None:
-    """The messages of an event are merged: the last one's state, the highest score, and the last message whole."""
+    """The messages of an event are merged: the last one's data, the highest score, and the last message."""
     store.record(sound("a", score=0.7), topic=None)
     store.record(sound("a", "update", score=0.95), topic=None)
     last = store.record(sound("a", "end", score=0.2), topic=None)
@@ -50,7 +50,7 @@ def test_an_event_comes_with_all_its_messages(store: Store) -> None:
 
 
 def test_text_of_any_language_survives(store: Store) -> None:
-    """What a city calls its labels and places comes back as it was."""
+    """Labels and places in any language come back unchanged."""
     store.record(sound("a", label="sirène 🚨", source="Straße"), topic=None)
     assert ids(store.events(label="sirène 🚨", source="Straße")) == ["a"]
 
@@ -72,7 +72,7 @@ def test_text_of_any_language_survives(store: Store) -> None:
     ],
 )
 def test_filters(store: Store, filters: dict[str, Any], expected: list[str]) -> None:
-    """Each filter holds, alone and with others; the beginning of a time range belongs to it and its end does not."""
+    """Filters work alone and together; a time range includes its begin and excludes its end."""
     store.record(sound("a", onset_s=0, score=0.9), topic=None)
     store.record(sound("b", onset_s=10, score=0.7, label="horn"), topic=None)
     store.record(sound("c", onset_s=20.25, score=0.6, label="horn", source="roof"), topic=None)
@@ -87,7 +87,7 @@ def test_filters(store: Store, filters: dict[str, Any], expected: list[str]) -> 
     limit=st.integers(1, 5),
 )
 def test_pages_hold_every_event_once(onsets: list[int], late: list[int], limit: int) -> None:
-    """Page by page, every event comes once, newest first, whatever is recorded in between."""
+    """Over all pages every event comes once, newest first, although others are recorded meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), retention_days=1.0, max_events=1000, outbox_max=1000, clips_max_mb=1)
         try:
@@ -110,20 +110,20 @@ def test_pages_hold_every_event_once(onsets: list[int], late: list[int], limit: 
 
 @pytest.mark.parametrize("text", ["", "1", "1,", "1,2,3", "1.5,2", "one,two", "9" * 30 + ",1", "1," + "9" * 19])
 def test_a_cursor_with_anything_else_in_it_is_refused(store: Store, text: str) -> None:
-    """What decodes, but to no place in the history, is the caller's mistake."""
+    """A cursor that decodes to other values is a usage error."""
     with pytest.raises(UsageError, match="next_cursor"):
         store.events(cursor=base64.urlsafe_b64encode(text.encode()).decode().rstrip("="))
 
 
 @pytest.mark.parametrize("cursor", ["1", "no cursor", "é", "-", "MSwy?", "A" * 255])
-def test_a_cursor_that_is_none_is_refused(store: Store, cursor: str) -> None:
-    """What does not even decode is refused as well."""
+def test_an_invalid_cursor_is_refused(store: Store, cursor: str) -> None:
+    """A cursor that does not decode is a usage error."""
     with pytest.raises(UsageError, match="next_cursor"):
         store.events(cursor=cursor)
 
 
 def test_messages_after_a_sequence(store: Store) -> None:
-    """A stream goes on behind the last message it has sent, in order and in portions."""
+    """A stream continues after the last message it has sent, in order and in portions."""
     assert (store.latest_sequence(), store.messages_after(0, 10)) == (0, [])
     written = [store.record(sound(f"e{i}"), topic=None) for i in range(5)]
     assert [message["sequence"] for message in written] == [f"{i:020d}" for i in range(1, 6)]
@@ -133,7 +133,7 @@ def test_messages_after_a_sequence(store: Store) -> None:
 
 
 def test_listeners_hear_of_what_is_already_stored(store: Store) -> None:
-    """A listener finds what it is told of in the history; one that fails hinders nobody, one that left hears none."""
+    """A listener finds its message in the history; a failing one blocks no other, an unsubscribed one is not called."""
     heard: list[dict[str, Any]] = []
 
     def fail(_message: dict[str, Any]) -> None:
@@ -150,7 +150,7 @@ def test_listeners_hear_of_what_is_already_stored(store: Store) -> None:
 
 
 def test_unfinished_events_can_be_ended(store: Store, open_store: OpenStore) -> None:
-    """After a restart each event without an end is there with its last message, until its end is recorded."""
+    """After a restart each open event is listed with its last message, until its end is recorded."""
     store.record(sound("a"), topic=None)
     store.record(sound("b"), topic=None)
     store.record(sound("b", "end"), topic=None)
@@ -158,16 +158,20 @@ def test_unfinished_events_can_be_ended(store: Store, open_store: OpenStore) -> 
     last = store.record(sound("a", "update"), topic=None)
     store.close()
     again = open_store()
-    assert [message["data"]["event_id"] for message in again.unfinished()] == ["c", "a"]
-    assert again.unfinished()[1] == last
-    for left in again.unfinished():
-        again.record(lambda sequence, left=left: ending_of(left, Stamp(f"m{sequence}", sequence, NOON)), topic=None)
-    assert again.unfinished() == []
+    assert [message["data"]["event_id"] for message in again.list_unfinished()] == ["c", "a"]
+    assert again.list_unfinished()[1] == last
+    for left in again.list_unfinished():
+
+        def make(sequence: int, last: dict[str, Any] = left) -> dict[str, Any]:
+            return make_ending(last, Stamp(f"m{sequence}", sequence, NOON))
+
+        again.record(make, topic=None)
+    assert again.list_unfinished() == []
     assert again.events(limit=1000).items[-1]["end_time"] is not None
 
 
 def test_a_message_that_cannot_be_made_leaves_no_gap(store: Store) -> None:
-    """The sequence grows by one, also past a message that failed."""
+    """The sequence grows by one, also after a message that failed."""
 
     def fail(_sequence: int) -> dict[str, Any]:
         msg = "no message"
@@ -180,7 +184,7 @@ def test_a_message_that_cannot_be_made_leaves_no_gap(store: Store) -> None:
 
 
 def test_threads_share_the_store(store: Store) -> None:
-    """Writers and readers side by side: every message has its own place, and every read is whole."""
+    """With concurrent writers and readers every message has its own sequence, and every read is complete."""
     errors: list[BaseException] = []
 
     def work(name: int) -> None:
@@ -188,7 +192,7 @@ def test_threads_share_the_store(store: Store) -> None:
             for i in range(20):
                 store.record(sound(f"{name}-{i}"), topic="t")
                 assert store.event(f"{name}-{i}") is not None
-                store.outbox_done(store.outbox_peek(0, 1)[0].sequence)
+                store.outbox_remove(store.outbox_peek(0, 1)[0].sequence)
         except BaseException as exc:  # noqa: BLE001 - told below
             errors.append(exc)
 
@@ -203,7 +207,7 @@ def test_threads_share_the_store(store: Store) -> None:
 
 
 def test_states_are_kept(store: Store, open_store: OpenStore) -> None:
-    """A small state holds until it is set anew, also over a restart."""
+    """A state is kept until it is set again, also over a restart."""
     assert store.state_get("detect/mic") is None
     store.state_set("detect/mic", "ON")
     store.state_set("detect/mic", "OFF")
@@ -212,7 +216,7 @@ def test_states_are_kept(store: Store, open_store: OpenStore) -> None:
 
 
 def test_a_closed_store_says_so(store: Store) -> None:
-    """Who comes too late hears that the service is stopping, and closing twice is no fault."""
+    """A call after `close` raises that the service is stopping; a second `close` does nothing."""
     store.close()
     store.close()
     with pytest.raises(StorageError, match="stopping"):

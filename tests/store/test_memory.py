@@ -1,4 +1,4 @@
-"""What the disk does not take is kept in memory: sent from there, and written later."""
+"""Messages that the disk refuses: kept in memory, sent from there, and written later."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the store wait for nobody, and try again at once."""
+    """Let the store wait for no lock, and try again at once."""
     monkeypatch.setattr("edge.store.opening._BUSY_S", 0.0)
     monkeypatch.setattr("edge.store.journal._RETRY_S", 0.0)
     monkeypatch.setattr("edge.store.journal._PAUSE", 0)
@@ -31,7 +31,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def other_program(folder: Path, *statements: str) -> Iterator[None]:
-    """Let another program hold the database."""
+    """Let another program lock the database."""
     with contextlib.closing(sqlite3.connect(folder / "state" / "tocsin.db", isolation_level=None)) as other:
         for statement in statements:
             other.execute(statement)
@@ -40,13 +40,13 @@ def other_program(folder: Path, *statements: str) -> Iterator[None]:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Lock:
-    """Return what lets another program keep everybody from the database for a while."""
+    """Return a context manager in which another program locks the database."""
     return lambda: other_program(tmp_path, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE")
 
 
 @pytest.fixture
 def writing(tmp_path: Path) -> Lock:
-    """Return what lets another program write in the database for a while."""
+    """Return a context manager in which another program writes to the database."""
     return lambda: other_program(tmp_path, "BEGIN IMMEDIATE")
 
 
@@ -55,7 +55,7 @@ def record(store: Store, name: str, *, topic: str | None = TOPIC) -> str:
 
 
 def waiting(store: Store) -> list[str]:
-    """Return the events that wait for the broker, in the order in which they would be sent."""
+    """Return the events in the outbox, in the order of sending."""
     found: list[str] = []
     after = 0
     while rows := store.outbox_peek(after, 2):
@@ -64,20 +64,22 @@ def waiting(store: Store) -> list[str]:
     return found
 
 
-def test_a_message_is_told_and_sent_while_it_waits_for_the_disk(writing: Lock, open_store: OpenStore) -> None:
-    """Listeners, the broker's queue and the stream's replay have it at once; acknowledged, it is not sent again."""
+def test_a_message_reaches_listeners_and_broker_while_it_waits_for_the_disk(
+    writing: Lock, open_store: OpenStore
+) -> None:
+    """Listeners, outbox and replay have it at once; once acknowledged, it is not sent again."""
     store = open_store()
     told: list[str] = []
     store.subscribe(lambda message: told.append(message["id"]))
     record(store, "a")
     with writing():
         ids = [record(store, name) for name in "bcd"]
-        assert "another program" in store.problem
+        assert "the other program" in store.problem
         assert told[1:] == ids
         assert [message["id"] for message in store.messages_after(1, 2)] == ids[:2]
         assert (waiting(store), store.outbox_stats()[0], store.unwritten) == (["a", "b", "c", "d"], 4, 3)
         for sequence in (1, 2):
-            store.outbox_done(sequence)
+            store.outbox_remove(sequence)
         assert (waiting(store), store.outbox_stats()[0]) == (["c", "d"], 2)
     store.catch_up()
     assert (store.problem, store.unwritten) == ("", 0)
@@ -88,32 +90,32 @@ def test_a_message_is_told_and_sent_while_it_waits_for_the_disk(writing: Lock, o
     assert (waiting(store), store.outbox_stats()[0]) == (["c", "d"], 2)
 
 
-def test_what_arrived_while_the_disk_refused_is_crossed_off_later(writing: Lock, store: Store) -> None:
-    """It neither stops what comes behind it nor is it sent again."""
+def test_a_message_acknowledged_while_the_disk_refuses_is_removed_later(writing: Lock, store: Store) -> None:
+    """It neither blocks later messages nor is it sent again."""
     for name in "abcd":
         record(store, name)
     with writing():
         for sequence in (1, 1, 3):
-            store.outbox_done(sequence)
+            store.outbox_remove(sequence)
         assert (waiting(store), store.outbox_stats()[0]) == (["b", "d"], 2)
     record(store, "e")
-    store.outbox_done(4)
+    store.outbox_remove(4)
     assert (waiting(store), store.outbox_stats()[0]) == (["b", "e"], 2)
 
 
 def test_a_start_without_the_database_sends_what_is_old_behind_what_is_new(lock: Lock, open_store: OpenStore) -> None:
-    """What is heard goes out at once, under numbers that nobody had; what waits in the file follows, once it opens."""
+    """New messages are sent at once under unused sequences; those in the file follow once it opens."""
     store = open_store()
     old = [record(store, name) for name in "abc"]
     store.state_set("away", "kept")
     store.close()
     with lock():
         store = open_store()
-        assert "another program" in store.problem
+        assert "the other program" in store.problem
         record(store, "new")
         (row,) = store.outbox_peek(0, 5)
         assert row.sequence > 3
-        store.outbox_done(row.sequence)
+        store.outbox_remove(row.sequence)
         record(store, "next")
         assert [row.sequence for row in store.outbox_peek(row.sequence, 5)] == [row.sequence + 1]
         store.state_set("away", "changed")
@@ -130,7 +132,7 @@ def test_a_start_without_the_database_sends_what_is_old_behind_what_is_new(lock:
 
 
 def test_a_start_without_the_database_knows_what_was_kept(lock: Lock, open_store: OpenStore) -> None:
-    """The away mode is what it was, though the file cannot be opened to be written."""
+    """The away mode is unchanged, although the file cannot be opened for writing."""
     store = open_store()
     store.state_set("away", "kept")
     store.close()
@@ -141,7 +143,7 @@ def test_a_start_without_the_database_knows_what_was_kept(lock: Lock, open_store
 def test_a_start_on_a_disk_that_let_no_table_be_made_says_no_more_than_that(
     lock: Lock, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing was kept in a database that is only begun, and it is not damaged."""
+    """A database without tables holds no state, and it is not damaged."""
     (tmp_path / "state").mkdir()
     with contextlib.closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as begun:
         begun.execute("PRAGMA journal_mode = WAL")
@@ -150,7 +152,7 @@ def test_a_start_on_a_disk_that_let_no_table_be_made_says_no_more_than_that(
         assert store.state_get("away") is None
         record(store, "a")
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert "waits in memory" in caplog.text
+    assert "wait in memory" in caplog.text
     store.catch_up()
     assert (store.problem, waiting(store)) == ("", ["a"])
 
@@ -158,7 +160,7 @@ def test_a_start_on_a_disk_that_let_no_table_be_made_says_no_more_than_that(
 def test_numbers_that_turn_out_to_be_taken_are_changed(
     lock: Lock, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where neither clock nor note knew better; a message's id stays."""
+    """If neither clock nor sequence file prevented it, sequences change; a message's id stays."""
     monkeypatch.setattr("edge.store.journal._SLACK", 3)
     store = open_store()
     for name in "abcdefg":
@@ -178,10 +180,10 @@ def test_numbers_that_turn_out_to_be_taken_are_changed(
 
 @pytest.mark.parametrize("content", [b"", b"no log" * 999, bytes(4096 * 30)])
 @pytest.mark.parametrize("ask", [Store.events, waiting])
-def test_a_log_that_is_spoilt_meanwhile_is_made_anew(
+def test_a_damaged_write_ahead_log_is_replaced(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, ask: Callable[[Store], object]
 ) -> None:
-    """SQLite calls that an error of the disk; whoever meets it, the history goes on at the next try."""
+    """SQLite reports a disk error; the history continues at the next try."""
     record(store, "a")
     with contextlib.closing(sqlite3.connect(tmp_path / "state" / "tocsin.db")) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -200,7 +202,7 @@ def test_a_log_that_is_spoilt_meanwhile_is_made_anew(
 
 
 def test_memory_is_bounded(writing: Lock, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest go, and are counted."""
+    """The oldest messages are dropped and counted."""
     monkeypatch.setattr("edge.store.backlog.BACKLOG_MAX", 3)
     with writing():
         for name in "abcde":
@@ -210,8 +212,8 @@ def test_memory_is_bounded(writing: Lock, store: Store, monkeypatch: pytest.Monk
     assert [item["event_id"] for item in store.events().items] == ["e", "d", "c"]
 
 
-def test_a_message_that_no_table_takes_keeps_no_other(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    """It is a mistake of ours: said, counted, and over."""
+def test_an_invalid_message_blocks_no_other(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """A programming error is logged and counted, and the others are written."""
 
     def broken(sequence: int) -> dict[str, object]:
         message = sound("broken")(sequence)

@@ -1,4 +1,4 @@
-"""What waits for the broker stays until it is crossed off."""
+"""The outbox: messages stay until they are acknowledged."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ OUTBOX_MAX = 8
 
 
 def waiting(store: Store) -> list[int]:
-    """Return the sequences that wait."""
+    """Return the sequences in the outbox."""
     return [row.sequence for row in store.outbox_peek(0, 1000)]
 
 
 def test_a_message_waits_as_it_was_written(store: Store) -> None:
-    """A row has the topic and the CloudEvent, byte for byte what will be sent however often."""
+    """A row has the topic and the CloudEvent, byte for byte as it will be sent."""
     message = store.record(sound("a"), topic=TOPIC)
     (row,) = store.outbox_peek(0, 10)
     assert row == OutboxRow(1, TOPIC, row.payload)
@@ -41,18 +41,18 @@ def test_without_a_topic_nothing_waits(store: Store) -> None:
 
 
 def test_only_what_is_acknowledged_goes(store: Store) -> None:
-    """Crossing off removes that one row, in any order, and once."""
+    """Acknowledged rows are removed one by one, in any order, and once."""
     for i in range(4):
         store.record(sound(f"e{i}"), topic=TOPIC)
     for sequence in (3, 1, 1, 99):
-        store.outbox_done(sequence)
+        store.outbox_remove(sequence)
     assert waiting(store) == [2, 4]
     assert [row.sequence for row in store.outbox_peek(2, 10)] == [4]
     assert [row.sequence for row in store.outbox_peek(0, 1)] == [2]
 
 
 class Clocks:
-    """A wall clock that can be set, beside one that cannot."""
+    """A wall clock that can be set, and a monotonic clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, wall_s: float) -> None:
         self.running_s, self.wall_s = 500.0, wall_s
@@ -64,8 +64,8 @@ class Clocks:
         self.wall_s += seconds
 
 
-def test_the_oldest_age_is_told(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many wait and for how long, also since before a restart."""
+def test_the_age_of_the_oldest_message_is_reported(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of messages and the age of the oldest, also over a restart."""
     clocks = Clocks(monkeypatch, 1.8e9)
     store = open_store()
     assert store.outbox_stats() == (0, 0.0)
@@ -73,7 +73,7 @@ def test_the_oldest_age_is_told(open_store: OpenStore, monkeypatch: pytest.Monke
         store.record(sound(name), topic=TOPIC)
         clocks.go_on(30.0)
     assert store.outbox_stats() == (2, 60.0)
-    store.outbox_done(1)
+    store.outbox_remove(1)
     assert store.outbox_stats() == (1, 30.0)
     store.close()
     clocks.go_on(3600.0)
@@ -85,7 +85,7 @@ def test_the_oldest_age_is_told(open_store: OpenStore, monkeypatch: pytest.Monke
 def test_a_clock_that_is_set_makes_no_message_old(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, begin_s: float, restart: bool
 ) -> None:
-    """Nor young, once it was seen: a box that learns the time is not stuck for that, and one that is stuck stays so."""
+    """Setting the wall clock changes the age of no known message."""
     clocks = Clocks(monkeypatch, begin_s)
     store = open_store()
     for name in "ab":
@@ -98,20 +98,20 @@ def test_a_clock_that_is_set_makes_no_message_old(
     clocks.wall_s = 1.85e9
     clocks.go_on(300.0)
     assert 300.0 <= store.outbox_stats()[1] <= 320.0
-    store.outbox_done(1)
+    store.outbox_remove(1)
     if begin_s == 9.0:
         assert store.outbox_stats()[1] <= 320.0
 
 
 def test_when_too_much_waits_the_oldest_goes(open_store: OpenStore, caplog: pytest.LogCaptureFixture) -> None:
-    """A full outbox drops the oldest, counts it, and says so once until it was empty again."""
+    """A full outbox drops the oldest message, counts it, and logs it once until it was empty."""
     store = open_store(outbox_max=3)
     for i in range(6):
         store.record(sound(f"e{i}"), topic=TOPIC)
     assert (waiting(store), store.outbox_dropped, store.outbox_stats()[0]) == ([4, 5, 6], 3, 3)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     for sequence in (4, 5, 6):
-        store.outbox_done(sequence)
+        store.outbox_remove(sequence)
     for i in range(4):
         store.record(sound(f"f{i}"), topic=TOPIC)
     assert (waiting(store), store.outbox_dropped, len(caplog.records)) == ([8, 9, 10], 4, 2)
@@ -119,7 +119,7 @@ def test_when_too_much_waits_the_oldest_goes(open_store: OpenStore, caplog: pyte
 
 
 def test_a_smaller_limit_holds_from_the_next_message(open_store: OpenStore) -> None:
-    """A limit that was lowered between two runs is kept."""
+    """A limit lowered between two runs applies."""
     store = open_store()
     for i in range(6):
         store.record(sound(f"e{i}"), topic=TOPIC)
@@ -131,7 +131,7 @@ def test_a_smaller_limit_holds_from_the_next_message(open_store: OpenStore) -> N
 
 
 class OutboxMachine(RuleBasedStateMachine):
-    """The outbox against a list."""
+    """A state machine that compares the outbox with a list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,8 +156,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(sequence=st.integers(1, 30))
     def done(self, sequence: int) -> None:
-        """Cross off a message, whether it waits or not."""
-        self._store.outbox_done(sequence)
+        """Remove a message, whether it waits or not."""
+        self._store.outbox_remove(sequence)
         self._model = [each for each in self._model if each != sequence]
 
     @rule()
@@ -168,12 +168,12 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(now=st.sampled_from([0.0, 1e12]))
     def maintain(self, now: float) -> None:
-        """Do the history's upkeep, which is no business of the outbox."""
+        """Run the upkeep of the history, which must not change the outbox."""
         self._store.maintain(now)
 
     @invariant()
     def agrees(self) -> None:
-        """Compare what waits, and its order, with the list."""
+        """Compare the outbox and its order with the list."""
         assert waiting(self._store) == self._model
         assert self._store.outbox_stats()[0] == len(self._model)
         assert self._store.latest_sequence() == self._recorded

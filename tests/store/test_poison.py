@@ -1,4 +1,4 @@
-"""One row that is bad, one number that is wrong: it is taken out of the way, and all the others go on."""
+"""Damage in single rows: they are removed, and all others stay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEEP = "[" * 100_000
 
 
 def prepare(store: Store) -> None:
-    """Record six events, the last two of which have no end, and stop."""
+    """Record six events, the last two without an end, and close the store."""
     for number in range(6):
         store.record(sound(f"e{number}", onset_s=number), topic=TOPIC)
         if number < 4:
@@ -41,7 +41,7 @@ def damage(folder: Path, *statements: tuple[str, list[Any]]) -> None:
 
 
 def check(store: Store, *, known: Iterable[str] = ()) -> list[str]:
-    """Check that all of a store's work is done; return the events that are left."""
+    """Check that every operation of a store works; return the events that are left."""
     last = store.latest_sequence()
     made = [store.record(sound("new", phase, onset_s=1e6), topic=TOPIC) for phase in ("start", "end")]
     assert [int(message["sequence"]) for message in made] == [last + 1, last + 2]
@@ -52,11 +52,11 @@ def check(store: Store, *, known: Iterable[str] = ()) -> list[str]:
     for event_id in found:
         assert store.event(event_id) is not None
     assert store.messages_after(0, 1000)[-2:] == made
-    store.unfinished()
+    store.list_unfinished()
     while rows := store.outbox_peek(0, 3):
         for row in rows:
             json.loads(row.payload)
-            store.outbox_done(row.sequence)
+            store.outbox_remove(row.sequence)
     assert store.outbox_stats() == (0, 0.0)
     assert (store.lost, store.unwritten) == (0, 0)
     return found
@@ -74,13 +74,13 @@ MESSAGES = {
 def test_a_message_that_cannot_be_read(
     store: Store, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, event_id: str
 ) -> None:
-    """Its event is shown by the messages that can be read, if there are any; it is removed, said once, and counted."""
+    """Its event is rebuilt from the readable messages, if any; it is removed, logged once, and counted."""
     prepare(store)
     statement = "UPDATE events SET message = CAST(? AS TEXT) WHERE sequence = ?"
     sequence = 4 if event_id == "e1" else 10  # the end of an event, and the only message of another
     damage(tmp_path / "state", (statement, [content, sequence]))
     store = open_store()
-    assert [last["data"]["event_id"] for last in store.unfinished()] == [e for e in ("e4", "e5") if e != event_id]
+    assert [last["data"]["event_id"] for last in store.list_unfinished()] == [e for e in ("e4", "e5") if e != event_id]
     left = {f"e{number}" for number in range(6)} - ({"e5"} if event_id == "e5" else set())
     assert set(check(store, known=left)) == {*left, "new"}
     assert store.removed == 1
@@ -99,10 +99,10 @@ def test_a_message_that_cannot_be_read(
         "last_sequence = 7",
     ],
 )
-def test_what_is_said_of_an_event_is_made_anew_from_its_messages(
+def test_an_event_is_rebuilt_from_its_messages(
     store: Store, open_store: OpenStore, tmp_path: Path, change: str
 ) -> None:
-    """Where the figures that the history is sorted by are damaged, nothing is lost."""
+    """If only the columns for sorting are damaged, nothing is lost."""
     prepare(store)
     statement = f"UPDATE sounds SET {change} WHERE event_id = 'e3'"  # noqa: S608 - the table above
     damage(tmp_path / "state", (statement, []))
@@ -117,7 +117,7 @@ def test_what_is_said_of_an_event_is_made_anew_from_its_messages(
 def test_a_waiting_message_that_cannot_be_read(
     store: Store, open_store: OpenStore, tmp_path: Path, column: str, value: object
 ) -> None:
-    """It leaves the outbox, counted; the others are sent, in order."""
+    """It is removed from the outbox and counted; the others are sent in order."""
     prepare(store)
     new = "CAST(x'74fe' AS TEXT)" if value is None else "?"
     statement = f"UPDATE outbox SET {column} = {new} WHERE sequence = 3"  # noqa: S608 - the table above
@@ -130,10 +130,10 @@ def test_a_waiting_message_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("place", ["-sequence", "sequence + (1 << 61)", "sequence - (1 << 62)"])
-def test_a_waiting_message_in_a_place_where_none_is_looked_for(
+def test_a_waiting_message_with_a_damaged_sequence_is_sent(
     store: Store, open_store: OpenStore, tmp_path: Path, place: str
 ) -> None:
-    """It is sent all the same, and keeps no other from it."""
+    """It is sent, and blocks no other."""
     prepare(store)
     damage(tmp_path / "state", (f"UPDATE outbox SET sequence = {place} WHERE sequence IN (1, 4)", []))  # noqa: S608
     store = open_store()
@@ -156,7 +156,7 @@ def test_a_waiting_message_in_a_place_where_none_is_looked_for(
 def test_no_number_is_given_out_twice(
     store: Store, open_store: OpenStore, tmp_path: Path, statement: str, note: bool
 ) -> None:
-    """Whatever the database says that it gave out last."""
+    """Also if the database holds a wrong last sequence."""
     prepare(store)
     damage(tmp_path / "state", (statement, []))
     if not note:
@@ -175,7 +175,7 @@ def test_no_number_is_given_out_twice(
 def test_a_database_that_is_another_is_moved_aside(
     store: Store, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, statement: str
 ) -> None:
-    """What waits for the broker and the states are taken over where they are there, and sequences go on."""
+    """Outbox and states are copied if they exist, and sequences continue."""
     prepare(store)
     damage(tmp_path / "state", (statement, []))
     store = open_store()
@@ -192,7 +192,7 @@ def test_a_database_that_is_another_is_moved_aside(
 def test_a_state_that_cannot_be_read_does_not_count(
     store: Store, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, value: str
 ) -> None:
-    """It is said, and can be set anew."""
+    """It is logged, and can be set again."""
     prepare(store)
     damage(tmp_path / "state", (f"UPDATE state SET value = {value}", []))  # noqa: S608 - the table above
     store = open_store()
@@ -205,7 +205,7 @@ def test_a_state_that_cannot_be_read_does_not_count(
 @pytest.mark.parametrize("kind", ["bit", "bits", "page", "index"])
 @pytest.mark.parametrize("seed", range(12))
 def test_random_damage(store: Store, open_store: OpenStore, tmp_path: Path, kind: str, seed: int) -> None:
-    """Whatever is hit, the history answers, the outbox drains, and what is new is recorded."""
+    """After any damage the history answers, the outbox is sent, and new messages are recorded."""
     rng = random.Random(f"{kind} {seed}")
     for number in range(150):
         store.record(sound(f"e{number}", onset_s=number), topic=TOPIC)

@@ -1,4 +1,4 @@
-"""Sequences go on, whatever is lost of the database."""
+"""Sequences continue after a loss of the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.store.sequence import SequenceNote
+from edge.store.sequence import SequenceFile
 from tests.store.messages import TOPIC, sound
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_a_new_history_goes_on_where_the_old_one_was(
     store: Store, open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, lost: str, clock_s: float,
 ) -> None:  # fmt: skip
-    """Also on a clock that begins in 1970; and it is said."""
+    """Also with a clock that begins in 1970; the loss is logged."""
     monkeypatch.setattr("time.time", lambda: clock_s)
     last = record(store, 37)
     store.close()
@@ -55,11 +55,11 @@ def test_a_new_history_goes_on_where_the_old_one_was(
 
 @pytest.mark.parametrize("note", [None, b"", b"\0" * 21])
 @pytest.mark.parametrize("log", [None, b"pages"])
-def test_an_empty_database_without_a_number_beside_it_gives_none_again(
+def test_an_empty_database_without_a_sequence_file_reuses_no_number(
     store: Store, open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, note: bytes | None,
     log: bytes | None,
 ) -> None:  # fmt: skip
-    """A power cut may have emptied both, and an earlier version kept none; that is said, and the clock helps."""
+    """After a power cut, or an older version without the file, the clock gives the number; it is logged."""
     last = record(store, 37)
     store.close()
     folder = tmp_path / "state"
@@ -73,7 +73,7 @@ def test_an_empty_database_without_a_number_beside_it_gives_none_again(
 
 
 def test_an_ordinary_first_start_says_nothing(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    """And begins at one."""
+    """The first sequence is one."""
     assert record(store, 1) == 1
     assert not caplog.records
 
@@ -82,7 +82,7 @@ def test_an_ordinary_first_start_says_nothing(store: Store, caplog: pytest.LogCa
 def test_a_lost_log_costs_messages_and_no_number_is_used_twice(
     open_store: OpenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, garbage: bool
 ) -> None:
-    """The database of a process that was killed, with its write-ahead log gone or garbage: what is missing is said."""
+    """The write-ahead log of a killed process is missing or damaged: the missing messages are logged."""
     folder = tmp_path / "state"
     command = [sys.executable, "-m", "tests.store.writer", "endless", str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -100,7 +100,7 @@ def test_a_lost_log_costs_messages_and_no_number_is_used_twice(
 
 
 def test_what_is_left_of_a_database_is_not_thrown_away(open_store: OpenStore, tmp_path: Path) -> None:
-    """A power cut may leave an empty database and a full log, which SQLite would remove."""
+    """A power cut may leave an empty database and a full log, which SQLite would delete."""
     folder = tmp_path / "state"
     folder.mkdir()
     (folder / "tocsin.db").write_bytes(b"")
@@ -112,10 +112,10 @@ def test_what_is_left_of_a_database_is_not_thrown_away(open_store: OpenStore, tm
 
 @pytest.mark.parametrize("text", [b"", b"\0" * 21, b"9" * 20, b"-5", b"12 34", "²".encode() * 9])
 def test_a_damaged_note_says_nothing(tmp_path: Path, text: bytes) -> None:
-    """What a power cut leaves is no number."""
+    """After a power cut the file may hold no number."""
     path = tmp_path / "note"
     path.write_bytes(text)
-    note = SequenceNote(path)
+    note = SequenceFile(path)
     assert note.read() == 0
     note.write(7)
     note.close()
@@ -125,7 +125,7 @@ def test_a_damaged_note_says_nothing(tmp_path: Path, text: bytes) -> None:
 def test_an_older_copy_of_the_database_gives_no_number_again(
     store: Store, open_store: OpenStore, tmp_path: Path
 ) -> None:
-    """Whoever puts a backup back gets its history, and the sequences of now."""
+    """A restored backup brings back its history; sequences continue."""
     path = tmp_path / "state" / "tocsin.db"
     record(store, 3)
     store.close()

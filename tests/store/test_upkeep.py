@@ -1,9 +1,8 @@
-"""What is too old or too much goes; the sound of events is kept in files."""
+"""Retention of events and clips, and the files of clips."""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,6 @@ from edge.store import upkeep
 from tests.store.messages import NOON_S, TOPIC, sound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from edge.store import Store
@@ -26,17 +24,17 @@ RATE_HZ = 16_000
 
 
 def noise(seconds: float = 0.5) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Return noise, which FLAC cannot make small."""
+    """Return noise, which FLAC cannot compress."""
     return np.random.default_rng(1).uniform(-1.0, 1.0, round(seconds * RATE_HZ)).astype(np.float32)
 
 
 def ids(store: Store) -> list[str]:
-    """Return the events that are left, newest first."""
+    """Return the ids of the remaining events, newest first."""
     return [item["event_id"] for item in store.events(limit=1000).items]
 
 
 def test_old_events_go_with_messages_and_sound(open_store: OpenStore) -> None:
-    """Past the retention an event is gone from everywhere; one that is younger by a moment is not."""
+    """After the retention time an event is removed with messages and clip; a slightly younger one stays."""
     store = open_store(retention_days=2.0)
     for name, onset_s in (("old", 0.0), ("young", 0.001)):
         store.record(sound(name, onset_s=onset_s), topic=None)
@@ -50,7 +48,7 @@ def test_old_events_go_with_messages_and_sound(open_store: OpenStore) -> None:
 
 
 def test_times_of_a_clock_that_was_not_set_are_not_believed(open_store: OpenStore) -> None:
-    """Events of 1970, or of a clock that nobody kept, go with the first event after them that is surely too old."""
+    """Events with an unsynchronized time are removed with the next event that is certainly too old."""
     store = open_store(retention_days=2.0)
     events = [("right", 0.0, True), ("1970", -NOON_S + 9.0, True), ("slow", -5 * DAY_S, False), ("next", 1.0, True)]
     for name, onset_s, synced in (*events, ("behind", -5 * DAY_S, False)):
@@ -65,7 +63,7 @@ def test_times_of_a_clock_that_was_not_set_are_not_believed(open_store: OpenStor
 
 @pytest.mark.parametrize("behind_days", [3, 400])
 def test_a_clock_that_was_behind_for_a_while_removes_nothing_younger(open_store: OpenStore, behind_days: int) -> None:
-    """What it recorded seems old, and was believed; the events before it are not, whatever the order."""
+    """Only events whose own times are old are removed, in any order of recording."""
     store = open_store(retention_days=2.0)
     behind_s = -behind_days * DAY_S
     events = [("old", -3 * DAY_S, True), ("unset", -NOON_S + 9.0, False), ("a", 0.0, True), ("slow", 1.0, False)]
@@ -86,7 +84,7 @@ def test_a_clock_that_was_behind_for_a_while_removes_nothing_younger(open_store:
 
 
 def test_an_upkeep_by_age_removes_little(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock may be set right in the meantime."""
+    """The clock may be corrected meanwhile."""
     monkeypatch.setattr(upkeep, "_STEP", 2)
     store = open_store()
     for i in range(20):
@@ -97,7 +95,7 @@ def test_an_upkeep_by_age_removes_little(open_store: OpenStore, monkeypatch: pyt
 
 @pytest.mark.parametrize("written_s", [NOON_S, 9.0])
 def test_without_a_clock_nothing_goes_by_age(open_store: OpenStore, written_s: float) -> None:
-    """Neither events nor clips; they still go by number."""
+    """Neither events nor clips are removed by age; the limits of number still apply."""
     store = open_store(retention_days=1.0, max_events=2)
     for i in range(3):
         store.record(sound(f"e{i}", onset_s=i), topic=None)
@@ -112,7 +110,7 @@ def test_without_a_clock_nothing_goes_by_age(open_store: OpenStore, written_s: f
 
 
 def test_a_clip_of_1970_is_no_older_than_its_event(open_store: OpenStore) -> None:
-    """Clips that are too much go in the order of their events, whatever their files' times; those of none first."""
+    """Excess clips are removed in the order of their events, not of file times; those without an event first."""
     store = open_store(clips_max_mb=1)
     for i in range(8):
         store.record(sound(f"c{i}", onset_s=i), topic=None)
@@ -131,7 +129,7 @@ def test_a_clip_of_1970_is_no_older_than_its_event(open_store: OpenStore) -> Non
 def test_clips_leave_room_for_the_history(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A little more than `min_free_mb`, in which it grows; upkeep gives up the oldest for it, and for new ones."""
+    """A little more than `min_free_mb` stays free; upkeep removes the oldest clips for it and for new ones."""
     folder = tmp_path / "state" / "clips"
     others = 0  # that use the disk
 
@@ -159,7 +157,7 @@ def test_clips_leave_room_for_the_history(
 
 
 def test_the_newest_of_too_many_stay(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exactly `max_events` are left, however many a step removes and also where all began at once."""
+    """Exactly `max_events` stay, for any step size and also with equal onsets."""
     monkeypatch.setattr(upkeep, "_STEP", 3)
     store = open_store(max_events=5)
     for i in range(17):
@@ -169,7 +167,7 @@ def test_the_newest_of_too_many_stay(open_store: OpenStore, monkeypatch: pytest.
 
 
 def test_upkeep_is_bounded_and_goes_on_at_the_next_call(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One upkeep removes no more than its steps allow, the oldest first."""
+    """One upkeep removes a bounded number of events, the oldest first."""
     monkeypatch.setattr(upkeep, "_STEP", 2)
     monkeypatch.setattr(upkeep, "_STEPS", 2)
     store = open_store(max_events=1)
@@ -182,7 +180,7 @@ def test_upkeep_is_bounded_and_goes_on_at_the_next_call(open_store: OpenStore, m
 
 
 def test_what_waits_for_the_broker_outlives_the_history(open_store: OpenStore) -> None:
-    """Retention forgets an event, not the duty to deliver it; and the sequence goes on after a restart."""
+    """Retention removes an event from the history, not from the outbox; sequences continue after a restart."""
     store = open_store()
     payload = store.record(sound("a"), topic=TOPIC)["id"]
     store.maintain(NOON_S + 365 * DAY_S)
@@ -195,7 +193,7 @@ def test_what_waits_for_the_broker_outlives_the_history(open_store: OpenStore) -
 
 
 def test_the_disk_gets_its_room_back(open_store: OpenStore, tmp_path: Path) -> None:
-    """The file shrinks after events have gone."""
+    """The file shrinks after events are removed."""
     store = open_store()
     for i in range(300):
         store.record(sound(f"e{i}"), topic=None)
@@ -209,7 +207,7 @@ def test_the_disk_gets_its_room_back(open_store: OpenStore, tmp_path: Path) -> N
 
 
 def test_a_clip_sounds_as_it_was_heard(store: Store) -> None:
-    """A clip is a FLAC file that differs from the samples by less than a step of 16 bits; louder ones are cut off."""
+    """A clip is a FLAC file that differs from the samples by less than a 16-bit step; louder samples are clipped."""
     samples = noise()
     samples[:3] = (1.5, -1.5, 0.25)
     name = store.save_clip("a", samples, RATE_HZ)
@@ -222,7 +220,7 @@ def test_a_clip_sounds_as_it_was_heard(store: Store) -> None:
 
 
 def test_the_oldest_clips_go_when_they_are_too_much(open_store: OpenStore) -> None:
-    """Clips never take more than their share after an upkeep, and the newest stay."""
+    """After an upkeep clips fit their limit, and the newest stay."""
     store = open_store(clips_max_mb=1)
     size_bytes = 0
     for i in range(8):
@@ -238,7 +236,7 @@ def test_the_oldest_clips_go_when_they_are_too_much(open_store: OpenStore) -> No
 
 
 def test_old_clips_go(open_store: OpenStore) -> None:
-    """A clip without an event in the history goes by its own age."""
+    """A clip without an event in the history is removed by its own age."""
     store = open_store(retention_days=1.0)
     store.save_clip("a", noise(), RATE_HZ)
     path = store.clip_path("a")
@@ -251,13 +249,11 @@ def test_old_clips_go(open_store: OpenStore) -> None:
 
 
 def test_old_clips_go_also_where_events_cannot(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk removing events fails; removing clips is what makes room again."""
+    """On a full disk removing events fails; removing clips frees the room."""
 
-    @contextmanager
-    def full(*_: object, **__: object) -> Iterator[None]:
-        msg = "tocsin.db cannot be written: database or disk is full"
+    def full(*_: object, **__: object) -> None:
+        msg = "tocsin.db: it cannot be written: database or disk is full"
         raise StorageError(msg)
-        yield
 
     store = open_store(retention_days=1.0)
     store.record(sound("b"), topic=None)
@@ -269,20 +265,20 @@ def test_old_clips_go_also_where_events_cannot(open_store: OpenStore, monkeypatc
 
 
 def test_old_events_go_also_where_clips_cannot(open_store: OpenStore, tmp_path: Path) -> None:
-    """Without the clips' folder that is the error, and the history is kept in bounds all the same."""
+    """A missing folder of clips is an error, but old events are removed."""
     store = open_store(max_events=1)
     for name in ("a", "b"):
         store.record(sound(name), topic=None)
     (tmp_path / "state" / "clips").rmdir()
-    with pytest.raises(StorageError, match="clips cannot be cleaned"):
+    with pytest.raises(StorageError, match="clips: it cannot be cleaned"):
         store.maintain(NOON_S)
     assert ids(store) == ["b"]
 
 
-def test_one_clip_that_cannot_go_keeps_nothing_else(
+def test_a_clip_that_cannot_be_removed_keeps_no_other(
     open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A folder among the clips is left, as is a clip that the disk holds on to, which is named; the rest goes."""
+    """A folder among the clips stays, and so does a clip that cannot be removed, which is logged; the others go."""
     store = open_store(retention_days=1.0)
     for i, name in enumerate("abc"):
         store.record(sound(name, onset_s=i), topic=None)
@@ -305,7 +301,7 @@ def test_one_clip_that_cannot_go_keeps_nothing_else(
 
 
 def test_a_half_written_clip_is_cleared_away(store: Store, open_store: OpenStore, tmp_path: Path) -> None:
-    """What a killed process left of a clip is no clip, and goes at the next start."""
+    """An incomplete file of a killed process is removed at the next start."""
     part = tmp_path / "state" / "clips" / "a.flac.part"
     part.write_bytes(b"fLaC")
     assert store.clip_path("a") is None
@@ -314,8 +310,8 @@ def test_a_half_written_clip_is_cleared_away(store: Store, open_store: OpenStore
     assert not part.exists()
 
 
-def test_a_clip_that_cannot_be_written_is_told(store: Store, tmp_path: Path) -> None:
-    """In one line; a folder that somebody removed to make room is made again."""
+def test_a_clip_that_cannot_be_written_is_reported(store: Store, tmp_path: Path) -> None:
+    """In one line; a folder that was removed is created again."""
     folder = tmp_path / "state" / "clips"
     folder.rmdir()
     store.save_clip("a", noise(), RATE_HZ)
@@ -323,18 +319,18 @@ def test_a_clip_that_cannot_be_written_is_told(store: Store, tmp_path: Path) -> 
     (folder / "a.flac").rename(tmp_path / "a.flac")
     folder.rmdir()
     folder.touch()
-    with pytest.raises(StorageError, match=r"a\.flac cannot be written: Not a directory"):
+    with pytest.raises(StorageError, match=r"a\.flac: it cannot be written: Not a directory"):
         store.save_clip("a", noise(), RATE_HZ)
 
 
 @pytest.mark.parametrize("event_id", ["../tocsin", "..", "", "a/b", "a\0b", "x" * 300, ".hidden"])
 def test_no_name_leads_out_of_the_folder(store: Store, tmp_path: Path, event_id: str) -> None:
-    """An event that a stranger asks for by a strange name has no clip."""
+    """An event id with a path in it has no clip."""
     (tmp_path / "state" / "tocsin.flac").write_bytes(b"not for the web")
     assert store.clip_path(event_id) is None
 
 
 def test_clips_are_for_the_owner_alone(store: Store, tmp_path: Path) -> None:
-    """Nobody else on the device may read what was said near the microphone."""
+    """Other users of the device cannot read clips."""
     assert store.clip_path("a") is None
     assert (tmp_path / "state" / "clips").stat().st_mode & 0o077 == 0

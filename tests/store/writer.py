@@ -1,6 +1,6 @@
-"""A process that records until it is killed (`endless`), the disk is full (`full`) or a file may not grow (`limited`).
+"""Writer process: records until it is killed (`endless`), the disk is full (`full`) or a file may not grow (`limited`).
 
-It prints each sequence once it is recorded, and why it is not on the disk where that is so.
+It prints each recorded sequence, and the reason if it is not on the disk.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tests.store.messages import TOPIC, sound
 LIMIT_BYTES = 400_000
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def main(mode: str, folder: Path) -> None:
-    """Record; when the disk refuses, record twice more, make room, and record two more."""
+    """Record; after a refusal record twice more, free the disk, and record two more."""
     ballast = folder / "ballast"
     if mode == "full":
         ballast.write_bytes(bytes(300_000))
@@ -35,9 +35,9 @@ def main(mode: str, folder: Path) -> None:
     left = 5
     for i in itertools.count():
         made = store.record(sound(f"e{i}"), topic=TOPIC)
-        say(f"{int(made['sequence'])}")
+        print_line(f"{int(made['sequence'])}")
         if store.problem:
-            say(f"refused {store.problem}")
+            print_line(f"refused {store.problem}")
             refusals += 1
         if refusals == 3:
             ballast.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A real mosquitto on a free port of 127.0.0.1, that can be stopped and started again."""
+"""A real mosquitto on a free port of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _START_S = 10.0
 
 
 class Broker:
-    """A broker of our own; a context manager. What it held for sessions survives `stop` and `start`."""
+    """A mosquitto process; a context manager. Its sessions survive `stop` and `start`."""
 
     def __init__(self, *, password: tuple[str, str] | None = None, tls: Path | None = None) -> None:
         """Ask for a user and password, or for TLS with the `ca.crt`, `server.crt` and `server.key` of a folder."""
@@ -67,7 +67,7 @@ class Broker:
         shutil.rmtree(self._folder or "", ignore_errors=True)
 
     def allow(self, rules: str) -> None:
-        """Bring access rules into force, in mosquitto's own words, without a break."""
+        """Apply access rules, in mosquitto's syntax, without a restart."""
         assert self._folder is not None
         assert self._process is not None
         conf, file = self._folder / "mosquitto.conf", self._folder / "rules"
@@ -78,7 +78,7 @@ class Broker:
         self._process.send_signal(signal.SIGHUP)
 
     def start(self) -> None:
-        """Start on the same port as before, and wait until it listens."""
+        """Start on the same port, and wait until it listens."""
         assert MOSQUITTO is not None
         assert self._folder is not None
         with (self._folder / "log").open("ab") as log:

@@ -1,4 +1,4 @@
-"""A tiny but real model bundle: an ONNX network whose scores follow from the level of the newest frames."""
+"""A tiny model bundle, whose scores follow from the level of the newest frames."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PARAMS = FrontEndParams()
 def write_bundle(
     folder: Path, *, bundle_id: str = "tiny", version: str = "1.0", labels: tuple[str, ...] = LABELS
 ) -> Path:
-    """Write a whole bundle into `folder`: `gunshot` is loud highs, `siren` loud lows, in the last eight frames."""
+    """Write a bundle: `gunshot` is loud high, `siren` loud low frequencies, in the last eight frames."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights, bias = band_weights(labels)
+    weights, bias = make_band_weights(labels)
     frames = PARAMS.window_frames
     initializers = [
         numpy_helper.from_array(weights, "weights"),
@@ -56,12 +56,12 @@ def write_bundle(
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {"log_mel": np.ascontiguousarray(windows)})
     np.savez(folder / "golden.npz", waveform=waveform, mel=mel, logits=logits)
-    rewrite_manifest(folder, manifest_of(bundle_id, version, labels))
+    rewrite_manifest(folder, make_manifest(bundle_id, version, labels))
     return folder
 
 
-def manifest_of(bundle_id: str, version: str, labels: tuple[str, ...]) -> dict[str, Any]:
-    """Return what a manifest says of a network whose weights were written by hand."""
+def make_manifest(bundle_id: str, version: str, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return the manifest of a network with weights set by hand."""
     return {
         "format": 1,
         "id": bundle_id,
@@ -78,8 +78,8 @@ def manifest_of(bundle_id: str, version: str, labels: tuple[str, ...]) -> dict[s
     }
 
 
-def band_weights(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights, shape (n_mels, labels), and bias of a network that knows loud highs and lows."""
+def make_band_weights(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights, shape (n_mels, labels), and bias for the level of high and low bands."""
     weights = np.zeros((PARAMS.n_mels, len(labels)), np.float32)
     bias = np.full(len(labels), -4.0, np.float32)
     for i, label in enumerate(labels):
@@ -91,7 +91,7 @@ def band_weights(labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rewrite_manifest(folder: Path, values: dict[str, Any]) -> None:
-    """Write the manifest with the sha256 of the files as they are now."""
+    """Write the manifest with the sha256 of the current files."""
     sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.onnx", "golden.npz")}
     (folder / "manifest.json").write_text(json.dumps({**values, "sha256": sums}), encoding="utf-8")
 

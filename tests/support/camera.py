@@ -1,4 +1,4 @@
-"""A camera by RTSP, over TCP: video that never comes, and sound that does."""
+"""An RTSP camera over TCP: a video track without data, and sound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKET = bytes(160)  # of G.711: 20 ms at 8 kHz, all at the same loud level
 
 
 class Camera:
-    """Serves one stream on a free port; `tracks` are those that clients asked for."""
+    """A server of one stream on a free port; `tracks` are those that clients requested."""
 
     def __init__(self, *, sound: bool = True) -> None:
         """Take whether there is sound beside the video."""
@@ -36,7 +36,7 @@ class Camera:
 
     @property
     def url(self) -> str:
-        """Where the stream is."""
+        """The address of the stream."""
         return f"rtsp://127.0.0.1:{self._server.server_address[1]}/live"
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Certificates of an authority of our own, with openssl."""
+"""Certificates of a test authority, made with openssl."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ commonName = supplied
 
 
 class Authority:
-    """Signs certificates; all files lie in one folder."""
+    """A certificate authority with all its files in one folder."""
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         """Make the key and the certificate, `{name}.crt`."""
@@ -39,13 +39,13 @@ class Authority:
 
     @property
     def certificate(self) -> Path:
-        """The file of its own certificate."""
+        """The file of the authority's certificate."""
         return self.folder / f"{self.name}.crt"
 
     def sign(
         self, name: str, host: str = "IP:127.0.0.1", begin: str = "20200101000000Z", end: str = "20991231000000Z"
     ) -> tuple[Path, Path]:
-        """Make `{name}.crt` for a host and a time, and its key; return both files."""
+        """Create `{name}.crt` for a host and a time, and its key; return both files."""
         new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"]
         self._openssl(*new, "-addext", f"subjectAltName={host}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         own = ["-cert", f"{self.name}.crt", "-keyfile", f"{self.name}.key"]

@@ -1,4 +1,4 @@
-"""A small folder of made-up recordings of claps and of what is none, with a manifest."""
+"""Synthetic recordings of claps and tones, with a manifest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHERS = 20
 
 
 def row_of_claps(rng: Generator, begins_s: tuple[float, ...], length_s: float = 2.0) -> NDArray[np.float32]:
-    """Return claps that begin at some seconds, in a room with a little hiss."""
+    """Return claps with onsets at given seconds, with faint noise."""
     sound = rng.normal(0.0, 3e-4, round(length_s * RATE_HZ)).astype(np.float32)
     for begin_s in begins_s:
         clap, begin = 0.5 * synthetic_clap(rng), round(begin_s * RATE_HZ)
@@ -33,7 +33,7 @@ def row_of_claps(rng: Generator, begins_s: tuple[float, ...], length_s: float = 
 
 
 def tone_burst(rng: Generator) -> NDArray[np.float32]:
-    """Return two seconds of hiss with a tone that begins at once and stays for half a second."""
+    """Return two seconds of faint noise with a tone in the first half second."""
     time_s = np.arange(2 * RATE_HZ) / RATE_HZ
     gate = (time_s >= 0.7) & (time_s < 1.2)
     tone = 0.3 * np.sin(2 * np.pi * rng.uniform(900.0, 2_500.0) * time_s) * gate
@@ -41,7 +41,7 @@ def tone_burst(rng: Generator) -> NDArray[np.float32]:
 
 
 def clap_recordings(folder: Path) -> Path:
-    """Fill `folder` with double claps of two people, and with tones of two classes, each a recording of its own."""
+    """Write double claps of two people, and tones of two classes, each a recording of its own."""
     rng = np.random.default_rng(11)
     rows = [
         _row(folder, f"{person}-{number}", "clap", person, row_of_claps(rng, BEGINS_S))

@@ -1,4 +1,4 @@
-"""What a wrong configuration says."""
+"""Errors of invalid configurations."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def assert_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
-    """Write `text` into `file`, and expect one line that names file and line and says `words`."""
+def assert_error_names_line(file: Path, text: str, line: int, words: str) -> None:
+    """Load `text` from `file`; expect a one-line error with file, line and `words`."""
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environ={})

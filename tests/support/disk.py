@@ -1,4 +1,4 @@
-"""A small disk of its own for a test, which can be filled, made read-only and spoilt."""
+"""A small disk for tests, which can be filled or made read-only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Disk:
-    """A tmpfs that is mounted on a folder."""
+    """A tmpfs mounted on a folder."""
 
     def __init__(self, folder: Path, size_mb: int = 4) -> None:
         """Mount it."""
@@ -24,7 +24,7 @@ class Disk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "none", str(folder)], check=True)
 
     def fill(self) -> None:
-        """Leave no room at all."""
+        """Fill the disk completely."""
         with (self.folder / "fill").open("ab", buffering=0) as file, contextlib.suppress(OSError):
             for size in (65_536, 4_096):
                 with contextlib.suppress(OSError):
@@ -32,21 +32,21 @@ class Disk:
                         file.write(bytes(size))
 
     def make_room(self) -> None:
-        """Take back what `fill` took."""
+        """Remove the file of `fill`."""
         (self.folder / "fill").unlink()
 
     def remount(self, mode: str) -> None:
-        """Make it read-only (`ro`) or not (`rw`)."""
+        """Mount it read-only (`ro`) or writable (`rw`)."""
         subprocess.run(["mount", "-o", f"remount,{mode}", str(self.folder)], check=True)
 
     def close(self) -> None:
-        """Take it away, whoever uses it."""
+        """Unmount it, also while it is in use."""
         subprocess.run(["umount", "-l", str(self.folder)], check=True)
 
 
 @contextlib.contextmanager
 def disk(folder: Path, size_mb: int = 4) -> Iterator[Disk]:
-    """Yield a disk on a folder that is created."""
+    """Yield a disk mounted on a new folder."""
     mounted = Disk(folder, size_mb)
     try:
         yield mounted

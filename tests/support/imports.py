@@ -1,4 +1,4 @@
-"""The imports between the modules of a checkout, also those inside functions and under TYPE_CHECKING."""
+"""Import graph of a checkout, with imports inside functions and under TYPE_CHECKING."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def import_graph(root: Path, *packages: str) -> Graph:
-    """Return for each module of some packages the others that it imports."""
+    """Return the modules that each module of some packages imports."""
     paths = {_name(path.relative_to(root)): path for package in packages for path in (root / package).rglob("*.py")}
     return {name: {other for other in _imports(path, set(paths)) if other != name} for name, path in paths.items()}
 
 
 def room_graph(modules: Graph, package: str) -> Graph:
-    """Return for each room of a package, or module that lies beside the rooms, the others that it imports."""
+    """Return the rooms that each room of a package imports; a module beside the rooms counts as one."""
     rooms: dict[str, set[str]] = {}
     for name, imported in modules.items():
         here = _room(name, package)
@@ -30,7 +30,7 @@ def room_graph(modules: Graph, package: str) -> Graph:
 
 
 def layers(graph: Graph) -> list[list[str]]:
-    """Return the nodes by layer, the lowest first; raises `graphlib.CycleError` that names a circle."""
+    """Return the nodes by layer, the lowest first; raises `graphlib.CycleError` for a circle."""
     sorter, rows = TopologicalSorter(graph), []
     sorter.prepare()
     while sorter.is_active():
@@ -55,7 +55,7 @@ def _name(path: Path) -> str:
 
 
 def _room(module: str, package: str) -> str:
-    """Return the room of a module; nothing for the package itself, its entry and other packages."""
+    """Return the room of a module; empty for the package itself, its entry and other packages."""
     owner, _, rest = module.partition(".")
     room = rest.partition(".")[0]
     return room if owner == package and room != "__main__" else ""

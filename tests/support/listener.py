@@ -1,4 +1,4 @@
-"""A subscriber at the broker, whose session outlives the broker's restarts."""
+"""A subscriber with a persistent session."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WAIT_S = 15.0
 
 
 def until(holds: Callable[[], object], timeout_s: float = 2 * WAIT_S) -> None:
-    """Wait until something holds that no event tells of."""
+    """Poll until a condition holds."""
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline
@@ -28,7 +28,7 @@ def until(holds: Callable[[], object], timeout_s: float = 2 * WAIT_S) -> None:
 
 
 class Listener:
-    """Hears everything; `wait` until what it heard fits."""
+    """A subscriber to all topics; `wait` blocks until its messages match."""
 
     def __init__(self, broker: Broker, topic: str = "#") -> None:
         self.messages: list[paho.MQTTMessage] = []

@@ -15,11 +15,11 @@ LABELS = ("siren", "gunshot", "drill")
 
 
 def bundle() -> Any:
-    """Return as much of a bundle as settings and messages need."""
+    """Return a bundle with the fields that settings and messages need."""
     return SimpleNamespace(labels=LABELS, thresholds={}, params=PARAMS)
 
 
-def messages_of(settings: Settings | None = None) -> Messages:
-    """Return the messages of a node `n` that has these settings."""
+def make_messages(settings: Settings | None = None) -> Messages:
+    """Return the message factory of a node `n` with these settings."""
     classifier: Any = SimpleNamespace(bundle=bundle(), info=ModelInfo("tiny", "1", "0" * 64, "cpu"))
     return Messages("n", ActiveSettings(settings or Settings(), classifier.bundle, replaced=False), classifier)

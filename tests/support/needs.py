@@ -1,4 +1,4 @@
-"""Markers of tests that need more than Python and `.[dev]`: what each needs, and whether it is here."""
+"""Markers of tests with needs beyond Python and `.[dev]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.spy import COMPILER
 
 
 class Need(NamedTuple):
-    """What tests with a marker need."""
+    """The needs of tests with a marker."""
 
     text: str
     is_met: bool

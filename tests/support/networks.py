@@ -1,4 +1,4 @@
-"""Small networks that look trained: checkpoints of both kinds, window and streaming."""
+"""Small networks with the statistics of trained ones, of both kinds, window and streaming."""
 
 from __future__ import annotations
 
@@ -34,23 +34,25 @@ EVALUATION = Evaluation(
 """Figures for a card, the same for every label."""
 
 
-def looks_trained(config: ModelConfig, labels: int = len(LABELS)) -> nn.Module:
-    """Return a network whose norms have seen data and whose weights are far from their start."""
+def make_trained_model(config: ModelConfig, labels: int = len(LABELS)) -> nn.Module:
+    """Return a network with random norm statistics and random weights."""
     torch.manual_seed(7)
     model = build_model(config, PARAMS.n_mels, labels)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.5, 0.5)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.5, 0.5)
             nn.init.uniform_(module.running_var, 1e-4, 2.0)  # eps counts beside 1e-4
     return model.eval()
 
 
-def small_checkpoint(kind: str) -> Checkpoint:
-    """Return a checkpoint of a network of `kind` that tells `LABELS`, with the settings of the small recipe."""
+def make_small_checkpoint(kind: str) -> Checkpoint:
+    """Return a checkpoint of a network of `kind` with `LABELS` and the settings of the small recipe."""
     config = dataclasses.replace(load_config(Path(__file__).with_name("small.toml")), model=MODELS[kind])
-    return Checkpoint(looks_trained(MODELS[kind]), config, PARAMS, LABELS, 9)
+    return Checkpoint(make_trained_model(MODELS[kind]), config, PARAMS, LABELS, 9)
 
 
 def sequence(decisions: int, seed: int = 1) -> NDArray[np.float32]:

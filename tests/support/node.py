@@ -1,4 +1,4 @@
-"""A real `tocsin run` in a process of its own, with a configuration in a temporary folder."""
+"""A `tocsin run` process with a configuration in a temporary folder."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ START_S = 20.0
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class RunningNode:
-    """Starts `tocsin run`; a context manager that stops it."""
+    """A `tocsin run` process; a context manager that stops it."""
 
     def __init__(
         self,
@@ -68,12 +68,12 @@ class RunningNode:
         self.stop()
 
     def start(self, *, prefix: tuple[str, ...] = (), stdin: int = subprocess.DEVNULL) -> None:
-        """Start the process (through `prefix`, such as taskset) with what it reads, and wait until it is alive."""
+        """Start the process, through `prefix` such as taskset, and wait until it is alive."""
         self.launch(prefix=prefix, stdin=stdin)
         self.wait_for("/livez")
 
     def launch(self, *, prefix: tuple[str, ...] = (), stdin: int = subprocess.DEVNULL) -> None:
-        """Start the process and wait for nothing."""
+        """Start the process without waiting."""
         self.started_s = time.monotonic()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -96,13 +96,13 @@ class RunningNode:
             raise
 
     def kill(self) -> None:
-        """Kill it as the out-of-memory killer would."""
+        """Kill the process, as the out-of-memory killer would."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
 
     def get(self, path: str) -> Any:
-        """Return what a route answers: JSON, or text where it is none."""
+        """Return the answer of a route: JSON, else text."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
             body = answer.read().decode()
         return json.loads(body) if body[:1] in "[{" else body
@@ -123,14 +123,14 @@ class RunningNode:
                 return
 
     def wait_for_windows(self, wanted: int, timeout_s: float = START_S) -> None:
-        """Wait until so many windows have been scored."""
+        """Wait until a number of windows have been scored."""
         deadline = time.monotonic() + timeout_s
         while self.metric("tocsin_windows_total") < wanted:
             assert time.monotonic() < deadline, self.log_path.read_text()[-2000:]
             time.sleep(0.05)
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return the sum of a metric's samples that carry these labels."""
+        """Return the sum of a metric's samples with these labels."""
         total = 0.0
         for line in self.get("/metrics").splitlines():
             head, _, value = line.rpartition(" ")
@@ -139,7 +139,7 @@ class RunningNode:
         return total
 
     def cpu_s(self) -> float:
-        """Return processor seconds used so far by the process and its children."""
+        """Return the processor seconds of the process and its children."""
         assert self.process is not None
         return sum(_cpu_s(pid) for pid in _family(self.process.pid))
 

@@ -1,4 +1,4 @@
-"""A private PulseAudio with a null sink: what is played into the sink is what the default microphone hears."""
+"""A private PulseAudio whose null sink is the default microphone."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _START_S = 10.0
 
 
 class Pulse:
-    """A PulseAudio daemon of its own, beside any other; a context manager.
+    """A PulseAudio daemon beside any other; a context manager.
 
-    `env` is what a process needs to see it: ALSA's default device is then the sink's monitor.
+    With `env` a process uses it: ALSA's default device is then the sink's monitor.
     """
 
     def __init__(self, rate_hz: int = 48_000, channels: int = 2) -> None:
@@ -33,7 +33,7 @@ class Pulse:
 
     @property
     def env(self) -> dict[str, str]:
-        """Environment variables that lead a process to this daemon."""
+        """Environment variables of a process that uses this daemon."""
         return {
             "PULSE_SERVER": f"unix:{self._home / 'native'}",
             "PULSE_RUNTIME_PATH": str(self._home / "runtime"),
@@ -63,7 +63,7 @@ class Pulse:
         self._folder = None
 
     def start(self) -> None:
-        """Start the daemon and wait until it answers; on the same socket as before if it was stopped."""
+        """Start the daemon, on the same socket as before, and wait until it answers."""
         environment = {**os.environ, **self.env, "HOME": str(self._home)}
         socket = self._home / "native"
         socket.unlink(missing_ok=True)
@@ -97,7 +97,7 @@ class Pulse:
             self._daemon = None
 
     def play(self, path: Path, *, latency_ms: int = 20) -> subprocess.Popen[bytes]:
-        """Begin to play a sound file into the sink; the caller waits for the process."""
+        """Start to play a sound file into the sink; the caller waits for the process."""
         return subprocess.Popen(
             ["paplay", f"--latency-msec={latency_ms}", "--device=tocsin", str(path)], env={**os.environ, **self.env}
         )

@@ -1,4 +1,4 @@
-"""Small folders of recordings with a manifest: made up, or cut from real ones."""
+"""Small folders of recordings with a manifest, synthetic or copied."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RATE_HZ = 16_000
 
 
 def write_manifest(folder: Path, rows: Sequence[dict[str, str]]) -> None:
-    """Write manifest.csv; each clip counts as a recording of its own, so that every part has some of each label."""
+    """Write manifest.csv; each clip is a recording of its own, so that every part has each label."""
     with (folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
@@ -28,7 +28,7 @@ def write_manifest(folder: Path, rows: Sequence[dict[str, str]]) -> None:
 
 
 def made_up(folder: Path) -> Path:
-    """Fill `folder` with sounds that a network can tell apart: hiss, clicks, thuds and a wailing tone."""
+    """Write synthetic sounds of distinct classes: noise, clicks, thuds and a wailing tone."""
     rng, t = np.random.default_rng(5), np.arange(2 * _RATE_HZ) / _RATE_HZ
     rows = []
     for index in range(len(LABELS) * CLIPS_PER_LABEL):
@@ -57,7 +57,7 @@ def made_up(folder: Path) -> Path:
     return folder
 
 
-def cut_from(data: Path, folder: Path) -> Path:
+def copy_recordings(data: Path, folder: Path) -> Path:
     """Copy a few of the shortest real clips of more than a second into `folder`."""
     with (data / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: (float(row["duration_s"]), row["file"]))

@@ -9,5 +9,5 @@ from edge.settings.detection import ANY_LABEL
 
 
 def make_rule(label: str, **values: Any) -> Rule:
-    """Return a rule of the values built in for every label, but for those given."""
+    """Return a rule with the default values, except those given."""
     return Rule(label, **{**ANY_LABEL.collect_values(), **values})

@@ -1,4 +1,4 @@
-"""Something tiny to learn from: tones and clicks as features, without a file."""
+"""Tiny training material: features of tones and clicks, without files."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     import pytest
 
 PARAMS = FrontEndParams()
+RECIPE = Path(__file__).with_name("small.toml")
+QUICK = ("--set", "train.steps=4", "--set", "train.validate_every=4")
+"""Arguments of a run that has hardly begun."""
 LABELS = ("background", "clap", "siren")
 _CLIPS, _FRAMES, _CLASSES = 18, 130, 5
 _SMALL = ModelConfig(stem=4, head=8, stages=(Stage(8, 1, 2, 2, residual=False),))
 
 
 def material() -> Material:
-    """Return clips of two seconds, two thirds to learn from, with another teacher's logits."""
+    """Return clips of two seconds, two thirds for training, with another teacher's logits."""
     rng = np.random.default_rng(1)
     mel = rng.normal(-1.0, 0.1, (_CLIPS, _FRAMES, PARAMS.n_mels))
     mel[1::3, 60:66] += 2.0
@@ -48,16 +51,14 @@ def material() -> Material:
 
 
 def config(**settings: Any) -> Config:
-    """Return the settings of a run of 6 steps with a look after every second, and others for `train`."""
-    small = load_config(
-        Path(__file__).with_name("small.toml"), ["data.impulsive={ clap = 1.0 }", "data.quiet_label=background"]
-    )
+    """Return the settings of a run of 6 steps with a validation every 2; `train` overrides them."""
+    small = load_config(RECIPE, ["data.impulsive={ clap = 1.0 }", "data.quiet_label=background"])
     train = {"steps": 6, "batch": 8, "validate_every": 2, "warmup_steps": 2, "distil_weight": 0.5, **settings}
     return dataclasses.replace(small, model=_SMALL, train=dataclasses.replace(small.train, **train))
 
 
-def signal_at_look(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
-    """Send this process a signal while a run looks at its validation part for the first time."""
+def signal_at_validation(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    """Send this process a signal during the first validation of a run."""
     look = engine.validation_figures
 
     def signalled(*arguments: Any) -> dict[str, float]:

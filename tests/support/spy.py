@@ -1,6 +1,6 @@
-"""What a process and its children reach for: names looked up, addresses spoken to, files written.
+"""Record of what a process and its children access: host names, addresses, files written.
 
-A hook in Python would not see what the C++ of a dependency does, so a small library is preloaded before the C library.
+A hook in Python would not see the C++ of a dependency, so a small library is preloaded before the C library.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "TOCSIN_DATA")
 
 @dataclass(frozen=True)
 class Reached:
-    """What was written down."""
+    """The recorded accesses."""
 
     names: frozenset[str]
     """Looked up, addresses in figures and this machine's own name left out."""
@@ -35,7 +35,7 @@ class Reached:
     """Written, devices left out."""
 
     def beyond(self, *folders: Path, hosts: Collection[str] = ()) -> list[str]:
-        """Return what is neither one of `hosts` nor below one of `folders`, in words."""
+        """Return the accesses outside of `hosts` and `folders` as text."""
         strange = [path for path in self.files if not any(path.is_relative_to(folder) for folder in folders)]
         return [
             *(f"looked up {name}" for name in sorted(self.names - set(hosts))),
@@ -45,7 +45,7 @@ class Reached:
 
 
 class Spy:
-    """Watches the processes that are started with its environment, each in a home folder that was empty."""
+    """A recorder of the processes started with its environment, in an empty home folder."""
 
     def __init__(self, folder: Path) -> None:
         """Compile the library into `folder`, and make the home and the folder for temporary files there."""
@@ -54,12 +54,12 @@ class Spy:
         for made in (self.home, self.temporary):
             made.mkdir(parents=True)
         self._library, self._log = folder / "spy.so", folder / "reached"
-        command = [COMPILER, "-shared", "-fPIC", "-O1", "-o", self._library, _SOURCE, "-ldl"]
+        command = [COMPILER, "-shared", "-fPIC", "-O1", "-o", str(self._library), str(_SOURCE), "-ldl"]
         subprocess.run(command, check=True, capture_output=True)
 
     @property
     def env(self) -> dict[str, str]:
-        """Return an environment that says nothing of tests or of a build server: some things are quiet there."""
+        """The environment, without variables of tests or build servers, which switch some accesses off."""
         return {
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
             "HOME": str(self.home),
@@ -70,7 +70,7 @@ class Spy:
         }
 
     def run(self, *command: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments to its end."""
+        """Run Python with arguments and wait for its end."""
         return subprocess.run(
             [sys.executable, *map(str, command)],
             env=self.env,
@@ -83,7 +83,7 @@ class Spy:
         )
 
     def reached(self) -> Reached:
-        """Return what was reached for up to now."""
+        """Return the accesses so far."""
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log.exists() else []
         notes = [line.partition(" ")[::2] for line in lines]
         return Reached(

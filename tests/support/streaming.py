@@ -1,8 +1,8 @@
-"""A tiny streaming bundle: it scores the level of the last two decisions' frames, and remembers the one before."""
+"""A tiny streaming bundle: it scores the level of the last two decisions' frames and keeps the one before."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -10,7 +10,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.frontend.mel import log_mel
-from tests.support.bundles import LABELS, PARAMS, band_weights, manifest_of, rewrite_manifest
+from tests.support.bundles import LABELS, PARAMS, make_band_weights, make_manifest, rewrite_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ WAVEFORM = np.random.default_rng(3).normal(0, 0.05, 48_000).astype(np.float32)
 
 
 def write_streaming_bundle(folder: Path, *, version: str = "1.0", labels: tuple[str, ...] = LABELS) -> Path:
-    """Write a whole bundle into `folder`: `gunshot` is loud highs, `siren` loud lows, as in the one for windows."""
+    """Write a bundle: `gunshot` is loud high, `siren` loud low frequencies, as in the one for windows."""
     folder.mkdir(parents=True, exist_ok=True)
     network = _network(labels)
     onnx.checker.check_model(network)
@@ -30,13 +30,13 @@ def write_streaming_bundle(folder: Path, *, version: str = "1.0", labels: tuple[
     whole = mel[np.newaxis, : len(mel) // STEP * STEP]
     logits, _ = session.run(None, {"log_mel": whole, "state": np.zeros((1, STATE_SIZE), np.float32)})
     np.savez(folder / "golden.npz", waveform=WAVEFORM, mel=mel, logits=logits[0])
-    manifest = manifest_of("tiny-streaming", version, labels)
+    manifest = make_manifest("tiny-streaming", version, labels)
     rewrite_manifest(folder, {**manifest, "network": "streaming", "state_size": STATE_SIZE})
     return folder
 
 
 def _network(labels: tuple[str, ...]) -> onnx.ModelProto:
-    weights, bias = band_weights(labels)
+    weights, bias = make_band_weights(labels)
     constants = {
         "by_decision": np.array([0, -1, STEP, PARAMS.n_mels]),
         "alone": np.array([0, 1, PARAMS.n_mels]),
@@ -63,8 +63,8 @@ def _network(labels: tuple[str, ...]) -> onnx.ModelProto:
         ("Add", ["product", "bias"], "logits"),
         ("Reshape", ["newest", "flat"], "state_out"),
     ]
-    options = {"ReduceMean": {"keepdims": 0}, "Concat": {"axis": 1}}
-    shapes = {
+    options: dict[str, Any] = {"ReduceMean": {"keepdims": 0}, "Concat": {"axis": 1}}
+    shapes: dict[str, list[int | str | None]] = {
         "log_mel": ["batch", "frames", PARAMS.n_mels],
         "state": ["batch", STATE_SIZE],
         "logits": ["batch", "decisions", len(labels)],

@@ -1,4 +1,4 @@
-"""Clips and trials that were never recorded or run, for figures that can be counted by hand."""
+"""Synthetic clips and trials, for figures that can be computed by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THRESHOLDS = {"on": 0.5, "off": 0.3}
 
 
 def clip(index: int, label: str, corpus: str = "c", *, group: str = "", others: Sequence[str] = ()) -> Clip:
-    """Return a clip of a second; each is a recording of its own unless `group` says otherwise."""
+    """Return a clip of a second; without `group` each is a recording of its own."""
     name = f"{index}.wav"
     return Clip(index, name, label, corpus, group or f"g{index}", "", "", name, 1.0, others=tuple(others))
 
@@ -29,7 +29,7 @@ def trial(
     corpora: Sequence[str] = (),
     name: str = "test",
 ) -> Trial:
-    """Return what a network that learnt from `corpora` said: for each clip, rows of a probability for each label."""
+    """Return the trial of a network trained on `corpora`: for each clip, rows of a probability per label."""
     chances = [np.array(rows, np.float64) for _, rows in heard]
     clips = [one for one, _ in heard]
     logits = [np.log(chance / (1.0 - chance)).astype(np.float32) for chance in chances]

@@ -50,7 +50,7 @@ def test_what_is_no_checkpoint_is_refused(content: bytes | None, tmp_path: Path)
         torch.save({"model": torch.zeros(1)}, path)
     else:
         path.write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.pt: not a checkpoint"):
+    with pytest.raises(DataError, match=r"x\.pt: the file is not a checkpoint"):
         load_checkpoint(path)
 
 
@@ -58,7 +58,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     """A checkpoint of a version that built the network otherwise is one clear error."""
     path = tmp_path / "x.pt"
     save_checkpoint(path, Checkpoint(torch.nn.Linear(2, 2), Config(), FrontEndParams(), ("a", "b"), 1))
-    with pytest.raises(DataError, match=r"x\.pt: its weights are of another resnet"):
+    with pytest.raises(DataError, match=r"x\.pt: its weights belong to another resnet"):
         load_checkpoint(path)
 
 
@@ -66,8 +66,8 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     ("values", "said"),
     [
         ({"config": {"train": {"speed": 1}}}, "its settings are not of this version: .*train.speed"),
-        ({"config": {}, "frontend": {"n_fft": 0}}, "not a whole checkpoint: front end: n_fft"),
-        ({"config": {}, "frontend": {}}, "not a whole checkpoint: 'labels'"),
+        ({"config": {}, "frontend": {"n_fft": 0}}, "the checkpoint is incomplete: front end: n_fft"),
+        ({"config": {}, "frontend": {}}, "the checkpoint is incomplete: 'labels'"),
     ],
 )
 def test_a_checkpoint_of_another_version_is_refused(values: dict[str, object], said: str, tmp_path: Path) -> None:
@@ -89,12 +89,12 @@ def test_a_run_with_other_settings_is_refused(tmp_path: Path) -> None:
     """Every setting that differs is named with what it was."""
     save_resume(tmp_path / "r.pt", Config(), {})
     other = Config(train=TrainConfig(lr=0.01), model=ModelConfig(head=9))
-    with pytest.raises(DataError, match=r"model\.head was 256 and is 9; train\.lr was 0\.003 and is 0\.01"):
+    with pytest.raises(DataError, match=r"model\.head was 256 and is 9, train\.lr was 0\.003 and is 0\.01"):
         load_resume(tmp_path / "r.pt", other)
 
 
 def test_a_checkpoint_is_no_state_of_a_run(tmp_path: Path) -> None:
     """A file of tensors that is not of the form is one clear error."""
     torch.save({"format": 0}, tmp_path / "r.pt")
-    with pytest.raises(DataError, match=r"r\.pt: not the state of a run of format"):
+    with pytest.raises(DataError, match=r"r\.pt: the file is not the state of a run of format"):
         load_resume(tmp_path / "r.pt", Config())

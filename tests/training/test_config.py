@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_named(values: dict[str, object], named: str) -> No
     [
         ("train.steps", UsageError, "key=value"),
         ("train.steps=x", ConfigError, "train.steps"),
-        ("train.steps.most=1", UsageError, "steps is no table"),
+        ("train.steps.most=1", UsageError, "steps is not a table"),
     ],
 )
 def test_a_bad_override_is_refused(override: str, error: type[TocsinError], said: str) -> None:
@@ -81,5 +81,5 @@ def test_a_bad_override_is_refused(override: str, error: type[TocsinError], said
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
     """The message says which file, in whatever encoding it is."""
     (tmp_path / "bad.toml").write_bytes(content)
-    with pytest.raises(ConfigError, match=r"bad\.toml: not TOML"):
+    with pytest.raises(ConfigError, match=r"bad\.toml: the file is not valid TOML"):
         load_config(tmp_path / "bad.toml")

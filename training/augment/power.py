@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_power(features: Tensor, params: FrontEndParams) -> Tensor:
-    """Invert the logarithm of `edge.frontend.mel.log_mel_of_power`; digital silence becomes 0."""
+    """Invert the logarithm of `edge.frontend.mel.log_mel_from_power`; digital silence becomes 0."""
     return (torch.exp(features / params.scale - params.offset) - params.log_floor).clamp_min_(0.0)
 
 

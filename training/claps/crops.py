@@ -81,7 +81,7 @@ def _draw(scene: Scene, have: Material, rng: Generator, count: int, name: str) -
             new = scene(have, rng)[: count - filled]
             barren = 0 if new else barren + 1
             if barren == _BARREN:
-                msg = f"no onset in {_BARREN} scenes of {name} in a row: the recordings are silent"
+                msg = f"{_BARREN} scenes of {name} in a row have no onset: the recordings are silent"
                 raise DataError(msg)
             crops[filled : filled + len(new)] = np.reshape(new, (-1, *crops.shape[1:]))
             filled += len(new)

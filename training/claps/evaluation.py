@@ -55,8 +55,8 @@ def evaluate_claps(data: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     `DataError` for a checkpoint of another network, and for a recording that cannot be read.
     """
     if checkpoint.params != CLAP_FRONT_END:
-        msg = "the checkpoint is of no clap network: measure it by `evaluate`"
-        raise DataError(msg)
+        msg = "the checkpoint is not a clap network"
+        raise DataError(msg, remedy="measure it with 'evaluate'")
     clips = read_manifest(data)
     people: defaultdict[str, Count] = defaultdict(Count)
     classes: defaultdict[str, Count] = defaultdict(Count)

@@ -34,8 +34,8 @@ def run(options: argparse.Namespace) -> None:
 
     data, config = data_of(options), recipe_of(options)
     if options.seeds < 1:
-        msg = f"--seeds: {options.seeds} trains nothing; give 1 or more"
-        raise UsageError(msg)
+        msg = f"{options.seeds} seeds train nothing"
+        raise UsageError(msg, where="--seeds", remedy="give 1 or more")
 
     def train_and_measure(variant: Config) -> dict[str, float]:
         material = open_material(data, options.cache, variant)

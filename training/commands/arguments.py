@@ -49,8 +49,8 @@ def data_of(options: argparse.Namespace) -> Path:
     """Return the folder of the recordings; raise `UsageError` where none is named."""
     data: Path | None = options.data
     if data is None:
-        msg = "give the folder with manifest.csv by --data or TOCSIN_DATA"
-        raise UsageError(msg)
+        msg = "the folder of recordings is missing"
+        raise UsageError(msg, remedy="give the folder with manifest.csv by --data or TOCSIN_DATA")
     return data
 
 

@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from edge.errors import InputMissing, TocsinError, UsageError, describe_error
+from edge.errors import InputMissing, TocsinError, UsageError, describe_error, from_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +72,5 @@ def _describe(exc: Exception) -> tuple[str, int]:
     """Return the line and the exit code of an exception; a file that cannot be used is missing."""
     line, code = describe_error(exc)
     if isinstance(exc, OSError) and code == TocsinError.exit_code:
-        text = f"{exc.filename}: {exc.strerror.lower()}" if exc.filename and exc.strerror else str(exc)
-        line, code = text, InputMissing.exit_code
+        line, code = describe_error(from_os_error(exc, action="opened", kind=InputMissing))
     return " ".join(line.splitlines()), code

@@ -35,8 +35,8 @@ def run(options: argparse.Namespace) -> None:
     theirs = open_recordings(data, options.cache, config, checkpoint.params)
     if theirs.labels != checkpoint.labels:
         named = ", ".join(checkpoint.labels)
-        msg = f"{options.teacher}: it knows other labels than the recordings have: {named}"
-        raise DataError(msg)
+        msg = f"the teacher knows other labels than the recordings have: {named}"
+        raise DataError(msg, where=options.teacher)
     have = open_recordings(data, options.cache, config, front_end(config))
     have = dataclasses.replace(have, teacher=teacher_of(checkpoint, theirs.clips, theirs.store))
     train(material_of(data, options.cache, config, have), config, options.out)

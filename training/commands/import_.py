@@ -40,8 +40,8 @@ def run(options: argparse.Namespace) -> None:
     """
     source, out = options.source.resolve(), options.out.resolve()
     if out.is_relative_to(source):
-        msg = f"{options.out} lies in {options.source}: import into a folder elsewhere"
-        raise UsageError(msg)
+        msg = f"the folder lies in {options.source}"
+        raise UsageError(msg, where=options.out, remedy="import into a folder elsewhere")
     layout = LAYOUTS[options.layout]
     new_of = read_classes(options.map) if options.map else {}
     corpus = options.corpus or layout.corpus or source.name

@@ -71,13 +71,13 @@ def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
 def _override(values: dict[str, Any], item: str) -> None:
     key, equals, text = item.partition("=")
     if not equals:
-        msg = f"--set {item}: expected section.key=value"
-        raise UsageError(msg)
+        msg = "expected section.key=value"
+        raise UsageError(msg, where=f"--set {item}")
     *parents, last = key.strip().split(".")
     for name in parents:
         inner: Any = values.setdefault(name, {})
         if not isinstance(inner, dict):
-            msg = f"--set {item}: {name} is no table, it has no keys"
-            raise UsageError(msg)
+            msg = f"{name} is not a table and has no keys"
+            raise UsageError(msg, where=f"--set {item}")
         values = inner
     values[last] = toml_value(text)

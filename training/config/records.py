@@ -11,7 +11,7 @@ import dataclasses
 import typing
 from typing import Any, TypeVar
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, suggest
 
 T = TypeVar("T")
 
@@ -19,17 +19,17 @@ T = TypeVar("T")
 def record_of(cls: type[T], values: Any, where: str = "") -> T:  # noqa: ANN401 - plain values of any shape
     """Return the record of plain values; raise `ConfigError` that names the key at fault below `where`."""
     if not isinstance(values, dict):
-        msg = f"config: {where or 'the file'} must be a table, not {values!r}"
-        raise ConfigError(msg)
+        msg = f"{where or 'the file'} must be a table, not {values!r}"
+        raise ConfigError(msg, where="config")
     hints = typing.get_type_hints(cls)
     if unknown := sorted(set(values) - set(hints)):
-        msg = f"config: unknown key {where}{unknown[0]}; known: {', '.join(hints)}"
-        raise ConfigError(msg)
+        msg = f"unknown key {where}{unknown[0]}"
+        raise ConfigError(msg, where="config", remedy=suggest(unknown[0], list(hints)))
     fields = dataclasses.fields(cls)  # type: ignore[arg-type] # every caller has a record
     needed = [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
     if absent := [name for name in needed if name not in values]:
-        msg = f"config: {where}{absent[0]} is missing"
-        raise ConfigError(msg)
+        msg = f"{where}{absent[0]} is missing"
+        raise ConfigError(msg, where="config")
     return cls(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
 
 
@@ -47,5 +47,5 @@ def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a field 
         return float(value)
     elif isinstance(hint, type) and type(value) is hint:
         return value
-    msg = f"config: {where}: {value!r} does not fit {hint}"
-    raise ConfigError(msg)
+    msg = f"{value!r} does not fit {hint}"
+    raise ConfigError(msg, where=f"config: {where}")

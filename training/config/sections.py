@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,8 +62,8 @@ def _require_at_least(least: int, section: str, record: object, names: Iterable[
     """Refuse smaller values of some settings of a section."""
     for name in names:
         if (value := getattr(record, name)) < least:
-            msg = f"config: {section}.{name}: {value} must be at least {least}"
-            raise ConfigError(msg)
+            msg = f"{value} must be at least {least}"
+            raise ConfigError(msg, where=f"config: {section}.{name}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class Stage:
     def __post_init__(self) -> None:
         """Refuse what no layer can be made of."""
         if min(self.channels, self.repeats, self.stride_time, self.stride_mel, self.expand) < 1:
-            msg = f"config: model.stages: {self}: the numbers must be at least 1"
-            raise ConfigError(msg)
+            msg = f"{self}: the numbers must be at least 1"
+            raise ConfigError(msg, where="config: model.stages")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ class ModelConfig:
         """Refuse what no network can be made of."""
         _require_at_least(1, "model", self, ("stem", "head", "tower", "pool"))
         if not 0.0 <= self.dropout <= 1.0:
-            msg = f"config: model.dropout: {self.dropout} must be from 0 to 1"
-            raise ConfigError(msg)
+            msg = f"{self.dropout} must be from 0 to 1"
+            raise ConfigError(msg, where="config: model.dropout")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -206,8 +206,8 @@ class TrainConfig:
         """Refuse what no run can be made with."""
         for name, known in TRAIN_CHOICES.items():
             if (value := getattr(self, name)) not in known:
-                msg = f"config: train.{name}: {value!r} is none of {', '.join(known)}"
-                raise ConfigError(msg)
+                msg = f"{value!r} is unknown"
+                raise ConfigError(msg, where=f"config: train.{name}", remedy=suggest(str(value), list(known)))
         _require_at_least(1, "train", self, ("steps", "batch", "validate_every", "workers", "threads"))
         _require_at_least(0, "train", self, ("seed", "lr", "weight_decay"))
 

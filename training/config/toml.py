@@ -21,8 +21,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        msg = f"{path}: not TOML: {exc}"
-        raise ConfigError(msg) from exc
+        msg = f"the file is not valid TOML: {exc}"
+        raise ConfigError(msg, where=path) from exc
     return values
 
 

@@ -1,1 +1,1 @@
-"""Recordings: the manifest, its division into parts, the cached features and the crops a batch is made of."""
+"""Recordings: the manifest, its division into parts, the cached features, teachers and changed copies."""

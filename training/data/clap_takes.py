@@ -55,8 +55,8 @@ def fold_of(clips: Iterable[Clip]) -> dict[int, int]:
 def trained_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[Clip]]:
     """Return the clips of claps to train on, by group; raises `ConfigError` for a word other than `even` and `all`."""
     if wrong := sorted(set(config.people.values()) - {_EVEN, _ALL}):
-        msg = f"claps.people: {wrong[0]!r} is neither {_EVEN!r} nor {_ALL!r}"
-        raise ConfigError(msg)
+        msg = f"{wrong[0]!r} is neither {_EVEN!r} nor {_ALL!r}"
+        raise ConfigError(msg, where="claps.people")
     takes: defaultdict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         which = config.people.get(clip.group)
@@ -69,8 +69,8 @@ def number_of(clip: Clip) -> int:
     """Return the first number in a clip's name; raises `DataError` where there is none."""
     found = re.search(r"\d+", clip.name)
     if found is None:
-        msg = f"{clip.file}: {clip.name!r} has no number, so it is neither even nor odd; take all of {clip.group!r}"
-        raise DataError(msg)
+        msg = f"{clip.name!r} has no number, so it is neither even nor odd"
+        raise DataError(msg, where=clip.file, remedy=f"take all of {clip.group!r}")
     return int(found[0])
 
 
@@ -127,8 +127,8 @@ def gather(data: Path, clips: Sequence[Clip], config: Config) -> Material:
         ("backgrounds", backgrounds),
     ):
         if not found:
-            msg = f"{data}: no {what} to train on"
-            raise DataError(msg)
+            msg = f"there is no {what} to train on"
+            raise DataError(msg, where=data)
     return Material(claps, takes, others, backgrounds)
 
 

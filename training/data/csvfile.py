@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_csv(path: Path, columns: Iterable[str], advice: str = "") -> tuple[list[str], list[dict[str, str]]]:
+def read_csv(path: Path, columns: Iterable[str], remedy: str = "") -> tuple[list[str], list[dict[str, str]]]:
     """Return the heading and the rows of a file, "" where a row has no cell.
 
-    Raises `DataError` for a file that is no CSV or lacks one of `columns`, which `advice` follows, `OSError` where it
+    Raises `DataError` for a file that is no CSV or lacks one of `columns`, with `remedy`, `OSError` where it
     cannot be read.
     """
     try:
@@ -23,9 +23,9 @@ def read_csv(path: Path, columns: Iterable[str], advice: str = "") -> tuple[list
             reader = csv.DictReader(file, restval="")
             found = list(reader.fieldnames or ())
             if missing := [name for name in columns if name not in found]:
-                msg = f"{path}: column {', '.join(missing)} is missing{advice}"
-                raise DataError(msg)
+                msg = f"column {', '.join(missing)} is missing"
+                raise DataError(msg, where=path, remedy=remedy)
             return found, list(reader)
     except (csv.Error, UnicodeDecodeError) as exc:
-        msg = f"{path}: not a CSV file: {exc}"
-        raise DataError(msg) from exc
+        msg = f"the file is not CSV: {exc}"
+        raise DataError(msg, where=path) from exc

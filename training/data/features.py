@@ -17,7 +17,7 @@ from tqdm import tqdm
 from edge.errors import BrokenAudio, DataError, NotAudio
 from edge.frontend.downmix import to_mono
 from edge.frontend.mel import log_mel
-from edge.frontend.samples import are_sound
+from edge.frontend.samples import are_valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +54,11 @@ def load_audio(path: Path, rate_hz: int) -> NDArray[np.float32]:
     try:
         samples, rate_in_hz = soundfile.read(path, dtype="float32")
     except soundfile.SoundFileError as exc:
-        msg = f"{path}: not readable as audio: {exc}"
-        raise NotAudio(msg) from exc
-    if not are_sound(samples):
-        msg = f"{path}: damaged: some samples are no numbers, or far beyond full scale"
-        raise BrokenAudio(msg)
+        msg = f"the file cannot be read as audio: {exc}"
+        raise NotAudio(msg, where=path) from exc
+    if not are_valid(samples):
+        msg = "the file is damaged: some samples are not numbers, or far beyond full scale"
+        raise BrokenAudio(msg, where=path)
     mono = to_mono(samples)
     return mono if rate_in_hz == rate_hz else np.asarray(soxr.resample(mono, rate_in_hz, rate_hz), np.float32)
 
@@ -82,8 +82,8 @@ def open_features(data: Path, clips: Sequence[Clip], cache: Path, params: FrontE
     that is not there.
     """
     if not clips:
-        msg = f"{data}: the manifest lists no clips"
-        raise DataError(msg)
+        msg = "the manifest lists no clips"
+        raise DataError(msg, where=data)
     files = [(clip.file, (data / clip.file).stat().st_size) for clip in clips]
     key = json.dumps([frame_values(params), files]).encode()
     folder = cache / f"mel-{hashlib.sha256(key).hexdigest()[:16]}"

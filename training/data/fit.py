@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,5 +38,5 @@ def fit_to_labels(config: DataConfig, labels: Sequence[str]) -> DataConfig:
 
 def _require(key: str, named: Collection[str], labels: Sequence[str]) -> None:
     if unknown := sorted(set(named) - set(labels)):
-        msg = f"config: data.{key}: the recordings have no {', '.join(unknown)}; they have {', '.join(labels)}"
-        raise ConfigError(msg)
+        msg = f"the recordings have no {', '.join(unknown)}"
+        raise ConfigError(msg, where=f"config: data.{key}", remedy=suggest(unknown[0], list(labels)))

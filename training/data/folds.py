@@ -82,8 +82,8 @@ def published_folds(clips: Sequence[Clip], corpus: str, config: DataConfig, seed
     mine = [clip for clip in usable(clips, config) if clip.corpus == corpus]
     names = sorted({clip.fold for clip in mine if clip.fold})
     if len(names) < 2:  # noqa: PLR2004 - one fold holds out everything
-        msg = f"{corpus}: {len(mine)} clips in {len(names)} published folds, need two; see the manifest's column `fold`"
-        raise DataError(msg)
+        msg = f"{len(mine)} clips in {len(names)} published folds are too few, because two are needed"
+        raise DataError(msg, where=corpus, remedy="see the manifest's column 'fold'")
     folds = []
     for name in names:
         test = [clip for clip in mine if clip.fold == name]
@@ -100,8 +100,8 @@ def group_folds(clips: Sequence[Clip], count: int, config: DataConfig, seed: int
     """
     members = families(usable(clips, config))
     if not 2 <= count <= len(members):  # noqa: PLR2004 - one fold holds out everything
-        msg = f"{count} folds of {len(members)} families of recordings: need at least 2 folds, and a family for each"
-        raise UsageError(msg)
+        msg = f"{len(members)} families of recordings do not make {count} folds"
+        raise UsageError(msg, remedy="ask for at least 2 folds, and at most a fold for each family")
     held: list[list[Clip]] = [[] for _ in range(count)]
     filled: list[Counter[str]] = [Counter() for _ in range(count)]
     for family in sorted(members, key=lambda family: (-len(family), _order(family, seed))):
@@ -131,7 +131,7 @@ def corpus_folds(
     taken = usable(clips, config)
     held = _held(taken, events)
     if not held:
-        msg = f"no recording holds {', '.join(sorted(events)) or 'an event'}: nothing to leave out"
+        msg = f"no recording holds {', '.join(sorted(events)) or 'an event'}, so no fold can leave it out"
         raise DataError(msg)
     together = _grouped(held, count)
     folds = []
@@ -173,8 +173,8 @@ def _grouped(held: Mapping[str, Counter[str]], count: int) -> list[set[str]]:
     for corpus in sorted(held, key=lambda corpus: (-weight([corpus]), corpus)):
         places = [place for place in together if allowed(place | {corpus})]
         if not places:
-            msg = f"{count} folds are too few to leave out {corpus}: its events keep too few corpora; ask for more"
-            raise UsageError(msg)
+            msg = f"{count} folds are too few to leave out {corpus}, because its events are in too few other corpora"
+            raise UsageError(msg, remedy="ask for more folds")
         min(places, key=lambda place: (weight(place | {corpus}) - weight(place), len(place))).add(corpus)
     return [place for place in together if place]
 
@@ -186,8 +186,8 @@ def _fold(name: str, rest: Sequence[Clip], test: Sequence[Clip], config: DataCon
     parts = split(rest, slices, seed)
     calibrating = sorted(parts["validation"] + parts["test"], key=lambda clip: clip.index)
     if not parts["train"] or not calibrating:
-        msg = f"{name}: beside what is held out, too few recordings are left to learn from and to calibrate by"
-        raise DataError(msg)
+        msg = "too few recordings are left to train on and to calibrate with, besides the held-out ones"
+        raise DataError(msg, where=name)
     return Fold(name, parts["train"], calibrating, sorted(test, key=lambda clip: clip.index))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from edge.errors import ConfigError, DataError
+from edge.errors import ConfigError, DataError, suggest
 from training.data.csvfile import read_csv
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def read_manifest(folder: Path) -> list[Clip]:
 def _clip(path: Path, index: int, row: Mapping[str, str]) -> Clip:
     label, *others = split_labels(row["class"]) or ("",)
     if empty := [name for name in _FILLED if not row[name]]:
-        msg = f"{path}: clip {index + 1} ({row['file'] or 'no file'}): {empty[0]} is empty"
-        raise DataError(msg)
+        msg = f"{empty[0]} is empty"
+        raise DataError(msg, where=f"{path}: clip {index + 1} ({row['file'] or 'no file'})")
     try:
         duration_s = float(row["duration_s"])
     except ValueError as exc:
-        msg = f"{path}: clip {index + 1} ({row['file']}): duration_s is {row['duration_s']!r}, not a number"
-        raise DataError(msg) from exc
+        msg = f"duration_s is {row['duration_s']!r}, not a number"
+        raise DataError(msg, where=f"{path}: clip {index + 1} ({row['file']})") from exc
     return Clip(
         index=index,
         file=row["file"],
@@ -106,12 +106,12 @@ def renaming(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
     new_of: dict[str, str] = {}
     for new, olds in mapping.items():
         if not new.strip() or SEPARATOR in new:
-            msg = f"classes: {new!r} cannot be the name of a class"
-            raise ConfigError(msg)
+            msg = f"{new!r} cannot be the name of a class"
+            raise ConfigError(msg, where="classes")
         for old in olds:
             if new_of.setdefault(old, new) != new:
-                msg = f"classes: {old} stands under {new_of[old]} and under {new}"
-                raise ConfigError(msg)
+                msg = f"{old} stands under {new_of[old]} and under {new}"
+                raise ConfigError(msg, where="classes")
     return new_of
 
 
@@ -137,8 +137,8 @@ def map_classes(clips: Iterable[Clip], mapping: Mapping[str, Sequence[str]]) -> 
         return clips
     new_of, known = renaming(mapping), labels_of(clips)
     if unknown := sorted(set(new_of) - set(known) - {EVERYTHING_ELSE}):
-        msg = f"classes: the recordings have no {', '.join(unknown)}; they have {', '.join(known)}"
-        raise ConfigError(msg)
+        msg = f"the recordings have no {', '.join(unknown)}"
+        raise ConfigError(msg, where="classes", remedy=suggest(unknown[0], list(known)))
     changed = []
     for clip in clips:
         label, *others = renamed(clip.labels, new_of) or ("",)

@@ -76,8 +76,8 @@ def recordings_of(data: Path, cache: Path, checkpoint: Checkpoint) -> Recordings
     """
     have = open_recordings(data, cache, checkpoint.config, checkpoint.params)
     if have.labels != checkpoint.labels:
-        msg = f"{data}: the recordings have other labels than the checkpoint ({', '.join(checkpoint.labels)})"
-        raise DataError(msg)
+        msg = f"the recordings have other labels than the checkpoint ({', '.join(checkpoint.labels)})"
+        raise DataError(msg, where=data)
     return have
 
 
@@ -89,8 +89,8 @@ def clips_of(data: Path, config: Config) -> list[Clip]:
     corpora = {clip.corpus for clip in clips}
     for name in ("only", "leave_out", "test_corpora"):  # a typing mistake must not train on what is to be kept apart
         if unknown := sorted(set(getattr(config.data, name)) - corpora):
-            msg = f"config: data.{name}: {data} has no corpus {unknown[0]!r}"
-            raise ConfigError(msg)
+            msg = f"{data} has no corpus {unknown[0]!r}"
+            raise ConfigError(msg, where=f"config: data.{name}")
     if only := set(config.data.only):
         clips = [clip if clip.corpus in only else dataclasses.replace(clip, label="", others=()) for clip in clips]
     return map_classes(clips, config.data.classes)
@@ -115,8 +115,8 @@ def material_of(data: Path, cache: Path, config: Config, have: Recordings) -> Ma
     """Return what a run learns from; copies and made-up sounds are computed the first time."""
     parts, settings, params, seed = have.parts, config.data, have.store.params, config.train.seed
     if unknown := sorted(set(settings.made) - {SIREN, CLAP}):
-        msg = f"config: data.made: nothing makes {unknown[0]!r}; known: {SIREN}, {CLAP}"
-        raise ConfigError(msg)
+        msg = f"nothing makes {unknown[0]!r}"
+        raise ConfigError(msg, where="config: data.made", remedy=f"known are {SIREN}, {CLAP}")
     made = []
     if count := settings.made.get(SIREN, 0):
         made.append(make_sirens(count, params, seed))

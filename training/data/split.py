@@ -80,8 +80,8 @@ def split(clips: Sequence[Clip], config: DataConfig, seed: int) -> dict[str, lis
 def require_parts(parts: Mapping[str, Sequence[Clip]]) -> None:
     """Raise `DataError` when a part has no clips: nothing to learn from, to calibrate by, or to measure on."""
     if empty := [part for part in PARTS if not parts[part]]:
-        msg = f"no recordings for the {empty[0]} part: some class needs three recordings of different groups"
-        raise DataError(msg)
+        msg = f"no recordings are left for the {empty[0]} part"
+        raise DataError(msg, remedy="give each class three recordings of different groups")
 
 
 def _spread(label: str, parts: Mapping[str, list[list[Clip]]], config: DataConfig) -> None:

@@ -45,8 +45,8 @@ def read_teacher(path: Path, labels: Sequence[str], n_clips: int) -> Teacher:
     scores, offsets, known = _arrays(path, ("scores", "offsets", "labels"), n_clips)
     names = [str(name) for name in known]
     if missing := sorted(set(labels) - set(names)):
-        msg = f"{path}: the teacher does not know {', '.join(missing)}"
-        raise DataError(msg)
+        msg = f"the teacher does not know {', '.join(missing)}"
+        raise DataError(msg, where=path)
     columns = [names.index(label) for label in labels]
     return Teacher(torch.from_numpy(scores[:, columns]), torch.from_numpy(offsets.astype(np.int64)))
 
@@ -90,15 +90,15 @@ def _arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]
         with np.load(path) as archive:
             values = {name: archive[name] for name in names}
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as exc:
-        msg = f"{path}: not a teacher: expected an .npz of {', '.join(names)}"
-        raise DataError(msg) from exc
+        msg = f"the file is not a teacher: expected an .npz of {', '.join(names)}"
+        raise DataError(msg, where=path) from exc
     scores, offsets = values["scores"], values["offsets"]
     if len(offsets) != n_clips + 1:
-        msg = f"{path}: the teacher heard {len(offsets) - 1} clips, the manifest has {n_clips}"
-        raise DataError(msg)
+        msg = f"the teacher has scores of {len(offsets) - 1} clips, but the manifest has {n_clips}"
+        raise DataError(msg, where=path)
     if offsets[-1] != len(scores):
-        msg = f"{path}: `offsets` end at {offsets[-1]}, but there are scores of {len(scores)} windows"
-        raise DataError(msg)
+        msg = f"'offsets' end at {offsets[-1]}, but there are scores of {len(scores)} windows"
+        raise DataError(msg, where=path)
     return [values[name] for name in names]
 
 

@@ -9,7 +9,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
-from edge.errors import DataError, UsageError
+from edge.errors import DataError, UsageError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,8 +40,8 @@ def variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
     parts = _augmentations(config)
     chosen = tuple(without) or tuple(parts)
     if unknown := [name for name in chosen if name not in parts]:
-        msg = f"ablation: the recipe has no augmentation {unknown[0]!r}; it has: {', '.join(parts) or 'none'}"
-        raise UsageError(msg)
+        msg = f"the recipe has no augmentation {unknown[0]!r}"
+        raise UsageError(msg, where="ablation", remedy=suggest(unknown[0], list(parts)))
     single = {f"without {name}": _off(config, [name], parts) for name in chosen}
     return {RECIPE: config, **single, BARE: _off(config, parts, parts)}
 
@@ -111,11 +111,11 @@ def _read(path: Path, wanted: dict[str, Any]) -> tuple[dict[str, Any], Results]:
         have = json.loads(path.read_text("utf-8"))
         known, results = dict(have["settings"]), dict(have["results"])
     except (ValueError, KeyError, TypeError) as exc:
-        msg = f"{path}: no results of an ablation; move it away or give another folder"
-        raise DataError(msg) from exc
+        msg = "the file does not hold the results of an ablation"
+        raise DataError(msg, where=path, remedy="move it away or give another folder") from exc
     if other := [name for name in known if name in wanted and known[name] != wanted[name]]:
-        msg = f"{path}: {other[0]!r} was measured with other settings; move it away or give another folder"
-        raise DataError(msg)
+        msg = f"{other[0]!r} was measured with other settings"
+        raise DataError(msg, where=path, remedy="move the file away or give another folder")
     return known | wanted, results
 
 

@@ -84,8 +84,8 @@ def preparer(material: Material, config: Config, size: int, *, pinned: bool) -> 
     )
     views = 2 if config.train.loss in CONTRASTIVE else 1
     if size % views:
-        msg = f"config: train.batch: a process has {size} samples a step, but train.loss needs pairs"
-        raise ConfigError(msg)
+        msg = f"a process has {size} samples a step, but train.loss needs pairs"
+        raise ConfigError(msg, where="config: train.batch")
 
     def prepare(generator: torch.Generator) -> Batch:
         drawn = sounds.draw(size // views, generator)
@@ -116,8 +116,8 @@ def _samplers(material: Material, config: Config) -> tuple[CropSampler, CropSamp
     behind = [clip for clip in material.train if clip.label in config.data.background]
     if not behind:
         kinds = ", ".join(config.data.background)
-        msg = f"config: data.background: no clip to learn from is of {kinds}; name classes to mix into the others"
-        raise ConfigError(msg)
+        msg = f"no training clip is of {kinds}"
+        raise ConfigError(msg, where="config: data.background", remedy="name classes to mix into the others")
     shared = (material.labels, material.teacher, material.logits, config)
     whole = pool_of(material.store, material.train, material.copies, material.made)
     samplers = (

@@ -26,8 +26,10 @@ def device_of(name: str, place: int = 0) -> torch.device:
     if name == "auto":
         name = next(kind for kind, has in there.items() if has)
     if not there[name]:
-        msg = f"train.device: torch finds no {name} here; use one of auto, {', '.join(k for k in there if there[k])}"
-        raise Unavailable(msg)
+        msg = f"torch finds no {name} here"
+        raise Unavailable(
+            msg, where="train.device", remedy=f"use one of auto, {', '.join(k for k in there if there[k])}"
+        )
     return torch.device(name, place) if name == "cuda" else torch.device(name)
 
 

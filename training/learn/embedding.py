@@ -39,6 +39,6 @@ def _classifier(model: nn.Module) -> nn.Module:
     dense = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     if not dense:
         name = type(model).__name__
-        msg = f"model: {name} does not end in a dense layer, which a hybrid train.loss and train.logit_weight need"
-        raise ConfigError(msg)
+        msg = f"{name} does not end in a dense layer, which a hybrid train.loss and train.logit_weight need"
+        raise ConfigError(msg, where="model")
     return dense[-1]

@@ -59,8 +59,8 @@ def train(material: Material, config: Config, out: Path, *, resume: bool = False
     Raises `ConfigError` for settings that do not go together or with the material, `DataError` for another run.
     """
     if not material.validation and (config.train.patience or config.train.schedule == "plateau"):
-        msg = "config: train.patience and train.schedule plateau need a validation part, which is empty"
-        raise ConfigError(msg)
+        msg = "train.patience and train.schedule plateau need a validation part, which is empty"
+        raise ConfigError(msg, where="config")
     out.mkdir(parents=True, exist_ok=True)
     with arithmetic(config.train), processes() as world, interrupts() as asked:
         run = _Run(material, config, world, out)
@@ -121,26 +121,26 @@ class _Run:
                         return
                 if self._world.any_of(asked()) and self._step < run.steps:
                     self._keep([LAST])
-                    msg = f"stopped at step {self._step} of {run.steps}; --resume goes on from {self._out}"
-                    raise Interrupted(msg)
+                    msg = f"stopped at step {self._step} of {run.steps}"
+                    raise Interrupted(msg, remedy=f"--resume goes on from {self._out}")
 
     def restore(self) -> None:
         """Go on from the state in the run's folder; `DataError` when it is of another run."""
         path = self._out / RESUME
         have = load_resume(path, self._config)
         if tuple(have["labels"]) != self._material.labels:
-            msg = f"{path}: the run was about other labels: {', '.join(have['labels'])}"
-            raise DataError(msg)
+            msg = f"the run had other labels: {', '.join(have['labels'])}"
+            raise DataError(msg, where=path)
         # a state that was kept before recordings were noted says nothing of them
         if have.get("recordings", mine := _digest(self._material)) != mine:
-            msg = f"{path}: the run learnt from other recordings, or divided otherwise: train anew in another folder"
-            raise DataError(msg)
+            msg = "the run used other recordings, or another division of them"
+            raise DataError(msg, where=path, remedy="train from the start in another folder")
         if len(have["batches"]) != self._world.size:
-            msg = f"{path}: {len(have['batches'])} processes learnt together, and now {self._world.size}"
-            raise DataError(msg)
+            msg = f"the run used {len(have['batches'])} processes, and now there are {self._world.size}"
+            raise DataError(msg, where=path)
         if have["device"] != self._device.type:
-            msg = f"{path}: the run learnt on {have['device']}, and this is {self._device.type}: set train.device"
-            raise DataError(msg)
+            msg = f"the run used {have['device']}, and this is {self._device.type}"
+            raise DataError(msg, where=path, remedy="set train.device")
         self._step, self._progress = have["step"], Progress(**have["progress"])
         self._losses.extend(loss.to(self._device) for loss in have["losses"])
         for part, name in self._parts():
@@ -172,8 +172,10 @@ class _Run:
         if log:
             loss = float(torch.stack(list(self._losses)).double().mean())
             if not math.isfinite(loss):
-                msg = f"step {self._step}: the loss is {loss}: a smaller train.lr or longer train.warmup_steps may help"
-                raise ConfigError(msg)
+                msg = f"the loss is {loss}"
+                raise ConfigError(
+                    msg, where=f"step {self._step}", remedy="try a smaller train.lr or longer train.warmup_steps"
+                )
             rate = learning_rate(self._step - 1, run, self._progress.cuts)
             figures = validation_figures(self._shown(), self._material)
             known = [figure for figure in figures.values() if not math.isnan(figure)]
@@ -218,8 +220,8 @@ def _begin_with(model: nn.Module, path: Path) -> None:
     have, mine = load_checkpoint(path).model.state_dict(), model.state_dict()
     fitting = {name: value for name, value in have.items() if name in mine and mine[name].shape == value.shape}
     if not fitting:
-        msg = f"config: train.init: no weight of {path} fits the network"
-        raise ConfigError(msg)
+        msg = f"no weight of {path} fits the network"
+        raise ConfigError(msg, where="config: train.init")
     _log.info("%d of %d weights are those of %s", len(fitting), len(mine), path)
     model.load_state_dict(mine | fitting)
 

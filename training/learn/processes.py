@@ -31,8 +31,8 @@ class Processes:
     def share_of(self, batch: int) -> int:
         """Return this process' part of a batch; raises `ConfigError` when it cannot be divided."""
         if batch % self.size:
-            msg = f"config: train.batch: {batch} cannot be divided by {self.size} processes"
-            raise ConfigError(msg)
+            msg = f"{batch} cannot be divided by {self.size} processes"
+            raise ConfigError(msg, where="config: train.batch")
         return batch // self.size
 
     def together(self, learner: nn.Module) -> nn.Module:
@@ -40,8 +40,8 @@ class Processes:
         if self.size == 1:
             return learner
         if any(weight.device.type == "mps" for weight in learner.parameters()):
-            msg = "train.device: mps learns in one process only; start it without torchrun, or use cpu"
-            raise ConfigError(msg)
+            msg = "mps trains in one process only"
+            raise ConfigError(msg, where="train.device", remedy="start it without torchrun, or use cpu")
         return DistributedDataParallel(learner)
 
     def told(self, figure: float) -> float:

@@ -34,8 +34,10 @@ def load_resume(path: Path, config: Config) -> dict[str, Any]:
         for (name, before), (_, now) in zip(_flat(config_of(path, values)), _flat(config), strict=True)
         if before != now and name not in _MAY_DIFFER
     ]:
-        msg = f"{path}: {'; '.join(changed)}: go on with the same settings, or train anew in another folder"
-        raise DataError(msg)
+        msg = f"the settings differ: {', '.join(changed)}"
+        raise DataError(
+            msg, where=path, remedy="go on with the same settings, or train from the start in another folder"
+        )
     return values
 
 

@@ -61,5 +61,5 @@ def _step_of(path: Path, line: str) -> int:
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError) as exc:
-        msg = f"{path}: not the log of a run: {line[:40]!r}; remove that line"
-        raise DataError(msg) from exc
+        msg = f"the line {line[:40]!r} does not belong to the log of a run"
+        raise DataError(msg, where=path, remedy="remove that line") from exc

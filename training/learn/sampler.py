@@ -103,9 +103,8 @@ def pool_of(
     """Put features together; every copy holds the same clips as `store`, frame by frame, or `DataError` is raised."""
     n_heard, rows = len(store.offsets) - 1, len(store.frames)
     if other := [len(copy) for copy in copies if len(copy) != rows]:
-        msg = f"a copy of the recordings has {other[0]} frames, they have {rows}: they have changed since; "
-        msg += "remove the files copy-*.npy from the folder of --cache"
-        raise DataError(msg)
+        msg = f"a copy has {other[0]} frames, but the recordings have {rows}: they have changed since it was made"
+        raise DataError(msg, remedy="remove the files copy-*.npy from the folder of --cache")
     parts = [np.asarray(store.frames), *(np.asarray(copy) for copy in copies)]
     ids = np.array([clip.index for clip in clips])
     starts = store.offsets[ids] + rows * np.arange(len(parts))[:, None]

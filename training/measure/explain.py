@@ -55,8 +55,8 @@ def _heat(model: nn.Module, window: Tensor, label: int) -> Tensor:
         msg = f"label {label}: the network has {logits.shape[1]}"
         raise ValueError(msg)
     if not maps:
-        msg = f"{type(model).__name__}: no map has both time and mel bands, so there is nothing to point at"
-        raise DataError(msg)
+        msg = "no map has both time and mel bands, so the network's decision cannot be shown in time"
+        raise DataError(msg, where=type(model).__name__)
     (gradient,) = torch.autograd.grad(logits[0, label], maps[-1])
     weight = gradient.mean(dim=(2, 3), keepdim=True)
     return (weight * maps[-1].detach()).sum(dim=1)[0].clamp_min(0.0)

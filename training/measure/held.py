@@ -47,7 +47,7 @@ def pool_trials(
     """Pool what the trials held out; raises `DataError` when that is nothing."""
     full = [trial for trial in trials if trial.scored.clips]
     if not full:
-        msg = "no clip was held out: there is nothing to measure on"
+        msg = "no clip was held out, so there is nothing to measure on"
         raise DataError(msg)
     on = [[[trial.thresholds[label]["on"] for label in labels]] * len(trial.scored.clips) for trial in full]
     return Held(

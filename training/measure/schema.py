@@ -159,13 +159,13 @@ def load_figures(path: Path) -> Figures:
     try:
         values = json.loads(path.read_text("utf-8"))
     except ValueError as exc:
-        msg = f"{path}: not JSON: {exc}"
-        raise DataError(msg) from exc
+        msg = f"the file is not JSON: {exc}"
+        raise DataError(msg, where=path) from exc
     if (
         not isinstance(values, dict)
         or values.get("format") != FORMAT
         or not set(Figures.__annotations__) <= set(values)
     ):
-        msg = f"{path}: no figures of format {FORMAT}; `python -m training report` and `kfold` write them"
-        raise DataError(msg)
+        msg = f"the file does not hold figures of format {FORMAT}"
+        raise DataError(msg, where=path, remedy="'python -m training report' and 'kfold' write them")
     return cast("Figures", values)

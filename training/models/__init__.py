@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, suggest
 from edge.frontend.params import FrontEndParams
 from training.models.cnn6 import Cnn6
 from training.models.mobilenet import MobileNet
@@ -41,8 +41,8 @@ def build_model(config: ModelConfig, n_mels: int, n_labels: int) -> nn.Module:
     Raises `ConfigError` for a name that is not in the registry.
     """
     if config.name not in REGISTRY:
-        msg = f"model: unknown architecture {config.name!r}; known: {', '.join(sorted(REGISTRY))}"
-        raise ConfigError(msg)
+        msg = f"the architecture {config.name!r} is unknown"
+        raise ConfigError(msg, where="model", remedy=suggest(config.name, sorted(REGISTRY)))
     return REGISTRY[config.name](config, n_mels, n_labels)
 
 
@@ -56,6 +56,6 @@ def step_frames(config: ModelConfig) -> int:
         return usual.decision_frames
     step = STEM_STRIDE[0] * math.prod(stage.stride_time for stage in config.stages)
     if step < 1 or usual.window_frames % step:
-        msg = f"config: model.stages: {step} frames between decisions do not divide a window of {usual.window_frames}"
-        raise ConfigError(msg)
+        msg = f"{step} frames between decisions do not divide a window of {usual.window_frames}"
+        raise ConfigError(msg, where="config: model.stages")
     return step

@@ -56,8 +56,8 @@ def published_table(width: float) -> tuple[int, tuple[Stage, ...], int]:
     The head is widened but never narrowed, as in the paper. Raises `ConfigError` for a width of 0 or less.
     """
     if width <= 0:
-        msg = f"model.width must be above 0, not {width}"
-        raise ConfigError(msg)
+        msg = f"{width} must be above 0"
+        raise ConfigError(msg, where="config: model.width")
     stages = tuple(dataclasses.replace(stage, channels=round_to_8(stage.channels * width)) for stage in _TABLE)
     return round_to_8(_STEM * width), stages, round_to_8(_HEAD * max(1.0, width))
 

@@ -1,1 +1,1 @@
-"""The proof of a network: figures counted on what it never heard, as JSON, as Markdown and as one HTML page."""
+"""Reports: figures as tables, charts, Markdown and one HTML page with pictures."""

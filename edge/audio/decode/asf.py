@@ -1,4 +1,7 @@
-"""The header of a Windows Media file, which says how long the file is: ffmpeg guesses where the two differ."""
+"""Header of Windows Media files, with the length of the file.
+
+ffmpeg only estimates the duration if the header and the file differ.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from typing import BinaryIO
 
 _PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _FIELDS = struct.Struct("<16x8x16xQ40xI")  # name, length and identity of the object; the file's length; flags
-_STREAMED = 1  # such a header was never finished
+_STREAMED = 1  # the header was not completed
 _MOST_HEADER = 1 << 16
 
 
-def asf_held(file: BinaryIO, size: int) -> float:
-    """Return how much of the bytes that its header promises a file of `size` bytes holds."""
+def read_asf_completeness(file: BinaryIO, size: int) -> float:
+    """Return the share of the promised bytes that a file of `size` bytes contains."""
     file.seek(0)
     head = file.read(_MOST_HEADER)
     at = head.find(_PROPERTIES)

@@ -1,4 +1,4 @@
-"""What a recording may hold: a damaged one is refused, for what was in place of a bad sample nobody knows."""
+"""Rejection of recordings with invalid samples, whose true values are unknown."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.errors import BrokenAudio
-from edge.frontend.samples import LIMIT, are_sound
+from edge.frontend.samples import LIMIT, are_valid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def refuse_damage(samples: NDArray[np.float32], name: str, begin: int, rate_hz: int) -> None:
-    """Raise `BrokenAudio` for samples, shape (n,) or (n, channels), among which one cannot be sound.
+    """Raise `BrokenAudio` if a sample is invalid.
 
-    They begin at sample `begin` of the recording `name`.
+    The samples, shape (n,) or (n, channels), begin at sample `begin` of the recording `name`.
     """
-    if are_sound(samples):
+    if are_valid(samples):
         return
     frames = samples.reshape(len(samples), -1)
     place, channel = np.argwhere(~(np.abs(frames) <= LIMIT))[0]
     value = frames[place, channel]
-    what = f"{value:.3g}, where full scale is 1; integers must be scaled to that" if np.isfinite(value) else "no number"
-    msg = f"{name} is damaged: its sample at {(begin + place) / rate_hz:.1f} s is {what}"
-    raise BrokenAudio(msg)
+    far = bool(np.isfinite(value))
+    what = f"{value:.3g}, where full scale is 1" if far else "not a number"
+    msg = f"the file is damaged: its sample at {(begin + place) / rate_hz:.1f} s is {what}"
+    raise BrokenAudio(msg, where=name, remedy="scale integer samples to full scale" if far else "")

@@ -1,4 +1,4 @@
-"""The first bytes of a recording: whether it means to be audio, and of what kind."""
+"""Detection of audio formats from the first bytes of a file."""
 
 from __future__ import annotations
 
@@ -28,49 +28,56 @@ _DEMUXERS = {
 }
 
 
-class Foreign(NamedTuple):
-    """A format that libsndfile does not read."""
+class ForeignFormat(NamedTuple):
+    """Format that libsndfile does not read."""
 
     name: str
     demuxer: str
-    """What ffmpeg calls it."""
+    """Name of the format in ffmpeg."""
 
 
 _FOREIGN = (
-    (4, (b"ftyp",), Foreign("MPEG-4 (m4a, mp4)", "mov")),
-    (0, (b"\x1a\x45\xdf\xa3",), Foreign("WebM or Matroska", "matroska")),
-    (0, (b"#!AMR",), Foreign("AMR", "amr")),
-    (0, (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",), Foreign("Windows Media", ASF)),
-    (0, (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9"), Foreign("AAC", "aac")),
+    (4, (b"ftyp",), ForeignFormat("MPEG-4 (m4a, mp4)", "mov")),
+    (0, (b"\x1a\x45\xdf\xa3",), ForeignFormat("WebM or Matroska", "matroska")),
+    (0, (b"#!AMR",), ForeignFormat("AMR", "amr")),
+    (0, (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",), ForeignFormat("Windows Media", ASF)),
+    (0, (b"\xff\xf0", b"\xff\xf1", b"\xff\xf8", b"\xff\xf9"), ForeignFormat("AAC", "aac")),
 )
 
 
-def foreign_format(head: bytes) -> Foreign | None:
-    """Return the format of a file that begins with these bytes, if libsndfile does not read it and ffmpeg may."""
+def detect_foreign_format(head: bytes) -> ForeignFormat | None:
+    """Return the format of a file for ffmpeg; None if libsndfile may read it.
+
+    `head` has the first bytes of the file.
+    """
     return next((form for at, magics, form in _FOREIGN if head[at:].startswith(magics)), None)
 
 
-def foreign_codec(head: bytes) -> Foreign | None:
-    """Return the container of a file that begins with these bytes, if libsndfile reads it, but not all codecs in it."""
+def detect_container(head: bytes) -> ForeignFormat | None:
+    """Return the container of a file for ffmpeg; None for an unknown one.
+
+    libsndfile reads these containers, but not all of their codecs.
+    `head` has the first bytes of the file.
+    """
     demuxer = _DEMUXERS.get(head[:4])
-    return None if demuxer is None else Foreign("", demuxer)
+    return None if demuxer is None else ForeignFormat("", demuxer)
 
 
-def junk_before(file: BinaryIO) -> int:
-    """Return how many bytes lie before the first beginning of a recording; 0 where there is none near."""
+def count_leading_junk(file: BinaryIO) -> int:
+    """Return the number of bytes before the first audio header; 0 if none is near."""
     file.seek(0)
     found = _BEGINNING.search(file.read(_MOST_JUNK))
     return found.start() if found else 0
 
 
 def looks_like_audio(head: bytes) -> bool:
-    """Return whether a file that begins with these bytes means to be audio."""
+    """Return whether the first bytes of a file look like those of an audio format."""
     if head[:4] in _CONTAINERS:
         return any(kind.startswith(head[8:12]) for kind in _CONTAINERS[head[:4]])
     return head.startswith(_MAGICS) or _looks_like_mpeg(head)
 
 
 def _looks_like_mpeg(head: bytes) -> bool:
-    """Return whether an MPEG frame begins here: eleven bits set, then a layer and a bit rate that exist."""
+    """Return whether an MPEG frame begins here, by its sync bits, layer and rate."""
     sync, version_and_layer, rates = (*head, 0, 0, 0)[:3]
     return sync == _ONES and version_and_layer >= _SYNC and bool(version_and_layer & _LAYER) and rates < _BAD_RATE

@@ -1,7 +1,7 @@
-"""The frames of MPEG audio (MP3 and its elder kin): where they lie and how many they are, read from their headers.
+"""Frames of MPEG audio (layers I, II and III): their positions and number.
 
-libmpg123 guesses the length of a file without a Xing header from its first frame, and libsndfile stops at the guess.
-So it is given the frames alone, behind a header that tells their true number.
+libmpg123 estimates the length of a file without a Xing header from its first frame, and libsndfile stops there.
+Therefore it gets only the frames, after a header with their true number.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from edge.audio.decode.mpeg_frame import (
     ID3_BYTES,
     KEY_BYTES,
     Family,
-    family_of,
-    frame_sizes,
-    id3_bytes,
     is_mono,
+    list_frame_sizes,
+    measure_id3,
+    parse_family,
 )
-from edge.audio.decode.view import Window
+from edge.audio.decode.view import ScanBuffer
 
 if TYPE_CHECKING:
     from edge.audio.decode.view import Piece
@@ -28,56 +28,59 @@ if TYPE_CHECKING:
 _SYNC = re.compile(rb"(?=\xff[\xe2-\xff][^\xf0-\xff])", re.DOTALL)
 _ID3V1_BYTES = 128
 _MOST_JUNK = 1 << 18  # before the first frame
-_CHAIN = 3  # frames in a row that are no accident
+_CHAIN = 3  # frames in a row that are certainly MPEG audio
 _MOST_TRIES = 20_000
 _MOST_SPANS, _MOST_RUNS = 10_000, 1_000
 _STEP_BYTES = 1 << 17
 _LONGEST_S = 1e9
-_MOST_PADDING = 2 * 4095  # samples that an encoder's tag may say are no sound, at both ends
+_MOST_PADDING = 2 * 4095  # samples of padding, at both ends, according to an encoder's tag
 
 
 class MpegError(Exception):
-    """The frames lie too scattered to be looked for."""
+    """A file whose frames are too scattered."""
 
 
 @dataclass
 class MpegRun:
-    """Frames of one kind, one behind the other."""
+    """Consecutive frames of one family."""
 
     family: Family
     promised: int | None = None
-    """Frames that its Xing or VBRI header promises."""
+    """Number of frames according to its Xing or VBRI header."""
     header: tuple[int, int] | None = None
-    """Where its Xing header lies."""
+    """Begin and end of its Xing header."""
     spans: list[tuple[int, int]] = field(default_factory=list)
     frames: int = 0
 
     def add(self, begin: int, end: int, frames: int) -> None:
-        """Add frames that lie between two places."""
+        """Add frames between two positions."""
         if self.spans and self.spans[-1][1] == begin:
             begin = self.spans.pop()[0]
         self.spans.append((begin, end))
         self.frames += frames
 
-    def pieces(self) -> tuple[Piece, ...]:
-        """Return what libmpg123 is to read: the frames, behind a true header."""
-        if self.header is not None and self.promised in (self.frames, self.frames + 1):  # some count the header too
+    def make_pieces(self) -> tuple[Piece, ...]:
+        """Return the pieces for libmpg123: the frames, after a correct header."""
+        if self.header is not None and self.promised in (
+            self.frames,
+            self.frames + 1,
+        ):  # some encoders count the header too
             return (self.header, *self.spans)
-        return (self.family.info_frame(self.frames), *self.spans) if self.family.mp3 else tuple(self.spans)
+        return (self.family.make_info_frame(self.frames), *self.spans) if self.family.mp3 else tuple(self.spans)
 
 
-def mpeg_runs(file: BinaryIO, size: int, start: int, max_s: float) -> list[MpegRun]:
-    """Return the runs of frames in a file, read from `start`; none in a file that is no MPEG audio.
+def find_mpeg_runs(file: BinaryIO, size: int, start: int, max_s: float) -> list[MpegRun]:
+    """Find the runs of frames in a file, from `start` on.
 
-    What lies before, between and behind them is passed over. The walk ends where the sound lasts longer than `max_s`.
-    Raises `MpegError`.
+    A file of another kind has none. Other bytes before, between and after the frames are skipped. The search ends after
+    `max_s` seconds of sound. Raises `MpegError`.
     """
-    walk = _Walk(file, size)
+    scanner = _FrameScanner(file, size)
     runs: list[MpegRun] = []
     seconds, turns = 0.0, 0
-    position = walk.sync(start, start + _MOST_JUNK)
+    position = scanner.find_sync(start, start + _MOST_JUNK)
     while position is not None and seconds <= max_s:
-        run, begin = walk.run_at(position)
+        run, begin = scanner.read_run(position)
         if runs and begin == position and runs[-1].family == run.family:
             run = runs[-1]
         else:
@@ -85,47 +88,50 @@ def mpeg_runs(file: BinaryIO, size: int, start: int, max_s: float) -> list[MpegR
             seconds -= _MOST_PADDING / run.family.rate_hz
         turns += 1
         if len(runs) > _MOST_RUNS or turns > _MOST_SPANS:
-            msg = "it is in too many pieces"
+            msg = "it consists of too many parts"
             raise MpegError(msg)
         due_s = min(max_s - seconds, _LONGEST_S) + 1
         most = int(due_s * run.family.rate_hz / run.family.samples) + 1
         if run.promised and run.frames < run.promised:
-            most = min(most, run.promised - run.frames)  # behind them the next file may begin, with its own header
-        position, frames = walk.follow(begin, run.family, most)
+            most = min(most, run.promised - run.frames)  # after them the next file may begin, with its own header
+        position, frames = scanner.scan_frames(begin, run.family, most)
         if frames:
             run.add(begin, position, frames)
         seconds += frames * run.family.samples / run.family.rate_hz
         if seconds > max_s:
-            run.promised = None  # not all was counted
-        position = walk.sync(position, size)
+            run.promised = None  # not all frames were counted
+        position = scanner.find_sync(position, size)
     return [run for run in runs if run.frames]
 
 
-class _Walk:
-    """A file, looked at for frames."""
+class _FrameScanner:
+    """Scanner of a file for frames."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self._window, self._size = Window(file), size
+        self._buffer, self._size = ScanBuffer(file), size
         self._tries = _MOST_TRIES
 
-    def run_at(self, position: int) -> tuple[MpegRun, int]:
-        """Return a run for the frame that begins here, and where its sound begins: behind a header without any."""
-        family = family_of(self._window.at(position, HEADER_BYTES))
+    def read_run(self, position: int) -> tuple[MpegRun, int]:
+        """Return a run for the frame at `position`, and the position of its sound.
+
+        A header frame has no sound and is skipped.
+        """
+        family = parse_family(self._buffer.fetch(position, HEADER_BYTES))
         if family is None:
             msg = f"there is no frame at byte {position}"
             raise MpegError(msg)
-        end = position + frame_sizes(family)[self._window.at(position, KEY_BYTES)]
-        magic, promised = family.promise(self._window.at(position, end - position))
+        end = position + list_frame_sizes(family)[self._buffer.fetch(position, KEY_BYTES)]
+        magic, promised = family.read_promise(self._buffer.fetch(position, end - position))
         if not magic:
             return MpegRun(family), position
         return MpegRun(family, promised, (position, end) if magic != b"VBRI" else None), end
 
-    def follow(self, position: int, family: Family, most: int) -> tuple[int, int]:
-        """Return where the frames of this family end that begin here, and how many there are, `most` at the most."""
-        sizes, mono, frames = frame_sizes(family), family.mono, 0
+    def scan_frames(self, position: int, family: Family, most: int) -> tuple[int, int]:
+        """Return the end and the number of consecutive frames of a family, at most `most`."""
+        sizes, mono, frames = list_frame_sizes(family), family.mono, 0
         while frames < most:
-            self._window.at(position, HEADER_BYTES)
-            data, base = self._window.data, self._window.begin
+            self._buffer.fetch(position, HEADER_BYTES)
+            data, base = self._buffer.data, self._buffer.begin
             offset, last = position - base, len(data) - HEADER_BYTES
             while offset <= last and frames < most:
                 size = sizes.get(data[offset : offset + KEY_BYTES])
@@ -138,39 +144,42 @@ class _Walk:
             position = base + offset
         return position, frames
 
-    def sync(self, position: int, limit: int) -> int | None:
-        """Return where frames begin again, at or behind `position` and before `limit`; tags are passed over."""
+    def find_sync(self, position: int, limit: int) -> int | None:
+        """Return the position of the next frame, from `position` to before `limit`; else None.
+
+        Tags are skipped.
+        """
         limit = min(limit, self._size)
         while position < limit:
-            tag = self._tag(position)
+            tag = self._measure_tag(position)
             if tag:
-                self._try()
+                self._count_try()
                 position += tag
                 limit = min(self._size, limit + tag)
                 continue
-            window = self._window.at(position, min(_STEP_BYTES, limit - position))
-            for match in _SYNC.finditer(window):
-                if self._chained(position + match.start()):
+            data = self._buffer.fetch(position, min(_STEP_BYTES, limit - position))
+            for match in _SYNC.finditer(data):
+                if self._is_chained(position + match.start()):
                     return position + match.start()
-                self._try()
-            position += max(1, len(window) - KEY_BYTES + 1)
+                self._count_try()
+            position += max(1, len(data) - KEY_BYTES + 1)
         return None
 
-    def _try(self) -> None:
+    def _count_try(self) -> None:
         self._tries -= 1
         if self._tries <= 0:
-            msg = "most of it is no sound"
+            msg = "most of it is not sound"
             raise MpegError(msg)
 
-    def _tag(self, position: int) -> int:
-        """Return the length of the tag that begins here, 0 when there is none."""
-        head = self._window.at(position, ID3_BYTES)
-        return _ID3V1_BYTES if head.startswith(b"TAG") else id3_bytes(head)
+    def _measure_tag(self, position: int) -> int:
+        """Return the length of the tag at `position`, 0 without one."""
+        head = self._buffer.fetch(position, ID3_BYTES)
+        return _ID3V1_BYTES if head.startswith(b"TAG") else measure_id3(head)
 
-    def _chained(self, position: int) -> bool:
-        """Return whether frames follow one another from here, or up to the file's end."""
-        family = family_of(self._window.at(position, HEADER_BYTES))
+    def _is_chained(self, position: int) -> bool:
+        """Return whether several frames in a row begin here, or fewer at the file's end."""
+        family = parse_family(self._buffer.fetch(position, HEADER_BYTES))
         if family is None:
             return False
-        end, frames = self.follow(position, family, _CHAIN)
+        end, frames = self.scan_frames(position, family, _CHAIN)
         return frames == _CHAIN or (frames > 0 and end >= self._size)

@@ -1,4 +1,4 @@
-"""The header of an MPEG audio frame: four bytes that say how long the frame is, and what it belongs to."""
+"""Header of an MPEG audio frame: four bytes with the frame's size and format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 HEADER_BYTES, KEY_BYTES = 4, 3
 ID3_BYTES = 10
 _SYNC = b"\xff\xe0"
-_MONO = 0xC0  # of the fourth byte, and above: one channel
+_MONO = 0xC0  # a fourth byte from this value on means one channel
 _MPEG_1, _MPEG_2, _MPEG_25, _RESERVED = 3, 2, 0, 1
 _LAYER_I, _LAYER_III, _NO_LAYER = 1, 3, 4
 _NO_RATE, _KBPS_INDICES = 3, range(1, 15)
@@ -22,7 +22,7 @@ _KBPS = {
     (False, 3): _LSF_KBPS,
 }
 _RATES_HZ = {_MPEG_1: (44_100, 48_000, 32_000), _MPEG_2: (22_050, 24_000, 16_000), _MPEG_25: (11_025, 12_000, 8_000)}
-_INFO_BYTES = 160  # the longest Xing header, with the tag of an encoder
+_INFO_BYTES = 160  # the longest Xing header, with the encoder's tag
 _VBRI_AT, _VBRI_FRAMES_AT = 36, 50
 _SEVEN_BITS = 0x80
 _FOOTER = 0x10
@@ -30,18 +30,21 @@ _FOOTER = 0x10
 
 @dataclass(frozen=True)
 class Family:
-    """What frames have in common that can be decoded in one go."""
+    """Common properties of frames that can be decoded in one run."""
 
     version: int
     layer: int
     rate_index: int
     mono: bool
     kbps_index: int
-    """Of layers I and II, whose number of frames libmpg123 guesses by it; 0 of layer III, where it may change."""
+    """Index of the bit rate for layers I and II, from which libmpg123 estimates the number of frames.
+
+    0 for layer III, whose bit rate may change.
+    """
 
     @property
     def mp3(self) -> bool:
-        """Whether it is layer III, which alone may begin with a frame that tells the number of frames."""
+        """Whether it is layer III, the only one with a frame-count header."""
         return self.layer == _LAYER_III
 
     @property
@@ -58,32 +61,35 @@ class Family:
 
     @property
     def info_at(self) -> int:
-        """Where in its first frame a Xing header may lie."""
+        """Offset of a Xing header in the first frame."""
         if self.version == _MPEG_1:
             return HEADER_BYTES + (17 if self.mono else 32)
         return HEADER_BYTES + (9 if self.mono else 17)
 
-    def key(self, kbps_index: int, padding: int = 0, protection: int = 1) -> bytes:
-        """Return the first three bytes of a frame."""
+    def make_key(self, kbps_index: int, padding: int = 0, protection: int = 1) -> bytes:
+        """Make the first three bytes of a frame."""
         second = _SYNC[1] | self.version << 3 | (4 - self.layer) << 1 | protection
         return bytes([_SYNC[0], second, kbps_index << 4 | self.rate_index << 2 | padding << 1])
 
-    def size(self, kbps_index: int, padding: int = 0) -> int:
-        """Return the bytes of a frame."""
+    def compute_size(self, kbps_index: int, padding: int = 0) -> int:
+        """Return the number of bytes of a frame."""
         bits = 1000 * _KBPS[self.version == _MPEG_1, self.layer][kbps_index - 1]
         if self.layer == _LAYER_I:
             return (12 * bits // self.rate_hz + padding) * 4
         return self.samples // 8 * bits // self.rate_hz + padding
 
-    def info_frame(self, frames: int) -> bytes:
-        """Return a frame without sound, whose Xing header tells the number of frames behind it and nothing else."""
-        index = next(index for index in _KBPS_INDICES if self.size(index) >= self.info_at + _INFO_BYTES)
-        head = self.key(index) + bytes([_MONO if self.mono else 0])
+    def make_info_frame(self, frames: int) -> bytes:
+        """Make a frame without sound, whose Xing header has the number of frames only."""
+        index = next(index for index in _KBPS_INDICES if self.compute_size(index) >= self.info_at + _INFO_BYTES)
+        head = self.make_key(index) + bytes([_MONO if self.mono else 0])
         tag = b"Info" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
-        return (head.ljust(self.info_at, b"\0") + tag).ljust(self.size(index), b"\0")
+        return (head.ljust(self.info_at, b"\0") + tag).ljust(self.compute_size(index), b"\0")
 
-    def promise(self, frame: bytes) -> tuple[bytes, int | None]:
-        """Return the kind of header in a first frame that is no sound, b"" for none, and the frames it tells."""
+    def read_promise(self, frame: bytes) -> tuple[bytes, int | None]:
+        """Return the kind of header in a first frame, and its number of frames.
+
+        The kind is b"" for a frame of sound; the number is None if the header has none.
+        """
         magic = frame[self.info_at : self.info_at + 4]
         if self.mp3 and magic in (b"Xing", b"Info"):
             flags, count = frame[self.info_at + 4 : self.info_at + 8], frame[self.info_at + 8 : self.info_at + 12]
@@ -93,8 +99,8 @@ class Family:
         return b"", None
 
 
-def family_of(head: bytes) -> Family | None:
-    """Return the family of the frame that begins with these four bytes; None where none begins."""
+def parse_family(head: bytes) -> Family | None:
+    """Parse the first four bytes of a frame; return None if they are not valid."""
     if len(head) < HEADER_BYTES or head[0] != _SYNC[0] or head[1] < _SYNC[1]:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -105,24 +111,24 @@ def family_of(head: bytes) -> Family | None:
 
 
 def is_mono(fourth: int) -> bool:
-    """Return whether a frame whose fourth byte this is has one channel."""
+    """Return whether the fourth byte of a frame means one channel."""
     return fourth >= _MONO
 
 
 @functools.lru_cache(64)
-def frame_sizes(family: Family) -> dict[bytes, int]:
-    """Return the bytes of a frame by its first three bytes, of all frames of a family."""
+def list_frame_sizes(family: Family) -> dict[bytes, int]:
+    """Return the sizes in bytes of a family's frames, by their first three bytes."""
     found = {}
     for kbps_index in [family.kbps_index] if family.kbps_index else _KBPS_INDICES:
         for padding in (0, 1):
             for protection in (0, 1):
-                key = family.key(kbps_index, padding, protection)
-                found[key] = found[key[:2] + bytes([key[2] | 1])] = family.size(kbps_index, padding)
+                key = family.make_key(kbps_index, padding, protection)
+                found[key] = found[key[:2] + bytes([key[2] | 1])] = family.compute_size(kbps_index, padding)
     return found
 
 
-def id3_bytes(head: bytes) -> int:
-    """Return the length of the ID3v2 tag that begins with these ten bytes, 0 when none does."""
+def measure_id3(head: bytes) -> int:
+    """Return the length of the ID3v2 tag with these ten bytes, 0 without one."""
     if len(head) < ID3_BYTES or not head.startswith(b"ID3") or max(head[6:ID3_BYTES]) >= _SEVEN_BITS:
         return 0
     length = functools.reduce(lambda number, byte: number << 7 | byte, head[6:ID3_BYTES], 0)

@@ -1,4 +1,4 @@
-"""Two ways to look at a file: pieces of it as the one file that libsndfile reads, and here and there by place."""
+"""Access to a file: as one file made of pieces, or buffered by position."""
 
 from __future__ import annotations
 
@@ -11,33 +11,39 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Sequence
 
-    from edge.audio.decode.effort import Effort
+    from edge.audio.decode.cpubudget import CpuBudget
 
     Piece = bytes | tuple[int, int]
-    """Bytes, or where a part of the file begins and ends."""
+    """Bytes, or the begin and end of a part of the file."""
 
 
 _AHEAD_BYTES, _WINDOW_BYTES = 1 << 16, 1 << 18
 
 
 class View:
-    """A file put together from pieces, without a copy. Its calls never raise: C code cannot see an exception."""
+    """File made of pieces, without a copy.
 
-    def __init__(self, file: BinaryIO, pieces: Sequence[Piece], effort: Effort) -> None:
-        """Take the pieces in their order; `file` stays the caller's to close. Where `effort` is too much, it ends."""
-        self._file, self._pieces, self.effort = file, pieces, effort
-        self._ends = list(itertools.accumulate(_size(piece) for piece in pieces))
+    Its methods do not raise exceptions, because they are called by C code.
+    """
+
+    def __init__(self, file: BinaryIO, pieces: Sequence[Piece], budget: CpuBudget) -> None:
+        """Take the pieces in order; the caller closes `file`.
+
+        When `budget` is exhausted, the view ends.
+        """
+        self._file, self._pieces, self.budget = file, pieces, budget
+        self._ends = list(itertools.accumulate(_measure(piece) for piece in pieces))
         self._position, self._begin, self._data = 0, 0, b""
         self.size = self._ends[-1] if self._ends else 0
 
     @property
     def begin(self) -> int:
-        """Where in the file its first part begins."""
+        """Position of its first part in the file."""
         return next((piece[0] for piece in self._pieces if not isinstance(piece, bytes)), 0)
 
     @property
     def reached(self) -> int:
-        """How far into the file the last reading went."""
+        """Position in the file after the last read."""
         index = bisect_right(self._ends, max(0, self._position - 1))
         for piece in reversed(self._pieces[: index + 1]):
             if not isinstance(piece, bytes):
@@ -46,10 +52,10 @@ class View:
         return 0
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill `buffer` with what comes next; return how many bytes that were, fewer at the end alone."""
+        """Fill `buffer` with the next bytes; return their number, less only at the end."""
         wanted, done = len(buffer), 0
         while done < wanted:
-            # libmpg123 asks for a few bytes at a time, so they are read in advance.
+            # libmpg123 requests a few bytes at a time, so more are read in advance.
             begin = self._position - self._begin
             if not 0 <= begin < len(self._data):
                 self._begin, self._data, begin = self._position, self._read(_AHEAD_BYTES), 0
@@ -62,22 +68,22 @@ class View:
         return done
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; one before the beginning is no place, and nothing happens."""
+        """Move to a position; one before the beginning is ignored."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}.get(whence, 0)
         if base + offset >= 0:
             self._position = base + offset
         return self._position
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self._position
 
     def _read(self, count: int) -> bytes:
-        if self._position >= self.size or self.effort.too_much:
+        if self._position >= self.size or self.budget.exhausted:
             return b""
         index = bisect_right(self._ends, self._position)
         piece = self._pieces[index]
-        begin = self._position - (self._ends[index] - _size(piece))
+        begin = self._position - (self._ends[index] - _measure(piece))
         if isinstance(piece, bytes):
             return piece[begin : begin + count]
         try:
@@ -87,16 +93,19 @@ class View:
             return b""
 
 
-class Window:
-    """A file that is looked at here and there, read in large steps."""
+class ScanBuffer:
+    """Buffer for access to a file by position, filled in large steps."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Take the file, which stays the caller's."""
+        """Take the file; the caller closes it."""
         self._file = file
         self.begin, self.data = 0, b""
 
-    def at(self, position: int, count: int) -> bytes:
-        """Return bytes of the file, fewer at its end; `data` then holds them and more, from `begin`."""
+    def fetch(self, position: int, count: int) -> bytes:
+        """Return `count` bytes from `position`, fewer at the end of the file.
+
+        Then `data` has these and more bytes, from `begin`.
+        """
         offset = position - self.begin
         if offset < 0 or offset + count > len(self.data):
             self._file.seek(position)
@@ -104,9 +113,12 @@ class Window:
         return self.data[offset : offset + count]
 
     def find(self, wanted: re.Pattern[bytes], length: int, position: int, size: int) -> int | None:
-        """Return where there is a match, of this length, at or behind `position`; None when none is in `size` bytes."""
+        """Return the position of the first match from `position` on; None without one.
+
+        `length` is the length of a match, `size` that of the file.
+        """
         while position < size:
-            self.at(position, min(length, size - position))
+            self.fetch(position, min(length, size - position))
             found = wanted.search(self.data, position - self.begin, size - self.begin)
             if found:
                 return self.begin + found.start()
@@ -114,5 +126,5 @@ class Window:
         return None
 
 
-def _size(piece: Piece) -> int:
+def _measure(piece: Piece) -> int:
     return len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]

@@ -1,1 +1,1 @@
-"""Sources of sound, one module a kind."""
+"""Sources of sound, one module for each kind."""

@@ -1,12 +1,12 @@
-"""The process that holds the microphone: the only importer of sounddevice, small, and easy to kill.
+"""Capture process: the only importer of sounddevice, small and easy to kill.
 
-PortAudio sees no device that is plugged in after its start, and starting it again can hang; a process can be ended
-and begun anew. It writes frames into a ring in shared memory, and on standard output one line of JSON, what was
-opened or why nothing was, followed by a dot for every block. It ends when its standard input does, so it cannot
+PortAudio does not see a device that is plugged in after its start, and restarting it can hang; a process can be killed
+and started again. It writes frames into a ring in shared memory. On standard output it writes one line of JSON, with
+the opened device or an error, followed by a dot for every block. It ends at the end of its standard input, so it cannot
 outlive its parent.
 
-Reading in a loop serves better here than a callback: an error is an exception that is seen, nothing is made
-executable at run time (systemd's MemoryDenyWriteExecute), and no interpreter lock is taken in a thread of the driver.
+It reads in a loop instead of a callback: an error is an exception, no code is generated at run time (systemd's
+MemoryDenyWriteExecute), and no thread of the driver waits for the interpreter lock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge.audio.sources.identity import exact_ids, identify, matching
+from edge.audio.sources.identity import find_matches, identify, make_unique_ids
 from edge.audio.sources.ring import Ring
 from edge.jsontext import dumps
 
@@ -44,7 +44,7 @@ class _Stream(Protocol):
 
 
 class _CaptureError(Exception):
-    """Carries a kind that the parent knows, and a detail."""
+    """Capture error with a kind that the parent knows, and a detail."""
 
     def __init__(self, *, kind: str, text: str = "") -> None:
         super().__init__(text)
@@ -52,23 +52,23 @@ class _CaptureError(Exception):
 
 
 def main(arguments: list[str]) -> None:
-    """Run ``list``, or ``open FD [ID]``; answers on standard output."""
+    """Run ``list`` or ``open FD [ID]``, and answer on standard output."""
     command, *rest = arguments
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         sound = _import_sounddevice()
         if command == "list":
-            _answer({"microphones": _list(sound)})
+            _answer({"microphones": _describe_inputs(sound)})
         else:
             _capture(sound, int(rest[0]), *rest[1:])
     except _CaptureError as exc:
         _answer({"error": exc.kind, "text": str(exc)})
     except BrokenPipeError:
         pass
-    except Exception as exc:  # noqa: BLE001 - the last line of a process nobody sees: say it, whatever it is
+    except Exception as exc:  # noqa: BLE001 - every error must reach the parent
         _answer({"error": "failed", "text": f"{type(exc).__name__}: {exc}"})
-    os._exit(0)  # PortAudio's own end can hang
+    os._exit(0)  # the termination of PortAudio can hang
 
 
 def _end_with_parent() -> None:
@@ -95,17 +95,17 @@ def _import_sounddevice() -> ModuleType:
     return module
 
 
-def _inputs(sound: ModuleType) -> list[dict[str, Any]]:
+def _list_inputs(sound: ModuleType) -> list[dict[str, Any]]:
     return [device for device in sound.query_devices() if device["max_input_channels"] > 0]
 
 
-def _default_input(sound: ModuleType) -> int | None:
+def _find_default_input(sound: ModuleType) -> int | None:
     index = int(sound.default.device[0])
     return index if index >= 0 else None
 
 
-def _list(sound: ModuleType) -> list[dict[str, Any]]:
-    default = _default_input(sound)
+def _describe_inputs(sound: ModuleType) -> list[dict[str, Any]]:
+    default = _find_default_input(sound)
     apis = [api["name"] for api in sound.query_hostapis()]
     return [
         {
@@ -116,28 +116,28 @@ def _list(sound: ModuleType) -> list[dict[str, Any]]:
             "is_default": device["index"] == default,
             "host_api": apis[device["hostapi"]],
         }
-        for device in _inputs(sound)
+        for device in _list_inputs(sound)
     ]
 
 
 def _choose(sound: ModuleType, wanted: str | None) -> list[dict[str, Any]]:
-    """Return the device to open, and behind it those that match what is wanted as well."""
-    inputs = _inputs(sound)
-    if not inputs and _locked_out():
+    """Return the device to open, followed by the others that match equally well."""
+    inputs = _list_inputs(sound)
+    if not inputs and _lacks_permission():
         raise _CaptureError(kind="permission")
     if wanted is None:
-        default = _default_input(sound)
+        default = _find_default_input(sound)
         chosen = [device for device in inputs if device["index"] == default]
     else:
-        chosen = [inputs[place] for place in matching([device["name"] for device in inputs], wanted)]
+        chosen = [inputs[place] for place in find_matches([device["name"] for device in inputs], wanted)]
     if not chosen:
         raise _CaptureError(kind="no-device", text=", ".join(identify(device["name"]).stable_id for device in inputs))
     return chosen
 
 
-def _locked_out() -> bool:
+def _lacks_permission() -> bool:
     try:
-        names = os.listdir("/dev/snd")  # noqa: PTH208 - pathlib is memory to do without
+        names = os.listdir("/dev/snd")  # noqa: PTH208 - pathlib would use memory
     except OSError:
         return False
     nodes = [f"/dev/snd/{name}" for name in names if name.startswith("pcm") and name.endswith("c")]
@@ -145,7 +145,7 @@ def _locked_out() -> bool:
 
 
 def _open_stream(sound: ModuleType, device: dict[str, Any]) -> _Stream:
-    """Open at 48 kHz or else the device's own rate, mono or else stereo."""
+    """Open a stream at 48 kHz or the device's own rate, in mono or stereo."""
     rates = dict.fromkeys((_PREFERRED_HZ, int(device["default_samplerate"])))
     channels = dict.fromkeys((1, min(2, device["max_input_channels"])))
     error: Exception | None = None
@@ -163,22 +163,22 @@ def _open_stream(sound: ModuleType, device: dict[str, Any]) -> _Stream:
             error = exc
         else:
             return stream
-        if _code(error) not in {_INVALID_CHANNELS, _INVALID_RATE}:
+        if _get_code(error) not in {_INVALID_CHANNELS, _INVALID_RATE}:
             break
-    raise _CaptureError(kind=_kind(error), text=str(error)) from error
+    raise _CaptureError(kind=_classify(error), text=str(error)) from error
 
 
-def _code(exc: Exception | None) -> int:
+def _get_code(exc: Exception | None) -> int:
     return exc.args[1] if exc is not None and len(exc.args) > 1 and isinstance(exc.args[1], int) else 0
 
 
-def _kind(exc: Exception | None) -> str:
+def _classify(exc: Exception | None) -> str:
     text = str(exc).casefold()
     if "permission denied" in text:
         return "permission"
-    if _code(exc) == _UNAVAILABLE or "busy" in text:
+    if _get_code(exc) == _UNAVAILABLE or "busy" in text:
         return "busy"
-    return "no-device" if _code(exc) == _NO_DEVICE else "failed"
+    return "no-device" if _get_code(exc) == _NO_DEVICE else "failed"
 
 
 def _capture(sound: ModuleType, descriptor: int, wanted: str | None = None) -> None:
@@ -188,9 +188,9 @@ def _capture(sound: ModuleType, descriptor: int, wanted: str | None = None) -> N
         stream = _open_stream(sound, device)
         stream.start()
         ring = Ring(memory, _SAMPLE_BYTES * stream.channels)
-        alike = exact_ids([each["name"] for each in (device, *others)]) if others else []
+        ids = make_unique_ids([each["name"] for each in (device, *others)]) if others else []
         opened = {"rate_hz": int(stream.samplerate), "channels": stream.channels, "device": device["name"]}
-        _answer({**opened, "alike": alike})
+        _answer({**opened, "ambiguous": ids})
         frames = round(stream.samplerate * BLOCK_S)
         os.set_blocking(1, False)
         while True:
@@ -198,10 +198,10 @@ def _capture(sound: ModuleType, descriptor: int, wanted: str | None = None) -> N
             if overflowed:
                 ring.count_overflow()
             ring.write(data)
-            with contextlib.suppress(BlockingIOError):  # the parent is late; the ring keeps what it can
+            with contextlib.suppress(BlockingIOError):  # the parent is late; the ring keeps the newest frames
                 os.write(1, b".")
     except sound.PortAudioError as exc:
-        raise _CaptureError(kind=_kind(exc), text=str(exc)) from exc
+        raise _CaptureError(kind=_classify(exc), text=str(exc)) from exc
 
 
 if __name__ == "__main__":

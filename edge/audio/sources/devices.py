@@ -1,4 +1,4 @@
-"""The microphones of this machine, asked from the capture process so that PortAudio is never loaded here."""
+"""List of microphones, from the capture process, so that PortAudio is not loaded here."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.audio.sources.microphone import end_child, reason, start_child
-from edge.audio.sources.ready import readable
+from edge.audio.sources.microphone import end_child, explain_error, start_child
+from edge.audio.sources.ready import wait_readable
 from edge.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -18,39 +18,40 @@ _ANSWER_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Microphone:
-    """An input of the sound system."""
+    """Input of the sound system."""
 
     id: str
-    """What to write after ``mic:``; the same whatever else is plugged in."""
+    """The id to write after ``mic:``; it does not depend on other devices."""
     name: str
     channels: int
     rate_hz: int
-    """The rate that the sound system prefers for it."""
+    """Default rate in the sound system."""
     is_default: bool
     host_api: str
 
 
 def list_microphones() -> list[Microphone]:
-    """Return the inputs there are; `Unavailable` when PortAudio is missing or does not answer."""
+    """Return all inputs; raises `Unavailable` if PortAudio is missing or does not answer."""
     try:
         child = start_child("list")
     except OSError as exc:
-        msg = f"the capture process cannot be started: {exc.strerror}"
+        msg = f"the capture process does not start: {exc.strerror}"
         raise Unavailable(msg) from exc
     try:
-        answer = json.loads(_line(child))  # the child's input stays open meanwhile, for it ends with it
+        answer = json.loads(_read_line(child))  # the child's input stays open, because the child ends with it
     except ValueError as exc:
-        msg = "the sound system does not answer; is PulseAudio or PipeWire stuck?"
-        raise Unavailable(msg) from exc
+        msg = "the sound system does not answer"
+        raise Unavailable(msg, remedy="check whether PulseAudio or PipeWire hangs") from exc
     finally:
         end_child(child)
     if "error" in answer:
-        raise Unavailable(reason(answer))
+        what, remedy = explain_error(answer)
+        raise Unavailable(what, remedy=remedy)
     return [Microphone(**record) for record in answer["microphones"]]
 
 
-def _line(child: subprocess.Popen[bytes]) -> bytes:
+def _read_line(child: subprocess.Popen[bytes]) -> bytes:
     pipe = child.stdout
-    if pipe is None or not readable(pipe.fileno(), _ANSWER_S):
+    if pipe is None or not wait_readable(pipe.fileno(), _ANSWER_S):
         return b""
     return pipe.readline()

@@ -1,4 +1,4 @@
-"""Streams that ffmpeg opens: cameras by RTSP, radio and files by HTTP."""
+"""Source of network streams through ffmpeg: cameras by RTSP, radio and files by HTTP."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.audio.sources.complaints import Complaints
-from edge.audio.sources.ready import readable
+from edge.audio.sources.erroroutput import ErrorOutput
+from edge.audio.sources.ready import wait_readable
 from edge.audio.sources.s16 import floats_from_s16
 from edge.audio.sources.source import Chunk, StreamEnded
 from edge.errors import SourceUnavailable
@@ -29,49 +29,56 @@ _PROTOCOLS = "rtsp,rtsps,rtp,srtp,http,https,httpproxy,udp,tcp,tls,crypto"  # ne
 
 
 class FfmpegSource:
-    """One run of ffmpeg, that writes the stream's own channels at its own rate, with a header that names both."""
+    """Source that reads a stream from ffmpeg, with the stream's own channels and rate."""
 
     clocked = True
     stall_s = 3.0
 
     def __init__(self, spec: UrlSpec, program: str = "ffmpeg", stall_s: float = _STALL_S) -> None:
-        """Take the address; without a byte for `stall_s` the stream is lost."""
-        self._spec, self._program, self._patience_s = spec, program, stall_s
-        # A camera goes on whether it is heard or not; a server waits for a reader that is slow.
+        """Take the address; the stream is lost after `stall_s` without data."""
+        self._spec, self._program, self._timeout_s = spec, program, stall_s
+        # A camera sends without waiting for the reader; a server waits for a slow reader.
         self.live = spec.url.startswith("rtsp")
         self.rate_hz, self._channels, self.device = 0, 1, spec.masked
         self._process: subprocess.Popen[bytes] | None = None
-        self._complaints = Complaints()
+        self._error_output = ErrorOutput()
         self._rest = b""
-        self._heard_s = 0.0
+        self._last_byte_s = 0.0
 
     def open(self) -> None:
-        """Start ffmpeg; whether it reaches the stream is told by `read`."""
+        """Start ffmpeg; a failure to reach the stream is raised by `read`."""
         self.rate_hz, self._rest = 0, b""
         if shutil.which(self._program) is None:
-            msg = f"{self._spec.masked} needs {self._program}, which is not installed; apt install ffmpeg"
-            raise SourceUnavailable(msg)
+            msg = f"the source needs {self._program}, which is not installed"
+            raise SourceUnavailable(msg, where=self._spec.masked, remedy="apt install ffmpeg")
         try:
             self._process = subprocess.Popen(  # noqa: S603 - a list of arguments, and no shell
-                self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+                self._build_command(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
             )
         except OSError as exc:
-            msg = f"{self._program} cannot be started: {exc.strerror}"
-            raise SourceUnavailable(msg) from exc
-        self._complaints.listen(self._process.stderr)
-        self._heard_s = time.monotonic()
+            msg = f"{self._program} does not start: {exc.strerror}"
+            raise SourceUnavailable(msg, where=self._spec.masked) from exc
+        self._error_output.attach(self._process.stderr)
+        self._last_byte_s = time.monotonic()
 
     def read(self) -> Chunk | None:
-        """Return what came; `StreamEnded` at a clean end, `SourceUnavailable` when it was lost or fell silent."""
+        """Return the new samples.
+
+        Raises `StreamEnded` at a clean end, and `SourceUnavailable` after a loss or a stall.
+        """
         data = self._rest + self._read_bytes()
         if not self.rate_hz:
-            data = self._after_header(data)
+            data = self._strip_header(data)
         whole = len(data) - len(data) % (2 * self._channels) if self.rate_hz else 0
         self._rest = data[whole:]
         return Chunk(floats_from_s16(data[:whole], self._channels, ">") if whole else np.empty(0, np.float32))
 
     def close(self) -> None:
-        """Stop ffmpeg, and wait until it is gone."""
+        """Stop ffmpeg, and wait for its end."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -82,76 +89,79 @@ class FfmpegSource:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
-        self._complaints.close()
+        self._error_output.close()
 
-    def _after_header(self, data: bytes) -> bytes:
-        """Read rate and channels from the head of an AU file, once it is all there; return what follows."""
+    def _strip_header(self, data: bytes) -> bytes:
+        """Read rate and channels from the AU header, once it is complete; return the rest."""
         if len(data) < _AU_HEAD.size:
             return data
         _, offset, _, encoding, rate_hz, channels = _AU_HEAD.unpack_from(data)
         if encoding != _AU_S16 or not rate_hz or not channels:
-            msg = f"{self._spec.masked}: {self._program} answered in a format that was not asked for"
-            raise SourceUnavailable(msg)
+            msg = f"{self._program} sent an unexpected format"
+            raise SourceUnavailable(msg, where=self._spec.masked)
         if len(data) < offset:
             return data
         self.rate_hz, self._channels = rate_hz, channels
         return data[offset:]
 
-    def _command(self) -> list[str]:
+    def _build_command(self) -> list[str]:
         url = self._spec.url
-        # A camera sends as it hears, and what ffmpeg read to recognise it is old: `nobuffer` throws that away.
-        # A server sends as fast as it is read, so ffmpeg reads as fast as it sounds, and nothing is thrown away.
-        # Only the sound of a camera is asked for: its video costs the network, and a late one holds up the sound.
+        # A camera sends in real time, and the data that ffmpeg read to detect the format is old: `nobuffer` drops it.
+        # A server sends as fast as it is read, so ffmpeg reads at the rate of the sound, and nothing is dropped.
+        # Only the sound of a camera is requested: its video would load the network, and could delay the sound.
         camera = ["-fflags", "nobuffer", "-rtsp_transport", "tcp", "-allowed_media_types", "audio"]
         options = camera if self.live else ["-re"]
         return [
-            *_ending_with_parent(),
+            *_build_setpriv_prefix(),
             *(self._program, "-nostdin", "-hide_banner", "-loglevel", "error"),
             *("-protocol_whitelist", _PROTOCOLS, *options, "-i", url),
             *("-map", "0:a:0", "-c:a", "pcm_s16be", "-flush_packets", "1", "-f", "au", "pipe:1"),
         ]
 
     def _read_bytes(self) -> bytes:
-        """Return what came within a quarter of a second."""
+        """Return the bytes that came within a quarter of a second."""
         if self._process is None or self._process.stdout is None:
             return b""
         descriptor = self._process.stdout.fileno()
-        self._complaints.take()
+        self._error_output.drain()
         now_s = time.monotonic()
-        if not readable(descriptor):
-            if now_s - self._heard_s > self._patience_s:
-                msg = f"{self._spec.masked} sends nothing for {self._patience_s:g} s"
-                raise SourceUnavailable(msg)
+        if not wait_readable(descriptor):
+            if now_s - self._last_byte_s > self._timeout_s:
+                msg = f"the source has sent nothing for {self._timeout_s:g} s"
+                raise SourceUnavailable(msg, where=self._spec.masked)
             return b""
         data = os.read(descriptor, _READ_BYTES)
         if not data:
-            raise self._end(self._process)
-        self._heard_s = now_s
+            raise self._explain_end(self._process)
+        self._last_byte_s = now_s
         return data
 
-    def _end(self, process: subprocess.Popen[bytes]) -> SourceUnavailable:
-        """Return what the end of ffmpeg's output means."""
-        status = _status(process)
-        self._complaints.take()
-        # A connection that broke leaves ffmpeg's exit status at 0; only its last line tells.
-        broke = self._complaints.tell_of_a_loss(self._spec.url)
+    def _explain_end(self, process: subprocess.Popen[bytes]) -> SourceUnavailable:
+        """Return the error for the end of ffmpeg's output."""
+        status = _wait_for_status(process)
+        self._error_output.drain()
+        # After a broken connection the exit status of ffmpeg is 0; only its last line shows it.
+        broke = self._error_output.reports_loss(self._spec.url)
         if not self.live and self.rate_hz and not broke and status == 0:
             return StreamEnded("end of stream")
-        reason = self._complaints.reason()
-        return SourceUnavailable(f"{self._spec.masked} ended" + (f": {reason}" if reason else ""))
+        if self._error_output.reports_no_sound():
+            remedy = "switch the audio of the camera or server on"
+            return SourceUnavailable("the source has no sound", where=self._spec.masked, remedy=remedy)
+        reason = self._error_output.explain()
+        return SourceUnavailable("the source ended" + (f": {reason}" if reason else ""), where=self._spec.masked)
 
 
-def _ending_with_parent() -> list[str]:
-    """Return the command that has a program killed with this process; nothing where it is not installed.
+def _build_setpriv_prefix() -> list[str]:
+    """Return the start of a command line that kills the program together with this process.
 
-    Without it a program that waits for a stream that sends nothing would outlive a node that was killed.
+    Without it ffmpeg, while waiting for a stream, would outlive a killed node. Empty if setpriv is not installed.
     """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
-def _status(process: subprocess.Popen[bytes]) -> int | None:
-    """Return the exit status of a program that has closed its output; None when it goes on nevertheless."""
+def _wait_for_status(process: subprocess.Popen[bytes]) -> int | None:
+    """Wait for a program that closed its output; return its status or None."""
     try:
         return process.wait(_TERMINATE_S)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""A recording as a source: paced as if it were heard now, or as fast as it is taken."""
+"""Source of a recording: in real time, or as fast as it is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.audio.sources.ready import WAIT_S
 from edge.audio.sources.source import Chunk
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge.audio.decode.clip import Clip
+    from edge.audio.decode.recording import Recording
     from edge.settings.source_spec import FileSpec
 
 _BLOCK_S, _LONGEST_BLOCK_S = 0.1, 0.5
@@ -25,7 +25,10 @@ _NOTHING = np.empty(0, np.float32)
 
 
 class FileSource:
-    """Plays a recording; its samples are those of ``open_clip(path).blocks(rate_hz)``, again and again with loop."""
+    """Source that plays a recording, once or in a loop.
+
+    The samples are those of ``open_recording(path).blocks(rate_hz)``.
+    """
 
     live = False
     clocked = False
@@ -38,23 +41,26 @@ class FileSource:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Take what to play; `rate_hz` is the rate that `read` returns."""
+        """Take the recording to play; `rate_hz` is the rate of the samples from `read`."""
         self._spec, self.rate_hz, self.device = spec, rate_hz, str(spec.path)
         self._clock, self._sleep = clock, sleep
-        self._clip: Clip | None = None
+        self._clip: Recording | None = None
         self._blocks: Iterator[NDArray[np.float32]] = iter(())
         self._waiting: NDArray[np.float32] | None = None
         self._begun_s, self._delivered = 0.0, 0
 
     def open(self) -> None:
-        """Open the recording; raises what `open_clip` does."""
+        """Open the recording; raises the errors of `open_recording`."""
         self._rewind()
         self._begun_s, self._delivered = self._clock(), 0
 
     def read(self) -> Chunk | None:
-        """Return the next block when its last sample is due; a deadline that was missed is made up for."""
+        """Return the next block when its last sample is due.
+
+        After a missed deadline, blocks come without waiting until playback has caught up.
+        """
         if self._waiting is None:
-            self._waiting = self._next()
+            self._waiting = self._read_block()
         if self._waiting is None:
             return None
         due_s = self._begun_s + (self._delivered + self._waiting.size) / (self.rate_hz * self._spec.speed)
@@ -74,7 +80,7 @@ class FileSource:
             self._clip.close()
             self._clip = None
 
-    def _next(self) -> NDArray[np.float32] | None:
+    def _read_block(self) -> NDArray[np.float32] | None:
         block = next(self._blocks, None)
         if block is None and self._spec.loop:
             self._rewind()
@@ -83,7 +89,7 @@ class FileSource:
 
     def _rewind(self) -> None:
         self.close()
-        self._clip = open_clip(self._spec.path)
-        # At a higher speed longer blocks come as often, so the work per second of sound falls.
+        self._clip = open_recording(self._spec.path)
+        # At a higher speed, longer blocks at the same interval reduce the work per second of sound.
         block_s = min(max(_BLOCK_S, _BLOCK_S * self._spec.speed), _LONGEST_BLOCK_S)
         self._blocks = self._clip.blocks(self.rate_hz, block_s)

@@ -1,8 +1,8 @@
-"""Whether a microphone that was not there is worth another try.
+"""Retry policy for a missing microphone.
 
-A try costs a process, a tenth of a second of work and more on a small box, so a node whose microphone stays away must
-not try every second. But what makes a microphone come back can be seen for nothing: device nodes, cards and the
-sockets of sound servers. As long as these do not change, tries are rare; when they do, they are frequent for a while.
+An attempt costs a process and a tenth of a second of work, more on a small machine, so a node with a missing microphone
+must not try every second. The causes of its return can be observed at no cost: device nodes, cards and the sockets of
+sound servers. While these do not change, attempts are rare; after a change they are frequent for a while.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_EAGER_S = 30.0  # a sound server needs a moment between its socket and its first answer
+_EAGER_S = 30.0  # a sound server needs some time between its socket and its first answer
 _RARE_S = 10.0
 
-Traces = tuple[object, ...]
+SoundSystemState = tuple[object, ...]
 
 
-def sound_system(env: Mapping[str, str] = os.environ) -> Traces:
-    """Return what can be seen of the sound system; differs after a card or a sound server came or went."""
+def read_sound_system(env: Mapping[str, str] = os.environ) -> SoundSystemState:
+    """Return a state that changes when a card or a sound server comes or goes."""
     runtime = env.get("XDG_RUNTIME_DIR", "/run")
     sockets = (
         env.get("PULSE_SERVER", "").partition("unix:")[2],
@@ -30,17 +30,17 @@ def sound_system(env: Mapping[str, str] = os.environ) -> Traces:
         f"{runtime}/pipewire-0",
         "/run/pulse/native",
     )
-    return (_cards(), *(_trace(Path(path)) for path in ("/dev/snd", *sockets) if path))
+    return (_read_cards(), *(_read_stamp(Path(path)) for path in ("/dev/snd", *sockets) if path))
 
 
-def _cards() -> str:
+def _read_cards() -> str:
     try:
         return Path("/proc/asound/cards").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
 
-def _trace(path: Path) -> tuple[int, int] | None:
+def _read_stamp(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
     except OSError:
@@ -49,17 +49,17 @@ def _trace(path: Path) -> tuple[int, int] | None:
 
 
 class RetryGate:
-    """Lets a try pass, or holds it back because nothing has changed since it last failed."""
+    """Gate for attempts to open a microphone: rare while the sound system does not change."""
 
-    def __init__(self, look: Callable[[], Traces] = sound_system) -> None:
-        """Begin open; `look` tells what can be seen."""
-        self._look = look
-        self._seen: Traces | None = None
+    def __init__(self, read_state: Callable[[], SoundSystemState] = read_sound_system) -> None:
+        """Take the function that reads the state of the sound system."""
+        self._read_state = read_state
+        self._seen: SoundSystemState | None = None
         self._changed_s = self._tried_s = 0.0
 
     def allows(self, now_s: float) -> bool:
-        """Return whether to try at this moment (monotonic seconds); a try that is allowed counts as made."""
-        seen = self._look()
+        """Return whether to try at `now_s` (monotonic); an allowed attempt counts as made."""
+        seen = self._read_state()
         if seen != self._seen:
             self._seen, self._changed_s = seen, now_s
         eager = now_s - self._changed_s <= _EAGER_S or now_s - self._tried_s >= _RARE_S
@@ -68,5 +68,5 @@ class RetryGate:
         return eager
 
     def reset(self) -> None:
-        """Begin anew: the microphone was there."""
+        """Allow frequent attempts again, after the microphone was opened."""
         self._seen = None

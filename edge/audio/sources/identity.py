@@ -1,8 +1,8 @@
-# pathlib is memory that the capture process does without, hence:
+# The capture process does not load pathlib, to save memory, hence:
 # ruff: noqa: PTH119, PTH120, PTH123
-"""Which microphone is which: names that stay the same when others are plugged in.
+"""Stable identities of microphones, independent of other devices.
 
-The capture process imports this, so it takes nothing that costs memory: no NumPy, pathlib or dataclasses.
+The capture process imports this module, so it must need little memory: no NumPy, pathlib or dataclasses.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ _SYSFS = "/sys/class/sound"
 
 
 class Identity(NamedTuple):
-    """What is known of an input, the most lasting first."""
+    """Identity of an input."""
 
     name: str
-    """The name without the card's number."""
+    """Name without the number of the card."""
     usb_path: str = ""
-    """The socket it is plugged into, as ``1-1.4``."""
+    """USB port, for example ``1-1.4``."""
     usb_id: str = ""
-    """Vendor, product and, where there is one, the serial number: ``0d8c:0014:A1``."""
+    """Vendor, product and, if present, serial number: ``0d8c:0014:A1``."""
 
     @property
     def stable_id(self) -> str:
-        """What to write after ``mic:``."""
+        """The id to write after ``mic:``."""
         return f"usb:{self.usb_path}" if self.usb_path else self.name
 
     def matches(self, wanted: str) -> int:
-        """Return how well this is what was wanted: 0 not at all, higher is better."""
+        """Return how well the input matches `wanted`: 0 for no match, higher is better."""
         low = wanted.casefold()
         usb = low.removeprefix("usb:")
         if self.usb_path and usb == self.usb_path:
@@ -45,36 +45,39 @@ class Identity(NamedTuple):
 
 
 def identify(name: str, sysfs: str = _SYSFS) -> Identity:
-    """Return what is known of the input that PortAudio calls `name`, such as ``USB Mic: Audio (hw:1,0)``."""
+    """Return the identity of the input with this PortAudio name.
+
+    An example of a name is ``USB Mic: Audio (hw:1,0)``.
+    """
     match = _HARDWARE.match(name)
     if match is None:
         return Identity(name)
-    usb = _usb_device(os.path.realpath(f"{sysfs}/card{match['card']}/device"))
+    usb = _find_usb_device(os.path.realpath(f"{sysfs}/card{match['card']}/device"))
     label = match["name"].rstrip(" -:") or name
     if match["device"] != "0":
         label = f"{label} {match['device']}"
     if usb is None:
         return Identity(label)
-    parts = [_line(f"{usb}/{part}") for part in ("idVendor", "idProduct", "serial")]
+    parts = [_read_line(f"{usb}/{part}") for part in ("idVendor", "idProduct", "serial")]
     return Identity(label, os.path.basename(usb), ":".join(part for part in parts if part))
 
 
-def matching(names: list[str], wanted: str, sysfs: str = _SYSFS) -> list[int]:
-    """Return the places of the best matches for `wanted` among names as PortAudio lists them; the first is opened."""
+def find_matches(names: list[str], wanted: str, sysfs: str = _SYSFS) -> list[int]:
+    """Return the indices of the best matches for `wanted` in a list of PortAudio names."""
     scores = [identify(name, sysfs).matches(wanted) for name in names]
     best = max(scores, default=0)
     return [place for place, score in enumerate(scores) if best and score == best]
 
 
-def exact_ids(names: list[str], sysfs: str = _SYSFS) -> list[str]:
-    """Return what to write for each of some inputs that match alike, so that it alone is meant."""
+def make_unique_ids(names: list[str], sysfs: str = _SYSFS) -> list[str]:
+    """Return a unique id for each of several inputs that match equally well."""
     found = [identify(name, sysfs) for name in names]
     ids = [identity.stable_id for identity in found]
     return [identity.stable_id if ids.count(identity.stable_id) == 1 else identity.name for identity in found]
 
 
-def _usb_device(folder: str) -> str | None:
-    """Return the nearest folder at or above this one that is a USB device."""
+def _find_usb_device(folder: str) -> str | None:
+    """Return the folder of a USB device at or above `folder`, or None."""
     while folder not in {"/", ""}:
         if _USB_DEVICE.match(os.path.basename(folder)):
             return folder
@@ -82,7 +85,7 @@ def _usb_device(folder: str) -> str | None:
     return None
 
 
-def _line(path: str) -> str:
+def _read_line(path: str) -> str:
     try:
         with open(path) as file:
             return file.read().strip()

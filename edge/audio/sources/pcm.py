@@ -1,4 +1,7 @@
-"""16-bit samples on standard input, from a pipe such as ``arecord -t raw -f S16_LE -r 16000 | tocsin run …``."""
+"""Source of 16-bit samples on standard input.
+
+An example is the pipe ``arecord -t raw -f S16_LE -r 16000 | tocsin run …``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.audio.sources.ready import readable
+from edge.audio.sources.ready import wait_readable
 from edge.audio.sources.s16 import floats_from_s16
 from edge.audio.sources.source import Chunk
 from edge.errors import SourceUnavailable
@@ -20,33 +23,36 @@ _READ_BYTES = 1 << 16
 
 
 class PcmSource:
-    """Reads a descriptor until its end. The pipe holds back a writer that is too fast: nothing is dropped."""
+    """Source that reads a descriptor to its end.
+
+    The pipe blocks a writer that is too fast, so nothing is dropped.
+    """
 
     live = False
     clocked = True
     stall_s = 3.0
 
     def __init__(self, spec: PcmSpec, descriptor: int | None = None) -> None:
-        """Take the format; `descriptor` is standard input when not given."""
+        """Take the format; `descriptor` is standard input by default."""
         self.rate_hz, self.device = spec.rate_hz, "standard input"
         self._channels, self._descriptor = spec.channels, descriptor
         self._rest = b""
 
     def open(self) -> None:
-        """Check that there is an input; `SourceUnavailable` when it is closed."""
+        """Check the input; raises `SourceUnavailable` if it is closed."""
         self._rest = b""
         try:
             self._descriptor = sys.stdin.fileno() if self._descriptor is None else self._descriptor
             os.fstat(self._descriptor)
         except (OSError, ValueError, AttributeError) as exc:
-            msg = "standard input is closed; pipe 16-bit samples into it"
-            raise SourceUnavailable(msg) from exc
+            msg = "standard input is closed"
+            raise SourceUnavailable(msg, remedy="pipe 16-bit samples into it") from exc
 
     def read(self) -> Chunk | None:
-        """Return what was written; None when the writer closed the pipe."""
+        """Return the new samples; None after the writer closed the pipe."""
         if self._descriptor is None:
             return None
-        if not readable(self._descriptor):
+        if not wait_readable(self._descriptor):
             return Chunk(np.empty(0, np.float32))
         data = os.read(self._descriptor, _READ_BYTES)
         if not data:
@@ -57,4 +63,4 @@ class PcmSource:
         return Chunk(floats_from_s16(data[:whole], self._channels))
 
     def close(self) -> None:
-        """Nothing to let go of: standard input stays open."""
+        """Do nothing: standard input stays open."""

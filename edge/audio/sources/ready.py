@@ -1,17 +1,17 @@
-"""Waiting for bytes on a descriptor."""
+"""Waiting for data on a descriptor."""
 
 from __future__ import annotations
 
 import select
 
 WAIT_S = 0.25
-"""How long a source waits for sound before it lets its runner look whether it is still wanted."""
+"""Seconds that a source waits for sound before its runner checks whether to stop."""
 
 
-def readable(descriptor: int, timeout_s: float = WAIT_S) -> bool:
-    """Return whether a read would not wait, after at most `timeout_s`; the other side's end counts.
+def wait_readable(descriptor: int, timeout_s: float = WAIT_S) -> bool:
+    """Wait at most `timeout_s` for data or the end; return whether it came.
 
-    By poll, for select fails beyond 1024 open files, which a node with many clients may have.
+    It uses poll, because select fails beyond 1024 open files, which a node with many clients may have.
     """
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)

@@ -1,10 +1,10 @@
-"""A ring of audio frames between one writer and one reader that share no lock, only memory.
+"""Lock-free ring buffer of audio frames in shared memory, for one writer and one reader.
 
-The writer never waits: when the reader is late its oldest frames are overwritten. Two counters make this safe:
-`reserved` is moved before a copy and `written` after it. The reader copies, then looks at `reserved` again and
-throws away what may have been overwritten meanwhile; without this second look torn blocks would come through.
+The writer never waits: if the reader is late, the oldest frames are overwritten. Two counters make this safe:
+`reserved` is advanced before a copy and `written` after it. The reader copies, then reads `reserved` again and
+discards the frames that may have been overwritten during the copy; without this check, torn blocks would pass.
 
-Nothing here needs NumPy: the capture process, which has to be small, writes through it.
+It does not need NumPy, because the capture process, which must be small, writes to it.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 HEADER_BYTES = 64
 _RESERVED, _WRITTEN, _OVERFLOWS = 0, 1, 2
 
-# Other processors than x86 may show stores to each other in another order than they were made. Entering the
-# scheduler is a full memory barrier in Linux, and the cheapest one that Python can reach.
+# Processors other than x86 may reorder stores as seen by each other. Entering the scheduler is a full memory
+# barrier in Linux, and the cheapest one available in Python.
 _fence = os.sched_yield
 
 
 class Ring:
-    """Frames of a fixed size in a writable buffer that begins with `HEADER_BYTES` of counters.
+    """Ring of frames of a fixed size, with counters at the beginning of the buffer.
 
-    A fresh buffer is all zeros. The writer's process and the reader's each make their own `Ring` over the same
-    memory. Counters are 64 bits, written whole, and count frames since the beginning.
+    The counters take `HEADER_BYTES`; each has 64 bits, is written atomically, and counts from the beginning. A new
+    buffer is all zeros. The processes of the writer and the reader each make their own `Ring` over the same memory.
     """
 
     def __init__(self, buffer: bytearray | mmap | memoryview, frame_bytes: int) -> None:
-        """Take the memory; raises `ValueError` when not one frame fits."""
+        """Take the memory; raises `ValueError` if no frame fits."""
         view = memoryview(buffer)
         self.frame_bytes = frame_bytes
         self.capacity = (len(view) - HEADER_BYTES) // frame_bytes if frame_bytes > 0 else 0
-        """Frames that fit."""
+        """Number of frames that fit."""
         if self.capacity < 1:
             msg = f"a ring of {len(view)} bytes has no room for frames of {frame_bytes} bytes"
             raise ValueError(msg)
@@ -46,20 +46,20 @@ class Ring:
 
     @property
     def written(self) -> int:
-        """Frames written since the beginning."""
+        """Number of frames written since the beginning."""
         return self._counters[_WRITTEN]
 
     @property
     def overflows(self) -> int:
-        """How often the sound system said that it lost frames before the writer got them."""
+        """Number of times that the sound system lost frames before the writer."""
         return self._counters[_OVERFLOWS]
 
     def count_overflow(self) -> None:
-        """Note a loss before the writer (writer only)."""
+        """Count a loss before the writer (writer only)."""
         self._counters[_OVERFLOWS] += 1
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append whole frames (writer only); raises `ValueError` for more than fit at once."""
+        """Append whole frames (writer only); raises `ValueError` for more than the capacity."""
         source = memoryview(data).cast("B")
         frames, rest = divmod(len(source), self.frame_bytes)
         if rest or frames > self.capacity:
@@ -76,7 +76,7 @@ class Ring:
         self._counters[_WRITTEN] = begin + frames
 
     def read(self) -> tuple[bytes, int]:
-        """Return all frames not yet read, and how many were lost right before them (reader only)."""
+        """Return all unread frames, and the number lost before them (reader only)."""
         written = self._counters[_WRITTEN]
         _fence()
         begin = max(self._next, written - self.capacity)
@@ -88,7 +88,7 @@ class Ring:
         return data[(intact - begin) * self.frame_bytes :], lost
 
     def close(self) -> None:
-        """Let go of the buffer, so that it may be closed."""
+        """Release the buffer, so that it may be closed."""
         for view in (self._counters, self._data, self._view):
             view.release()
 

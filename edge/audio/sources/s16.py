@@ -1,4 +1,4 @@
-"""16-bit bytes to floats, for every source that delivers them."""
+"""Conversion of 16-bit samples to floats."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def floats_from_s16(data: bytes | memoryview, channels: int, byte_order: str = "<") -> NDArray[np.float32]:
     """Return interleaved 16-bit samples as floats, shape (frames,) or (frames, channels).
 
-    What does not fill a frame is left out.
+    An incomplete last frame is dropped.
     """
     frames = len(data) // (2 * channels)
     floats = float_from_int16(np.frombuffer(data, np.dtype(f"{byte_order}i2"), frames * channels))

@@ -1,4 +1,4 @@
-"""What a source of sound is to the runner."""
+"""Interface of a source for its runner."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ class Chunk:
     """Consecutive samples at the source's own rate."""
 
     samples: NDArray[np.float32]
-    """Shape (n,) or (n, channels), full scale ±1; empty when nothing came within the time of one read."""
+    """Shape (n,) or (n, channels), full scale ±1; empty if no sound came during the read."""
     lost: int = 0
-    """Samples lost right before these, at the source's rate."""
+    """Number of samples lost just before these, at the source's rate."""
     remark: str = ""
-    """What is to be known about the sound, in one line; empty when all is well."""
+    """A note on the sound, in one line; empty if there is no problem."""
 
 
 class StreamEnded(SourceUnavailable):
-    """The other side has sent all that it had for now; it is to be asked again later, and not at once."""
+    """Clean end of a stream, which may be retried later but not at once."""
 
 
 class AudioSource(Protocol):
-    """A source that is opened, read to its end or its loss, closed, and opened again, all by one thread."""
+    """Source that one thread opens, reads to the end or a loss, and closes, repeatedly."""
 
     live: bool
-    """Whether it goes on by itself, so that what is not taken in time must be dropped; else it waits."""
+    """Whether it does not wait for the reader, so that late samples must be dropped."""
     stall_s: float
-    """Seconds without a sample after which it counts as offline though it is open."""
+    """Seconds without a sample after which an open source is offline."""
     clocked: bool
-    """Whether a sample was heard when it arrived; a recording has a time of its own instead."""
+    """Whether the time of a sample is its arrival; a recording has its own time instead."""
 
     @property
     def rate_hz(self) -> int:
-        """Samples per second, once open."""
+        """Samples per second, after `open`."""
 
     @property
     def device(self) -> str:
-        """What was opened, for people; no secrets."""
+        """Name of the opened device for users, without secrets."""
 
     def open(self) -> None:
-        """Open it, or raise an `edge.errors.TocsinError` that says why not."""
+        """Open the source; raises an `edge.errors.TocsinError` with the reason."""
 
     def read(self) -> Chunk | None:
-        """Return what came, waiting at most half a second; None at the end.
+        """Return the new samples after at most half a second; None at the end.
 
-        Raises `SourceUnavailable` when lost, and `StreamEnded` at an end that may not be the last.
+        Raises `SourceUnavailable` after a loss, and `StreamEnded` at an end after which the source may be retried.
         """
 
     def close(self) -> None:
-        """Let go of everything; allowed at any time, twice too."""
+        """Release everything; it may be called at any time, and twice."""

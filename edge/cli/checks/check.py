@@ -13,4 +13,8 @@ class Check:
     name: str
     state: Literal["ok", "note", "fail"]
     found: str
-    mend: str = ""
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return the result as JSON values; outside programs read the remedy as `mend`."""
+        return {"name": self.name, "state": self.state, "found": self.found, "mend": self.remedy}

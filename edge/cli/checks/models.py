@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.checks.check import Check
 from edge.cli.common import clap_network_of, classifier_of, models_folder_of
-from edge.errors import TocsinError
+from edge.errors import TocsinError, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,8 @@ def runtime(settings: Settings) -> Check:
         return Check("onnx runtime", "fail", f"cannot be loaded ({exc})", "pip install onnxruntime")
     ours, wanted = available_providers(), settings.model.provider
     if wanted != "auto" and wanted not in ours:
-        mend = "install NVIDIA's wheel of ONNX Runtime, or set model.provider = 'auto'"
-        return Check("onnx runtime", "note", f"no {wanted} here, it will run on {ours[0]}", mend)
+        remedy = "install NVIDIA's wheel of ONNX Runtime, or set model.provider = 'auto'"
+        return Check("onnx runtime", "note", f"no {wanted} here, it will run on {ours[0]}", remedy)
     return Check("onnx runtime", "ok", ", ".join(ours))
 
 
@@ -50,7 +50,7 @@ def _bundle(name: str, wanted: Path, load: Callable[[Settings], OnnxClassifier |
     try:
         classifier = load(settings)
     except TocsinError as exc:
-        return Check(name, "fail", str(exc))
+        return Check(name, "fail", render(exc.what, where=exc.where), exc.remedy)
     if classifier is None:
         return Check(name, "note", f"{name}.enabled = false")
     bundle = classifier.bundle

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.checks.check import Check
 from edge.cli.common import secret_of
-from edge.errors import TocsinError
+from edge.errors import TocsinError, render
 from edge.settings.actions import CommandAction
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ def actions(settings: Settings) -> Check:
     """Check that the programs of the actions can be started, by whoever asks."""
     commands = {name: action for name, action in settings.actions.items() if isinstance(action, CommandAction)}
     if bad := [f"{name}: {why}" for name, action in commands.items() if (why := _unusable(action))]:
-        mend = "install it, correct the action's command or working_dir, or make it executable (chmod +x)"
-        return Check("actions", "fail", ", ".join(bad), mend)
+        remedy = "install it, correct the action's command or working_dir, or make it executable (chmod +x)"
+        return Check("actions", "fail", ", ".join(bad), remedy)
     return Check("actions", "ok", f"{len(settings.actions)} configured, {len(commands)} of them programs")
 
 
@@ -34,7 +34,7 @@ def _unusable(action: CommandAction) -> str:
         return f"there is no folder {folder}"
     # As the system looks for it: a bare name on the PATH, any other from the folder that it runs in.
     where = os.path.join(folder or os.curdir, program) if "/" in program else program  # noqa: PTH118 - keeps the ./
-    return "" if "$" in program or shutil.which(where) else f"{program} is no program"
+    return "" if "$" in program or shutil.which(where) else f"there is no program {program}"
 
 
 def broker(settings: Settings) -> Check:
@@ -48,9 +48,8 @@ def broker(settings: Settings) -> Check:
     try:
         check_broker(mqtt, secret_of(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
     except TocsinError as exc:
-        mend = "" if "refused us" in str(exc) else "start one there, correct mqtt.host, or set mqtt.enabled = false"
-        return Check("broker", "fail", str(exc), mend)
-    return Check("broker", "ok", f"{where} lets us in")
+        return Check("broker", "fail", render(exc.what, where=exc.where), exc.remedy)
+    return Check("broker", "ok", f"{where} accepts this node")
 
 
 def port(settings: Settings) -> Check:
@@ -64,6 +63,6 @@ def port(settings: Settings) -> Check:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except OSError as exc:
-        mend = "stop what uses it (perhaps a tocsin that runs), or set api.port"
-        return Check("port", "fail", f"{api.host}:{api.port}: {os.strerror(exc.errno) if exc.errno else exc}", mend)
+        remedy = "stop what uses it (perhaps a tocsin that runs), or set api.port"
+        return Check("port", "fail", f"{api.host}:{api.port}: {os.strerror(exc.errno) if exc.errno else exc}", remedy)
     return Check("port", "ok", f"{api.host}:{api.port} is free")

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from edge.cli.checks.check import Check
-from edge.errors import Unavailable
+from edge.errors import Unavailable, render
 
 if TYPE_CHECKING:
     from edge.settings.tree import Settings
@@ -18,8 +18,8 @@ Spec = TypeVar("Spec")
 def microphones(settings: Settings) -> Check:
     """Check PortAudio and the microphones that are configured."""
     from edge.audio.sources.devices import list_microphones
-    from edge.audio.sources.identity import exact_ids, matching
-    from edge.audio.sources.microphone import alike
+    from edge.audio.sources.identity import find_matches, make_unique_ids
+    from edge.audio.sources.microphone import describe_ambiguity
     from edge.settings.source_spec import MicSpec
 
     specs = _specs(settings, MicSpec)
@@ -27,17 +27,21 @@ def microphones(settings: Settings) -> Check:
     try:
         found = list_microphones()
     except Unavailable as exc:
-        return Check("microphones", bad, str(exc))
+        return Check("microphones", bad, render(exc.what, where=exc.where), exc.remedy)
     if not found:
-        mend = "plug one in, and put the user into the group 'audio' (usermod -aG audio USER)"
-        return Check("microphones", bad, "none", mend)
+        remedy = "plug one in, and put the user into the group 'audio' (usermod -aG audio USER)"
+        return Check("microphones", bad, "none", remedy)
     names = [microphone.name for microphone in found]
-    places = {spec.device: matching(names, spec.device) for spec in specs if spec.device}
+    places = {spec.device: find_matches(names, spec.device) for spec in specs if spec.device}
     if missing := sorted(device for device, matched in places.items() if not matched):
         return Check("microphones", "fail", f"not there: {', '.join(missing)}", "'tocsin devices' lists those that are")
     if any(spec.device is None for spec in specs) and not any(microphone.is_default for microphone in found):
         return Check("microphones", "fail", "no default one", "'tocsin devices' lists those that are; name one")
-    unsure = [alike(d, exact_ids([names[n] for n in matched])) for d, matched in places.items() if len(matched) > 1]
+    unsure = [
+        describe_ambiguity(d, make_unique_ids([names[n] for n in matched]))
+        for d, matched in places.items()
+        if len(matched) > 1
+    ]
     if unsure:
         return Check("microphones", "note", "; ".join(unsure))
     return Check("microphones", "ok", ", ".join(sorted({microphone.id for microphone in found})))

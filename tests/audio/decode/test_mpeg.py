@@ -1,4 +1,4 @@
-"""MPEG audio of any make: every frame is heard, whatever a header says, and wherever the first one lies."""
+"""MPEG audio: every frame is decoded, with any header and from any position."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from edge.audio.decode.clip import open_clip
-from edge.audio.decode.mpeg import MpegError, mpeg_runs
-from edge.audio.decode.mpeg_frame import family_of, frame_sizes
+from edge.audio.decode.mpeg import MpegError, find_mpeg_runs
+from edge.audio.decode.mpeg_frame import list_frame_sizes, parse_family
+from edge.audio.decode.recording import open_recording
 from edge.errors import BrokenAudio, DataError, NotAudio, TooLarge
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ SECONDS = 3.0
 ID3 = b"ID3\x04\x00\x00" + bytes([0, 0, 2, 10]) + bytes(266)
 
 
-def encoded(rate_hz: int = 16_000, channels: int = 1, mode: str = "CONSTANT") -> bytes:
-    """Return an MP3 that begins with a Xing header."""
+def encode(rate_hz: int = 16_000, channels: int = 1, mode: str = "CONSTANT") -> bytes:
+    """Return an MP3 file with a Xing header."""
     quiet_then_loud = np.linspace(0, 0.5, round(SECONDS * rate_hz)) ** 4
     noise = np.random.default_rng(0).normal(0, 1, (quiet_then_loud.size, channels)) * quiet_then_loud[:, None]
     file = io.BytesIO()
@@ -35,35 +35,35 @@ def encoded(rate_hz: int = 16_000, channels: int = 1, mode: str = "CONSTANT") ->
     return file.getvalue()
 
 
-def frames_of(data: bytes) -> list[bytes]:
-    """Return the frames of a file, of which the first is the header."""
+def split_frames(data: bytes) -> list[bytes]:
+    """Return the frames of a file; the first is the header."""
     frames, position = [], 0
     while position < len(data):
-        family = family_of(data[position : position + 4])
+        family = parse_family(data[position : position + 4])
         assert family is not None
-        size = frame_sizes(family)[data[position : position + 3]]
+        size = list_frame_sizes(family)[data[position : position + 3]]
         frames.append(data[position : position + size])
         position += size
     return frames
 
 
-def heard_s(data: bytes, max_s: float | None = None) -> float:
-    """Return how many seconds of a file are heard."""
-    with open_clip(io.BytesIO(data), max_s=max_s) as clip:
-        return sum(block.size for block in clip.blocks(16_000)) / 16_000
+def measure_s(data: bytes, max_s: float | None = None) -> float:
+    """Return the decoded seconds of a file."""
+    with open_recording(io.BytesIO(data), max_s=max_s) as recording:
+        return sum(block.size for block in recording.blocks(16_000)) / 16_000
 
 
-MADE = encoded()
-HEADER, *FRAMES = frames_of(MADE)
+MADE = encode()
+HEADER, *FRAMES = split_frames(MADE)
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 32_000, 44_100, 48_000])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
-def test_without_a_header_all_is_heard(rate_hz: int, channels: int, mode: str) -> None:
-    """Of every rate and bit rate, also where the first frame is unlike the others."""
-    _, *frames = frames_of(encoded(rate_hz, channels, mode))
-    assert heard_s(b"".join(frames)) == pytest.approx(SECONDS, abs=0.15)
+def test_without_a_header_all_is_decoded(rate_hz: int, channels: int, mode: str) -> None:
+    """It holds for every rate and bit rate, even if the first frame differs from the others."""
+    _, *frames = split_frames(encode(rate_hz, channels, mode))
+    assert measure_s(b"".join(frames)) == pytest.approx(SECONDS, abs=0.15)
 
 
 @pytest.mark.parametrize(
@@ -80,26 +80,26 @@ def test_without_a_header_all_is_heard(rate_hz: int, channels: int, mode: str) -
     ],
     ids=["mid-frame", "zeros", "http", "tags", "tag, gap", "tag behind", "tag between", "rubbish between"],
 )
-def test_what_is_no_frame_is_passed_over(made: Callable[[], bytes]) -> None:
-    """Before, between and behind frames."""
-    assert heard_s(made()) == pytest.approx(SECONDS, abs=0.25)
+def test_other_bytes_are_skipped(made: Callable[[], bytes]) -> None:
+    """Bytes before, between and after frames are skipped."""
+    assert measure_s(made()) == pytest.approx(SECONDS, abs=0.25)
 
 
-def test_files_one_behind_the_other_are_all_heard() -> None:
-    """Each behind its own header and tag, of one rate or of two."""
-    assert heard_s(MADE + MADE) == pytest.approx(2 * SECONDS, abs=0.05)
-    assert heard_s(ID3 + MADE + ID3 + MADE) == pytest.approx(2 * SECONDS, abs=0.05)
-    assert heard_s(MADE + encoded(44_100, 2) + b"".join(FRAMES)) == pytest.approx(3 * SECONDS, abs=0.15)
+def test_several_files_in_a_row_are_all_decoded() -> None:
+    """Each may have its own header, tag and rate."""
+    assert measure_s(MADE + MADE) == pytest.approx(2 * SECONDS, abs=0.05)
+    assert measure_s(ID3 + MADE + ID3 + MADE) == pytest.approx(2 * SECONDS, abs=0.05)
+    assert measure_s(MADE + encode(44_100, 2) + b"".join(FRAMES)) == pytest.approx(3 * SECONDS, abs=0.15)
 
 
-def test_a_promise_is_checked() -> None:
-    """Half of what the header counts is refused, and so is a hole; a twentieth may be missing."""
+def test_the_number_of_frames_is_checked() -> None:
+    """A missing half or a hole is refused; a twentieth may be missing."""
     for part, words in ((MADE[: len(MADE) // 2], "cut off"), (HEADER + b"".join(FRAMES[:20] + FRAMES[60:]), "cut off")):
         with pytest.raises(BrokenAudio, match=f"is {words}: it holds"):
-            heard_s(part)
+            measure_s(part)
     with pytest.raises(BrokenAudio, match="is damaged: it holds"):
-        heard_s(HEADER + b"".join(FRAMES[:20]) + bytes(6_000) + b"".join(FRAMES[60:]))
-    assert heard_s(MADE[: len(MADE) * 95 // 100]) == pytest.approx(0.95 * SECONDS, abs=0.1)
+        measure_s(HEADER + b"".join(FRAMES[:20]) + bytes(6_000) + b"".join(FRAMES[60:]))
+    assert measure_s(MADE[: len(MADE) * 95 // 100]) == pytest.approx(0.95 * SECONDS, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -114,22 +114,22 @@ def test_a_promise_is_checked() -> None:
     ids=["accidents", "tags", "pieces", "long", "zeros"],
 )
 def test_a_hostile_file_is_refused_at_once(rubbish: bytes, error: type[Exception]) -> None:
-    """However many frames there seem to be, looking for them takes a fraction of a second; of these, decoding too."""
+    """Many apparent frames take little time, for the search and for decoding."""
     begin = time.process_time()
     with pytest.raises(error):
-        heard_s(rubbish, max_s=100.0)
+        measure_s(rubbish, max_s=100.0)
     assert time.process_time() - begin < 3.0
 
 
 def test_scattered_frames_are_an_error_of_their_own() -> None:
-    """The walk gives up, and says so."""
+    """The search for frames ends with an error."""
     data = b"".join([*FRAMES[:4], b"-"]) * 11_000
-    with pytest.raises(MpegError, match="pieces"):
-        mpeg_runs(io.BytesIO(data), len(data), 0, 1e9)
+    with pytest.raises(MpegError, match="too many parts"):
+        find_mpeg_runs(io.BytesIO(data), len(data), 0, 1e9)
 
 
-def test_nothing_but_tocsin_speaks(tmp_path: Path) -> None:
-    """A damaged MP3, about which libmpg123 has much to say, leaves descriptor 2 untouched in every thread."""
+def test_libraries_do_not_write_to_the_terminal(tmp_path: Path) -> None:
+    """The messages of libmpg123 about a damaged MP3 are suppressed, in all threads, but not the log."""
     damaged = bytearray(MADE)
     for place in np.random.default_rng(5).integers(400, len(MADE), 200):
         damaged[place] ^= 0x55
@@ -137,14 +137,14 @@ def test_nothing_but_tocsin_speaks(tmp_path: Path) -> None:
     program = """
 import contextlib, pathlib, sys, threading
 import edge.audio.decode.sndfile
-from edge.audio.decode.clip import open_clip
+from edge.audio.decode.recording import open_recording
 from edge.errors import DataError
 if sys.argv[2] == "loud":
-    edge.audio.decode.sndfile.quiet = contextlib.nullcontext
+    edge.audio.decode.sndfile.silence_stderr = contextlib.nullcontext
 def decode():
     for _ in range(5):
-        with contextlib.suppress(DataError), open_clip(pathlib.Path(sys.argv[1])) as clip:
-            list(clip.blocks(16000))
+        with contextlib.suppress(DataError), open_recording(pathlib.Path(sys.argv[1])) as recording:
+            list(recording.blocks(16000))
 threads = [threading.Thread(target=decode) for _ in range(3)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
@@ -158,11 +158,11 @@ print("the log", file=sys.stderr)
     assert len(said["loud"]) > 1
 
 
-def test_a_vbri_header_is_a_promise_too() -> None:
-    """The header of Fraunhofer's encoder counts the frames, and is no sound."""
+def test_a_vbri_header_is_checked() -> None:
+    """The VBRI header of the Fraunhofer encoder has the number of frames, and no sound."""
     head = bytearray(HEADER)
     head[4:] = bytes(len(head) - 4)
     struct.pack_into(">4sHHHII", head, 36, b"VBRI", 1, 0, 0, len(MADE), len(FRAMES))
-    assert heard_s(bytes(head) + b"".join(FRAMES)) == pytest.approx(SECONDS, abs=0.15)
+    assert measure_s(bytes(head) + b"".join(FRAMES)) == pytest.approx(SECONDS, abs=0.15)
     with pytest.raises(BrokenAudio, match="cut off"):
-        heard_s(bytes(head) + b"".join(FRAMES[: len(FRAMES) // 2]))
+        measure_s(bytes(head) + b"".join(FRAMES[: len(FRAMES) // 2]))

@@ -1,4 +1,4 @@
-"""The capture process over a sounddevice that a test writes: what it opens, and what it answers."""
+"""The capture process with a fake sounddevice: opened devices and answers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class RawInputStream:
 
 @pytest.fixture
 def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that puts the fake in the place of sounddevice, with some of it replaced."""
+    """Return a function that installs the fake sounddevice, with some parts replaced."""
     monkeypatch.syspath_prepend(str(tmp_path))
     standard = {"DEFAULT": "1", "DEVICES": "2", "REFUSAL": "pass", "LOSS": "pass", "OVERFLOW_AT": "0"}
 
@@ -77,8 +77,8 @@ def sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     return put
 
 
-def first_sound(wanted: str | None = None) -> tuple[MicrophoneSource, np.ndarray]:
-    """Open a microphone and return the first samples; the source is closed already."""
+def read_first_sound(wanted: str | None = None) -> tuple[MicrophoneSource, np.ndarray]:
+    """Open a microphone, read the first samples and close it; return both."""
     source = MicrophoneSource(wanted)
     source.open()
     try:
@@ -91,8 +91,8 @@ def first_sound(wanted: str | None = None) -> tuple[MicrophoneSource, np.ndarray
         source.close()
 
 
-def complaint_of(source: MicrophoneSource) -> str:
-    """Read until the source is lost; return what it says."""
+def read_error(source: MicrophoneSource) -> str:
+    """Read until the source is lost; return its error."""
     try:
         while True:
             source.read()
@@ -101,22 +101,22 @@ def complaint_of(source: MicrophoneSource) -> str:
 
 
 def test_the_default_microphone_is_opened_mono_at_48_khz(sound: Callable[..., None]) -> None:
-    """What most devices can is asked for first."""
-    source, samples = first_sound()
+    """48 kHz mono, which most devices support, is tried first."""
+    source, samples = read_first_sound()
     assert (source.rate_hz, source.device) == (48_000, "Array (hw:1,0)")
     assert set(samples.tolist()) == {0.25}
 
 
-def test_a_rate_that_is_refused_gives_way_to_the_devices_own(sound: Callable[..., None]) -> None:
+def test_the_default_rate_is_used_if_48_khz_is_refused(sound: Callable[..., None]) -> None:
     """A device without 48 kHz is opened at its default rate."""
     sound(REFUSAL="if samplerate == 48000: raise PortAudioError('Invalid sample rate', -9997)")
-    assert first_sound()[0].rate_hz == 44_100
+    assert read_first_sound()[0].rate_hz == 44_100
 
 
 def test_a_device_without_mono_is_opened_in_stereo(sound: Callable[..., None]) -> None:
-    """Two channels come, each with its own sound."""
+    """Two channels are delivered, each with its own samples."""
     sound(REFUSAL="if channels == 1: raise PortAudioError('Invalid number of channels', -9998)")
-    assert np.unique(first_sound()[1], axis=0).tolist() == [[0.25, 0.5]]
+    assert np.unique(read_first_sound()[1], axis=0).tolist() == [[0.25, 0.5]]
 
 
 @pytest.mark.parametrize(
@@ -125,62 +125,60 @@ def test_a_device_without_mono_is_opened_in_stereo(sound: Callable[..., None]) -
         ({"DEVICES": "0"}, None, "there is no microphone; plug one in"),
         ({"DEFAULT": "-1"}, "Other", "there is no microphone 'Other'; there are Array"),
         ({"DEVICES": "0"}, "Other", "there is no microphone 'Other'; plug it in"),
-        ({"REFUSAL": "raise PortAudioError('Device unavailable', -9985)"}, None, "in use by another program"),
-        ({"REFUSAL": "raise PortAudioError('x: Permission denied', -9999)"}, None, "add this user to the group audio"),
+        ({"REFUSAL": "raise PortAudioError('Device unavailable', -9985)"}, None, "another program uses the microphone"),
+        ({"REFUSAL": "raise PortAudioError('x: Permission denied', -9999)"}, None, "add the user to the group audio"),
         ({"REFUSAL": "raise PortAudioError('Illegal', -1)"}, None, "cannot be opened: Illegal"),
         ({"REFUSAL": "raise KeyError('odd')"}, None, "cannot be opened: KeyError: 'odd'"),
         ({"LOSS": "raise PortAudioError('Input/output error', -9999)"}, None, "was lost: Input/output error"),
     ],
 )
-def test_why_there_is_no_sound_is_said(
+def test_every_failure_of_portaudio_has_a_message(
     sound: Callable[..., None], parts: dict[str, str], wanted: str | None, line: str
 ) -> None:
-    """Each failure of PortAudio is one clear line with what to do."""
+    """Each failure is one line with a remedy."""
     sound(**parts)
     source = MicrophoneSource(wanted)
     source.open()
-    complaint = complaint_of(source)
+    complaint = read_error(source)
     source.close()
     assert line in complaint
 
 
-def test_microphones_that_match_alike_are_said_once(
-    sound: Callable[..., None], caplog: pytest.LogCaptureFixture
-) -> None:
-    """The first is opened, with a word about the others and how to be exact, however often it is opened."""
+def test_ambiguous_microphones_are_logged_once(sound: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
+    """The first match is opened, and all matches are logged once with their unique ids."""
     sound(DEVICES="4")
-    source, _ = first_sound("ARRAY,")
+    source, _ = read_first_sound("ARRAY,")
     assert source.device == "Array, spare (hw:98,0)"
     for _ in range(2):
         source.open()
-        while not source.read().samples.size:
+        while (chunk := source.read()) is not None and not chunk.samples.size:
             continue
         source.close()
     said = "mic:ARRAY, matches 2 microphones, Array, spare, Array, old; the first is used, write which one is meant"
     assert [record.getMessage() for record in caplog.records] == [said]
     caplog.clear()
-    first_sound("array, SPARE")
+    read_first_sound("array, SPARE")
     assert caplog.records == []
 
 
 def test_an_overflow_in_the_sound_system_is_a_gap(sound: Callable[..., None], listen: Callable[..., Listener]) -> None:
-    """PortAudio does not say how much it lost; the sound after it is not joined to the sound before."""
+    """PortAudio does not report the length of a loss; the gap is one sample."""
     sound(OVERFLOW_AT="4")
     listener = listen("mic")
-    listener.until_heard(0.5)
+    listener.collect_seconds(0.5)
     assert [length for _, length in listener.gaps] == [1]
     assert listener.runner.stats().overflows_total == 1
 
 
-def test_a_microphone_that_was_not_there_is_not_sought_every_second(
+def test_a_missing_microphone_is_not_tried_every_second(
     sound: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once held back, the last reason is given again without a process."""
+    """While the gate is closed, the last error is raised again without a process."""
     sound(DEVICES="0")
     source = MicrophoneSource()
-    monkeypatch.setattr(source._gate, "allows", lambda now_s: source._refusal == "")
+    monkeypatch.setattr(source._gate, "allows", lambda now_s: source._refusal == ("", ""))
     source.open()
-    assert "plug one in" in complaint_of(source)
+    assert "plug one in" in read_error(source)
     source.close()
     with pytest.raises(SourceUnavailable, match="plug one in"):
         source.open()
@@ -188,7 +186,7 @@ def test_a_microphone_that_was_not_there_is_not_sought_every_second(
 
 
 def test_the_capture_process_ends_with_its_parent(sound: Callable[..., None]) -> None:
-    """A parent that is killed leaves nothing behind, even when the sound system hangs: its end of the pipe closes."""
+    """It ends when its standard input is closed, even if the sound system hangs."""
     sound(REFUSAL="time.sleep(1000)")
     source = MicrophoneSource()
     source.open()
@@ -202,21 +200,21 @@ def test_the_capture_process_ends_with_its_parent(sound: Callable[..., None]) ->
     source.close()
 
 
-def test_a_sound_system_that_hangs_is_given_up(sound: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A microphone that neither opens nor fails is unavailable, and its process ended."""
+def test_a_sound_system_that_hangs_is_unavailable(sound: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a microphone neither opens nor fails, it is unavailable, and its process is killed."""
     monkeypatch.setattr(microphone, "_OPEN_S", 0.3)
     sound(REFUSAL="time.sleep(1000)")
     source = MicrophoneSource()
     source.open()
     child = source._child
-    assert complaint_of(source) == "the sound system does not answer"
+    assert read_error(source) == "the sound system does not answer"
     source.close()
     assert child is not None
     assert child.returncode is not None
 
 
-def test_the_list_names_inputs_alone(sound: Callable[..., None]) -> None:
-    """Outputs are left out; a device that is not the default says so."""
+def test_the_list_has_inputs_only(sound: Callable[..., None]) -> None:
+    """Outputs are left out, and the default is marked."""
     sound(DEFAULT="-1")
     assert list_microphones() == [Microphone("Array", "Array (hw:1,0)", 6, 44_100, is_default=False, host_api="ALSA")]
 
@@ -233,10 +231,10 @@ def test_the_list_names_inputs_alone(sound: Callable[..., None]) -> None:
 def test_a_sound_library_that_does_not_load(
     sound: Callable[..., None], tmp_path: Path, listen: Callable[..., Listener], module: str, line: str
 ) -> None:
-    """Without PortAudio, or without its binding, microphones are unavailable with the mend, and nothing crashes."""
+    """Without PortAudio or sounddevice, microphones are unavailable, with a remedy."""
     (tmp_path / "sounddevice.py").write_text(module)
     with pytest.raises(Unavailable, match=line):
         list_microphones()
     listener = listen("mic")
-    listener.until(lambda: listener.runner.stats().detail not in {"", "not opened yet"})
+    listener.collect_until(lambda: listener.runner.stats().detail not in {"", "not opened yet"})
     assert listener.runner.stats().state is SourceState.OFFLINE

@@ -1,4 +1,4 @@
-"""Sound from ffmpeg: servers and cameras."""
+"""Network streams through ffmpeg: servers and cameras."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO_HOST = 64 * "x"  # longer than a name may be, so that no server is asked for 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
-    """Serve a folder with a second of a 1 kHz tone; return its address."""
+    """Serve files with a second of a 1 kHz tone; return the address."""
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(44_100) / 44_100)
     sf.write(tmp_path / "tone.flac", np.column_stack((tone, tone)), 44_100)
     sf.write(tmp_path / "opposite.flac", np.column_stack((tone, -tone)), 44_100)
@@ -43,7 +43,7 @@ def site(tmp_path: Path) -> Iterator[str]:
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *arguments: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path)) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -55,9 +55,9 @@ def site(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.ffmpeg
 def test_a_stream_by_http_is_heard(listen: Listen, site: str) -> None:
-    """It is fetched by ffmpeg, at its own rate; all of it comes through, mono, at the front end's rate."""
+    """All of it is delivered as mono at the front end's rate."""
     listener = listen(f"{site}/tone.flac")
-    listener.until(lambda: listener.samples.size >= RATE)
+    listener.collect_until(lambda: listener.samples.size >= RATE)
     sound = listener.samples[:RATE]
     assert np.argmax(np.abs(np.fft.rfft(sound))) == 1000
     assert np.sqrt(np.square(sound).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
@@ -66,9 +66,9 @@ def test_a_stream_by_http_is_heard(listen: Listen, site: str) -> None:
 
 @pytest.mark.ffmpeg
 def test_a_stream_whose_channels_cancel_each_other_is_heard(listen: Listen, site: str) -> None:
-    """Its channels come apart from each other, so that one of them can be taken; the source's state says so."""
+    """Ffmpeg delivers the channels separately, so that one of them can be used."""
     listener = listen(f"{site}/opposite.flac")
-    listener.until(lambda: listener.samples.size >= 0.8 * RATE)
+    listener.collect_until(lambda: listener.samples.size >= 0.8 * RATE)
     assert "channel 1 of 2 alone is heard" in listener.runner.stats().detail
     sound = listener.samples[RATE // 10 : RATE // 10 * 8]
     assert np.sqrt(np.square(sound).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
@@ -76,10 +76,10 @@ def test_a_stream_whose_channels_cancel_each_other_is_heard(listen: Listen, site
 
 @pytest.mark.ffmpeg
 def test_a_recording_by_http_is_heard_once_at_its_own_pace(listen: Listen, site: str) -> None:
-    """It takes as long as it sounds, and at its end the source rests."""
+    """It is read in real time, and at its end the source is offline."""
     listener = listen(f"{site}/tone.flac")
-    listener.until(lambda: listener.samples.size > 0)
-    took_s = listener.until(lambda: listener.runner.stats().detail == "end of stream")
+    listener.collect_until(lambda: listener.samples.size > 0)
+    took_s = listener.collect_until(lambda: listener.runner.stats().detail == "end of stream")
     listener.blocks += listener.runner.take()
     assert 0.6 < took_s < 3
     assert listener.samples.size == pytest.approx(RATE, abs=10)
@@ -96,33 +96,33 @@ def test_a_recording_by_http_is_heard_once_at_its_own_pace(listen: Listen, site:
         ("https://127.0.0.1:{port}/tone.flac", "TLS packet"),
     ],
 )
-def test_the_part_that_met_the_failure_says_why(listen: Listen, site: str, url: str, reason: str) -> None:
-    """The last line of ffmpeg is "Input/output error" whatever kept a connection from coming about."""
+def test_the_message_of_the_failed_component_is_shown(listen: Listen, site: str, url: str, reason: str) -> None:
+    """The last line of ffmpeg is "Input/output error" for every failed connection."""
     listener = listen(url.format(port=site.rpartition(":")[2]))
-    listener.until(lambda: reason in listener.runner.stats().detail)
+    listener.collect_until(lambda: reason in listener.runner.stats().detail)
 
 
 @pytest.mark.ffmpeg
 @pytest.mark.parametrize("path", ["none.flac", "notes.txt"])
-def test_what_ffmpeg_complains_of_is_said(listen: Listen, site: str, path: str) -> None:
-    """A stream that is not there, or is none: offline, in ffmpeg's own words, without the password."""
+def test_the_message_of_ffmpeg_is_shown(listen: Listen, site: str, path: str) -> None:
+    """A missing stream, or one without sound, is offline with ffmpeg's message, without the password."""
     listener = listen(site.replace("://", "://me:hunter2@") + f"/{path}")
-    listener.until(lambda: "ffmpeg says" in listener.runner.stats().detail)
+    listener.collect_until(lambda: "ffmpeg says" in listener.runner.stats().detail)
     stats = listener.runner.stats()
     assert stats.state is SourceState.OFFLINE
     assert "hunter2" not in stats.detail + stats.spec
 
 
-def test_without_ffmpeg_it_is_said_what_to_install(listen: Listen) -> None:
-    """The program is named, and how to get it; nothing crashes."""
+def test_without_ffmpeg_the_remedy_is_shown(listen: Listen) -> None:
+    """The error names the program and its package."""
     opener = functools.partial(FfmpegSource, program="no-such-ffmpeg")
     listener = listen("rtsp://me:pw@camera/1", opener=lambda spec, rate_hz: opener(spec))
-    listener.until(lambda: "not installed; apt install ffmpeg" in listener.runner.stats().detail)
+    listener.collect_until(lambda: "not installed; apt install ffmpeg" in listener.runner.stats().detail)
     assert "pw" not in listener.runner.stats().detail
 
 
-def fake_ffmpeg(folder: Path, body: str) -> str:
-    """Write a program that takes ffmpeg's place."""
+def make_fake_ffmpeg(folder: Path, body: str) -> str:
+    """Write a program that replaces ffmpeg; return its path."""
     path = folder / "ffmpeg"
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
@@ -130,7 +130,7 @@ def fake_ffmpeg(folder: Path, body: str) -> str:
 
 
 def read_until(source: FfmpegSource, reached: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    """Read until something is true; errors of the source come through."""
+    """Read until a condition is true; errors of the source are raised."""
     deadline = time.monotonic() + timeout_s
     while not reached():
         assert time.monotonic() < deadline
@@ -138,23 +138,23 @@ def read_until(source: FfmpegSource, reached: Callable[[], bool], timeout_s: flo
 
 
 def test_a_stream_that_stalls_is_lost_and_leaves_no_process(tmp_path: Path) -> None:
-    """Nothing for the time allowed is a loss; a program that will not end is ended."""
-    program = fake_ffmpeg(tmp_path, "trap '' TERM\nwhile :; do sleep 1; done")
+    """No data for the allowed time is a loss; a program that ignores the signal is killed."""
+    program = make_fake_ffmpeg(tmp_path, "trap '' TERM\nwhile :; do sleep 1; done")
     source = FfmpegSource(UrlSpec("http://***@x", "http://x"), program, stall_s=0.3)
     source.open()
     process = source._process
     assert process is not None
-    with pytest.raises(SourceUnavailable, match=r"http://\*\*\*@x sends nothing for 0.3 s"):
+    with pytest.raises(SourceUnavailable, match=r"http://\*\*\*@x: the source has sent nothing for 0.3 s"):
         read_until(source, lambda: False)
     source.close()
     assert process.returncode is not None
 
 
-def test_a_header_in_pieces_is_put_together(tmp_path: Path) -> None:
-    """The rate is read from however many pieces the head comes in; the samples begin after it."""
+def test_a_header_may_come_in_pieces(tmp_path: Path) -> None:
+    """The rate is read once the header is complete, and the samples begin after it."""
     head = r"printf '.snd\000\000\000\034\377\377'; sleep 0.1; printf '\377\377\000\000\000\003\000\000\037'"
     rest = r"sleep 0.1; printf '\100\000\000\000\001note\100\000\300\000'"
-    source = FfmpegSource(UrlSpec("x", "http://x"), fake_ffmpeg(tmp_path, f"{head}; {rest}; sleep 5"))
+    source = FfmpegSource(UrlSpec("x", "http://x"), make_fake_ffmpeg(tmp_path, f"{head}; {rest}; sleep 5"))
     source.open()
     heard: list[float] = []
     deadline = time.monotonic() + 10
@@ -182,8 +182,8 @@ AU_HEAD = r"printf '.snd\000\000\000\030\377\377\377\377\000\000\000\003\000\000
     ],
 )
 def test_a_clean_end_is_told_from_a_loss(tmp_path: Path, body: str, url: str, error: type[Exception]) -> None:
-    """A server that had no more to send is no broken connection; a camera has no end."""
-    source = FfmpegSource(UrlSpec(url, url), fake_ffmpeg(tmp_path, body))
+    """A server may end cleanly; the end of a camera is a loss."""
+    source = FfmpegSource(UrlSpec(url, url), make_fake_ffmpeg(tmp_path, body))
     source.open()
     with pytest.raises(SourceUnavailable) as ended:
         read_until(source, lambda: False)
@@ -194,16 +194,16 @@ def test_a_clean_end_is_told_from_a_loss(tmp_path: Path, body: str, url: str, er
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_is_read_at_the_pace_of_the_sound(scheme: str) -> None:
-    """A recording is not swallowed as fast as the network allows."""
-    command = FfmpegSource(UrlSpec("x", f"{scheme}://x"))._command()
+    """A recording on a server is read in real time."""
+    command = FfmpegSource(UrlSpec("x", f"{scheme}://x"))._build_command()
     assert command.index("-re") < command.index("-i")
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps"])
 def test_a_camera_is_asked_by_tcp_and_never_waits(tmp_path: Path, scheme: str) -> None:
-    """Packets of a camera are not lost on the way; what is not taken in time is dropped here."""
+    """A camera sends by TCP, without loss, and late samples are dropped here."""
     source = FfmpegSource(UrlSpec("x", f"{scheme}://x"))
-    command = source._command()
+    command = source._build_command()
     assert command[command.index("-rtsp_transport") + 1] == "tcp"
     assert command.index("-rtsp_transport") < command.index("-i")
     assert command[command.index("-allowed_media_types") + 1] == "audio"
@@ -213,29 +213,29 @@ def test_a_camera_is_asked_by_tcp_and_never_waits(tmp_path: Path, scheme: str) -
 
 
 @pytest.mark.ffmpeg
-def test_only_the_sound_of_a_camera_is_asked_for(listen: Listen) -> None:
-    """Video that is late, or never comes, holds nothing up."""
+def test_only_the_sound_of_a_camera_is_requested(listen: Listen) -> None:
+    """Late or missing video does not delay the sound."""
     with Camera() as camera:
         listener = listen(camera.url)
-        assert listener.until(lambda: listener.samples.size > 0) < 4
+        assert listener.collect_until(lambda: listener.samples.size > 0) < 4
         assert camera.tracks == ["audio"]
 
 
 @pytest.mark.ffmpeg
 def test_a_camera_without_sound_is_told_from_a_broken_one(listen: Listen) -> None:
-    """What to do is said, not what ffmpeg would need on its command line."""
+    """The error has a remedy for the user, not ffmpeg's hint for its command line."""
     with Camera(sound=False) as camera:
         listener = listen(camera.url)
-        listener.until(lambda: "has no sound; switch the audio" in listener.runner.stats().detail)
+        listener.collect_until(lambda: "has no sound; switch the audio" in listener.runner.stats().detail)
 
 
 @pytest.mark.ffmpeg
-def test_a_video_without_sound_is_named_as_that(listen: Listen, site: str, tmp_path: Path) -> None:
-    """The same for a recording on a server."""
+def test_a_video_without_sound_has_the_same_error(listen: Listen, site: str, tmp_path: Path) -> None:
+    """A recording on a server without sound has the error of such a camera."""
     make = ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc=d=1:s=32x32", str(tmp_path / "mute.mkv")]
     subprocess.run(make, check=True, capture_output=True)
     listener = listen(f"{site}/mute.mkv")
-    listener.until(lambda: "has no sound; switch the audio" in listener.runner.stats().detail)
+    listener.collect_until(lambda: "has no sound; switch the audio" in listener.runner.stats().detail)
 
 
 @pytest.mark.parametrize(
@@ -256,9 +256,9 @@ def test_a_video_without_sound_is_named_as_that(listen: Listen, site: str, tmp_p
     ],
 )
 def test_the_line_that_holds_the_reason_is_found(tmp_path: Path, said: list[str], reason: str) -> None:
-    """What follows every failure, or explains options, is passed over."""
+    """General lines after the reason are skipped."""
     body = "; ".join(f'echo "{line}" >&2' for line in said)
-    source = FfmpegSource(UrlSpec("rtsp://x", "rtsp://x"), fake_ffmpeg(tmp_path, f"{body}; exit 1"))
+    source = FfmpegSource(UrlSpec("rtsp://x", "rtsp://x"), make_fake_ffmpeg(tmp_path, f"{body}; exit 1"))
     source.open()
     with pytest.raises(SourceUnavailable) as ended:
         read_until(source, lambda: False)
@@ -266,21 +266,21 @@ def test_the_line_that_holds_the_reason_is_found(tmp_path: Path, said: list[str]
     assert reason in str(ended.value)
 
 
-def test_a_program_that_complains_for_ever_is_heard_out(tmp_path: Path) -> None:
-    """Its words neither stop it nor pile up: the last of them are kept."""
+def test_the_memory_for_error_output_is_bounded(tmp_path: Path) -> None:
+    """Much error output does not block the program, and only the last part is kept."""
     loop = "i=0; while [ $i -lt 5000 ]; do echo line $i of a damaged stream >&2; i=$((i + 1)); done"
-    source = FfmpegSource(UrlSpec("x", "http://x"), fake_ffmpeg(tmp_path, f"{loop}; exit 1"))
+    source = FfmpegSource(UrlSpec("x", "http://x"), make_fake_ffmpeg(tmp_path, f"{loop}; exit 1"))
     source.open()
     with pytest.raises(SourceUnavailable, match="line 4999 of"):
         read_until(source, lambda: False)
-    assert len(source._complaints._kept) <= 4096
+    assert len(source._error_output._kept) <= 4096
     source.close()
 
 
 @pytest.mark.setpriv
 def test_no_program_outlives_a_node_that_was_killed(tmp_path: Path) -> None:
-    """Also one that hangs and would never write again."""
-    program = fake_ffmpeg(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
+    """A program that hangs is killed together with the node."""
+    program = make_fake_ffmpeg(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
     lines = [
         "from edge.audio.sources.ffmpeg import FfmpegSource",
         "from edge.settings.source_spec import UrlSpec",
@@ -295,12 +295,12 @@ def test_no_program_outlives_a_node_that_was_killed(tmp_path: Path) -> None:
         time.sleep(0.01)
     node.kill()
     node.wait()
-    while _runs(pid):
+    while _is_running(pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def _runs(pid: str) -> bool:
+def _is_running(pid: str) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -1,4 +1,4 @@
-"""Microphones by names that last."""
+"""Stable identities of microphones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.audio.sources.identity import Identity, exact_ids, identify, matching
+from edge.audio.sources.identity import Identity, find_matches, identify, make_unique_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sysfs(tmp_path: Path) -> str:
-    """Make a /sys with an onboard card 0, two equal USB microphones 1 and 2, and a third with a serial number."""
+    """Make a /sys with an onboard card and three USB microphones, one with a serial number."""
     sound = tmp_path / "class/sound"
     sound.mkdir(parents=True)
     usb = "devices/platform/soc/usb1/1-1"
@@ -46,8 +46,8 @@ NAMES = [
 ]
 
 
-def test_what_is_known_of_each(sysfs: str) -> None:
-    """A USB microphone has its socket and numbers, others their name without the card's number."""
+def test_the_identity_of_each_input(sysfs: str) -> None:
+    """A USB microphone has its port and numbers, others only a name without the card's number."""
     assert [identify(name, sysfs) for name in NAMES] == [
         Identity("HDA Intel: ALC"),
         Identity("USB Mic: Audio", "1-1.2", "0d8c:0014"),
@@ -58,11 +58,11 @@ def test_what_is_known_of_each(sysfs: str) -> None:
     ]
 
 
-def test_every_stable_id_finds_its_own(sysfs: str) -> None:
-    """What `tocsin devices` lists picks that very microphone, and no two share an id."""
+def test_every_stable_id_finds_its_input(sysfs: str) -> None:
+    """Each id of `tocsin devices` is unique and finds its microphone."""
     ids = [identify(name, sysfs).stable_id for name in NAMES]
     assert len(set(ids)) == len(NAMES)
-    assert [matching(NAMES, wanted, sysfs) for wanted in ids] == [[place] for place in range(len(NAMES))]
+    assert [find_matches(NAMES, wanted, sysfs) for wanted in ids] == [[place] for place in range(len(NAMES))]
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def test_every_stable_id_finds_its_own(sysfs: str) -> None:
     ],
 )
 def test_matching(sysfs: str, wanted: str, places: list[int]) -> None:
-    """By socket, by numbers, by name, by a part of the name, all that match as well as the best; never another."""
-    assert matching(NAMES, wanted, sysfs) == places
+    """Inputs are found by port, numbers, name or part of a name; only the best matches are returned."""
+    assert find_matches(NAMES, wanted, sysfs) == places
 
 
-def test_an_exact_id_is_told_for_each(sysfs: str) -> None:
-    """Of two inputs of one USB device, which share a socket, the names differ."""
+def test_unique_ids_differ(sysfs: str) -> None:
+    """Two inputs of one USB device, which share a port, are identified by name."""
     names = [*NAMES[1:3], "USB Mic: Audio (hw:2,1)"]
-    ids = exact_ids(names, sysfs)
+    ids = make_unique_ids(names, sysfs)
     assert ids == ["usb:1-1.2", "USB Mic: Audio", "USB Mic: Audio 1"]
-    assert [matching(names[1:], wanted, sysfs) for wanted in ids[1:]] == [[0], [1]]
+    assert [find_matches(names[1:], wanted, sysfs) for wanted in ids[1:]] == [[0], [1]]
 
 
 def test_the_order_of_the_cards_does_not_matter(sysfs: str) -> None:
-    """After a restart the same id finds the same microphone at another place."""
-    assert matching(NAMES[::-1], "usb:1-1.4", sysfs) == [NAMES[::-1].index("USB Mic: Audio (hw:2,0)")]
+    """An id finds the same microphone at another index, as after a restart."""
+    assert find_matches(NAMES[::-1], "usb:1-1.4", sysfs) == [NAMES[::-1].index("USB Mic: Audio (hw:2,0)")]

@@ -1,4 +1,4 @@
-"""The ring: order, loss, and no torn block at the overwrite edge."""
+"""The ring: order, losses, and no torn block while frames are overwritten."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ for begin in range(0, total, size):
 
 
 def ramp(begin: int, count: int) -> bytes:
-    """Return frames that carry their own number."""
+    """Return frames that contain their own numbers."""
     return array("Q", range(begin, begin + count)).tobytes()
 
 
 def numbers(data: bytes) -> list[int]:
-    """Return the numbers that frames carry."""
+    """Return the numbers in frames."""
     return list(array("Q", data))
 
 
-def pair(capacity: int) -> tuple[Ring, Ring]:
+def make_pair(capacity: int) -> tuple[Ring, Ring]:
     """Return a writer and a reader over the same memory."""
     memory = bytearray(HEADER_BYTES + capacity * FRAME)
     return Ring(memory, FRAME), Ring(memory, FRAME)
@@ -46,8 +46,8 @@ def pair(capacity: int) -> tuple[Ring, Ring]:
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=60))
 def test_every_frame_is_read_once_in_order_or_counted_as_lost(steps: list[tuple[int, bool]]) -> None:
-    """Whatever the order of writes and reads, frames read and frames lost add up to frames written."""
-    writer, reader = pair(7)
+    """For any order of writes and reads, the frames read and lost are those written."""
+    writer, reader = make_pair(7)
     written = seen = 0
     for count, look in steps:
         writer.write(ramp(written, count))
@@ -59,18 +59,18 @@ def test_every_frame_is_read_once_in_order_or_counted_as_lost(steps: list[tuple[
     assert writer.written == written
 
 
-def test_a_late_reader_gets_what_still_is_there() -> None:
-    """Only the oldest frames are lost, and their number is told."""
-    writer, reader = pair(8)
+def test_a_late_reader_gets_the_newest_frames() -> None:
+    """Only the oldest frames are lost, and their number is returned."""
+    writer, reader = make_pair(8)
     for begin in range(0, 20, 5):
         writer.write(ramp(begin, 5))
     assert reader.read() == (ramp(12, 8), 12)
     assert reader.read() == (b"", 0)
 
 
-def test_a_block_being_overwritten_during_the_copy_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the writer reserved while the reader was copying does not come through."""
-    writer, reader = pair(8)
+def test_frames_overwritten_during_the_copy_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames that the writer reserved during the copy are not returned."""
+    writer, reader = make_pair(8)
     writer.write(ramp(0, 8))
     copy = reader._copy
 
@@ -84,30 +84,30 @@ def test_a_block_being_overwritten_during_the_copy_is_thrown_away(monkeypatch: p
 
 
 @pytest.mark.parametrize("size", [1, 7, FRAME * 9], ids=["part of a frame", "odd", "more than fits"])
-def test_what_is_no_block_is_refused(size: int) -> None:
-    """Parts of frames, and more frames than there is room for, change nothing."""
-    writer, reader = pair(8)
+def test_an_invalid_block_is_refused(size: int) -> None:
+    """Parts of frames, and more frames than the capacity, change nothing."""
+    writer, reader = make_pair(8)
     with pytest.raises(ValueError, match="no whole frames"):
         writer.write(bytes(size))
     assert reader.read() == (b"", 0)
 
 
 def test_a_ring_without_room_is_refused() -> None:
-    """A buffer that holds no frame is a mistake, and said to be one."""
+    """A buffer without room for a frame is an error."""
     with pytest.raises(ValueError, match="no room"):
         Ring(bytearray(HEADER_BYTES), FRAME)
 
 
 def test_overflows_are_counted_for_the_reader() -> None:
-    """Losses before the writer reach the reader as a count."""
-    writer, reader = pair(2)
+    """The reader sees the number of losses before the writer."""
+    writer, reader = make_pair(2)
     writer.count_overflow()
     writer.count_overflow()
     assert reader.overflows == 2
 
 
-def check(reader: Ring, total: int) -> tuple[int, int]:
-    """Read a ramp of `total` frames at the overwrite edge; return frames heard and lost. Fails on a torn block."""
+def count_frames(reader: Ring, total: int) -> tuple[int, int]:
+    """Read a ramp of `total` frames; return the frames read and lost. Fails on a torn block."""
     heard = gone = 0
     while heard + gone < total:
         data, lost = reader.read()
@@ -119,19 +119,24 @@ def check(reader: Ring, total: int) -> tuple[int, int]:
 
 
 def test_a_writer_in_a_thread_never_tears_a_block() -> None:
-    """With a ring of three blocks and a writer that never waits, what comes through is whole and in order."""
-    writer, reader = pair(96)
+    """With a ring of three blocks and a writer that never waits, all blocks are intact and in order."""
+    writer, reader = make_pair(96)
     total = 32 * 20_000
-    thread = threading.Thread(target=lambda: [writer.write(ramp(begin, 32)) for begin in range(0, total, 32)])
+
+    def write() -> None:
+        for begin in range(0, total, 32):
+            writer.write(ramp(begin, 32))
+
+    thread = threading.Thread(target=write)
     thread.start()
-    heard, lost = check(reader, total)
+    heard, lost = count_frames(reader, total)
     thread.join()
     assert heard + lost == total
     assert heard > 0
 
 
 def test_a_writer_in_another_process_never_tears_a_block() -> None:
-    """The same through shared memory, where both run at once, over blocks long enough to be met half-way."""
+    """The same holds in shared memory with truly concurrent processes and longer blocks."""
     descriptor = os.memfd_create("test")
     capacity, size, total = 6_000, 4_000, 4_000 * 1_500
     os.ftruncate(descriptor, HEADER_BYTES + capacity * FRAME)
@@ -139,7 +144,7 @@ def test_a_writer_in_another_process_never_tears_a_block() -> None:
         reader = Ring(memory, FRAME)
         arguments = [sys.executable, "-c", WRITER, str(descriptor), str(total), str(size)]
         with subprocess.Popen(arguments, pass_fds=[descriptor]) as writer:
-            heard, lost = check(reader, total)
+            heard, lost = count_frames(reader, total)
         assert writer.returncode == 0
         reader.close()
     os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Sound from standard input and in datagrams."""
+"""Sources of standard input and of UDP datagrams."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ RAMP = np.arange(-16_000, 16_000, dtype="<i2")
 
 
 def test_standard_input_is_read_to_its_end(listen: Listen) -> None:
-    """Samples cut anywhere, even inside one, arrive in order; the writer's end is the end."""
+    """Samples arrive in order from parts of any size, and the source ends with the writer."""
     reader, writer = os.pipe()
     listener = listen("pcm:-", opener=lambda spec, rate_hz: PcmSource(spec, reader))
     data = RAMP.tobytes()
     for begin in range(0, len(data), 1001):
         os.write(writer, data[begin : begin + 1001])
     os.close(writer)
-    listener.until_finished()
+    listener.collect_all()
     os.close(reader)
     assert np.array_equal(listener.samples, RAMP / np.float32(32768))
     stats = listener.runner.stats()
     assert (stats.detail, stats.lost) == ("standard input has ended", True)
 
 
-def test_channels_of_standard_input_stay_apart() -> None:
-    """They become one where all sources' do."""
+def test_channels_of_standard_input_are_separate() -> None:
+    """The source does not mix them."""
     reader, writer = os.pipe()
     source = PcmSource(PcmSpec("pcm:-", 48_000, 2), reader)
     source.open()
@@ -58,8 +58,8 @@ def test_channels_of_standard_input_stay_apart() -> None:
     os.close(reader)
 
 
-def test_a_closed_standard_input_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service without standard input is told what to do."""
+def test_a_closed_standard_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a standard input, the source is unavailable."""
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(SourceUnavailable, match="standard input is closed"):
         PcmSource(PcmSpec("pcm:-")).open()
@@ -73,18 +73,18 @@ def sender() -> Iterator[socket.socket]:
 
 
 def test_datagrams_become_sound(listen: Listen, sender: socket.socket) -> None:
-    """Samples arrive in order, a stray byte at a datagram's end does no harm, and the sender is named."""
+    """Samples arrive in order, an odd last byte is dropped, and the sender is named."""
     port = free_port()
     listener = listen(f"udp://127.0.0.1:{port}")
-    listener.until(lambda: _bound(port))
+    listener.collect_until(lambda: _is_bound(port))
     for begin in range(0, RAMP.size, 800):
         sender.sendto(RAMP[begin : begin + 800].tobytes() + (b"x" if begin % 1600 else b""), ("127.0.0.1", port))
-    listener.until(lambda: listener.samples.size == RAMP.size)
+    listener.collect_until(lambda: listener.samples.size == RAMP.size)
     assert np.array_equal(listener.samples, RAMP / np.float32(32768))
     assert listener.runner.stats().device == f"udp port {port} from 127.0.0.1"
 
 
-def _bound(port: int) -> bool:
+def _is_bound(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("127.0.0.1", port))
@@ -94,20 +94,20 @@ def _bound(port: int) -> bool:
 
 
 def test_a_second_sender_is_not_mixed_in(listen: Listen, sender: socket.socket) -> None:
-    """While one sends, another is not heard."""
+    """While one host sends, another is ignored."""
     port = free_port()
     listener = listen(f"udp://127.0.0.1:{port}")
-    listener.until(lambda: _bound(port))
+    listener.collect_until(lambda: _is_bound(port))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         for _ in range(10):
             sender.sendto(np.full(800, 1000, "<i2").tobytes(), ("127.0.0.1", port))
             other.sendto(np.full(800, -1000, "<i2").tobytes(), ("127.0.0.1", port))
-    listener.until(lambda: listener.samples.size == 8000)
+    listener.collect_until(lambda: listener.samples.size == 8000)
     assert np.unique(listener.samples).size == 1
 
 
-def test_a_sensor_that_starts_again_is_heard_soon(sender: socket.socket) -> None:
-    """The same host on another port takes over after a third of a second; another host would have to wait longer."""
+def test_a_restarted_sensor_is_accepted_soon(sender: socket.socket) -> None:
+    """The same host on another port is accepted after 0.3 s, sooner than another host."""
     source = UdpSource(UdpSpec("udp", "127.0.0.1", free_port()))
     source.open()
     packet = np.full(800, 1000, "<i2").tobytes()
@@ -127,10 +127,10 @@ def test_a_sensor_that_starts_again_is_heard_soon(sender: socket.socket) -> None
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 @pytest.mark.parametrize("host", ["", "::"])
-def test_a_port_without_a_host_hears_both_kinds_of_address(
+def test_a_port_without_a_host_accepts_both_kinds_of_address(
     family: socket.AddressFamily, address: str, host: str
 ) -> None:
-    """IPv4 and IPv6 alike, and an IPv4 sender is called what it calls itself."""
+    """IPv4 and IPv6 are accepted, and an IPv4 sender has its usual address."""
     source = UdpSource(UdpSpec("udp", host, free_port()))
     source.open()
     with socket.socket(family, socket.SOCK_DGRAM) as out:
@@ -144,7 +144,7 @@ def test_a_port_without_a_host_hears_both_kinds_of_address(
 
 
 def test_a_flood_of_datagrams_is_read_in_small_parts(sender: socket.socket) -> None:
-    """However much waits, a read returns hardly more than a second, so that what is too much can be dropped."""
+    """A read returns little more than a second, so that an excess can be dropped."""
     source = UdpSource(UdpSpec("udp", "127.0.0.1", free_port(), rate_hz=4_000))
     source.open()
     for _ in range(60):
@@ -157,35 +157,35 @@ def test_a_flood_of_datagrams_is_read_in_small_parts(sender: socket.socket) -> N
     assert max(sizes) < 2 * 4_000
 
 
-def test_a_port_in_use_is_said(listen: Listen, sender: socket.socket) -> None:
-    """Another program on the port is no crash, and when it goes the source comes."""
+def test_a_port_in_use_is_unavailable(listen: Listen, sender: socket.socket) -> None:
+    """If another program uses the port, the source is offline with a remedy."""
     sender.bind(("127.0.0.1", 0))
     port = sender.getsockname()[1]
     listener = listen(f"udp://127.0.0.1:{port}")
-    listener.until(lambda: "cannot be listened on" in listener.runner.stats().detail)
+    listener.collect_until(lambda: "cannot be opened" in listener.runner.stats().detail)
     assert listener.runner.stats().detail.endswith("choose a free port")
     assert listener.runner.stats().state is SourceState.OFFLINE
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", 250 * "x."])
-def test_an_address_of_another_machine_is_told_from_a_port_in_use(host: str) -> None:
-    """Another port would not help; nor with a name that stands for nothing."""
-    with pytest.raises(SourceUnavailable, match="name an address of this machine, or none"):
+def test_an_address_of_another_machine_has_its_own_remedy(host: str) -> None:
+    """For a foreign address or an unknown name, the remedy is another address."""
+    with pytest.raises(SourceUnavailable, match="name an address of this machine, or leave it out"):
         UdpSource(UdpSpec("udp", host, free_port())).open()
 
 
 def test_a_quiet_port_is_offline_and_stays_open(
     listen: Listen, sender: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody sends: offline. Someone sends again: online at once, behind a gap."""
+    """Without a sender the source is offline; with the next datagram it is online, after a gap."""
     monkeypatch.setattr(UdpSource, "stall_s", 0.3)
     port = free_port()
     listener = listen(f"udp://127.0.0.1:{port}")
-    listener.until(lambda: _bound(port))
+    listener.collect_until(lambda: _is_bound(port))
     sender.sendto(bytes(1600), ("127.0.0.1", port))
-    listener.until_state(SourceState.ONLINE)
-    listener.until(lambda: "no sound came" in listener.runner.stats().detail)
+    listener.collect_until_state(SourceState.ONLINE)
+    listener.collect_until(lambda: "no sound came" in listener.runner.stats().detail)
     sender.sendto(bytes(1600), ("127.0.0.1", port))
-    assert listener.until_state(SourceState.ONLINE) < 1
-    listener.until(lambda: listener.samples.size == 1600)
+    assert listener.collect_until_state(SourceState.ONLINE) < 1
+    listener.collect_until(lambda: listener.samples.size == 1600)
     assert len(listener.gaps) == 1

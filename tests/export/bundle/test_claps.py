@@ -32,6 +32,8 @@ def checkpoint() -> Checkpoint:
     model = build_model(CONFIG.model, CLAP_FRONT_END.n_mels, 1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.5, 0.5)
             nn.init.uniform_(module.running_var, 1e-4, 2.0)  # eps counts beside 1e-4
     return Checkpoint(model.eval(), CONFIG, CLAP_FRONT_END, ("clap",), 9)

@@ -17,7 +17,7 @@ from export.bundle.bundle import write_bundle
 from export.bundle.golden import network_features
 from export.bundle.proof import read_proof
 from export.graph.onnx import run_onnx, run_torch
-from tests.support.networks import EVALUATION, PARAMS, small_checkpoint
+from tests.support.networks import EVALUATION, PARAMS, make_small_checkpoint
 from tests.support.recordings import LABELS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def golden(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", ["window", "streaming"])
 def test_a_bundle_of_either_kind_says_which_it_is(kind: str, golden: Path, tmp_path: Path) -> None:
     """The manifest names the kind, and the golden logits are every decision of the recording from its start."""
-    checkpoint = small_checkpoint(kind)
+    checkpoint = make_small_checkpoint(kind)
     write_bundle(checkpoint, EVALUATION, About("mine", golden), tmp_path / "out").check()
     bundle = read_bundle(tmp_path / "out")
     assert bundle.manifest["network"] == kind
@@ -50,7 +50,9 @@ def test_a_bundle_of_either_kind_says_which_it_is(kind: str, golden: Path, tmp_p
 @pytest.mark.parametrize(("kind", "said"), [("window", "listens to windows of 1.52 s"), ("streaming", "as the sound")])
 def test_a_stranger_need_say_nothing(kind: str, said: str, golden: Path, tmp_path: Path) -> None:
     """Without a word about it a bundle is whole; its card says what is unstated, and how it was made."""
-    write_bundle(small_checkpoint(kind), EVALUATION, About("own", golden), tmp_path / "out")  # as a recipe is called
+    write_bundle(
+        make_small_checkpoint(kind), EVALUATION, About("own", golden), tmp_path / "out"
+    )  # as a recipe is called
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text("utf-8")
     assert said in card
     assert "Terms: unstated" in card
@@ -62,7 +64,7 @@ def test_a_stranger_need_say_nothing(kind: str, said: str, golden: Path, tmp_pat
 @pytest.mark.parametrize("kept", [(), ("a corpus",)])
 def test_a_card_says_how_recordings_were_kept_apart(kept: tuple[str, ...], golden: Path, tmp_path: Path) -> None:
     """Whole corpora only where the recipe says so."""
-    trained = small_checkpoint("window")
+    trained = make_small_checkpoint("window")
     settings = dataclasses.replace(trained.config.data, test_corpora=kept)
     checkpoint = dataclasses.replace(trained, config=dataclasses.replace(trained.config, data=settings))
     write_bundle(checkpoint, EVALUATION, About("mine", golden), tmp_path / "out")
@@ -85,7 +87,7 @@ def test_proof_becomes_tables(tmp_path: Path) -> None:
 def test_other_files_are_no_proof(text: str, tmp_path: Path) -> None:
     """The message names the file and what it should hold."""
     (tmp_path / "proof.json").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"proof\.json: not a file of measured tables"):
+    with pytest.raises(DataError, match=r"proof\.json: the file does not hold measured tables"):
         read_proof(tmp_path / "proof.json")
 
 

@@ -13,7 +13,7 @@ from edge.frontend.params import FrontEndParams
 from export.__main__ import main
 from export.bundle.about import read_about
 from export.bundle.golden import golden_features, golden_waveform
-from tests.support.networks import small_checkpoint
+from tests.support.networks import make_small_checkpoint
 from training.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def test_a_file_that_is_no_checkpoint_is_one_clear_line(tmp_path: Path, capsys: 
     """Other bytes than a checkpoint's: status 65 and the file's name."""
     (tmp_path / "x.pt").write_bytes(b"not a checkpoint")
     assert main(["onnx", str(tmp_path / "x.pt"), str(tmp_path / "x.onnx")]) == 65
-    assert "x.pt: not a checkpoint" in capsys.readouterr().err
+    assert "x.pt: the file is not a checkpoint" in capsys.readouterr().err
 
 
 def test_a_missing_checkpoint_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +48,7 @@ def test_a_name_that_a_device_would_refuse_is_refused_before_all_work(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not after an hour of measuring."""
-    save_checkpoint(tmp_path / "last.pt", small_checkpoint("window"))
+    save_checkpoint(tmp_path / "last.pt", make_small_checkpoint("window"))
     where = ["--data", str(tmp_path / "absent"), "--out", str(tmp_path / "out")]
     assert main(["bundle", str(tmp_path / "last.pt"), "--id", name, *where]) == 64
     assert f"{name!r} cannot be the id of a bundle" in capsys.readouterr().err

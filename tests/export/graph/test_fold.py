@@ -68,6 +68,8 @@ def trained(name: str) -> nn.Module:
     with torch.no_grad():
         model.train()(torch.from_numpy(features_of(name, model)))
     for norm in norms:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         norm.running_mean += norm.running_var.sqrt() * torch.empty_like(norm.running_mean).uniform_(-0.5, 0.5)
         norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.5, 2.0)
     last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
@@ -106,8 +108,11 @@ def test_the_bias_of_a_sum_is_added_once(biased: tuple[bool, bool]) -> None:
     """Whatever biases the branches have, their folded sum is the norm of their sum."""
     torch.manual_seed(3)
     sum_norm = SumNorm(*(nn.Conv2d(2, 3, 1, bias=bias) for bias in biased)).eval()
-    nn.init.uniform_(sum_norm.norm.bias, 1.0, 2.0)
-    nn.init.uniform_(sum_norm.norm.running_mean, 1.0, 2.0)
+    norm = sum_norm.norm
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    nn.init.uniform_(norm.bias, 1.0, 2.0)
+    nn.init.uniform_(norm.running_mean, 1.0, 2.0)
     x = torch.randn(1, 2, 4, 4)
     assert torch.allclose(folded(sum_norm)(x), sum_norm(x), atol=1e-5)
 
@@ -116,6 +121,7 @@ def test_a_small_variance_needs_the_eps() -> None:
     """With a variance of the size of eps, the fold is right only if eps is in it."""
     torch.manual_seed(1)
     conv, norm = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, eps=1e-3)
+    assert norm.running_var is not None
     norm.running_var.fill_(1e-3)
     x = torch.randn(1, 2, 5, 5)
     assert torch.allclose(fold_pair(conv, norm.eval())(x), norm(conv(x)), atol=1e-4)

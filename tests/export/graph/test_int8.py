@@ -13,7 +13,7 @@ from export.graph.fold import folded
 from export.graph.int8 import Verdict, calibration_feeds, quantized
 from export.graph.onnx import INPUT, STATE, run_onnx, run_torch, to_onnx
 from export.graph.parity import change
-from tests.support.networks import PARAMS, sequence, small_checkpoint
+from tests.support.networks import PARAMS, make_small_checkpoint, sequence
 
 CLIPS = [sequence(30, seed)[0] for seed in range(3)]
 
@@ -21,7 +21,7 @@ CLIPS = [sequence(30, seed)[0] for seed in range(3)]
 @pytest.fixture(scope="module", params=["window", "streaming"])
 def network(request: pytest.FixtureRequest) -> bytes:
     """Return a network of either kind as ONNX."""
-    return to_onnx(folded(small_checkpoint(request.param).model), PARAMS)
+    return to_onnx(folded(make_small_checkpoint(request.param).model), PARAMS)
 
 
 def test_products_become_8_bit_and_the_rest_stays(network: bytes) -> None:
@@ -53,7 +53,7 @@ def test_for_tensorrt_ranges_are_around_zero_and_biases_floats(network: bytes) -
 
 def test_a_stream_is_calibrated_with_the_state_it_would_have() -> None:
     """The second piece of a clip comes with the state after the first; the first of the next clip with none."""
-    model = small_checkpoint("streaming").model
+    model = make_small_checkpoint("streaming").model
     network = to_onnx(folded(model), PARAMS)
     feeds = list(calibration_feeds(network, CLIPS[:2], PARAMS))
     assert [feed[INPUT].shape for feed in feeds] == [(1, 64, 64)] * 6

@@ -27,7 +27,7 @@ from export.graph.onnx import (
     to_onnx,
 )
 from export.graph.parity import compare
-from tests.support.networks import MODELS, PARAMS, looks_trained, sequence
+from tests.support.networks import MODELS, PARAMS, make_trained_model, sequence
 from tests.support.recordings import LABELS
 
 STEP = PARAMS.decision_frames
@@ -55,7 +55,7 @@ class Running(nn.Module):
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
     """Return a streaming network of the registry."""
-    return looks_trained(MODELS["streaming"])
+    return make_trained_model(MODELS["streaming"])
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,8 @@ def test_pieces_give_what_the_whole_gives(network: bytes, model: nn.Module) -> N
     """One decision at a time, unequal pieces and all at once agree with PyTorch."""
     whole = sequence(9)
     wanted = run_torch(model, whole)
-    opened, zeros = session(network), np.zeros((1, model.state_size), np.float32)
+    opened = session(network)
+    zeros = np.zeros((1, state_size(opened)), np.float32)
     for cuts in (range(STEP, 9 * STEP, STEP), [STEP, 5 * STEP]):
         pieces = np.split(whole, list(cuts), axis=1)
         assert np.allclose(run_pieces(opened, pieces, zeros), wanted, atol=1e-4)
@@ -89,7 +90,7 @@ def test_pieces_give_what_the_whole_gives(network: bytes, model: nn.Module) -> N
 @pytest.mark.parametrize("kind", MODELS)
 def test_real_sound_is_heard_alike(kind: str) -> None:
     """On the street recording folding and ONNX stay within the limit, for either kind of network."""
-    model = looks_trained(MODELS[kind])
+    model = make_trained_model(MODELS[kind])
     waveform = golden_waveform(street_path(), PARAMS.sample_rate_hz)
     _, features = golden_features(waveform, PARAMS, streaming=kind == "streaming")
     compare(model, to_onnx(folded(model), PARAMS), features).check()
@@ -120,7 +121,7 @@ def test_a_state_that_is_wrong_is_seen(model: nn.Module, network: bytes) -> None
     forgetful.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0), "nothing"))
     forgetful.graph.node.append(onnx.helper.make_node("Mul", ["kept", "nothing"], [STATE_OUT]))
     assert np.allclose(run_onnx(forgetful.SerializeToString(), sequence(9)), run_torch(model, sequence(9)), atol=1e-4)
-    with pytest.raises(DataError, match="the export differs"):
+    with pytest.raises(DataError, match="the exported network differs"):
         compare(model, forgetful.SerializeToString(), sequence(9)).check()
 
 

@@ -18,13 +18,16 @@ from export.graph.fold import folded
 from export.graph.int8 import calibration_feeds, quantized
 from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, to_onnx
 from export.graph.tensorrt import Engine, Gpu, build, engine_of, profile_of, unsupported
-from tests.support.networks import MODELS, PARAMS, looks_trained, sequence
+from tests.support.networks import MODELS, PARAMS, make_trained_model, sequence
+from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 GPU = Gpu("Orin", "8.7")
-SIZE = looks_trained(MODELS["streaming"]).state_size
+STREAMING = make_trained_model(MODELS["streaming"])
+assert isinstance(STREAMING, Streaming)
+SIZE = STREAMING.state_size
 
 
 class FakeTensorRT:
@@ -40,6 +43,7 @@ class FakeTensorRT:
         self.shapes: dict[str, Any] = {}
         self.definitions: list[int] = []
         self.builds = 0
+        self.Runtime: Any = None
         self._plan, self._parses = plan, parses
 
     class Logger:
@@ -52,7 +56,7 @@ class FakeTensorRT:
 
     def Builder(self, logger: Any) -> Any:  # noqa: N802 - NVIDIA's name
         return SimpleNamespace(
-            create_network=lambda flags: self.definitions.append(flags) or "definition",
+            create_network=self._define,
             create_builder_config=lambda: SimpleNamespace(
                 set_memory_pool_limit=lambda pool, size: None,
                 set_flag=self.flags.append,
@@ -67,6 +71,10 @@ class FakeTensorRT:
     def OnnxParser(self, definition: Any, logger: Any) -> Any:  # noqa: N802 - NVIDIA's name
         return SimpleNamespace(parse=lambda network: self._parses, get_error=lambda index: "node 3: no such thing")
 
+    def _define(self, flags: int) -> str:
+        self.definitions.append(flags)
+        return "definition"
+
     def _build(self, definition: Any, config: Any) -> bytes | None:
         self.builds += 1
         return self._plan
@@ -75,7 +83,7 @@ class FakeTensorRT:
 @pytest.fixture(scope="module", params=["window", "streaming"])
 def network(request: pytest.FixtureRequest) -> bytes:
     """Return a network of either kind as ONNX."""
-    return to_onnx(folded(looks_trained(MODELS[request.param])), PARAMS)
+    return to_onnx(folded(make_trained_model(MODELS[request.param])), PARAMS)
 
 
 def test_networks_are_made_of_what_its_parser_reads(network: bytes) -> None:
@@ -107,7 +115,7 @@ def test_the_builder_gets_precision_and_shapes(precision: str, flags: list[str],
 
 def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> None:
     """The same request finds the file; another network, version, precision or GPU gets one of its own."""
-    window, other = (to_onnx(folded(looks_trained(MODELS[kind])), PARAMS) for kind in MODELS)
+    window, other = (to_onnx(folded(make_trained_model(MODELS[kind])), PARAMS) for kind in MODELS)
     package = FakeTensorRT()
     wants: list[tuple[bytes, str, FakeTensorRT, Gpu]] = [
         (window, "fp16", package, GPU),
@@ -125,10 +133,10 @@ def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> N
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
     """An unreadable network and a GPU that cannot are said in one line each; no file is half there."""
-    window = to_onnx(folded(looks_trained(MODELS["window"])), PARAMS)
+    window = to_onnx(folded(make_trained_model(MODELS["window"])), PARAMS)
     with pytest.raises(DataError, match="cannot read the network: node 3"):
         engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(parses=False), gpu=GPU)
-    with pytest.raises(Unavailable, match="could not build a fp16 engine"):
+    with pytest.raises(Unavailable, match="did not build a fp16 engine"):
         engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(plan=None), gpu=GPU)
     assert list(tmp_path.iterdir()) == []
 
@@ -148,7 +156,7 @@ def test_without_a_gpu_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     """The package alone does not build."""
     monkeypatch.setitem(sys.modules, "tensorrt", FakeTensorRT())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(Unavailable, match="sees no NVIDIA GPU"):
+    with pytest.raises(Unavailable, match="needs an NVIDIA GPU"):
         tensorrt.require()
 
 
@@ -156,7 +164,10 @@ class FakeContext:
     """An execution context that writes down the shapes it runs with."""
 
     def __init__(self, streaming: bool) -> None:
-        self.streaming, self.now, self.ran, self.addresses = streaming, {}, [], {}
+        self.streaming = streaming
+        self.now: dict[str, tuple[int, ...]] = {}
+        self.ran: list[dict[str, tuple[int, ...]]] = []
+        self.addresses: dict[str, int] = {}
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> None:
         self.now[name] = shape

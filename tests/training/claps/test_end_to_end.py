@@ -167,7 +167,7 @@ def test_a_checkpoint_of_another_network_is_refused(
     values["frontend"]["offset"] = 7.0
     torch.save(values, tmp_path / "other.pt")
     assert training_main(["claps-evaluate", str(tmp_path / "other.pt"), "--data", str(run / "data")]) == 65
-    assert "no clap network" in capsys.readouterr().err
+    assert "not a clap network" in capsys.readouterr().err
 
 
 def test_augmentation_moves_an_onset_by_a_frame_at_most() -> None:

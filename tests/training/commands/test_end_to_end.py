@@ -14,7 +14,7 @@ from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
 from export.__main__ import main as export_main
 from export.bundle.golden import golden_features
-from tests.support.recordings import LABELS, cut_from, made_up
+from tests.support.recordings import LABELS, copy_recordings, made_up
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint
 
@@ -35,7 +35,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("run")
     (folder / "data").mkdir()
     if request.param == "real":
-        cut_from(Path(DATA or ""), folder / "data")
+        copy_recordings(Path(DATA or ""), folder / "data")
     else:
         made_up(folder / "data")
     (folder / "about.toml").write_text(ABOUT, encoding="utf-8")

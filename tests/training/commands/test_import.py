@@ -57,7 +57,11 @@ def test_what_was_imported_is_not_imported_again(source: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("water = [", "not TOML"), ('water = "tap"', "water: expected a list"), ('a = ["x"]\nb = ["X"]', "stands under")],
+    [
+        ("water = [", "not valid TOML"),
+        ('water = "tap"', "water: expected a list"),
+        ('a = ["x"]\nb = ["X"]', "stands under"),
+    ],
 )
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, said: str) -> None:
     """The message says what is wrong with it."""

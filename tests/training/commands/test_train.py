@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.recordings import made_up
-from tests.support.runs import signal_at_look
+from tests.support.runs import signal_at_validation
 from training.__main__ import main
 from training.checkpoint import load_checkpoint
 
@@ -29,7 +29,7 @@ def test_a_run_is_ended_and_gone_on_with(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """SIGTERM ends it with one line and the status of what is worth another try; `--resume` takes the rest."""
-    signal_at_look(monkeypatch, signal.SIGTERM)
+    signal_at_validation(monkeypatch, signal.SIGTERM)
     assert main(command) == 75
     assert "stopped at step 2 of 4; --resume goes on" in capsys.readouterr().err
     assert main([*command, "--resume"]) == 0

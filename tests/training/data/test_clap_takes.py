@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_material_leaves_the_fold_out_and_repeats_itself(data: Path, clips: list
 @pytest.mark.parametrize(
     ("claps", "said"), [({"people": {}}, "claps of claps.people"), ({"background": ()}, "backgrounds")]
 )
-def test_material_that_is_not_there_is_said(claps: dict[str, object], said: str, data: Path, clips: list[Clip]) -> None:
+def test_material_that_is_not_there_is_said(claps: dict[str, Any], said: str, data: Path, clips: list[Clip]) -> None:
     """A recipe whose people or backgrounds are not in the manifest stops before any training."""
     with pytest.raises(DataError, match=f"no {said}"):
         gather(data, clips, dataclasses.replace(CONFIG, claps=dataclasses.replace(CONFIG.claps, **claps)))

@@ -84,12 +84,12 @@ def test_what_cannot_be_used_is_named_and_skipped(tmp_path: Path, capsys: pytest
     (folder / "text.wav").write_text("not audio", encoding="utf-8")
     (folder / "half.aiff").write_bytes(half_of(tone(folder / "whole.aiff")))
     reasons = {
-        "silent.wav": "silent",
+        "silent.wav": "it is silent",
         "empty.wav": "holds no sound",
         "short.wav": "shorter than 50 ms",
-        "nan.wav": "its sample at 0.0 s is no number",
-        "text.wav": "is no audio that can be read",
-        "half.aiff": "is cut off: it holds 49% of what its header promises",
+        "nan.wav": "its sample at 0.0 s is not a number",
+        "text.wav": "the file is not in a known audio format",
+        "half.aiff": "the file is cut off: it holds 49% of what its header promises",
         "lost.wav": "no such file",
     }
     recordings = [recording(good, "hum"), *(recording(folder / name, "hum") for name in reasons)]

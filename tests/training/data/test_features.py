@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,10 @@ import torch
 from edge.errors import DataError
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
+from tests.support.recordings import LABELS, made_up
 from training.data import features
 from training.data.features import load_audio, open_features
-from training.data.manifest import Clip
+from training.data.manifest import Clip, labels_of, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,3 +105,34 @@ def test_what_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"2\.wav"):
         open_features(data, CLIPS, tmp_path / "cache", PARAMS)
     assert not (tmp_path / "cache").exists()
+
+
+def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second opening reads the cache, and holds what the front end gives for the file."""
+    data = tmp_path / "data"
+    data.mkdir()
+    clips = read_manifest(made_up(data))
+    first = open_features(data, clips, tmp_path / "cache", PARAMS)
+    monkeypatch.setattr("training.data.features.load_audio", lambda *_: pytest.fail("computed again"))
+    second = open_features(data, clips, tmp_path / "cache", PARAMS)
+    wanted = log_mel(load_audio(data / clips[5].file, PARAMS.sample_rate_hz), PARAMS)
+    assert np.array_equal(first.frames, second.frames)
+    assert np.abs(second.of(clips[5]) - wanted).max() < 2e-3
+    assert labels_of(clips) == LABELS
+
+
+def test_other_front_end_other_cache(tmp_path: Path) -> None:
+    """Features of one front end are never taken for those of another."""
+    data = tmp_path / "data"
+    data.mkdir()
+    clips = read_manifest(made_up(data))[:2]
+    other = dataclasses.replace(PARAMS, n_mels=32)
+    assert open_features(data, clips, tmp_path / "cache", PARAMS).frames.shape[1] == 64
+    assert open_features(data, clips, tmp_path / "cache", other).frames.shape[1] == 32
+
+
+def test_what_is_not_audio_is_named(tmp_path: Path) -> None:
+    """The message names the file."""
+    (tmp_path / "a.wav").write_bytes(b"text")
+    with pytest.raises(DataError, match=r"a\.wav"):
+        load_audio(tmp_path / "a.wav", 16_000)

@@ -26,8 +26,10 @@ def held_out(folds: list[Fold]) -> Counter[int]:
 
 def assert_apart(fold: Fold) -> None:
     """No recording or uploader is in two parts of a fold, and each part has clips."""
-    for of in (lambda c: f"group {c.group}", lambda c: f"uploader {c.uploader or c.group}"):
-        homes = [{of(one) for one in part} for part in (fold.train, fold.validation, fold.test)]
+    parts = (fold.train, fold.validation, fold.test)
+    groups = [{one.group for one in part} for part in parts]
+    uploaders = [{one.uploader or one.group for one in part} for part in parts]
+    for homes in (groups, uploaders):
         assert all(homes)
         assert not homes[0] & homes[1]
         assert not (homes[0] | homes[1]) & homes[2]
@@ -57,7 +59,7 @@ def test_folds_repeat_by_their_seed() -> None:
 
 def test_more_folds_than_families_are_refused() -> None:
     """What cannot be divided is said, with both numbers."""
-    with pytest.raises(UsageError, match="9 folds of 1 families"):
+    with pytest.raises(UsageError, match="1 families of recordings do not make 9 folds"):
         group_folds([clip(0, "siren", group="g"), clip(1, "siren", group="g")], 9, CONFIG, 1)
 
 
@@ -73,7 +75,7 @@ def test_published_folds_are_kept() -> None:
 
 def test_a_corpus_without_folds_is_refused() -> None:
     """The line names the corpus and the column."""
-    with pytest.raises(DataError, match=r"esc: 1 clips in 0 published folds.*column `fold`"):
+    with pytest.raises(DataError, match=r"esc: 1 clips in 0 published folds.*column 'fold'"):
         published_folds([clip(0, "dog", "esc")], "esc", CONFIG, 1)
 
 

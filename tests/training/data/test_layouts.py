@@ -81,7 +81,7 @@ def test_a_folder_a_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layout", ["urbansound8k", "esc50", "esc10", "fsd50k"])
 def test_another_folder_is_told_from_the_corpus(tmp_path: Path, layout: str) -> None:
     """The message has the folder and what is missing in it."""
-    with pytest.raises(InputMissing, match="is this the folder of that corpus"):
+    with pytest.raises(InputMissing, match="name the folder of that corpus"):
         LAYOUTS[layout].read(tmp_path)
 
 

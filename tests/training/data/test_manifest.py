@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -80,7 +80,7 @@ def test_a_star_takes_the_clips_that_nothing_else_names() -> None:
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
-        ({"siren": ["polise"]}, "have no polise; they have bird, police"),
+        ({"siren": ["polise"]}, "have no polise; did you mean 'police'"),
         ({"a": ["bird"], "b": ["bird"]}, "bird stands under a and under b"),
         ({"a;b": ["bird"]}, "'a;b' cannot be the name"),
     ],
@@ -118,10 +118,10 @@ def test_settings_that_say_nothing_fit_any_recordings() -> None:
         ("made", {"dor": 3, "gong": 0}),
     ],
 )
-def test_settings_for_classes_that_are_not_there_are_refused(key: str, value: object) -> None:
+def test_settings_for_classes_that_are_not_there_are_refused(key: str, value: Any) -> None:
     """The message has the setting, the class, and those there are."""
-    values = {"background": (), "quiet_label": "", key: value}
-    with pytest.raises(ConfigError, match=f"data.{key}: the recordings have no dor; they have door, tap"):
+    values: dict[str, Any] = {"background": (), "quiet_label": "", key: value}
+    with pytest.raises(ConfigError, match=f"data.{key}: the recordings have no dor; did you mean 'door'"):
         fit_to_labels(DataConfig(**values), ("door", "tap"))
 
 
@@ -129,5 +129,12 @@ def test_settings_for_classes_that_are_not_there_are_refused(key: str, value: ob
 def test_a_manifest_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
     """Bytes that are no text, and a heading without the columns, are faults of the file."""
     (tmp_path / "manifest.csv").write_bytes(content)
-    with pytest.raises(DataError, match=r"manifest\.csv: (not a CSV file|column)"):
+    with pytest.raises(DataError, match=r"manifest\.csv: (the file is not CSV|column)"):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
+    """The message names what is missing."""
+    (tmp_path / "manifest.csv").write_text("file,class\na.wav,clap\n", encoding="utf-8")
+    with pytest.raises(DataError, match="corpus"):
         read_manifest(tmp_path)

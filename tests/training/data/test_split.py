@@ -137,5 +137,5 @@ def test_a_corpus_that_is_only_tested_stays_so() -> None:
 
 def test_an_empty_part_is_named() -> None:
     """What is missing is said before anything is computed."""
-    with pytest.raises(DataError, match="no recordings for the validation part"):
+    with pytest.raises(DataError, match="no recordings are left for the validation part"):
         require_parts({"train": [clip(0)], "validation": [], "test": [clip(1)]})

@@ -32,7 +32,7 @@ def dice(seed: int) -> np.random.Generator:
 def pitch_hz(sound: np.ndarray) -> np.ndarray:
     """Return the strongest frequency of each 64 ms."""
     hz, _, power = signal.stft(sound, RATE_HZ, nperseg=1024, noverlap=0)
-    return hz[np.abs(power).argmax(axis=0)]
+    return np.asarray(hz[np.abs(power).argmax(axis=0)])
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -53,12 +53,13 @@ def test_auto_mixes_precision_on_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_threads_and_precision_are_put_back() -> None:
     """Inside they are the run's, afterwards what they were."""
-    before, precision = torch.get_num_threads(), torch.backends.mkldnn.matmul.fp32_precision
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined] # torch has it, its types do not
+    before, precision = torch.get_num_threads(), matmul.fp32_precision
     with arithmetic(TrainConfig(threads=before + 1, bf16=True)):
         assert torch.get_num_threads() == before + 1
-        assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+        assert matmul.fp32_precision == "bf16"
     assert torch.get_num_threads() == before
-    assert torch.backends.mkldnn.matmul.fp32_precision == precision != "bf16"
+    assert matmul.fp32_precision == precision != "bf16"
 
 
 def test_dice_go_on_where_they_were() -> None:

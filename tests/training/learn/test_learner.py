@@ -30,12 +30,10 @@ def test_the_average_moves_by_its_decay() -> None:
     """Weights and running statistics move, counters are copied."""
     average, model = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     nn.init.constant_(model.weight, 3.0)
-    model.running_mean.fill_(1.0)
-    model.num_batches_tracked.fill_(7)
+    model.load_state_dict({"running_mean": torch.ones(2), "num_batches_tracked": torch.tensor(7)}, strict=False)
     update_average(average, model, 0.75)
-    assert average.weight.tolist() == [1.5, 1.5]
-    assert average.running_mean.tolist() == [0.25, 0.25]
-    assert average.num_batches_tracked.item() == 7
+    moved = {name: value.tolist() for name, value in average.state_dict().items()}
+    assert (moved["weight"], moved["running_mean"], moved["num_batches_tracked"]) == ([1.5, 1.5], [0.25, 0.25], 7)
 
 
 def test_norms_and_biases_do_not_decay() -> None:

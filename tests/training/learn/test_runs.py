@@ -16,13 +16,15 @@ import torch
 
 from edge.errors import ConfigError, DataError
 from tests.support.recordings import made_up
-from tests.support.runs import LABELS, config, material, signal_at_look
+from tests.support.runs import LABELS, config, material, signal_at_validation
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint, read_values, write_values
 from training.learn import engine
 from training.learn.batches import Batches, preparer
+from training.learn.devices import arithmetic
 from training.learn.engine import train
 from training.learn.interrupts import Interrupted
+from training.learn.processes import Processes
 from training.learn.resume import load_resume
 
 ROOT = Path(__file__).parents[3]
@@ -84,7 +86,7 @@ def test_a_run_that_is_ended_goes_on_bit_for_bit(
     settings = config(schedule="plateau", plateau_patience=0, logit_weight=0.5, workers=2)
     whole, ended = tmp_path / "whole", tmp_path / "ended"
     train(material(), settings, whole)
-    signal_at_look(monkeypatch, number)
+    signal_at_validation(monkeypatch, number)
     with pytest.raises(Interrupted, match=r"stopped at step 2 of 6; --resume goes on from .*ended"):
         train(material(), settings, ended)
     assert load_checkpoint(ended / "last.pt").step == 2
@@ -99,8 +101,8 @@ def test_a_run_that_is_ended_between_looks_keeps_its_last_step(tmp_path: Path) -
     train(material(), config(), whole)
     for folder in (ended, whole):
         folder.mkdir(exist_ok=True)
-    with engine.arithmetic(config().train), pytest.raises(Interrupted, match="step 3 of 6"):
-        engine._Run(material(), config(), engine.Processes(), ended).learn(lambda: next(asked))
+    with arithmetic(config().train), pytest.raises(Interrupted, match="step 3 of 6"):
+        engine._Run(material(), config(), Processes(), ended).learn(lambda: next(asked))
     train(material(), config(), ended, resume=True)
     assert same(whole / "last.pt", ended / "last.pt")
     assert looks(whole) == looks(ended)
@@ -134,7 +136,7 @@ def test_a_run_on_other_recordings_is_not_gone_on_with(tmp_path: Path) -> None:
     """What one fold learnt from may be what another holds out; a state that says nothing of it is taken as it is."""
     train(material(), config(steps=2), tmp_path)
     other = dataclasses.replace(material(), train=material().train[:9])
-    with pytest.raises(DataError, match=r"resume\.pt: the run learnt from other recordings"):
+    with pytest.raises(DataError, match=r"resume\.pt: the run used other recordings"):
         train(other, config(steps=2), tmp_path, resume=True)
     values = read_values(tmp_path / "resume.pt", 1, "the state of a run")
     values.pop("recordings")

@@ -28,7 +28,8 @@ class LinesNet(nn.Module):
         self.lines.weight = nn.Parameter(torch.stack((along, along.T))[:, None])
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        return self.act(self.lines(log_mel.unsqueeze(1))).mean(dim=(2, 3))
+        answer: Tensor = self.act(self.lines(log_mel.unsqueeze(1))).mean(dim=(2, 3))
+        return answer
 
 
 def scene() -> np.ndarray:

@@ -17,6 +17,7 @@ from training.measure.schema import Figures, load_figures, measured, save_figure
 from training.report.tables import markdown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 LABELS = ("horn", "siren", "wind")
@@ -96,8 +97,9 @@ def test_each_corpus_stands_by_itself_against_all_others() -> None:
 def test_a_label_that_nobody_held_has_no_figures() -> None:
     """Horns were never held out: no score, but the false alarms that a horn raised."""
     horn = figures()["labels"]["horn"]
+    values: Mapping[str, object] = horn
     unknown = ("average_precision", "roc_auc", "f1", "recall", "expected_calibration_error", "event_f1")
-    assert all(horn[name] is None for name in unknown)
+    assert all(values[name] is None for name in unknown)
     assert horn["alarms"]["per_hour"] is None
     assert horn["recall_by_snr"] == {}
     assert horn["false_alarms_per_hour"] == 0.0
@@ -139,7 +141,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     """The line names the file, and the command that writes a good one."""
     path = tmp_path / "figures.json"
     path.write_text(text)
-    with pytest.raises(DataError, match=r"figures\.json: no"):
+    with pytest.raises(DataError, match=r"figures\.json: the file (is not JSON|does not hold)"):
         load_figures(path)
 
 

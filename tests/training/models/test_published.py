@@ -50,16 +50,16 @@ def test_mobilenet_has_the_published_blocks_at_any_width(width: float, count: in
     """The paper's features for three channels, without their last convolution, which belongs to the head here."""
     stem, stages, head = published_table(width)
     last = stages[-1].channels * head + 2 * head
-    features = build_model(ModelConfig(name="mobilenet", width=width), 64, 10).features
-    assert parameters(features) == count - last - 2 * stem * 3 * 3
+    model = build_model(ModelConfig(name="mobilenet", width=width), 64, 10)
+    assert parameters(model.get_submodule("features")) == count - last - 2 * stem * 3 * 3
 
 
 def test_own_stages_take_the_place_of_the_published_table() -> None:
     """A recipe with a table of its own is not widened or rounded."""
     config = ModelConfig(name="mobilenet", stages=published_table(0.25)[1], stem=12, head=20)
     model = build_model(config, 64, 10)
-    assert model.features[0][0].out_channels == 12
-    assert model.head.widen[0].out_channels == 20
+    first, widest = model.get_submodule("features.0.0"), model.get_submodule("head.widen.0")
+    assert [first.out_channels, widest.out_channels] == [12, 20]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_channels_are_multiples_of_8(channels: float, rounded: int) -> None:
 
 def test_a_width_of_nothing_is_refused() -> None:
     """The key is named."""
-    with pytest.raises(ConfigError, match=r"model\.width must be above 0, not 0"):
+    with pytest.raises(ConfigError, match=r"model\.width: 0 must be above 0"):
         published_table(0)
 
 

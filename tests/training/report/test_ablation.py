@@ -7,7 +7,7 @@ from training.report.ablation import ablation_table
 
 def test_the_table_says_what_each_augmentation_is_worth() -> None:
     """Means over seeds, their spread, the loss against the recipe of the same seed; a dash where there is no figure."""
-    results = {
+    results: dict[str, dict[str, dict[str, float | None]]] = {
         "recipe": {"3": {"siren": 0.33, "horn": None}, "5": {"siren": 0.35, "horn": None}},
         "without mixup": {"3": {"siren": 0.03, "horn": None}, "5": {"siren": 0.05, "horn": None}},
         "bare": {"7": {"siren": 0.07}},

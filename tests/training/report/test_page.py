@@ -69,7 +69,7 @@ class Page(HTMLParser):
 def figures() -> Figures:
     """Return the figures of a network that is fair at sirens, with names that are no HTML."""
     rng = np.random.default_rng(1)
-    heard = [(clip(n, LABELS[n % 3], "</script>"), rng.uniform(0.05, 0.95, (8, 3))) for n in range(30)]
+    heard = [(clip(n, LABELS[n % 3], "</script>"), rng.uniform(0.05, 0.95, (8, 3)).tolist()) for n in range(30)]
     held = pool_trials([trial(LABELS, heard, name="fold <1>")], LABELS, ["wind"], 1.0, 0.1)
     scenes = SceneCount({None: [True], 20.0: [True], 0.0: [False]}, EventCount(1, 1, 1), EventCount(1, 1, 1))
     return measure(held, ["siren"], "Proof of <i>", "Held out.", {"siren": scenes})
@@ -112,7 +112,7 @@ def test_what_was_not_measured_is_not_drawn() -> None:
 def test_many_events_are_drawn_a_few_at_a_time() -> None:
     """Seven labels make two blocks of charts: more lines than colours could not be told apart."""
     labels = tuple(f"label {n}" for n in range(7))
-    heard = [(clip(n, label), [np.linspace(0.2, 0.8, 7)]) for n, label in enumerate(labels)]
+    heard = [(clip(n, label), [np.linspace(0.2, 0.8, 7).tolist()]) for n, label in enumerate(labels)]
     held = pool_trials([trial(labels, heard)], labels, [], 1 / 8, 0.1)
     page = Page(report_page(measure(held, labels, "t", "m")))
     assert sum(tag == "div" and attrs.get("class") == "charts" for tag, attrs in page.tags) == 2

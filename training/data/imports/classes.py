@@ -25,8 +25,8 @@ def read_classes(path: Path) -> dict[str, str]:
 
 def _olds(path: Path, new: str, olds: object) -> list[str]:
     if not isinstance(olds, list) or not all(isinstance(old, str) for old in olds):
-        msg = f'{path}: {new}: expected a list of names, as ["police", "ambulance"]'
-        raise ConfigError(msg)
+        msg = 'expected a list of names, as ["police", "ambulance"]'
+        raise ConfigError(msg, where=f"{path}: {new}")
     return olds
 
 

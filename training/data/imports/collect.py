@@ -54,14 +54,14 @@ def collect(corpus: str, recordings: Sequence[Recording], out: Path, new_of: Map
     at = next((index for index, row in enumerate(before) if row["corpus"] == corpus), len(before))
     mine, others = ([row for row in before if (row["corpus"] == corpus) == own] for own in (True, False))
     if mine and {row["origin"] for row in mine}.isdisjoint(recording.origin for recording in recordings):
-        msg = f"{out / MANIFEST} has another corpus {corpus}, from {mine[0]['origin']}: name this one by --corpus"
-        raise DataError(msg)
+        msg = f"the manifest has another corpus {corpus}, from {mine[0]['origin']}"
+        raise DataError(msg, where=out / MANIFEST, remedy="name this one by --corpus")
     shelf = Shelf(out, corpus, mine)
     imported = _import(corpus, recordings, shelf, new_of)
     if not imported.rows:
-        msg = f"{corpus}: nothing to import; {imported.skipped} recordings cannot be used, "
-        msg += f"{imported.dropped.total()} are of classes that are not asked for"
-        raise DataError(msg)
+        unwanted = f"{imported.dropped.total()} are of classes that are not asked for"
+        msg = f"there is nothing to import: {imported.skipped} recordings cannot be used, {unwanted}"
+        raise DataError(msg, where=corpus)
     _write(out / MANIFEST, columns, others[:at] + imported.rows + others[at:])
     shelf.keep_only(imported.rows)
     return imported
@@ -86,7 +86,7 @@ def _import(corpus: str, recordings: Sequence[Recording], shelf: Shelf, new_of: 
 
 def _rows(corpus: str, recording: Recording, kept: Sequence[str], shelf: Shelf) -> list[Row]:
     if not kept:
-        msg = "has no label"
+        msg = "it has no label"
         raise UnusableError(msg)
     shared = {
         "class": SEPARATOR.join(kept),
@@ -109,8 +109,8 @@ def _labels(recordings: Sequence[Recording]) -> dict[str, str]:
         label = label_of(name)
         if label in labels.values():
             other = next(key for key, value in labels.items() if value == label)
-            msg = f"{other!r} and {name!r} would both become the label {label!r}: rename one, or make them one"
-            raise DataError(msg)
+            msg = f"{other!r} and {name!r} would both become the label {label!r}"
+            raise DataError(msg, remedy="rename one, or make them one")
         labels[name] = label
     return labels
 
@@ -133,7 +133,7 @@ def _read(path: Path) -> tuple[list[str], list[Row]]:
     """Return the columns and rows of a manifest; the usual columns and no rows when there is none."""
     if not path.exists():
         return list(COLUMNS), []
-    return read_csv(path, COLUMNS, ": choose another folder to import into")
+    return read_csv(path, COLUMNS, "choose another folder to import into")
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from edge.audio.decode.clip import open_clip
-from edge.errors import DataError, StorageError, TocsinError
+from edge.audio.decode.recording import open_recording
+from edge.errors import DataError, StorageError, TocsinError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,13 +49,13 @@ def content_of(path: Path) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     except OSError as exc:
-        raise UnusableError(str(exc.strerror).lower()) from exc
+        raise UnusableError(reason_of(exc).lower()) from exc
     return digest.hexdigest()
 
 
 def rate_of(path: Path) -> int:
     """Return a recording's own sampling rate in Hz; raises `UnusableError` for what is not audio."""
-    with _told(path), open_clip(path) as clip:
+    with _told(), open_recording(path) as clip:
         return clip.rate_hz
 
 
@@ -72,24 +72,24 @@ def parts_of(path: Path) -> Iterator[Part]:
             heard = True
             yield Part(number, samples)
     if length < _SHORTEST_S * RATE_HZ:
-        raise UnusableError("shorter than 50 ms" if length else "empty")
+        raise UnusableError("it is shorter than 50 ms" if length else "it is empty")
     if not heard:
-        msg = "silent"
+        msg = "it is silent"
         raise UnusableError(msg)
 
 
 def _blocks(path: Path) -> Iterator[NDArray[np.float32]]:
     """Yield a recording as mono blocks at `RATE_HZ`, decoded as a device does; it is never in memory as a whole."""
-    with _told(path), open_clip(path) as clip:
+    with _told(), open_recording(path) as clip:
         yield from clip.blocks(RATE_HZ, PART_S)
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told() -> Iterator[None]:
     try:
         yield
     except TocsinError as exc:
-        raise UnusableError(str(exc).removeprefix(f"{path} ")) from exc
+        raise UnusableError(exc.what, remedy=exc.remedy) from exc
 
 
 def _regrouped(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
@@ -107,5 +107,5 @@ def write_part(path: Path, samples: NDArray[np.float32]) -> None:
     try:
         soundfile.write(path, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
     except soundfile.SoundFileError as exc:
-        msg = f"{path}: cannot be written: {exc}"
-        raise StorageError(msg) from exc
+        msg = f"the file cannot be written: {exc}"
+        raise StorageError(msg, where=path) from exc

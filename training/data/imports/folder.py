@@ -25,13 +25,13 @@ def recordings(source: Path) -> list[Recording]:
     folders has no label. Raises `DataError` when no file has one, `InputMissing` when there is no such folder.
     """
     if not source.is_dir():
-        msg = f"{source}: not a folder with a folder for each label"
-        raise InputMissing(msg)
+        msg = "this is not a folder with a folder for each label"
+        raise InputMissing(msg, where=source)
     inside = (path.relative_to(source) for path in sorted(source.rglob("*")) if path.is_file())
     found = [_recording(source, path) for path in inside if _is_sound(path)]
     if not any(recording.labels for recording in found):
-        msg = f"{source}: no sound file in a folder of its label, as in {source.name}/door/1.wav"
-        raise DataError(msg)
+        msg = f"no sound file lies in a folder of its label, as in {source.name}/door/1.wav"
+        raise DataError(msg, where=source)
     return found
 
 

@@ -40,8 +40,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text("utf-8"))
     except ValueError as exc:
-        msg = f"{path}: not JSON: {exc}"
-        raise DataError(msg) from exc
+        msg = f"the file is not JSON: {exc}"
+        raise DataError(msg, where=path) from exc
     return dict(values)
 
 

@@ -45,8 +45,8 @@ def label_of(text: str) -> str:
     """
     label = plain(text)
     if not label:
-        msg = f"{text!r} cannot be a label, as it has no Latin letter or digit: rename it"
-        raise DataError(msg)
+        msg = f"{text!r} cannot be a label, because it has no Latin letter or digit"
+        raise DataError(msg, remedy="rename it")
     return label
 
 
@@ -58,5 +58,5 @@ def home_of(source: Path, marker: str) -> Path:
     for home in (source, *sorted(child for child in source.iterdir() if child.is_dir())):
         if (home / marker).exists():
             return home
-    msg = f"{source}: no {marker} in it: is this the folder of that corpus?"
-    raise InputMissing(msg)
+    msg = f"the folder has no {marker}"
+    raise InputMissing(msg, where=source, remedy="name the folder of that corpus")

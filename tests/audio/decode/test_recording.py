@@ -1,4 +1,4 @@
-"""Recordings of every kind become the same mono samples; what is none is told apart."""
+"""Decoding of recordings of every kind, and errors for other input."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.audio.decode.clip import open_clip
 from edge.audio.decode.header import looks_like_audio
+from edge.audio.decode.recording import open_recording
 from edge.errors import BrokenAudio, DataError, EmptyInput, Forbidden, InputMissing, NotAudio, TooLarge
 from edge.frontend.resample import StreamResampler
 
@@ -46,18 +46,18 @@ def tone(seconds: float, rate_hz: int = RATE, channels: int = 1) -> NDArray[np.f
     return np.repeat(mono[:, None], channels, axis=1).astype(np.float32)
 
 
-def encoded(kind: str, samples: NDArray[np.float32], rate_hz: int = RATE) -> bytes:
-    """Return a file of this kind."""
+def encode(kind: str, samples: NDArray[np.float32], rate_hz: int = RATE) -> bytes:
+    """Return samples as a file of this kind."""
     buffer = io.BytesIO()
     file_format, subtype = KINDS[kind]
     sf.write(buffer, samples, rate_hz, format=file_format, subtype=subtype)
     return buffer.getvalue()
 
 
-def decoded(data: bytes, **options: float) -> NDArray[np.float32]:
+def decode(data: bytes, **options: float) -> NDArray[np.float32]:
     """Return the samples of a file at 16 kHz."""
-    with open_clip(io.BytesIO(data), **options) as clip:
-        return np.concatenate(list(clip.blocks(RATE)))
+    with open_recording(io.BytesIO(data), **options) as recording:
+        return np.concatenate(list(recording.blocks(RATE)))
 
 
 CASES = [
@@ -71,12 +71,12 @@ CASES = [
 
 @pytest.mark.parametrize(("kind", "rate_hz", "channels"), CASES)
 def test_every_format_rate_and_channel_count(kind: str, rate_hz: int, channels: int) -> None:
-    """A second and a half of tone comes out with its length, level and frequency."""
-    data = encoded(kind, tone(1.5, rate_hz, channels), rate_hz)
-    with open_clip(io.BytesIO(data)) as clip:
-        assert (clip.rate_hz, clip.channels) == (rate_hz, channels)
-        assert clip.duration_s == pytest.approx(1.5, abs=0.1)
-        blocks = list(clip.blocks(RATE))
+    """A decoded tone has the right length, level and frequency."""
+    data = encode(kind, tone(1.5, rate_hz, channels), rate_hz)
+    with open_recording(io.BytesIO(data)) as recording:
+        assert (recording.rate_hz, recording.channels) == (rate_hz, channels)
+        assert recording.duration_s == pytest.approx(1.5, abs=0.1)
+        blocks = list(recording.blocks(RATE))
     assert [block.size for block in blocks[:2]] == [8000, 8000]
     samples = np.concatenate(blocks)
     assert samples.dtype == np.float32
@@ -88,20 +88,20 @@ def test_every_format_rate_and_channel_count(kind: str, rate_hz: int, channels: 
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.001, 1 / RATE])
-def test_short_clips(seconds: float) -> None:
-    """A tenth of a second, and even one sample, is a clip."""
-    assert decoded(encoded("wav", tone(seconds))).size == round(seconds * RATE)
+def test_short_recordings(seconds: float) -> None:
+    """A file of a single sample is a recording."""
+    assert decode(encode("wav", tone(seconds))).size == round(seconds * RATE)
 
 
 @pytest.mark.parametrize("rate_hz", [RATE, 44_100])
 def test_the_samples_do_not_depend_on_the_block(rate_hz: int) -> None:
-    """Any block length gives the samples that one resampling of the whole gives."""
+    """Any block length gives the samples of one resampling of the whole."""
     sound = np.random.default_rng(3).normal(0, 0.1, 12 * rate_hz).astype(np.float32)
-    data = encoded("wav float", sound, rate_hz)
+    data = encode("wav float", sound, rate_hz)
     results = []
     for block_s in (0.0371, 0.5, 100.0):
-        with open_clip(io.BytesIO(data)) as clip:
-            results.append(np.concatenate(list(clip.blocks(RATE, block_s))))
+        with open_recording(io.BytesIO(data)) as recording:
+            results.append(np.concatenate(list(recording.blocks(RATE, block_s))))
     assert np.array_equal(results[0], results[1])
     assert np.array_equal(results[0], results[2])
     assert np.allclose(results[0], StreamResampler(rate_hz, RATE).push(sound, last=True), atol=1e-6)
@@ -109,64 +109,64 @@ def test_the_samples_do_not_depend_on_the_block(rate_hz: int) -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_path_and_an_open_file_give_the_same(kind: str, tmp_path: Path) -> None:
-    """Uploads and files on disk share every sample, whatever the file is called."""
+    """An upload and a file give the same samples, with any file name."""
     path = tmp_path / "sound.raw"
-    path.write_bytes(encoded(kind, tone(1.0, 48_000, 2), 48_000))
-    with open_clip(path) as clip:
-        assert np.array_equal(np.concatenate(list(clip.blocks(RATE))), decoded(path.read_bytes()))
+    path.write_bytes(encode(kind, tone(1.0, 48_000, 2), 48_000))
+    with open_recording(path) as recording:
+        assert np.array_equal(np.concatenate(list(recording.blocks(RATE))), decode(path.read_bytes()))
 
 
-def wav_with_length(length: int) -> bytes:
-    """Return a second of WAV whose header promises `length` bytes of samples."""
-    data = bytearray(encoded("wav", tone(1.0)))
+def make_wav_of_length(length: int) -> bytes:
+    """Return a WAV file of one second whose header promises `length` bytes of samples."""
+    data = bytearray(encode("wav", tone(1.0)))
     place = data.index(b"data") + 4
     data[place : place + 4] = struct.pack("<I", length)
     return bytes(data)
 
 
 def test_a_wav_written_into_a_pipe_is_whole() -> None:
-    """A length that was not known when the header was written promises nothing."""
-    assert decoded(wav_with_length(0xFFFFFFFF)).size == RATE
+    """An unknown length in the header is accepted."""
+    assert decode(make_wav_of_length(0xFFFFFFFF)).size == RATE
 
 
-def test_a_wav_that_lacks_a_little_is_played_to_where_it_ends() -> None:
-    """Up to a tenth may be missing, as after a power cut."""
-    assert decoded(wav_with_length(34_000)).size == RATE
-    assert decoded(encoded("wav", tone(1.0))[:-2000]).size == RATE - 1000
+def test_a_wav_with_a_little_missing_is_played_to_its_end() -> None:
+    """Up to a tenth may be missing, for example after a power cut."""
+    assert decode(make_wav_of_length(34_000)).size == RATE
+    assert decode(encode("wav", tone(1.0))[:-2000]).size == RATE - 1000
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
-def test_a_little_that_is_missing_is_remarked(kind: str) -> None:
-    """What is there is heard, and how much that is, is said."""
-    data = encoded(kind, np.random.default_rng(1).normal(0, 0.1, 20 * RATE).astype(np.float32))
+def test_a_small_missing_part_is_remarked(kind: str) -> None:
+    """The rest is played, and the remark has its share."""
+    data = encode(kind, np.random.default_rng(1).normal(0, 0.1, 20 * RATE).astype(np.float32))
     for part, words in ((1.0, "^$"), (0.95, r"^it is cut off or damaged: 9[345]% of it is heard$")):
-        with open_clip(io.BytesIO(data[: round(part * len(data))])) as clip:
-            assert sum(block.size for block in clip.blocks(RATE)) == pytest.approx(part * 20 * RATE, rel=0.02)
-            assert re.search(words, clip.remark)
+        with open_recording(io.BytesIO(data[: round(part * len(data))])) as recording:
+            assert sum(block.size for block in recording.blocks(RATE)) == pytest.approx(part * 20 * RATE, rel=0.02)
+            assert re.search(words, recording.remark)
 
 
-def with_value(value: float) -> bytes:
-    """Return a float WAV that has one sample of this value."""
+def encode_value(value: float) -> bytes:
+    """Return a float WAV with one sample of this value."""
     samples = tone(1.0)
     samples[5000] = value
-    return encoded("wav float", samples)
+    return encode("wav float", samples)
 
 
-def half(kind: str) -> bytes:
+def encode_half(kind: str) -> bytes:
     """Return the first half of a file."""
-    data = encoded(kind, tone(2.0))
+    data = encode(kind, tone(2.0))
     return data[: len(data) // 2]
 
 
 def noise(seed: int) -> bytes:
-    """Return bytes that mean nothing."""
+    """Return random bytes."""
     return np.random.default_rng(seed).bytes(20_000)
 
 
-WHOLE = {kind: encoded(kind, tone(0.5)) for kind in KINDS}
+WHOLE = {kind: encode(kind, tone(0.5)) for kind in KINDS}
 BAD: dict[str, tuple[type[Exception], Callable[[], bytes]]] = {
     "no bytes": (EmptyInput, bytes),
-    "no samples": (EmptyInput, lambda: encoded("wav", tone(0))),
+    "no samples": (EmptyInput, lambda: encode("wav", tone(0))),
     "text": (NotAudio, lambda: b"Dear neighbours,\n" * 100),
     "png": (NotAudio, lambda: b"\x89PNG\r\n\x1a\n" + noise(1)),
     "zip": (NotAudio, lambda: b"PK\x03\x04" + noise(2)),
@@ -175,37 +175,37 @@ BAD: dict[str, tuple[type[Exception], Callable[[], bytes]]] = {
     "raw samples": (NotAudio, lambda: (tone(1.0) * 32767).astype("<i2").tobytes()),
     "noise": (NotAudio, lambda: noise(4)),
     "one byte": (NotAudio, lambda: b"R"),
-    "an old format": (NotAudio, lambda: _in_format("VOC")),
-    "a wav's first bytes": (BrokenAudio, lambda: encoded("wav", tone(1.0))[:20]),
-    "half a wav": (BrokenAudio, lambda: half("wav")),
-    "half a flac": (BrokenAudio, lambda: half("flac")),
-    "half an mp3": (BrokenAudio, lambda: half("mp3")),
-    "an opus header": (BrokenAudio, lambda: encoded("opus", tone(1.0))[:60]),
+    "an old format": (NotAudio, lambda: _encode_format("VOC")),
+    "a wav's first bytes": (BrokenAudio, lambda: encode("wav", tone(1.0))[:20]),
+    "half a wav": (BrokenAudio, lambda: encode_half("wav")),
+    "half a flac": (BrokenAudio, lambda: encode_half("flac")),
+    "half an mp3": (BrokenAudio, lambda: encode_half("mp3")),
+    "an opus header": (BrokenAudio, lambda: encode("opus", tone(1.0))[:60]),
     "mpeg by accident": (BrokenAudio, lambda: b"\xff\xfb\x90\x00" + noise(5)),
-    "a hole in a flac": (BrokenAudio, lambda: encoded("flac", tone(2.0)).replace(b"\xff\xf8", b"\x00\x00")),
-    "not a number": (BrokenAudio, lambda: with_value(np.nan)),
-    "infinite": (BrokenAudio, lambda: with_value(np.inf)),
-    "a rate of 10 Hz": (BrokenAudio, lambda: encoded("wav", tone(1.0), 10)),
+    "a hole in a flac": (BrokenAudio, lambda: encode("flac", tone(2.0)).replace(b"\xff\xf8", b"\x00\x00")),
+    "not a number": (BrokenAudio, lambda: encode_value(np.nan)),
+    "infinite": (BrokenAudio, lambda: encode_value(np.inf)),
+    "a rate of 10 Hz": (BrokenAudio, lambda: encode("wav", tone(1.0), 10)),
 }
 
 
-def _in_format(name: str) -> bytes:
+def _encode_format(name: str) -> bytes:
     buffer = io.BytesIO()
     sf.write(buffer, tone(1.0), RATE, format=name, subtype="PCM_16")
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", list(BAD))
-def test_bad_input_is_told_apart(name: str, tmp_path: Path) -> None:
-    """Nothing, no audio and damaged audio are three errors of one line, for a path as for an upload."""
+def test_bad_input_has_the_right_error(name: str, tmp_path: Path) -> None:
+    """Empty input, other files and damaged audio have errors of one line, for paths and uploads."""
     error, make = BAD[name]
     data = make()
     path = tmp_path / "x"
     path.write_bytes(data)
     with pytest.raises(error) as of_upload:
-        decoded(data)
-    with pytest.raises(error, match=str(path)), open_clip(path) as clip:
-        list(clip.blocks(RATE))
+        decode(data)
+    with pytest.raises(error, match=str(path)), open_recording(path) as recording:
+        list(recording.blocks(RATE))
     assert type(of_upload.value) is error
     assert "\n" not in str(of_upload.value)
 
@@ -216,86 +216,86 @@ def test_bad_input_is_told_apart(name: str, tmp_path: Path) -> None:
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8),
     st.floats(0, 1),
 )
-def test_damage_of_any_kind_is_survived(kind: str, hits: list[tuple[float, int]], kept: float) -> None:
-    """Bytes changed at random and an end cut off give samples or one of the documented errors, never another."""
+def test_random_damage_has_a_documented_error(kind: str, hits: list[tuple[float, int]], kept: float) -> None:
+    """A file with changed bytes and a missing end gives samples or a documented error."""
     data = bytearray(WHOLE[kind])
     for place, value in hits:
         data[int(place * (len(data) - 1))] = value
     try:
-        samples = decoded(bytes(data[: round(kept * len(data))]), max_s=600.0)
+        samples = decode(bytes(data[: round(kept * len(data))]), max_s=600.0)
     except DataError:
         return
     assert np.isfinite(samples).all()
 
 
-def test_what_is_not_there_or_no_file_is_said(tmp_path: Path) -> None:
-    """A missing file and a folder are told apart."""
-    with pytest.raises(InputMissing, match="no file"):
-        open_clip(tmp_path / "none.wav")
+def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
+    """A missing file and a folder have different errors."""
+    with pytest.raises(InputMissing, match="no such file"):
+        open_recording(tmp_path / "none.wav")
     with pytest.raises(NotAudio, match="folder"):
-        open_clip(tmp_path)
+        open_recording(tmp_path)
 
 
-def test_a_pipe_and_a_disk_that_fails_are_said(tmp_path: Path) -> None:
-    """Each is one line, and no fault of Tocsin."""
+def test_a_pipe_and_a_failing_disk_are_errors(tmp_path: Path) -> None:
+    """Each is a data error of one line."""
     ours, theirs = os.pipe()
     os.close(theirs)
     with pytest.raises(DataError, match=r"is a pipe.*save the recording to a file first"):
-        open_clip(Path(f"/proc/self/fd/{ours}"))
+        open_recording(Path(f"/proc/self/fd/{ours}"))
     os.close(ours)
 
     class Failing(io.BytesIO):
-        def read(self, size: int = -1) -> bytes:
-            if size > 1_000:
+        def read(self, size: int | None = -1) -> bytes:
+            if size is not None and size > 1_000:
                 raise OSError(5, "Input/output error")
             return super().read(size)
 
-    with pytest.raises(DataError, match=r"^the recording cannot be read: Input/output error$"):
-        open_clip(Failing(b"OggS" * 1000))
+    with pytest.raises(DataError, match=r"^the recording: it cannot be read: Input/output error$"):
+        open_recording(Failing(b"OggS" * 1000))
 
 
 def test_a_file_that_may_not_be_read_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The permission is named."""
+    """The error names the permissions."""
 
     def refuse(*arguments: object, **options: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(Forbidden, match=r"secret\.wav may not be read; change its permissions"):
-        open_clip(Path("secret.wav"))
+    with pytest.raises(Forbidden, match=r"secret\.wav: permission denied; change its permissions"):
+        open_recording(Path("secret.wav"))
 
 
 def test_too_long_is_refused_by_the_header() -> None:
-    """A length that the header admits needs no decoding."""
+    """A length in the header is refused without decoding."""
     with pytest.raises(TooLarge, match="longer than the 1 s"):
-        open_clip(io.BytesIO(encoded("flac", tone(2.0))), max_s=1.0)
+        open_recording(io.BytesIO(encode("flac", tone(2.0))), max_s=1.0)
 
 
 def test_too_long_is_refused_while_decoding() -> None:
-    """What a header hides is counted as it comes out."""
-    with open_clip(io.BytesIO(encoded("wav", tone(20.0))), max_s=30.0) as clip:
-        clip._max_s = 1.0
+    """A recording without the true length in its header is refused while decoding."""
+    with open_recording(io.BytesIO(encode("wav", tone(20.0))), max_s=30.0) as recording:
+        recording._max_s = 1.0
         with pytest.raises(TooLarge):
-            list(clip.blocks(RATE))
+            list(recording.blocks(RATE))
 
 
 def test_many_channels_at_a_high_rate_may_last_less_long() -> None:
-    """What is allowed is work as well as time: seconds for stereo at 96 kHz, a part of them for more."""
-    loud = encoded("flac", np.zeros((38_400, 8), np.float32), 384_000)
-    assert decoded(loud, max_s=1.7).size == RATE // 10
+    """The limit is for stereo at 96 kHz; with more channels or a higher rate it is shorter."""
+    loud = encode("flac", np.zeros((38_400, 8), np.float32), 384_000)
+    assert decode(loud, max_s=1.7).size == RATE // 10
     with pytest.raises(TooLarge, match=r"longer than the 0\.0625 s allowed for 8 channels at 384000 Hz"):
-        decoded(loud, max_s=1.0)
+        decode(loud, max_s=1.0)
     unstated = loud[:21] + bytes([loud[21] & 0xF0]) + bytes(4) + loud[26:]
     with pytest.raises(TooLarge, match="for 8 channels"):
-        decoded(unstated, max_s=1.0)
+        decode(unstated, max_s=1.0)
 
 
-def test_a_clip_of_the_allowed_length_passes() -> None:
-    """The limit itself is within."""
-    assert decoded(encoded("wav", tone(1.0)), max_s=1.0).size == RATE
+def test_a_recording_of_the_allowed_length_passes() -> None:
+    """A recording of exactly the limit is decoded."""
+    assert decode(encode("wav", tone(1.0)), max_s=1.0).size == RATE
 
 
 @pytest.mark.parametrize("head", [b"RIFF....AVI ", b"\xff\xff\xff\xff", b"\xff", b"", b"MThd"])
-def test_what_is_no_audio_does_not_look_like_it(head: bytes) -> None:
-    """Containers of other things, and bytes that only begin like MPEG, are not taken for audio."""
+def test_other_files_do_not_look_like_audio(head: bytes) -> None:
+    """Containers of other content, and bytes similar to MPEG frames, are not audio."""
     assert not looks_like_audio(head)

@@ -1,4 +1,4 @@
-"""A sender, a line that takes notes, and a clock that is turned by hand."""
+"""Test bench of the sender: a recording transport and a manual clock."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge.publish import topics
-from edge.publish.line import TooLongError, UnsendableError
 from edge.publish.mailbox import Mailbox
-from edge.publish.retained import Retained
+from edge.publish.retained import RetainedTopics
 from edge.publish.sender import Sender
+from edge.publish.transport import TooLongError, UnsendableError
 
 if TYPE_CHECKING:
     from edge.store import Store
 
 
 @dataclass
-class Notes:
-    """A line that carries everything until it is jammed or its numbers run out."""
+class RecordingTransport:
+    """A transport that records messages, until it is congested or its numbers run out."""
 
     sent: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
-    jammed: bool = False
+    congested: bool = False
     exhausted: bool = False
     longest: int = 1 << 20
 
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
-        if why := topics.flaw(topic):
+        if why := topics.find_flaw(topic):
             raise UnsendableError(why)
         if len(payload) > self.longest:
             msg = "it is too long"
@@ -40,31 +40,31 @@ class Notes:
 
 
 @dataclass
-class Desk:
-    """A sender with all it works with, and a clock that is turned by hand."""
+class SenderBench:
+    """A sender with its dependencies and a manual clock."""
 
     store: Store
     mail: Mailbox = field(default_factory=Mailbox)
-    line: Notes = field(default_factory=Notes)
-    said: list[str] = field(default_factory=list)
+    transport: RecordingTransport = field(default_factory=RecordingTransport)
+    warnings: list[str] = field(default_factory=list)
     now_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.sender = Sender(
             self.store,
             self.mail,
-            say=lambda text, *args: self.said.append(text % args),
-            retained=Retained(self.store, self.mail),
+            warn=lambda text, *args: self.warnings.append(text % args),
+            retained=RetainedTopics(self.store, self.mail),
             clock=lambda: self.now_s,
         )
 
     def begin(self, quota: int | None = None) -> None:
-        self.line.sent.clear()
+        self.transport.sent.clear()
         self.sender.begin(quota)
         self.mail.begin("status", b"online")
 
     def send(self) -> None:
-        self.sender.send(self.line)
+        self.sender.send(self.transport)
 
     def events(self) -> list[int]:
-        return [i + 1 for i, (*_, retain) in enumerate(self.line.sent) if not retain]
+        return [i + 1 for i, (*_, retain) in enumerate(self.transport.sent) if not retain]

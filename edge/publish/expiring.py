@@ -1,4 +1,4 @@
-"""Messages that must arrive within seconds or not at all. Thread-safe, and bounded; time is an argument."""
+"""Messages with a deadline, in a bounded queue. Thread-safe; time is an argument."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edge.publish.line import UnsendableError
+from edge.publish.transport import UnsendableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOON_MAX = 64
-"""Messages that wait for a connection; then the oldest go."""
+EXPIRING_MAX = 64
+"""Most messages that wait for a connection; beyond it the oldest are dropped."""
 
 
 @dataclass(frozen=True, eq=False)
-class Soon:
-    """One message, and whom to tell what became of it."""
+class ExpiringMessage:
+    """A message with a deadline and a callback for its result."""
 
     topic: str
     payload: bytes
@@ -26,40 +26,40 @@ class Soon:
     retain: bool
     deadline_s: float
     on_done: Callable[[str], None] = field(repr=False)
-    """Told nothing where the message arrived, or why it did not; once."""
+    """Called once: with an empty text after the acknowledgement, or with the reason of a failure."""
 
 
-class SoonQueue:
-    """Messages in the order they were left, each of them waiting or on its way, until it is told what became of it.
+class ExpiringQueue:
+    """A queue of messages, each waiting or in flight until its result is known.
 
-    Nobody is told anything while the lock is held.
+    No callback is called while the lock is held.
     """
 
     def __init__(self) -> None:
         """Begin empty."""
         self._lock = threading.Lock()
-        self._waiting: deque[Soon] = deque()
-        self._sent: dict[int, Soon] = {}
+        self._waiting: deque[ExpiringMessage] = deque()
+        self._sent: dict[int, ExpiringMessage] = {}
 
     def __len__(self) -> int:
-        """Return how many have not been told yet."""
+        """Return the number of messages without a result."""
         return len(self._waiting) + len(self._sent)
 
     @property
     def in_flight(self) -> int:
-        """Messages sent and not answered."""
+        """Number of messages sent and not answered."""
         return len(self._sent)
 
-    def leave(self, message: Soon) -> None:
-        """Queue a message; the oldest goes where too many wait."""
+    def put(self, message: ExpiringMessage) -> None:
+        """Queue a message; drop the oldest if too many wait."""
         with self._lock:
-            oldest = self._waiting.popleft() if len(self._waiting) >= SOON_MAX else None
+            oldest = self._waiting.popleft() if len(self._waiting) >= EXPIRING_MAX else None
             self._waiting.append(message)
         if oldest is not None:
             oldest.on_done("too many newer messages wait for the broker")
 
-    def send(self, send: Callable[[Soon], int | None]) -> bool:
-        """Send the next message, if there is one; return whether it was taken. One that was not stays."""
+    def send(self, send: Callable[[ExpiringMessage], int | None]) -> bool:
+        """Send the next message, if any; return whether `send` accepted it, else it stays."""
         with self._lock:
             if not self._waiting:
                 return False
@@ -79,8 +79,8 @@ class SoonQueue:
             message.on_done("")
         return True
 
-    def answered(self, number: int, refusal: str) -> bool:
-        """Take the broker's answer to a message; return whether it was to one of these."""
+    def handle_answer(self, number: int, refusal: str) -> bool:
+        """Handle the broker's answer; return whether it belongs to a message of this queue."""
         with self._lock:
             message = self._sent.pop(number, None)
         if message is not None:
@@ -88,13 +88,13 @@ class SoonQueue:
         return message is not None
 
     def restart(self) -> None:
-        """Begin on a new connection: what was on its way is sent again, before all others."""
+        """Begin on a new connection: messages in flight are sent again, before all others."""
         with self._lock:
             self._waiting.extendleft(reversed(self._sent.values()))
             self._sent.clear()
 
     def expire(self, now_s: float, why: str) -> None:
-        """Give up what is too late: `why` it waited, or that there was no answer to it."""
+        """Drop messages after their deadline; `why` is the reason for those that were not sent."""
         with self._lock:
             late = [message for message in self._waiting if message.deadline_s <= now_s]
             self._waiting = deque(message for message in self._waiting if message.deadline_s > now_s)

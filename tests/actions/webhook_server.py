@@ -1,4 +1,4 @@
-"""A web server that answers as it is told and keeps what it was asked."""
+"""Web server with scripted responses, which records requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """One request."""
 
     method: str
@@ -25,8 +25,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What to say to a request; `drip` says it a byte at a time, for ever."""
+class Response:
+    """A response; with `drip` it is sent byte by byte, for ever."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -34,17 +34,17 @@ class Answer:
     drip: bool = False
 
 
-class Hook:
-    """Listens on a free port; a context manager. Its last answer holds for all further requests."""
+class WebhookServer:
+    """A server on a free port; a context manager. Its last response is repeated."""
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *answers: Response, tls: ssl.SSLContext | None = None) -> None:
         """Take the answers in order."""
-        self.asked: list[Asked] = []
-        self.answers = list(answers) or [Answer()]
+        self.requests: list[Request] = []
+        self.responses = list(answers) or [Response()]
         self._closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # whoever hangs up is what is tested
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] # clients that hang up are part of the tests
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -70,8 +70,8 @@ class Hook:
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                hook.asked.append(Asked(self.command, self.path, dict(self.headers.items()), body))
-                answer = hook.answers.pop(0) if len(hook.answers) > 1 else hook.answers[0]
+                hook.requests.append(Request(self.command, self.path, dict(self.headers.items()), body))
+                answer = hook.responses.pop(0) if len(hook.responses) > 1 else hook.responses[0]
                 if answer.drip:
                     self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drip: ")
                     while not hook._closing.wait(0.05):
@@ -86,6 +86,6 @@ class Hook:
             do_GET = do_POST = do_PUT = answer  # noqa: N815 - as the base class looks for them
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler

@@ -1,4 +1,4 @@
-"""Messages that must arrive within seconds or not at all: the queue, the sender, and a real mosquitto."""
+"""Expiring messages: the queue, the sender, and a real mosquitto."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edge.publish.expiring import EXPIRING_MAX, ExpiringMessage, ExpiringQueue
 from edge.publish.mailbox import Mailbox
 from edge.publish.mqtt import MqttPublisher
-from edge.publish.retained import Retained
-from edge.publish.sender import WINDOW, Sender
-from edge.publish.soon import SOON_MAX, Soon, SoonQueue
+from edge.publish.outbox_sender import WINDOW
+from edge.publish.retained import RetainedTopics
+from edge.publish.sender import Sender
 from edge.publish.subscriptions import Subscriptions
 from edge.publish.topics import Topics
 from edge.settings.tree import Mqtt
@@ -27,108 +28,108 @@ if TYPE_CHECKING:
     from tests.support.listener import Listener
 
 
-class Post:
-    """Leaves messages and notes what became of each."""
+class QueueBench:
+    """A queue whose messages record their results."""
 
     def __init__(self) -> None:
-        self.queue, self.sent, self.told = SoonQueue(), list[str](), dict[str, list[str]]()
+        self.queue, self.sent, self.results = ExpiringQueue(), list[str](), dict[str, list[str]]()
 
-    def message(self, topic: str, *, qos: int = 1, deadline_s: float = 5.0) -> Soon:
-        self.told[topic] = []
-        return Soon(topic, b"", qos, retain=False, deadline_s=deadline_s, on_done=self.told[topic].append)
+    def message(self, topic: str, *, qos: int = 1, deadline_s: float = 5.0) -> ExpiringMessage:
+        self.results[topic] = []
+        return ExpiringMessage(topic, b"", qos, retain=False, deadline_s=deadline_s, on_done=self.results[topic].append)
 
-    def leave(self, *topics: str, **values: Any) -> None:
+    def put(self, *topics: str, **values: Any) -> None:
         for topic in topics:
-            self.queue.leave(self.message(topic, **values))
+            self.queue.put(self.message(topic, **values))
 
-    def take(self, message: Soon) -> int | None:
+    def take(self, message: ExpiringMessage) -> int | None:
         self.sent.append(message.topic)
         return len(self.sent)
 
 
-def test_a_message_is_told_once_when_it_is_answered() -> None:
-    """Arrived or refused; with quality 0 when it was sent."""
-    post = Post()
-    post.leave("a", "b")
-    post.leave("c", qos=0)
-    while post.queue.send(post.take):
+def test_a_message_has_one_result() -> None:
+    """`on_done` is called once: after the answer, or with QoS 0 after sending."""
+    bench = QueueBench()
+    bench.put("a", "b")
+    bench.put("c", qos=0)
+    while bench.queue.send(bench.take):
         pass
-    assert post.told == {"a": [], "b": [], "c": [""]}
-    assert post.queue.answered(1, "")
-    assert post.queue.answered(2, "refused")
-    assert not post.queue.answered(1, "")
-    assert post.told == {"a": [""], "b": ["refused"], "c": [""]}
-    assert not post.queue
+    assert bench.results == {"a": [], "b": [], "c": [""]}
+    assert bench.queue.handle_answer(1, "")
+    assert bench.queue.handle_answer(2, "refused")
+    assert not bench.queue.handle_answer(1, "")
+    assert bench.results == {"a": [""], "b": ["refused"], "c": [""]}
+    assert not bench.queue
 
 
-def test_what_was_on_its_way_is_sent_again_in_its_place() -> None:
-    """On the next connection, before what came later."""
-    post = Post()
-    post.leave("a", "b", "c")
-    post.queue.send(post.take)
-    post.queue.send(post.take)
-    post.queue.restart()
-    while post.queue.send(post.take):
+def test_messages_in_flight_are_sent_again_in_order() -> None:
+    """Messages in flight are sent again on the next connection, before later ones."""
+    bench = QueueBench()
+    bench.put("a", "b", "c")
+    bench.queue.send(bench.take)
+    bench.queue.send(bench.take)
+    bench.queue.restart()
+    while bench.queue.send(bench.take):
         pass
-    assert post.sent == ["a", "b", "a", "b", "c"]
+    assert bench.sent == ["a", "b", "a", "b", "c"]
 
 
-def test_what_is_too_late_is_neither_sent_nor_waited_for() -> None:
-    """Each is told why."""
-    post = Post()
-    post.leave("a", "b", deadline_s=1.0)
-    post.leave("c", deadline_s=2.0)
-    post.queue.send(post.take)
-    post.queue.expire(1.0, "no broker")
-    assert post.told == {"a": ["the broker did not confirm it in time"], "b": ["no broker"], "c": []}
-    assert not post.queue.answered(1, "")
-    post.queue.send(post.take)
-    assert post.sent == ["a", "c"]
+def test_an_expired_message_is_neither_sent_nor_waited_for() -> None:
+    """Each `on_done` gets the reason."""
+    bench = QueueBench()
+    bench.put("a", "b", deadline_s=1.0)
+    bench.put("c", deadline_s=2.0)
+    bench.queue.send(bench.take)
+    bench.queue.expire(1.0, "no broker")
+    assert bench.results == {"a": ["the broker did not confirm it in time"], "b": ["no broker"], "c": []}
+    assert not bench.queue.handle_answer(1, "")
+    bench.queue.send(bench.take)
+    assert bench.sent == ["a", "c"]
 
 
-def test_of_too_many_the_oldest_go() -> None:
-    """And are told."""
-    post = Post()
-    post.leave(*map(str, range(SOON_MAX + 1)))
-    assert post.told["0"] == ["too many newer messages wait for the broker"]
-    assert len(post.queue) == SOON_MAX
+def test_the_oldest_of_too_many_is_dropped() -> None:
+    """The oldest message is dropped with a reason."""
+    bench = QueueBench()
+    bench.put(*map(str, range(EXPIRING_MAX + 1)))
+    assert bench.results["0"] == ["too many newer messages wait for the broker"]
+    assert len(bench.queue) == EXPIRING_MAX
 
 
-def test_what_the_line_does_not_take_stays() -> None:
-    """In its place."""
-    post = Post()
-    post.leave("a", "b")
-    assert not post.queue.send(lambda _message: None)
-    while post.queue.send(post.take):
+def test_a_message_that_the_transport_refuses_stays() -> None:
+    """A message that the transport does not accept keeps its place."""
+    bench = QueueBench()
+    bench.put("a", "b")
+    assert not bench.queue.send(lambda _message: None)
+    while bench.queue.send(bench.take):
         pass
-    assert post.sent == ["a", "b"]
+    assert bench.sent == ["a", "b"]
 
 
-def test_it_goes_before_states_and_within_the_brokers_limits(store: Store) -> None:
-    """A thousand states delay no lamp."""
-    post, mail, sent = Post(), Mailbox(), list[str]()
+def test_expiring_messages_are_sent_first_within_the_brokers_limit(store: Store) -> None:
+    """Expiring messages are sent before states, within the broker's limit."""
+    bench, mail, sent = QueueBench(), Mailbox(), list[str]()
 
-    class Line:
-        jammed = False
+    class Transport:
+        congested = False
 
         def send(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int | None:
             sent.append(topic)
             return len(sent)
 
-    sender = Sender(store, mail, retained=Retained(store, mail), say=lambda *_: None)
+    sender = Sender(store, mail, retained=RetainedTopics(store, mail), warn=lambda *_: None)
     for number in range(1000):
-        mail.leave_state(f"state/{number}", b"OFF")
-    mail.leave_soon(post.message("lamp", deadline_s=float("inf")))
-    mail.leave_soon(post.message("tv", deadline_s=float("inf")))
+        mail.put_state(f"state/{number}", b"OFF")
+    mail.put_expiring(bench.message("lamp", deadline_s=float("inf")))
+    mail.put_expiring(bench.message("tv", deadline_s=float("inf")))
     sender.begin(quota=1)
-    sender.send(Line())
-    sender.send(Line())
+    sender.send(Transport())
+    sender.send(Transport())
     assert sent == ["lamp"]
-    sender.answered(1)
-    sender.send(Line())
+    sender.handle_answer(1)
+    sender.send(Transport())
     assert sent == ["lamp", "tv"]
     sender.begin(quota=None)
-    sender.send(Line())
+    sender.send(Transport())
     assert sent[2] == "tv"
     assert len(sent) == 3 + WINDOW
     assert not sender.quiet
@@ -149,17 +150,17 @@ def publish(store: Store) -> Iterator[Callable[..., MqttPublisher]]:
         publisher.stop(0.5)
 
 
-def soon(publisher: MqttPublisher, topic: str = "hall/lamp", expire_s: float = WAIT_S) -> queue.Queue[str]:
+def send_expiring(publisher: MqttPublisher, topic: str = "hall/lamp", expire_s: float = WAIT_S) -> queue.Queue[str]:
     told: queue.Queue[str] = queue.Queue()
-    publisher.publish_soon(topic, b"ON", qos=1, retain=False, expire_s=expire_s, on_done=told.put)
+    publisher.publish_expiring(topic, b"ON", qos=1, retain=False, expire_s=expire_s, on_done=told.put)
     return told
 
 
 def test_a_message_without_an_answer_is_given_up_in_time(publish: Callable[..., MqttPublisher]) -> None:
-    """Sent is not delivered; and it is sent again on the next connection while there is time."""
+    """A sent message is not delivered; it is sent again on the next connection until its deadline."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         publisher = publish(mute.getsockname()[1])
-        told = soon(publisher)
+        told = send_expiring(publisher)
         for _ in range(2):
             connection, _ = mute.accept()
             with connection:
@@ -168,42 +169,46 @@ def test_a_message_without_an_answer_is_given_up_in_time(publish: Callable[..., 
                 received = b""
                 while b"hall/lamp" not in received:
                     received += connection.recv(4096)
-                late = soon(publisher, "hall/late", expire_s=0.01)
+                late = send_expiring(publisher, "hall/late", expire_s=0.01)
                 assert late.get(timeout=WAIT_S)
                 assert told.empty()
 
 
 @pytest.mark.broker
-def test_a_refusal_is_told_with_the_mend(broker: Broker, publish: Callable[..., MqttPublisher]) -> None:
-    """MQTT 5 gives the reason."""
+def test_a_refusal_has_a_remedy(broker: Broker, publish: Callable[..., MqttPublisher]) -> None:
+    """MQTT 5 gives the reason of a refusal."""
     broker.allow("topic write tocsin/#\n")
     publisher = publish(broker.port, version="5")
-    assert soon(publisher).get(timeout=WAIT_S).startswith("the broker refused it: Not authorized; check the broker's")
+    assert (
+        send_expiring(publisher)
+        .get(timeout=WAIT_S)
+        .startswith("the broker refused the message: Not authorized; check the broker's")
+    )
 
 
 @pytest.mark.broker
 def test_a_stop_delivers_first_and_tells_the_rest(
     broker: Broker, listener: Listener, publish: Callable[..., MqttPublisher]
 ) -> None:
-    """With a broker all of it arrives; without one it is said."""
+    """With a broker all messages arrive; without one each gets a reason."""
     publisher = publish(broker.port)
     until(lambda: publisher.connected)
-    told = [soon(publisher, f"hall/{number}") for number in range(50)]
+    told = [send_expiring(publisher, f"hall/{number}") for number in range(50)]
     publisher.stop()
     assert [one.get(timeout=WAIT_S) for one in told] == [""] * 50
     broker.stop()
     lonely = publish(broker.port)
-    told = [soon(lonely)]
+    told = [send_expiring(lonely)]
     lonely.stop(0.1)
     assert "the service stopped" in told[0].get(timeout=WAIT_S)
 
 
 @pytest.mark.broker
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
-def test_a_followed_topic_is_heard_retained_live_and_after_a_break(
+def test_a_followed_topic_is_received_retained_live_and_after_a_break(
     version: str, broker: Broker, listener: Listener, publish: Callable[..., MqttPublisher]
 ) -> None:
-    """Whether it was followed before the connection or after; a follower that fails harms nobody."""
+    """A topic may be followed before or after connecting; a failing callback affects no other."""
     listener.publish("zigbee2mqtt/lamp", "old", retain=True)
     heard: queue.Queue[bytes] = queue.Queue()
 
@@ -223,8 +228,8 @@ def test_a_followed_topic_is_heard_retained_live_and_after_a_break(
     assert heard.get(timeout=WAIT_S) == b"old"
 
 
-def test_what_may_not_be_followed_is_said() -> None:
-    """The command topics are another matter; each is asked for once a connection."""
+def test_a_refused_subscription_is_reported() -> None:
+    """A refused subscription is logged; each topic is requested once per connection."""
     subscriptions = Subscriptions(Topics("tocsin", "lamp"), None)
     subscriptions.follow("hall/lamp", lambda _payload: None)
     asked: list[str] = []
@@ -233,14 +238,14 @@ def test_what_may_not_be_followed_is_said() -> None:
         asked.append(topic)
         return len(asked)
 
-    subscriptions.ask(subscribe)
-    subscriptions.ask(subscribe)
+    subscriptions.subscribe_pending(subscribe)
+    subscriptions.subscribe_pending(subscribe)
     assert asked == ["tocsin/lamp/+/detect/set", "tocsin/lamp/away/set", "hall/lamp"]
-    assert subscriptions.answered(1, "") == ""
-    assert "lets nobody command this node (Not authorized)" in subscriptions.answered(2, "Not authorized")
-    assert "does not let this node follow hall/lamp (Not" in subscriptions.answered(3, "Not authorized")
+    assert subscriptions.handle_answer(1, "") == ""
+    assert "refuses the subscription to commands (Not authorized)" in subscriptions.handle_answer(2, "Not authorized")
+    assert "does not let this node follow hall/lamp (Not" in subscriptions.handle_answer(3, "Not authorized")
     subscriptions.begin()
-    subscriptions.ask(subscribe)
+    subscriptions.subscribe_pending(subscribe)
     assert asked[3:] == asked[:3]
 
 
@@ -248,7 +253,7 @@ def test_what_may_not_be_followed_is_said() -> None:
 def test_the_away_mode_is_commanded_and_a_retained_command_is_not_obeyed(
     broker: Broker, listener: Listener, store: Store
 ) -> None:
-    """As for a source's detection."""
+    """As the detection of a source."""
     listener.publish("tocsin/lamp/away/set", "ON", retain=True)
     commands: queue.Queue[tuple[str, str]] = queue.Queue()
     publisher = MqttPublisher(Mqtt(port=broker.port), "lamp", store, on_command=lambda *told: commands.put(told))
@@ -272,7 +277,7 @@ def test_many_threads_may_leave_messages(
     def leave(name: str) -> None:
         for number in range(20):
             text = str(number).encode()
-            publisher.publish_soon(name, text, qos=1, retain=False, expire_s=WAIT_S, on_done=told.put)
+            publisher.publish_expiring(name, text, qos=1, retain=False, expire_s=WAIT_S, on_done=told.put)
 
     threads = [threading.Thread(target=leave, args=(f"hall/{i}",)) for i in range(3)]
     for thread in threads:

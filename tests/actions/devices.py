@@ -1,4 +1,4 @@
-"""Things that are switched over MQTT, each as its maker documents it."""
+"""Simulated devices on MQTT, each as its maker documents it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Reports = list[tuple[str, str, bool]]
 """Topic, payload and whether it is retained."""
 
 
-class Thing:
-    """Obeys commands and reports its state; a context manager. `commands` is what it was told."""
+class Device:
+    """A device that obeys commands and reports its state; a context manager."""
 
     def __init__(
         self, broker: Broker, topic: str, obey: Callable[[str, bool], bool | None], report: Callable[[bool], Reports]
@@ -37,7 +37,7 @@ class Thing:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, f"thing-{uuid.uuid4()}")
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self._told(message.payload.decode())
+        self._client.on_message = lambda _client, _data, message: self._handle_command(message.payload.decode())
         self._client.connect("127.0.0.1", broker.port)
 
     def __enter__(self) -> Self:
@@ -53,7 +53,7 @@ class Thing:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _told(self, payload: str) -> None:
+    def _handle_command(self, payload: str) -> None:
         self.commands.append(payload)
         on = self._obey(payload, self.on)
         if on is not None:
@@ -67,44 +67,47 @@ class Thing:
                 self._client.publish(topic, payload, qos=1, retain=retain)
 
 
-def word(on: bool) -> str:
+def format_state(on: bool) -> str:
     return "ON" if on else "OFF"
 
 
-def switched(payload: str, on: bool) -> bool | None:
-    """Return what a payload makes of a state, in any case: ON, OFF and TOGGLE."""
+def apply_command(payload: str, on: bool) -> bool | None:
+    """Return the state after a payload, ON, OFF or TOGGLE in any case."""
     return {"ON": True, "OFF": False, "TOGGLE": not on}.get(payload.upper())
 
 
-def zigbee2mqtt(broker: Broker, *, retain: bool = True) -> Thing:
+def zigbee2mqtt(broker: Broker, *, retain: bool = True) -> Device:
     """Return a lamp: JSON alone at ``zigbee2mqtt/lamp/set``, its JSON state at ``zigbee2mqtt/lamp``."""
 
     def obey(payload: str, on: bool) -> bool | None:
         try:
-            return switched(json.loads(payload).get("state", ""), on)
+            return apply_command(json.loads(payload).get("state", ""), on)
         except ValueError:
             return None
 
     def report(on: bool) -> Reports:
-        state = {"state": word(on), "brightness": 215, "linkquality": 96}
+        state = {"state": format_state(on), "brightness": 215, "linkquality": 96}
         return [("zigbee2mqtt/lamp", json.dumps(state), retain)]
 
-    return Thing(broker, "zigbee2mqtt/lamp/set", obey, report)
+    return Device(broker, "zigbee2mqtt/lamp/set", obey, report)
 
 
-def tasmota(broker: Broker) -> Thing:
+def tasmota(broker: Broker) -> Device:
     """Return a plug: a plain payload at ``cmnd/tv/POWER``; it answers twice, and nothing is retained by default."""
 
     def report(on: bool) -> Reports:
-        return [("stat/tv/RESULT", json.dumps({"POWER": word(on)}), False), ("stat/tv/POWER", word(on), False)]
+        return [
+            ("stat/tv/RESULT", json.dumps({"POWER": format_state(on)}), False),
+            ("stat/tv/POWER", format_state(on), False),
+        ]
 
-    return Thing(broker, "cmnd/tv/POWER", switched, report)
+    return Device(broker, "cmnd/tv/POWER", apply_command, report)
 
 
-def home_assistant(broker: Broker) -> Thing:
+def home_assistant(broker: Broker) -> Device:
     """Return a switch with `command_topic` and `state_topic`, and payloads of its own in small letters."""
 
     def obey(payload: str, on: bool) -> bool | None:
         return {"on": True, "off": False}.get(payload)
 
-    return Thing(broker, "home/fan/set", obey, lambda on: [("home/fan", word(on).lower(), True)])
+    return Device(broker, "home/fan/set", obey, lambda on: [("home/fan", format_state(on).lower(), True)])

@@ -1,8 +1,8 @@
-"""The words of C libraries about recordings, kept off the terminal and out of the journal.
+"""Suppression of error output from C libraries.
 
-libmpg123, in libsndfile, writes its complaints about a damaged MP3 to the C library's `stderr`, and libsndfile has no
-way to forbid it. What that name stands for is changed while libsndfile works. Unlike a redirection of descriptor 2
-this touches neither Python nor the log of other threads: they write to the descriptor, not through this name.
+libmpg123, in libsndfile, writes messages about a damaged MP3 to the C library's `stderr`, and libsndfile cannot switch
+them off. Therefore the variable `stderr` is replaced while libsndfile works. Unlike a redirection of descriptor 2, this
+does not affect Python or the log of other threads: they write to the descriptor, not through this variable.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _users = 0
-_own: int | None = None
+_original: int | None = None
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Send what C code writes through its `stderr` nowhere; may be entered by several threads at once."""
-    streams = _streams()
+def silence_stderr() -> Iterator[None]:
+    """Discard the output of C code to its `stderr`; several threads may enter at once."""
+    streams = _find_streams()
     if streams is None:
         yield
         return
@@ -39,10 +39,10 @@ def quiet() -> Iterator[None]:
 
 
 def _enter(name: ctypes.c_void_p, nowhere: int) -> None:
-    global _users, _own  # noqa: PLW0603 - they say what the process's one `stderr` stands for
+    global _users, _original  # noqa: PLW0603 - the process has one `stderr`
     with _lock:
         if not _users:
-            _own, name.value = name.value, nowhere
+            _original, name.value = name.value, nowhere
         _users += 1
 
 
@@ -51,13 +51,13 @@ def _leave(name: ctypes.c_void_p) -> None:
     with _lock:
         _users -= 1
         if not _users:
-            name.value = _own
+            name.value = _original
 
 
 @functools.cache
-def _streams() -> tuple[ctypes.c_void_p, int] | None:
-    """Return the variable `stderr` and a stream to nowhere; None where the C library has no such variable."""
-    if platform.libc_ver()[0] != "glibc":  # in others it is a constant
+def _find_streams() -> tuple[ctypes.c_void_p, int] | None:
+    """Return the C variable `stderr` and a stream to /dev/null; None without such a variable."""
+    if platform.libc_ver()[0] != "glibc":  # in other C libraries it is a constant
         return None
     try:
         library = ctypes.CDLL(None)
