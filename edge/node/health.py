@@ -1,4 +1,4 @@
-"""The state of a node: each source, and the reasons why the node is not ready."""
+"""The state of a node: its sources, and the reasons against readiness."""
 
 from __future__ import annotations
 

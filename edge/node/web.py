@@ -1,4 +1,4 @@
-"""The node as the web side and the terminal see it."""
+"""The answers of a node to its web side and to `tocsin listen`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class NodeWeb:
         return masked(self.active.settings)
 
     def ready(self) -> list[str]:
-        """Return why the node is not ready; nothing when it is."""
+        """Return the reasons why the node is not ready; empty when it is."""
         return not_ready(
             self.engine.stats(),
             engine_alive=self.engine.alive,
@@ -105,7 +105,7 @@ class NodeWeb:
         )
 
     def _outbox(self) -> tuple[int, float]:
-        """Return how many messages wait for the broker, and the oldest's age in seconds."""
+        """Return the number and the greatest age (in seconds) of messages for the broker."""
         return self.store.outbox_stats() if self.active.settings.mqtt.enabled else (0, 0.0)
 
     def away(self) -> AwayStatus:
@@ -117,11 +117,11 @@ class NodeWeb:
         return AwayStatus(**self.outputs.reactions.set_away(on))
 
     def subscribe_events(self, callback: Callable[[CloudEvent], None]) -> Callable[[], None]:
-        """Have `callback` called with every CloudEvent after its commit; return how to end that."""
+        """Call `callback` with every CloudEvent after its commit; return a function to unsubscribe."""
         return self.store.subscribe(callback)
 
     def subscribe_live(self, callback: Callable[[LiveFrame], None]) -> Callable[[], None]:
-        """Have `callback` called with scores, level and a mel column; return how to end that."""
+        """Call `callback` with every live frame; return a function to unsubscribe."""
         self.engine.live_listeners.append(callback)
 
         def unsubscribe() -> None:
