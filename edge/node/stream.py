@@ -91,7 +91,7 @@ def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labe
     params = stream.pipeline.params
     newest = window.features[-params.decision_frames :].max(axis=0)
     low, high = params.silence, params.offset * params.scale  # from silence to a band at full scale
-    mel = np.clip((newest - low) / (high - low) * _MEL_TOP, 0, _MEL_TOP).astype(np.uint8)
+    mel = ((newest - low) / (high - low) * _MEL_TOP).clip(0, _MEL_TOP).astype(np.uint8)
     away = stream.pipeline.away_levels()
     return LiveFrame(
         source=stream.name,
