@@ -24,7 +24,7 @@ _DULL_BAND = 2.5  # mean mel band of the peak: hardly any energy above 400 Hz
 class ClapNetwork(Protocol):
     """A classifier that gives each crop its probability of being a clap."""
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, 1), of features of shape (n, window_frames, n_mels)."""
 
 
@@ -48,7 +48,7 @@ def confirm(onset: Onset, samples: NDArray[np.float32], network: ClapNetwork) ->
     reason = check_physics(features)
     if reason:
         return Verdict(0.0, reason)
-    return Verdict(float(network.probabilities(features[np.newaxis])[0, 0]), "")
+    return Verdict(float(network.compute_probabilities(features[np.newaxis])[0, 0]), "")
 
 
 def check_physics(features: NDArray[np.float32]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge.errors import ConfigError, suggest
-from edge.settings.detection import ANY_LABEL, IMPULSE, OF_BUNDLE, OF_LABEL, DetectionClass
+from edge.settings.detection import BUNDLE_KEYS, DEFAULT_VALUES, IMPULSE_VALUES, LABEL_VALUES, DetectionClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,9 +78,9 @@ def explain_rules(
         own = settings.classes.get(label)
         values: dict[str, tuple[Any, Origin]] = {}
         layers: tuple[tuple[Origin, DetectionClass | None], ...] = (
-            ("built-in", ANY_LABEL),
+            ("built-in", DEFAULT_VALUES),
             ("bundle", _read_thresholds(thresholds.get(label, {}))),
-            ("built-in", OF_LABEL.get(label)),
+            ("built-in", LABEL_VALUES.get(label)),
             ("configuration", settings),
             ("configuration", own),
         )
@@ -114,6 +114,6 @@ def make_rules(
 
 def _read_thresholds(values: Mapping[str, float]) -> DetectionClass:
     """Return a bundle's values for a label: thresholds, and the rule of an impulsive sound."""
-    given = {name: float(values[name]) for name in OF_BUNDLE if name in values}
+    given = {name: float(values[name]) for name in BUNDLE_KEYS if name in values}
     # `make_rules` compares off with on, as the configuration may still change either.
-    return (IMPULSE if values.get("impulsive") else DetectionClass()).model_copy(update=given)
+    return (IMPULSE_VALUES if values.get("impulsive") else DetectionClass()).model_copy(update=given)

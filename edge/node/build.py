@@ -30,7 +30,7 @@ from edge.pipeline.build import build_pipeline, check_bundle, load_clap_network
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.publisher import NullPublisher
 from edge.publish.topics import slug
-from edge.settings.secrets import secret
+from edge.settings.secrets import read_secret
 from edge.store import Store
 from edge.telemetry import Metrics
 
@@ -149,7 +149,7 @@ class _Builder:
         mqtt, node = self.settings.mqtt, self.messages.topics.node
         if not mqtt.enabled:
             return NullPublisher()
-        password = secret(mqtt.password, mqtt.password_file, "mqtt_password")
+        password = read_secret(mqtt.password, mqtt.password_file, "mqtt_password")
         return MqttPublisher(mqtt, node, self.store, on_command=self.commands.execute, password=password)
 
     def _register_metrics(self, outputs: Outputs, web: NodeWeb) -> None:

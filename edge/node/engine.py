@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from edge.inference.batcher import score_ready
+from edge.inference.batcher import score_batches
 from edge.node.receiver import Receiver
 from edge.node.stream import live_frame
 from edge.pipeline.pipeline import make_scores
@@ -221,7 +221,7 @@ class Engine:
 
     def _score_batch(self, waiting: deque[_Ready]) -> None:
         """Score windows, and remove each decided one from `waiting`."""
-        for stream, window, row in score_ready(
+        for stream, window, row in score_batches(
             tuple(waiting), self._classifier, self._max_batch, self._metrics.count_inference
         ):
             waiting.popleft()

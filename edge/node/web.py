@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.node.health import not_ready, source_json
 from edge.pipeline.clip import ClipClassifier
-from edge.settings.secrets import masked, secret
+from edge.settings.secrets import mask_settings, read_secret
 from edge.store import free_bytes
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ class NodeWeb:
     def models(self) -> list[dict[str, Any]]:
         """Return the bundles on this device."""
         active = str(self.classifier.bundle.path)
-        return [{**entry, "active": entry["path"] == active} for entry in self.library.entries()]
+        return [{**entry, "active": entry["path"] == active} for entry in self.library.describe_bundles()]
 
     def config(self) -> dict[str, Any]:
         """Return the effective settings with secrets masked."""
-        return masked(self.active.settings)
+        return mask_settings(self.active.settings)
 
     def ready(self) -> list[str]:
         """Return the reasons why the node is not ready, if any."""
@@ -139,7 +139,7 @@ def start_server(web: NodeWeb, api: Api) -> ApiServer:
     app = create_app(
         web,
         api,
-        token=secret(api.token, api.token_file, "api_token"),
+        token=read_secret(api.token, api.token_file, "api_token"),
         upload_dir=web.state_dir,
         min_free_mb=settings.storage.min_free_mb,
         metrics=settings.telemetry.enabled,

@@ -53,7 +53,8 @@ def load_clap_network(settings: Settings, library: Library) -> OnnxClassifier | 
         return None
     from edge.inference.load import load_classifier  # noqa: PLC0415 - takes half a second, which only a run needs
 
-    return load_classifier(library.clap_networks(settings.claps.bundle), task=CLAPS, check=check_bundle, provider="cpu")
+    candidates = library.resolve_clap_network(settings.claps.bundle)
+    return load_classifier(candidates, task=CLAPS, check=check_bundle, provider="cpu")
 
 
 def check_bundle(bundle: Bundle) -> None:

@@ -133,7 +133,7 @@ def run_watch(samples: NDArray[np.float32], classifier: OnnxClassifier, settings
         history = joined[-params.window_frames :]
         uptos = range(params.decision_frames, len(mel) + 1, params.decision_frames)
         rows = (
-            classifier.probabilities(np.stack([joined[upto : upto + params.window_frames] for upto in uptos]))
+            classifier.compute_probabilities(np.stack([joined[upto : upto + params.window_frames] for upto in uptos]))
             if len(mel)
             else ()
         )

@@ -8,7 +8,7 @@ import pytest
 
 from edge.claps.learn import LearnedPattern, Takes, learn
 from edge.claps.patterns import Matcher
-from edge.cli.claps import pattern_toml
+from edge.cli.claps import format_pattern
 from edge.errors import DataError
 from edge.settings.load import load_settings
 from edge.types import Clap
@@ -106,7 +106,7 @@ def test_inconsistent_takes_are_refused(takes: list[list[Clap]], message: str) -
 )
 def test_a_learned_pattern_is_recognised(takes: tuple[list[Clap], ...], tmp_path: Path) -> None:
     """In the configuration, the pattern matches its takes and takes precedence."""
-    settings = load_claps(pattern_toml("own", learn_from(*takes)), tmp_path)
+    settings = load_claps(format_pattern("own", learn_from(*takes)), tmp_path)
     for claps in takes:
         matcher = Matcher(settings, RATE_HZ)
         decided = [pattern for clap in claps for pattern in matcher.add_clap(clap)] + matcher.finish()
@@ -115,10 +115,10 @@ def test_a_learned_pattern_is_recognised(takes: tuple[list[Clap], ...], tmp_path
 
 def test_a_shipped_pattern_of_as_many_claps_is_disabled() -> None:
     """Three claps under another name replace `triple`; an open tempo is not written."""
-    assert pattern_toml("double", LearnedPattern(claps=2)) == "[claps.patterns.double]\nclaps = 2\n"
-    lines = pattern_toml("tv", LearnedPattern(claps=3)).splitlines()
+    assert format_pattern("double", LearnedPattern(claps=2)) == "[claps.patterns.double]\nclaps = 2\n"
+    lines = format_pattern("tv", LearnedPattern(claps=3)).splitlines()
     assert lines == ["[claps.patterns.tv]", "claps = 3", "", "[claps.patterns.triple]", "enabled = false"]
-    free = pattern_toml("own", LearnedPattern(rhythm=(1.0, 0.5), tolerance=0.25))
+    free = format_pattern("own", LearnedPattern(rhythm=(1.0, 0.5), tolerance=0.25))
     assert free == "[claps.patterns.own]\nrhythm = [1.0, 0.5]\ntolerance = 0.25\n"
 
 

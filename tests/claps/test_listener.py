@@ -34,7 +34,7 @@ class FakeNetwork:
     def __init__(self, *probabilities: float) -> None:
         self._rest = list(probabilities)
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         assert features.shape == (1, CLAP_FRONT_END.window_frames, CLAP_FRONT_END.n_mels)
         return np.array([[self._rest.pop(0) if self._rest else 0.95]], np.float32)
 

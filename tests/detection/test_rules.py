@@ -9,7 +9,7 @@ import pytest
 
 from edge.detection.rules import Rule, default_alert_labels, make_rules
 from edge.errors import ConfigError
-from edge.settings.detection import ANY_LABEL, Detection, DetectionClass
+from edge.settings.detection import DEFAULT_VALUES, Detection, DetectionClass
 
 LABELS = ("background", "clap", "dog", "gunshot", "siren", "traffic")
 
@@ -42,7 +42,7 @@ def test_settings_override_the_bundle_and_the_bundle_the_defaults() -> None:
 def test_every_value_of_a_rule_is_built_in_and_can_be_set() -> None:
     """A value added to rules or settings alone fails here."""
     names = {field.name for field in fields(Rule)} - {"label"}
-    assert set(ANY_LABEL.collect_values()) == names == set(DetectionClass.model_fields) - {"alert"}
+    assert set(DEFAULT_VALUES.collect_values()) == names == set(DetectionClass.model_fields) - {"alert"}
 
 
 def test_one_window_decides_for_an_impulsive_label() -> None:

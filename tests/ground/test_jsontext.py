@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.api.encode import NodeJson
-from edge.cli.common import say_json
+from edge.cli.common import print_json
 from edge.jsontext import dumps, encode
 from edge.publish.mqtt import _encode
 
@@ -48,7 +48,7 @@ NULLS = {"score": None, "level": {"laeq": None}, "l": [1.0, None]}
 
 def test_command_line_api_and_broker_write_null(capsys: pytest.CaptureFixture[str]) -> None:
     """Numbers that are not finite are null in each of them."""
-    say_json(FIGURES)
+    print_json(FIGURES)
     assert parse_strictly(capsys.readouterr().out) == NULLS
     assert parse_strictly(bytes(NodeJson(FIGURES).body)) == NULLS
     assert parse_strictly(_encode(FIGURES)) == NULLS

@@ -46,7 +46,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
 class FakeClapNetwork:
     """A clap network that confirms every onset."""
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         assert np.isfinite(features).all()
         return np.ones((len(features), 1), np.float32)
 
@@ -157,7 +157,7 @@ def test_logits_that_are_not_finite_are_scores_of_0_and_logged_once(
             assert rows.dtype == np.float32
         assert classifier.faulty_scores >= 16 * len(LABELS)
     assert [record.getMessage() for record in caplog.records] == [
-        f"model {classifier.bundle.id} computes scores that are no numbers; they count as 0"
+        f"model {classifier.bundle.id} computes scores that are not finite; they count as 0"
     ]
     assert classifier.faulty_scores == before
     windows = pipeline.feed(AudioBlock(make_noise(3, 5), 5 * RATE))
