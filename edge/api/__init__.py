@@ -1,1 +1,4 @@
-"""The web side: REST, server-sent events, metrics and the dashboard. Nothing is loaded until `app` or `server` is."""
+"""The web side: REST, server-sent events, metrics and dashboard.
+
+FastAPI is loaded with `app` or `server`, not with this package.
+"""

@@ -1,4 +1,4 @@
-"""The web application: routes, guards and errors put together around one node."""
+"""The web application: routes, middleware and error handlers of one node."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from starlette.middleware import Middleware
 import edge
 from edge.api import away, classify, description, events, health, live, login, pages, problems, security
 from edge.api import node as about
+from edge.api.authenticator import Authenticator
 from edge.api.deadline import Deadline
 from edge.api.encode import NodeJson
-from edge.api.head import Head
-from edge.api.linger import Linger
-from edge.api.lock import Lock
+from edge.api.head import HeadAsGet
+from edge.api.linger import LingeringClose
 from edge.api.meters import CountRequests, UploadMeters
-from edge.api.problems import documented
-from edge.api.query import only_known
+from edge.api.problems import describe_errors
+from edge.api.query import refuse_unknown
 from edge.api.streams import Streams
 from edge.api.upload import Uploads
 from edge.api.worker import UploadWorker
@@ -50,19 +50,18 @@ def create_app(
 ) -> FastAPI:
     """Build the application around `node`; `app.state.streams` are its open streams.
 
-    `token` is the bearer token where it comes from a file or a credential; else `settings.token` counts. Uploads
-    wait without a name in `upload_dir`, and leave `min_free_mb` of its disk free. Raises ConfigError when there must be
-    a token and is none.
+    `token` is the bearer token from a file or a credential; without one `settings.token` counts. Uploads wait as
+    unnamed files in `upload_dir`, and leave `min_free_mb` of its disk free. Raises ConfigError for a missing token.
     """
     token = security.require_token(settings, token)
-    lock = Lock(token) if token else None
+    authenticator = Authenticator(token) if token else None
     worker = UploadWorker(settings.classify_queue)
     meters = UploadMeters(worker)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
-        with meters.shown(node.registry):
+        with meters.register(node.registry):
             yield
 
     app = FastAPI(
@@ -78,9 +77,9 @@ def create_app(
         lifespan=lifespan,
         middleware=[
             Middleware(CountRequests, meters=meters),
-            Middleware(Linger),
-            Middleware(Head),
-            Middleware(security.Guard, host=settings.host, lock=lock),
+            Middleware(LingeringClose),
+            Middleware(HeadAsGet),
+            Middleware(security.Guard, host=settings.host, authenticator=authenticator),
             Middleware(Deadline),
         ],
     )
@@ -94,11 +93,11 @@ def create_app(
         about.router(node),
         away.router(node),
     ):
-        errors = documented(401, 403, 421, 422, 429, 500, 503)
-        app.include_router(routes, dependencies=[Depends(only_known)], responses=errors)
+        errors = describe_errors(401, 403, 421, 422, 429, 500, 503)
+        app.include_router(routes, dependencies=[Depends(refuse_unknown)], responses=errors)
     app.include_router(health.router(node, metrics=metrics))
-    app.include_router(pages.router(signs_in=lock is not None))
-    app.include_router(description.router(app, needs_token=lock is not None))
-    if lock:
-        app.include_router(login.router(lock))
+    app.include_router(pages.router(signs_in=authenticator is not None))
+    app.include_router(description.router(app, needs_token=authenticator is not None))
+    if authenticator:
+        app.include_router(login.router(authenticator))
     return app

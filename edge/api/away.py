@@ -1,8 +1,7 @@
-"""`/away`: whether the away mode is on, and the switch for it."""
+"""`/away`: state and switch of the away mode."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -11,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from edge.api.encode import NodeJson
-from edge.api.problems import documented
+from edge.api.problems import describe_errors
+from edge.api.records import AwayStatus
 from edge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,26 +20,8 @@ if TYPE_CHECKING:
 _MAX_BYTES = 1024
 
 
-class AwayState(BaseModel):
-    """The away mode."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"enabled": True, "state": "ON", "armed": False, "arming_until": "2026-05-01T12:00:30Z", "quiet": False}
-            ]
-        }
-    )
-
-    enabled: bool
-    state: Literal["ON", "OFF"]
-    armed: bool
-    arming_until: datetime | None
-    quiet: bool
-
-
 class WantedState(BaseModel):
-    """What it is to be."""
+    """The wanted state of the away mode."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,7 +34,7 @@ _BODY = {
 }
 
 
-async def _wanted(request: Request) -> WantedState:
+async def _read_wanted(request: Request) -> WantedState:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, 'Send {"state": "ON"} with Content-Type: application/json.')
     body = bytearray()
@@ -67,22 +49,22 @@ async def _wanted(request: Request) -> WantedState:
 
 
 def router(node: NodeApi) -> APIRouter:
-    """Return the routes that tell and switch the away mode of `node`."""
+    """Return the routes of the away mode of `node`."""
     routes = APIRouter(tags=["away"])
 
-    @routes.get("/away", response_model=AwayState)
+    @routes.get("/away", response_model=AwayStatus)
     def away() -> Response:
-        """Whether it is on, whether it listens, and why not."""
+        """Return the away mode: on or off, listening or not."""
         return NodeJson(node.away())
 
     @routes.put(
         "/away",
-        response_model=AwayState,
-        responses=documented(408, 409, 413, 415),
+        response_model=AwayStatus,
+        responses=describe_errors(408, 409, 413, 415),
         openapi_extra={"requestBody": _BODY},
     )
-    def set_away(wanted: Annotated[WantedState, Depends(_wanted)]) -> Response:
-        """Switch it; what it is then."""
+    def set_away(wanted: Annotated[WantedState, Depends(_read_wanted)]) -> Response:
+        """Switch the away mode and return it."""
         try:
             return NodeJson(node.set_away(wanted.state == "ON"))
         except UsageError as exc:

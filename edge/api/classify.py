@@ -1,4 +1,4 @@
-"""`POST /classify`: a clip in, its labels and events out."""
+"""`POST /classify`: labels and events of an uploaded clip."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from edge.api.answers import ClipAnswer
 from edge.api.encode import NodeJson
 from edge.api.meters import CLASSIFY_PATH
-from edge.api.problems import CLIENT_CLOSED_REQUEST, documented
+from edge.api.problems import CLIENT_CLOSED_REQUEST, describe_errors
 from edge.api.upload import MIB, receive_upload
 from edge.errors import TocsinError
 
 if TYPE_CHECKING:
     from edge.api.meters import UploadMeters
-    from edge.api.ports import Json, NodeApi
+    from edge.api.ports import NodeApi
     from edge.api.upload import Uploads
     from edge.api.worker import UploadWorker
     from edge.settings.tree import Api
@@ -41,54 +41,14 @@ _BODY = {
 }
 
 
-_EXAMPLE: dict[str, Any] = {
-    "model": {"id": "city", "version": "0.2.0", "sha256": "0" * 64, "provider": "cpu"},
-    "duration_s": 3.2,
-    "sample_rate": 48000,
-    "labels": [{"label": "siren", "score": 0.96}, {"label": "traffic", "score": 0.41}],
-    "events": [{"label": "siren", "onset_s": 0.48, "offset_s": 2.9, "score": 0.96}],
-    "timing_ms": {"total": 21.5},
-}
-
-
-class LabelScore(BaseModel):
-    """How sure the model is that a label was heard anywhere in the clip."""
-
-    label: str
-    score: float
-
-
-class ClipEvent(BaseModel):
-    """One sound in the clip."""
-
-    label: str
-    onset_s: float
-    offset_s: float
-    score: float
-
-
-class ClipAnswer(BaseModel):
-    """What is in the clip."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
-
-    model: dict[str, Any]
-    duration_s: float
-    sample_rate: int
-    labels: list[LabelScore]
-    events: list[ClipEvent]
-    remark: str | None = Field(None, description="what is to be known about the sound, where there is anything")
-    timing_ms: dict[str, float]
-
-
 def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMeters, uploads: Uploads) -> APIRouter:
-    """Return the route; `uploads` says where they wait."""
+    """Return the route; `uploads` holds the clips until they are classified."""
     routes = APIRouter(tags=["classify"])
 
     @routes.post(
         CLASSIFY_PATH,
         response_model=ClipAnswer,
-        responses=documented(400, 408, 413, 415),
+        responses=describe_errors(400, 408, 413, 415),
         openapi_extra={"requestBody": _BODY},
     )
     async def classify(
@@ -99,30 +59,33 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
             float | None, Query(ge=0.0, le=1.0, allow_inf_nan=False, description="score that starts an event")
         ] = None,
     ) -> Response:
-        """Classify a WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU or CAF file; with ffmpeg M4A, WebM and more."""
-        with worker.place():
-            file = uploads.unlinked_file()
+        """Return the labels and events of an audio file.
+
+        WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU and CAF; with ffmpeg M4A, WebM and more.
+        """
+        with worker.reserve_place():
+            file = uploads.open_unlinked_file()
             path = Path(f"/proc/self/fd/{file.fileno()}")
             try:
-                await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB, reserve=uploads.check)
+                await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB, reserve=uploads.check_space)
             except BaseException:
                 file.close()
                 raise
 
-            def job() -> Json:
+            def job() -> ClipAnswer:
                 return _run(node, path, hop_s=hop_s, top_k=top_k, threshold=threshold, max_s=settings.max_clip_s)
 
             received = time.monotonic()
             future = worker.submit(job)
             future.add_done_callback(lambda _: file.close())
-            answer = await _unless_gone(request, asyncio.wrap_future(future))
+            answer = await _await_answer(request, asyncio.wrap_future(future))
             meters.seconds.observe(time.monotonic() - received)
             return answer
 
     return routes
 
 
-def _run(node: NodeApi, path: Path, **options: Any) -> Json:  # noqa: ANN401 - handed on as they are
+def _run(node: NodeApi, path: Path, **options: Any) -> ClipAnswer:  # noqa: ANN401 - those of `classify`
     try:
         return node.classify(path, **options)
     except TocsinError as exc:
@@ -131,8 +94,8 @@ def _run(node: NodeApi, path: Path, **options: Any) -> Json:  # noqa: ANN401 - h
         raise
 
 
-async def _unless_gone(request: Request, answer: asyncio.Future[Json]) -> Response:
-    """Wait for the answer; take the job out of the line when the client leaves."""
+async def _await_answer(request: Request, answer: asyncio.Future[ClipAnswer]) -> Response:
+    """Wait for the answer; cancel the job when the client leaves."""
     gone = asyncio.ensure_future(request.receive())
     either: set[asyncio.Future[Any]] = {answer, gone}
     try:

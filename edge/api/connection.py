@@ -1,12 +1,12 @@
-"""Connections of the web server: each is in one of three states, and none of them lasts for ever.
+"""Connections of the web server, with a time limit in each of three states.
 
 Waiting for a request (from the first moment, or since the last answer, until its head is complete): `HEAD_S`.
-Receiving its body: `edge.api.deadline`, which can still answer; what comes after an answer is not waited for.
-Answering: a client must take what it is sent within `STALL_S`.
+Receiving its body: `edge.api.deadline`, which can still answer; the server does not wait for data after an answer.
+Answering: the client must read the answer within `STALL_S`.
 
-So whoever asks nothing, half of something or slowly holds a place for seconds only. While every place is taken, one
-makes room for the next: who sends more requests than are answered, else who sent half of one: who sent little before
-who sent much, and then the longest there.
+So a client that sends nothing, half a request or one byte at a time occupies a connection for seconds only. While all
+connections are in use, a new one replaces another: one whose client sends requests without reading answers, else one
+with an incomplete request, the one that sent least first, and among those the oldest.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ class Connection(H11Protocol):
     """A connection with a deadline in every state."""
 
     since_s = 0.0
-    """When it began to wait for the request, by the loop's clock."""
+    """Begin of the wait for the request, by the clock of the loop."""
     received = 0
     """Bytes of the request so far, unless its head is incomplete."""
     _timer: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a place, if necessary another's."""
+        """Register the connection; close another one where there are too many."""
         super().connection_made(transport)
         self._wait()
         if len(self.connections) > MAX_CONNECTIONS:
-            leaver = self._leaver()
-            self.connections.discard(leaver)
-            leaver.transport.abort()
+            replaced = self._find_replaced()
+            self.connections.discard(replaced)
+            replaced.transport.abort()
 
-    def _leaver(self) -> Connection:
-        """Return whose place this one gets; this one itself where all the others are being served."""
+    def _find_replaced(self) -> Connection:
+        """Return the connection to close; this one where all others have complete requests."""
         others = [each for each in self.connections - {self} if isinstance(each, Connection)]
         incomplete = (each for each in others if each.incomplete)
         first = min(incomplete, key=lambda each: (each.received // _LITTLE, each.since_s), default=self)
         return next((each for each in others if each.greedy), first)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
+        """Remove the connection and stop its timers."""
         super().connection_lost(exc)
         for timer in (self._timer, self._stalled):
             if timer is not None:
@@ -57,27 +57,27 @@ class Connection(H11Protocol):
 
     @property
     def incomplete(self) -> bool:
-        """Whether a request, or the rest of one, is still to come."""
+        """Whether the request is incomplete."""
         return self._stage in {"IDLE", "SEND_BODY"}
 
     @property
     def greedy(self) -> bool:
-        """Whether the client asks on without waiting for answers, which no browser does."""
+        """Whether the client sends requests before it has the answers; no browser does."""
         return self._stage == "DONE" and bool(self.conn.trailing_data[0])
 
     @property
     def _stage(self) -> str:
-        """What of the request h11 waits for: `IDLE`: its head, `SEND_BODY`: its body; anything else: nothing."""
+        """The state of the request in h11: `IDLE` before its head, `SEND_BODY` before its end."""
         return str(self.conn.their_state.__name__)
 
     def data_received(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Receive the next bytes."""
         super().data_received(data)
         if self._stage != "IDLE":
             self.received += len(data)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, where the client has sent all of the last."""
+        """Wait for the next request; close where the last one is incomplete."""
         unread = self._stage == "SEND_BODY"
         super().on_response_complete()
         if unread:
@@ -86,12 +86,12 @@ class Connection(H11Protocol):
             self._wait()
 
     def pause_writing(self) -> None:
-        """Wait, for a while, until the client has taken what it was sent."""
+        """Give the client `STALL_S` to read the answer."""
         super().pause_writing()
         self._stalled = self.loop.call_later(STALL_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Send on."""
+        """Continue to send."""
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.cancel()

@@ -1,7 +1,7 @@
-"""The time that a request's body may take, whatever the route does with it.
+"""Time limits of request bodies, for every route.
 
 Every wait for more ends after `STALL_S`. The body as a whole gets `GRACE_S` and then has to come at `MIN_BYTES_PER_S`
-on average, as with Apache's mod_reqtimeout, but for no longer than `TOTAL_S`: a byte now and then keeps no place.
+on average, as with Apache's mod_reqtimeout, but for no longer than `TOTAL_S`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOTAL_S = 3600.0
 
 
 class Deadline:
-    """ASGI middleware that answers 408 when a body comes too slowly."""
+    """ASGI middleware that answers 408 to a slow body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,11 +34,11 @@ class Deadline:
             return
         body = _Body(receive)
 
-        async def noted(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             body.answered = True
             await send(message)
 
-        await self._app(scope, body.receive, noted)
+        await self._app(scope, body.receive, send_and_note)
 
 
 class _Body:
@@ -52,7 +52,10 @@ class _Body:
         self._complete = False
 
     async def receive(self) -> Message:
-        """Return the next part; once it is complete there is no limit, for only the client's leaving can come."""
+        """Return the next part of the body, within the time limit.
+
+        After the end there is no limit: the only message left is that the client has disconnected.
+        """
         if self._complete:
             return await self._receive()
         try:

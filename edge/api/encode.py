@@ -1,4 +1,4 @@
-"""Answers of the API in JSON."""
+"""JSON answers of the API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.jsontext import encode
 
 
 class NodeJson(JSONResponse):
-    """A JSON answer, with null where a figure is not a number."""
+    """A JSON answer, with null for NaN and infinity."""
 
     def render(self, content: Any) -> bytes:  # noqa: ANN401 - as the base class
         """Encode the body."""

@@ -1,4 +1,4 @@
-"""The history: `/events` and the sound that was kept of an event."""
+"""`/events`: history of events and their clips."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from edge.api.description import answer
+from edge.api.answers import EventPage
+from edge.api.components import describe_answer
 from edge.api.encode import NodeJson
-from edge.api.problems import documented
-from edge.api.query import any_of
+from edge.api.problems import describe_errors
+from edge.api.query import parse_values
 from edge.api.recording import Recording
 from edge.errors import UsageError
 from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
-    from edge.api.ports import EventHistory, Json, NodeApi, Page
+    from edge.api.answers import EventDetail
+    from edge.api.ports import EventHistory, NodeApi
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _NOON = "2026-05-01T12:00:00Z"
@@ -30,10 +32,10 @@ EventId = Annotated[
 ]
 
 
-_SOUND = {"content": {"audio/flac": {"schema": {"type": "string", "format": "binary"}}}, "description": "the sound"}
+_SOUND = {"content": {"audio/flac": {"schema": {"type": "string", "format": "binary"}}}, "description": "the clip"}
 
 
-def unix_time_s(text: str, name: str) -> float:
+def parse_time_s(text: str, name: str) -> float:
     """Return an RFC 3339 time in Unix seconds; raises UsageError."""
     match = _RFC3339.fullmatch(text)
     msg, where = f"{text[:80]!r} is not an {_TIME}", f"query parameter {name}"
@@ -48,29 +50,23 @@ def unix_time_s(text: str, name: str) -> float:
     return whole + float(fraction or 0.0)
 
 
-def _found(event_id: str, store: EventHistory) -> Json:
+def _find_event(event_id: str, store: EventHistory) -> EventDetail:
     found = store.event(event_id)
     if found is None:
         raise HTTPException(404, f"There is no event {event_id!r} in the history.")
     return found
 
 
-def _any(page: Page) -> bool:
-    return bool(page.items)
-
-
 def _known_labels(node: NodeApi) -> list[str]:
-    """Return what events may be called: the model's labels, clap patterns, and the sound of the away mode."""
-    patterns = node.config().get("claps", {}).get("patterns", {})
-    return [*node.model()["labels"], *patterns, SOUND]
+    """Return the names of events: labels, clap patterns, and the sound of the away mode."""
+    return [*node.model().labels, *node.patterns(), SOUND]
 
 
 def router(node: NodeApi) -> APIRouter:
     """Return the routes over the history of `node`."""
     routes = APIRouter(tags=["events"])
-    store = node.store
 
-    @routes.get("/events", responses=answer("EventPage"))
+    @routes.get("/events", responses=describe_answer("EventPage"))
     def events(
         label: Annotated[
             list[str], Query(default_factory=list, description=f"only this label; {_ANY}", examples=[["siren"]])
@@ -84,35 +80,43 @@ def router(node: NodeApi) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000, description="items on a page")] = 100,
         cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=256)] = None,
     ) -> Response:
-        """Look back: one item per event, newest first."""
-        sources = [item["name"] for item in node.sources()] if source else ()
+        """Return a page of the history: one item per event, newest first."""
+        sources = [item.name for item in node.sources()] if source else ()
+        store = node.store
+
+        def has_label(name: str) -> bool:
+            return bool(store.events(label=[name], limit=1).items)
+
+        def has_source(name: str) -> bool:
+            return bool(store.events(source=[name], limit=1).items)
+
         page = store.events(
-            # What is not known today may be of another model, or of a source that was removed.
-            label=any_of("label", label, _known_labels(node), lambda each: _any(store.events(label=[each], limit=1))),
-            source=any_of("source", source, sources, lambda each: _any(store.events(source=[each], limit=1))),
-            # A plus sign that was not escaped arrives as a space.
-            after=None if after is None else unix_time_s(after.replace(" ", "+"), "after"),
-            before=None if before is None else unix_time_s(before.replace(" ", "+"), "before"),
+            # A name that is unknown now may belong to a former model or a removed source.
+            label=parse_values("label", label, _known_labels(node), has_label),
+            source=parse_values("source", source, sources, has_source),
+            # An unescaped plus sign arrives as a space.
+            after=None if after is None else parse_time_s(after.replace(" ", "+"), "after"),
+            before=None if before is None else parse_time_s(before.replace(" ", "+"), "before"),
             min_score=min_score,
             limit=limit,
             cursor=cursor,
         )
-        return NodeJson({"items": list(page.items), "next_cursor": page.next_cursor})
+        return NodeJson(EventPage(list(page.items), page.next_cursor))
 
-    @routes.get("/events/{event_id}", responses=answer("EventDetail") | documented(404))
+    @routes.get("/events/{event_id}", responses=describe_answer("EventDetail") | describe_errors(404))
     def event(event_id: EventId) -> Response:
-        """One event with all its messages."""
-        return NodeJson(_found(event_id, store))
+        """Return one event with all its messages."""
+        return NodeJson(_find_event(event_id, node.store))
 
     @routes.get(
         "/events/{event_id}/clip",
         response_class=Recording,
-        responses={200: _SOUND, 206: {**_SOUND, "description": "a part of it"}, **documented(404, 416)},
+        responses={200: _SOUND, 206: {**_SOUND, "description": "a part of it"}, **describe_errors(404, 416)},
     )
     def clip(event_id: EventId) -> Response:
-        """The sound that was kept of an event."""
-        _found(event_id, store)
-        path = store.clip_path(event_id)
+        """Return the clip of an event."""
+        _find_event(event_id, node.store)
+        path = node.store.clip_path(event_id)
         if path is None or not path.is_file():
             raise HTTPException(404, f"No sound is kept of event {event_id!r}; privacy.keep_clips allows it.")
         return Recording(path, media_type="audio/flac", filename=f"{event_id}.flac")

@@ -1,4 +1,4 @@
-"""HEAD for every page that has a GET."""
+"""HEAD requests for every route with GET."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Head:
-    """ASGI middleware that answers HEAD as GET; the server leaves the body out. A stream has no end, so no HEAD."""
+class HeadAsGet:
+    """ASGI middleware that answers HEAD as GET; the server omits the body.
+
+    Streams are excluded, as they have no end.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

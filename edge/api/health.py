@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics`."""
+"""`/livez`, `/readyz` and `/metrics`: monitoring."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
-from edge.api.problems import documented, problem
+from edge.api.encode import NodeJson
+from edge.api.problems import describe_errors, make_problem
+from edge.api.records import Health
 
 if TYPE_CHECKING:
     from edge.api.ports import NodeApi
@@ -17,34 +18,28 @@ if TYPE_CHECKING:
 LIVE_PATH = "/livez"
 
 
-class Health(BaseModel):
-    """All is well."""
-
-    status: str
-
-
 def router(node: NodeApi, *, metrics: bool) -> APIRouter:
-    """Return the routes that tell how `node` is; `/metrics` only when asked for."""
-    routes = APIRouter(tags=["health"])  # monitors may add to the query what they like
+    """Return the monitoring routes of `node`, with `/metrics` only where `metrics`."""
+    routes = APIRouter(tags=["health"])  # monitors may add any query
 
-    @routes.get(LIVE_PATH, response_model=Health, responses=documented(421, 500))
+    @routes.get(LIVE_PATH, response_model=Health, responses=describe_errors(421, 500))
     async def livez() -> Response:
-        """The process answers."""
-        return JSONResponse({"status": "ok"})
+        """Answer while the process runs."""
+        return NodeJson(Health())
 
-    @routes.get("/readyz", response_model=Health, responses=documented(401, 403, 421, 429, 500, 503))
+    @routes.get("/readyz", response_model=Health, responses=describe_errors(401, 403, 421, 429, 500, 503))
     def readyz(request: Request) -> Response:
-        """Sound is heard, analysed, kept and handed on; if not, why."""
+        """Return whether the node receives, analyses, stores and publishes; a problem gives the reasons."""
         if reasons := node.ready():
             detail = "Not ready: " + "; ".join(reasons) + "."
-            return problem(503, detail, request.url.path, headers={"Retry-After": "5"}, reasons=reasons)
-        return JSONResponse({"status": "ok"})
+            return make_problem(503, detail, request.url.path, headers={"Retry-After": "5"}, reasons=reasons)
+        return NodeJson(Health())
 
     if metrics:
 
-        @routes.get("/metrics", response_class=PlainTextResponse, responses=documented(401, 403, 421, 429, 500))
+        @routes.get("/metrics", response_class=PlainTextResponse, responses=describe_errors(401, 403, 421, 429, 500))
         def prometheus() -> Response:
-            """Figures for Prometheus."""
+            """Return the metrics for Prometheus."""
             return Response(generate_latest(node.registry), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -1,8 +1,8 @@
-"""Answers that come before the whole upload did.
+"""Answers that are sent before the end of an upload.
 
-A server that refuses an upload by closing the connection makes the kernel throw away the refusal with it, and the
-client sees "connection reset" instead of the reason. So the end of an early answer is held back while the rest of
-the body is read and thrown away, for a short while.
+A server that refuses an upload and closes the connection at once makes the kernel discard the refusal: the client sees
+"connection reset" instead of the reason. So the end of an early answer is delayed for a short time, in which the rest
+of the body is read and discarded (as with nginx's lingering_close).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _IDLE_S = 2.0
 TOTAL_S = 10.0
 
 
-class Linger:
-    """ASGI middleware that reads on after an early answer."""
+class LingeringClose:
+    """ASGI middleware that reads the rest of an upload after an early answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,13 +31,13 @@ class Linger:
             return
         complete = False
 
-        async def tracked() -> Message:
+        async def receive_and_track() -> Message:
             nonlocal complete
             message = await receive()
             complete = complete or message["type"] == "http.disconnect" or not message.get("more_body", False)
             return message
 
-        async def held(message: Message) -> None:
+        async def send_or_delay(message: Message) -> None:
             last = message["type"] == "http.response.body" and not message.get("more_body", False)
             if not last or complete:
                 await send(message)
@@ -46,12 +46,12 @@ class Linger:
             deadline = time.monotonic() + TOTAL_S
             while not complete and time.monotonic() < deadline:
                 try:
-                    await asyncio.wait_for(tracked(), _IDLE_S)
+                    await asyncio.wait_for(receive_and_track(), _IDLE_S)
                 except asyncio.TimeoutError:
                     break
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        await self._app(scope, tracked, held)
+        await self._app(scope, receive_and_track, send_or_delay)
 
 
 def _sends_body_unasked(scope: Scope) -> bool:

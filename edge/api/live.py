@@ -1,4 +1,4 @@
-"""`/events/stream` and `/live/stream`."""
+"""`/events/stream` and `/live/stream`: server-sent events."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
-from edge.api.description import EVENT_LINES, FRAME_LINES, stream_of
-from edge.api.streams import EventStreamResponse, event_chunks, live_chunks
+from edge.api.components import EVENT_LINES, FRAME_LINES, describe_stream
+from edge.api.streams import EventStreamResponse, stream_events, stream_live_frames
 from edge.errors import UsageError, suggest
 
 if TYPE_CHECKING:
@@ -34,32 +34,32 @@ def router(node: NodeApi, streams: Streams) -> APIRouter:
     @routes.get(
         "/events/stream",
         response_class=StreamingResponse,
-        responses=stream_of("CloudEvent", EVENT_LINES),
+        responses=describe_stream("CloudEvent", EVENT_LINES),
     )
     async def event_stream(
-        last_event_id: Annotated[str | None, Header(description="replay what came after this `id:`")] = None,
+        last_event_id: Annotated[str | None, Header(description="send the messages after this `id:` first")] = None,
         after: Annotated[
             str | None, Query(alias="last_event_id", description="the same, for clients that cannot set a header")
         ] = None,
     ) -> Response:
-        """CloudEvents as they are written; `id:` is their sequence."""
+        """Send CloudEvents as they are written; `id:` is their sequence."""
         last = _sequence(last_event_id or after)
-        bell = streams.open()
-        return EventStreamResponse(event_chunks(node, bell, last), streams, bell)
+        signal = streams.open()
+        return EventStreamResponse(stream_events(node, signal, last), streams, signal)
 
     @routes.get(
         "/live/stream",
         response_class=StreamingResponse,
-        responses=stream_of("LiveFrame", FRAME_LINES),
+        responses=describe_stream("LiveFrame", FRAME_LINES),
     )
     async def live_stream(
         source: Annotated[str | None, Query(description="only this source, by name")] = None,
     ) -> Response:
-        """Scores, level and a column of the mel spectrogram, about eight times a second."""
-        if source is not None and source not in (known := [item["name"] for item in node.sources()]):
+        """Send scores, level and a mel column, about eight times a second."""
+        if source is not None and source not in (known := [item.name for item in node.sources()]):
             msg = f"there is no source '{source[:80]}'"
             raise UsageError(msg, where="query parameter source", remedy=suggest(source, known))
-        bell = streams.open()
-        return EventStreamResponse(live_chunks(node, bell, source), streams, bell)
+        signal = streams.open()
+        return EventStreamResponse(stream_live_frames(node, signal, source), streams, signal)
 
     return routes

@@ -1,4 +1,4 @@
-"""Figures about uploads, on the node's registry while the application runs."""
+"""Metrics of uploads."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 CLASSIFY_PATH = "/classify"
 _CODES = ("200", "400", "401", "403", "408", "413", "415", "421", "422", "429", "499", "500", "503")
-"""Those that are counted from the start, so that the first of them is an increase; 499: the client left."""
+"""HTTP statuses with a counter from the start; 499: the client disconnected."""
 _SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class UploadMeters:
-    """How many uploads were answered how, how long they took, and how many there are now."""
+    """Number of uploads by HTTP status, their times, and the number in progress."""
 
     def __init__(self, worker: UploadWorker) -> None:
-        """Count nothing yet."""
+        """Create the metrics; none is registered yet."""
         self.requests = Counter(
             "tocsin_classify_requests", "Uploads answered, by HTTP status.", ["code"], registry=None
         )
@@ -41,8 +41,8 @@ class UploadMeters:
         self._now.set_function(lambda: worker.taken)
 
     @contextmanager
-    def shown(self, registry: CollectorRegistry) -> Iterator[None]:
-        """Have the figures on `registry` for a while; an application that never ran leaves no trace there."""
+    def register(self, registry: CollectorRegistry) -> Iterator[None]:
+        """Register the metrics at `registry` while the application runs."""
         meters = (self.requests, self.seconds, self._now)
         for meter in meters:
             registry.register(meter)
@@ -54,7 +54,7 @@ class UploadMeters:
 
 
 class CountRequests:
-    """ASGI middleware that counts the answers to uploads by status, refused ones included."""
+    """ASGI middleware that counts answers to uploads by status, refusals included."""
 
     def __init__(self, app: ASGIApp, meters: UploadMeters) -> None:
         self._app = app
@@ -63,10 +63,10 @@ class CountRequests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
 
-        async def counted(message: Message) -> None:
+        async def send_and_count(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._requests.labels(code=str(message["status"])).inc()
             await send(message)
 
         ours = scope["type"] == "http" and scope["path"] == CLASSIFY_PATH and scope["method"] == "POST"
-        await self._app(scope, receive, counted if ours else send)
+        await self._app(scope, receive, send_and_count if ours else send)

@@ -1,4 +1,7 @@
-"""The pages for people: dashboard, documentation, sign-in. Everything comes from this package, nothing from afar."""
+"""Web pages: dashboard, documentation, settings and sign-in.
+
+All parts come from this package; nothing is loaded from other hosts.
+"""
 
 from __future__ import annotations
 
@@ -36,15 +39,15 @@ _LOGIN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Tocsin: 
 <button>Sign in</button></form></main></html>"""
 
 
-def login(status: int, word: str = "", headers: Mapping[str, str] | None = None) -> Response:
-    """Return the page that asks for the token."""
+def render_login(status: int, word: str = "", headers: Mapping[str, str] | None = None) -> Response:
+    """Return the page to sign in."""
     more = {"WWW-Authenticate": 'Bearer realm="tocsin"'} if status == HTTPStatus.UNAUTHORIZED else {}
     policy = {"Content-Security-Policy": _LOGIN_POLICY}
     return HTMLResponse(_LOGIN.format(style=_STYLE, word=word), status, policy | more | dict(headers or {}))
 
 
 def router(*, signs_in: bool) -> APIRouter:
-    """Return the pages and what they load; where `signs_in`, those who did are offered to sign out."""
+    """Return the routes of the pages; with `signs_in` they offer to sign out."""
     routes = APIRouter(include_in_schema=False)
     folder = files("edge.api") / "static"
     for item in folder.iterdir():
@@ -58,7 +61,7 @@ def router(*, signs_in: bool) -> APIRouter:
 
 
 def _serve(routes: APIRouter, path: str, media_type: str, content: bytes, signed_in: bytes | None = None) -> None:
-    """Serve `content` at `path`, or to browsers with a session `signed_in`."""
+    """Add a route for `content`; browsers with a session get `signed_in`."""
 
     @routes.get(path)
     async def page(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What the web side needs of the rest of the node; the service implements it, the tests double it."""
+"""Interfaces of the web side to the node; `edge.node.web` implements them, tests double them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-Json = dict[str, Any]
-"""A JSON object."""
+    from edge.api.answers import ClipAnswer, CloudEvent, EventDetail, EventItem, LiveFrame
+    from edge.api.records import ActiveModel, AwayStatus, BrokerStatus, BundleEntry, SourceStatus
 
 
 class Page(Protocol):
-    """A stretch of the history."""
+    """A page of the history."""
 
     @property
-    def items(self) -> Sequence[Json]:
+    def items(self) -> Sequence[EventItem]:
         """One object per event, newest first."""
 
     @property
     def next_cursor(self) -> str | None:
-        """Where the next page begins; None on the last."""
+        """Cursor of the next page; None on the last."""
 
 
 class EventHistory(Protocol):
-    """The part of the store that is read over HTTP. Every method blocks and is thread-safe."""
+    """The readable history. Every method blocks and is thread-safe."""
 
     def events(
         self,
@@ -42,24 +42,24 @@ class EventHistory(Protocol):
     ) -> Page:
         """Return events that began in [after, before) (Unix seconds).
 
-        With `label` or `source` those of any of them; a cursor that is none raises UsageError.
+        Several values of `label` or `source` mean any of them. An unknown cursor raises UsageError.
         """
 
-    def event(self, event_id: str) -> Json | None:
+    def event(self, event_id: str) -> EventDetail | None:
         """Return one event with all its messages."""
 
-    def messages_after(self, sequence: int, limit: int) -> list[Json]:
+    def messages_after(self, sequence: int, limit: int) -> list[CloudEvent]:
         """Return CloudEvents with a higher sequence, in order."""
 
     def latest_sequence(self) -> int:
-        """Return the sequence of the newest message; 0 when there is none."""
+        """Return the sequence of the newest message; 0 without one."""
 
     def clip_path(self, event_id: str) -> Path | None:
-        """Return the file with the sound of an event, where it was kept."""
+        """Return the file with the clip of an event; None without one."""
 
 
 class NodeApi(Protocol):
-    """The running node, as seen from the web. Every method is thread-safe."""
+    """The running node as the web side uses it. Every method is thread-safe."""
 
     @property
     def registry(self) -> CollectorRegistry:
@@ -69,41 +69,46 @@ class NodeApi(Protocol):
     def store(self) -> EventHistory:
         """The history."""
 
-    def sources(self) -> list[Json]:
-        """Return the state of each source: at least `name`, `state`, `detail`, `device`, `rate_hz`."""
+    def sources(self) -> list[SourceStatus]:
+        """Return the state of each source, in the order of the configuration."""
 
-    def model(self) -> Json:
-        """Return the active model: at least `id`, `version`, `sha256`, `provider`, `labels`."""
+    def model(self) -> ActiveModel:
+        """Return the model in use."""
 
-    def models(self) -> list[Json]:
-        """Return the installed bundles."""
+    def models(self) -> list[BundleEntry]:
+        """Return the bundles on the device."""
 
-    def config(self) -> Json:
-        """Return the effective settings, secrets masked."""
+    def patterns(self) -> list[str]:
+        """Return the names of the clap patterns."""
 
-    def mqtt(self) -> Json:
-        """Return `enabled`, `connected`, `broker` as host:port, and how many messages are `waiting`, `oldest_s` old."""
+    def config(self) -> dict[str, Any]:
+        """Return the effective settings as JSON values, secrets masked."""
 
-    def away(self) -> Json:
-        """Return the away mode: `enabled`, `state` ON or OFF, `armed`, `arming_until` (RFC 3339 or None), `quiet`."""
+    def mqtt(self) -> BrokerStatus:
+        """Return the connection to the broker and what waits for it."""
 
-    def set_away(self, on: bool) -> Json:  # noqa: FBT001 - the state itself
+    def away(self) -> AwayStatus:
+        """Return the away mode."""
+
+    def set_away(self, on: bool) -> AwayStatus:  # noqa: FBT001 - the state itself
         """Switch the away mode and return it; raises UsageError where it is not enabled."""
 
     def ready(self) -> list[str]:
-        """Return why the node is not ready; empty when it is."""
+        """Return the reasons why the node is not ready; empty when it is."""
 
-    def subscribe_events(self, callback: Callable[[Json], None]) -> Callable[[], None]:
-        """Call back with each CloudEvent after its commit, from another thread; returns how to stop."""
+    def subscribe_events(self, callback: Callable[[CloudEvent], None]) -> Callable[[], None]:
+        """Call `callback` with each message after its commit; return a function to unsubscribe.
 
-    def subscribe_live(self, callback: Callable[[Json], None]) -> Callable[[], None]:
-        """Call back with each live frame, from another thread; returns how to stop.
+        The call comes from another thread.
+        """
 
-        A frame has `source`, `time`, `scores` {label: probability}, `laeq` in dB, `mel`: 64 values of 0 to 255. Where
-        the away mode watches the source it has `away`: `background` and `threshold` in dB, and `restless` or not.
+    def subscribe_live(self, callback: Callable[[LiveFrame], None]) -> Callable[[], None]:
+        """Call `callback` with each live frame; return a function to unsubscribe.
+
+        The call comes from another thread.
         """
 
     def classify(
         self, path: Path, *, hop_s: float | None, top_k: int | None, threshold: float | None, max_s: float
-    ) -> Json:
-        """Classify a file of at most `max_s` seconds; blocks, and raises of `edge.errors` what is wrong with it."""
+    ) -> ClipAnswer:
+        """Classify a file of at most `max_s` seconds; blocks, and raises errors of `edge.errors`."""

@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457): one clear sentence, never a traceback."""
+"""Errors as `application/problem+json` (RFC 9457): one sentence, no traceback."""
 
 from __future__ import annotations
 
@@ -34,23 +34,28 @@ _STATUS: tuple[tuple[type[errors.TocsinError], int], ...] = (
     (errors.StorageError, 503),
     (errors.ConfigError, 503),
 )
-"""The first class that fits decides; anything else is a fault of Tocsin's own."""
+"""HTTP status by class of error; the first match counts, any other error is 500."""
 
 CLIENT_CLOSED_REQUEST = 499
-"""The status that nobody reads, for the count: the client left before its answer."""
+"""Status of a request whose client disconnected before the answer; for the metrics."""
 
 _COME_AGAIN = {429, 503}
 
 PROBLEM: dict[str, Any] = {
     "type": "object",
-    "description": "Why there is no answer, as RFC 9457 has it.",
+    "description": "An error (RFC 9457).",
     "required": ["type", "title", "status", "detail", "instance"],
     "properties": {
-        "type": {"type": "string", "description": "what went wrong, as a URI"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "one sentence: what, and what to do"},
-        "instance": {"type": "string", "description": "the path that was asked for"},
+        "type": {"type": "string", "description": "class of the error, as a URI"},
+        "title": {"type": "string", "description": "class of the error in words"},
+        "status": {"type": "integer", "description": "HTTP status"},
+        "detail": {"type": "string", "description": "one sentence: error and remedy"},
+        "instance": {"type": "string", "description": "path of the request"},
+        "reasons": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "of `/readyz`: every reason why the node is not ready",
+        },
     },
     "examples": [
         {
@@ -62,33 +67,33 @@ PROBLEM: dict[str, Any] = {
         }
     ],
 }
-"""The schema of every error; in the description a component of that name."""
+"""JSON Schema of every error; the component `Problem` of the description."""
 
 _WHEN = {
     400: "the upload is empty or cannot be read",
     401: "the token is missing or wrong",
-    403: "a page of another site may not do this",
-    404: "there is no such thing",
-    408: "the body came too slowly",
-    409: "the configuration of the node is against it",
+    403: "the request comes from a page of another site",
+    404: "not found",
+    408: "the body of the request came too slowly",
+    409: "the configuration of the node does not allow it",
     413: "too many bytes, or too long a recording",
-    415: "not the right kind of body",
-    416: "the recording has no such part",
-    421: "the node does not answer by this name",
-    422: "a value, a parameter or a recording cannot be used",
-    429: "too many at a time, or too many wrong tokens; `Retry-After` says when to come again",
-    500: "Tocsin itself failed; its log says why",
-    503: "not at the moment; `Retry-After` says when to come again",
+    415: "the content type is not supported",
+    416: "the range is beyond the end of the clip",
+    421: "the node does not answer to this host name",
+    422: "a value, a parameter or a recording is invalid",
+    429: "too many requests or wrong tokens; `Retry-After` gives the seconds to wait",
+    500: "internal error; the log of the node has the details",
+    503: "temporarily unavailable; `Retry-After` gives the seconds to wait",
 }
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI entries of the errors a route answers with."""
+def describe_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of the errors of a route."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": _WHEN[status], "content": content} for status in statuses}
 
 
-def problem(
+def make_problem(
     status: int,
     detail: str,
     instance: str,
@@ -97,7 +102,10 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **more: object,
 ) -> NodeJson:
-    """Return the answer for one error; `kind` is in lower-case words, `more` are extension members."""
+    """Return the answer for one error.
+
+    `kind` is the class of the error in lower-case words; `more` are extension members.
+    """
     body = {
         "type": f"urn:tocsin:problem:{kind.replace(' ', '-')}" if kind else "about:blank",
         "title": kind.capitalize() if kind else HTTPStatus(status).phrase,
@@ -114,10 +122,10 @@ async def _tocsin(request: Request, error: errors.TocsinError) -> NodeJson:
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     headers = {"Retry-After": "5"} if status in _COME_AGAIN else {}
     headers |= getattr(error, "headers", {})
-    return problem(status, sentence(error), request.url.path, kind=kind, headers=headers)
+    return make_problem(status, to_sentence(error), request.url.path, kind=kind, headers=headers)
 
 
-def sentence(error: errors.TocsinError) -> str:
+def to_sentence(error: errors.TocsinError) -> str:
     """Return an error in one sentence for people."""
     text = str(error)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
@@ -129,17 +137,17 @@ async def _http(request: Request, error: HTTPException) -> NodeJson:
     if detail == plain and error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {path}; /docs lists what there is."
     elif detail == plain and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        # Each route allows its own method alone; the description has them all.
+        # A route knows its own method only; the description has all methods of a path.
         methods = request.app.openapi()["paths"].get(path) or (error.headers or {}).get("Allow", "").split(", ")
         allowed = ", ".join(method.upper() for method in methods)
         detail = f"{path} does not answer {request.method}; use {allowed}."
-        return problem(error.status_code, detail, path, headers={"Allow": allowed})
-    return problem(error.status_code, detail, path, headers=error.headers)
+        return make_problem(error.status_code, detail, path, headers={"Allow": allowed})
+    return make_problem(error.status_code, detail, path, headers=error.headers)
 
 
 async def _validation(request: Request, error: RequestValidationError) -> NodeJson:
     faults = [_fault(fault) for fault in error.errors()]
-    return problem(422, "; ".join(faults) + ".", request.url.path)
+    return make_problem(422, "; ".join(faults) + ".", request.url.path)
 
 
 def _fault(fault: Mapping[str, Any]) -> str:
@@ -153,7 +161,10 @@ def _gone(_: Request, __: ClientDisconnect) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Make `app` answer every error as a problem, on its own thread: others are not to be had while it stops."""
+    """Add the error handlers to `app`.
+
+    They are coroutines: the thread pool is not available during shutdown.
+    """
     app.exception_handler(errors.TocsinError)(_tocsin)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(RequestValidationError)(_validation)

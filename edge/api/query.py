@@ -1,4 +1,4 @@
-"""Query strings: what a route does not know is refused instead of passed over, and lists are read in both ways."""
+"""Query strings: refusal of unknown parameters, and lists in both notations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
 
-async def only_known(request: Request) -> None:
-    """Refuse, as a dependency of a route, parameters that it does not have and those that are given twice."""
+async def refuse_unknown(request: Request) -> None:
+    """Refuse unknown and repeated parameters; a dependency of routes."""
     fields = request.scope["route"].dependant.query_params
     known = query_names(request)
     lists = [field.alias for field in fields if get_origin(field.field_info.annotation) is list]
@@ -27,18 +27,18 @@ async def only_known(request: Request) -> None:
 
 
 def query_names(request: Request) -> list[str]:
-    """Return the query parameters that the route of a request has."""
+    """Return the names of the query parameters of a request's route."""
     return [field.alias for field in request.scope["route"].dependant.query_params]
 
 
-def any_of(name: str, given: Sequence[str], known: Collection[str], is_known: Callable[[str], bool]) -> list[str]:
-    """Return the values of a parameter that was repeated, or lists them with commas; empty ones are left out.
+def parse_values(name: str, given: Sequence[str], known: Collection[str], is_known: Callable[[str], bool]) -> list[str]:
+    """Return the values of a parameter, repeated or separated by commas, without empty ones.
 
-    A value that is not among `known` must be so by `is_known`, which may take a while; UsageError tells which are.
+    A value that is not in `known` must be accepted by `is_known`, which may be slow; else UsageError.
     """
     chosen: dict[str, None] = {}
     for text in given:
-        is_one = text in known or ("," in text and is_known(text))  # a name may have a comma in it
+        is_one = text in known or ("," in text and is_known(text))  # a name may contain a comma
         chosen |= dict.fromkeys([text] if is_one else [part for part in text.split(",") if part])
     for value in chosen:
         if value not in known and not is_known(value):

@@ -1,4 +1,4 @@
-"""The sound that was kept of an event, as a file of which parts may be asked for."""
+"""Clips as files with byte ranges."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import FileResponse
 
-from edge.api.problems import problem
+from edge.api.problems import make_problem
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -15,19 +15,22 @@ _REFUSED = {400, 416}
 
 
 class Recording(FileResponse):
-    """A recording. A `Range` that cannot be read is passed over, as HTTP asks; one beyond its end is a problem."""
+    """A clip as an answer.
+
+    An invalid `Range` is ignored, as HTTP demands; one beyond the end of the file is a problem.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         refusals: list[Message] = []
 
-        async def unless_refused(message: Message) -> None:
+        async def send_unless_refused(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] in _REFUSED:
                 refusals.append(message)
             if not refusals:
                 await send(message)
 
-        await super().__call__(scope, receive, unless_refused)
+        await super().__call__(scope, receive, send_unless_refused)
         if not refusals:
             return
         length = dict(refusals[0]["headers"]).get(b"content-range")
@@ -37,4 +40,4 @@ class Recording(FileResponse):
         else:
             size = length.decode("latin-1")
             detail = f"The recording has no such part; its length is {size.rpartition('/')[2]} bytes."
-            await problem(416, detail, scope["path"], headers={"Content-Range": size})(scope, receive, send)
+            await make_problem(416, detail, scope["path"], headers={"Content-Range": size})(scope, receive, send)

@@ -1,9 +1,9 @@
-"""Who may ask: bearer token, browser session, and requests a foreign web page makes a browser send.
+"""Authentication and protection against requests of foreign web pages.
 
 On loopback without a token the danger is the user's own browser: a foreign page may post to 127.0.0.1, and a foreign
-name may be made to resolve to it (DNS rebinding). So a POST from another origin is refused, and the Host must be a
-name of this machine. Where a token is needed, a rebound name has neither the token nor the cookie. What a page of
-another site embeds is refused as well, for its streams would take the places of the dashboard's.
+name may resolve to it (DNS rebinding). So a POST from another origin is refused, and the Host must be a name of this
+machine. Where a token is needed, a rebound name has neither the token nor the cookie. Embedded requests of another site
+are refused as well: its streams would use up the limit of streams.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 
 from edge.api import pages
+from edge.api.authenticator import TooManyGuesses
 from edge.api.health import LIVE_PATH
-from edge.api.lock import TooManyGuesses
 from edge.api.login import LOGIN_PATH
-from edge.api.problems import problem, sentence
+from edge.api.problems import make_problem, to_sentence
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from edge.api.lock import Lock
+    from edge.api.authenticator import Authenticator
     from edge.settings.tree import Api
 
 MIN_TOKEN = 8
@@ -44,11 +44,11 @@ _HEADERS = {
 }
 _SENDABLE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-_log = logging.getLogger("tocsin.api")
+log = logging.getLogger("tocsin.api")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine alone."""
+    """Return whether `host` is this machine."""
     name = host.strip("[]").lower()
     try:
         return ipaddress.ip_address(name).is_loopback
@@ -57,7 +57,10 @@ def is_loopback(host: str) -> bool:
 
 
 def require_token(settings: Api, token: str | None = None) -> str | None:
-    """Return the token to ask for: `token`, else the one in `settings`; raises ConfigError when there must be one."""
+    """Return `token`, else the one in `settings`; None where none is needed.
+
+    Raises ConfigError for an unfit or missing token.
+    """
     token = token or (settings.token.get_secret_value() if settings.token else None)
     if token:
         place = f"api.token_file: {settings.token_file}" if settings.token_file else "api.token"
@@ -79,11 +82,11 @@ def require_token(settings: Api, token: str | None = None) -> str | None:
 
 
 class Guard:
-    """ASGI middleware before everything: refuses who may not, adds the security headers, hides tracebacks."""
+    """The outermost ASGI middleware: access checks, security headers, internal errors."""
 
-    def __init__(self, app: ASGIApp, host: str, lock: Lock | None) -> None:
+    def __init__(self, app: ASGIApp, host: str, authenticator: Authenticator | None) -> None:
         self._app = app
-        self._lock = lock
+        self._authenticator = authenticator
         self._local = is_loopback(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,44 +105,46 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = self._check(scope)
         try:
             await (refusal or self._app)(scope, receive, guarded)
-        except Exception:  # noqa: BLE001 - whatever it was, the log is told and nobody else
-            _log.exception("%s %s failed", scope["method"], scope["path"])
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
             if not started:
                 detail = "Tocsin itself failed at this; its log says why."
-                await problem(500, detail, scope["path"])(scope, receive, guarded)
+                await make_problem(500, detail, scope["path"])(scope, receive, guarded)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _check(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), scope["path"]
         host = headers.get("host")
-        if self._local and not self._lock and host is not None and not is_loopback(_host_name(host)):
+        if self._local and not self._authenticator and host is not None and not is_loopback(_strip_port(host)):
             detail = f"This node answers as localhost alone, not as {host[:80]!r}; behind a proxy, set api.token_file."
-            return problem(421, detail, path)
-        if path != LIVE_PATH and (page := _foreign_page(scope["method"], path, headers)):
-            return problem(403, f"{page} may not do this.", path)
-        if self._lock is None or path in _OPEN:
+            return make_problem(421, detail, path)
+        if path != LIVE_PATH and (page := _find_foreign_page(scope["method"], path, headers)):
+            return make_problem(403, f"{page} may not do this.", path)
+        if self._authenticator is None or path in _OPEN:
             return None
-        return _locked_out(self._lock, headers, path, scope["client"][0] if scope.get("client") else "")
+        return _refuse_without_token(
+            self._authenticator, headers, path, scope["client"][0] if scope.get("client") else ""
+        )
 
 
-def _locked_out(lock: Lock, headers: Headers, path: str, address: str) -> Response | None:
+def _refuse_without_token(authenticator: Authenticator, headers: Headers, path: str, address: str) -> Response | None:
     try:
-        if lock.opens(headers, address):
+        if authenticator.is_allowed(headers, address):
             return None
     except TooManyGuesses as exc:
-        return problem(429, sentence(exc), path, headers=exc.headers)
+        return make_problem(429, to_sentence(exc), path, headers=exc.headers)
     if path == "/" and "text/html" in headers.get("accept", ""):
-        return pages.login(401)
+        return pages.render_login(401)
     detail = "This needs the node's token: send 'Authorization: Bearer TOKEN'."
-    return problem(401, detail, path, headers={"WWW-Authenticate": 'Bearer realm="tocsin"'})
+    return make_problem(401, detail, path, headers={"WWW-Authenticate": 'Bearer realm="tocsin"'})
 
 
-def _foreign_page(method: str, path: str, headers: Headers) -> str:
-    """Return the page of another site that makes the browser send this; empty where none does.
+def _find_foreign_page(method: str, path: str, headers: Headers) -> str:
+    """Return a description of the foreign page behind a request; empty without one.
 
-    A link from elsewhere may lead to a page, but an embedded picture, a script or a stream may not be asked for.
+    A link may lead from another site to a page, but a site may not embed pictures, scripts or streams.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     harmless = method in _SAFE_METHODS and not path.endswith("/stream")
@@ -147,7 +152,7 @@ def _foreign_page(method: str, path: str, headers: Headers) -> str:
         followed = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
         if not (followed and harmless):
             return f"A page of another site ({(origin or 'unnamed')[:80]})"
-    # A browser that says "same-origin" knows better than a comparison with what a proxy made of the Host.
+    # "same-origin" of the browser is more reliable than a comparison with the Host, which a proxy may have changed.
     if site != "same-origin" and origin and not harmless and not _is_own(origin, headers):
         return f"A page of another origin ({origin[:80]})"
     return ""
@@ -158,7 +163,7 @@ def _is_own(origin: str, headers: Headers) -> bool:
     return urlsplit(origin).netloc in {headers.get("host", ""), headers.get("x-forwarded-host", "")} - {""}
 
 
-def _host_name(host: str) -> str:
+def _strip_port(host: str) -> str:
     """Return a Host header without its port."""
     try:
         return urlsplit(f"//{host}").hostname or ""

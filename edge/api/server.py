@@ -1,4 +1,4 @@
-"""The HTTP server, in a thread of its own."""
+"""The HTTP server and its thread."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _BACKLOG = 128
 _DEAD_PEER_MS = 30_000
 _TICK_S = 1.0
 _START_S, _RESOLVE_S = 10.0, 3.0
-_log = logging.getLogger("tocsin.api")
+log = logging.getLogger("tocsin.api")
 
 
 class ApiServer:
-    """Serves `app` as `settings` say; one start, one stop."""
+    """The HTTP server of an application, for one start and one stop."""
 
     def __init__(self, app: FastAPI, settings: Api) -> None:
-        """Open nothing yet."""
+        """Take the application; no socket is opened yet."""
         self._app = app
         self._settings = settings
         self._port = settings.port
@@ -42,7 +42,7 @@ class ApiServer:
             ws="none",
             lifespan="on",
             log_config=None,
-            log_level="error",  # it warns of every request that is none, and anybody can send those
+            log_level="error",  # it warns of every invalid request, and anybody can send those
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=2,
@@ -52,12 +52,12 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """Where it answers, such as `http://127.0.0.1:8080`; the configured port until it is started."""
+        """The address, such as `http://127.0.0.1:8080`; with the configured port before the start."""
         host = self._settings.host
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     def start(self) -> None:
-        """Bind, and answer from now on; raises Unavailable or Forbidden when the port cannot be had."""
+        """Bind the port and start to answer; raises Unavailable or Forbidden."""
         self._socket = _listen(self._settings.host, self._settings.port)
         self._port = self._socket.getsockname()[1]
         self._thread.start()
@@ -65,10 +65,10 @@ class ApiServer:
         if not self._server.started:
             msg = "the web server did not start"
             raise Unavailable(msg, remedy="see the log")
-        _log.info("serving on %s", self.url)
+        log.info("serving on %s", self.url)
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End the open streams, let the rest finish, and close."""
+        """End the open streams, wait for other answers, and close."""
         if self._server.started:
             self._server.ask_to_stop()
             self._thread.join(timeout_s)
@@ -82,7 +82,7 @@ class ApiServer:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that says when it is up, wakes once a second instead of ten times, and ends endless answers first."""
+    """Uvicorn with a start signal, a one-second tick and an early end of streams."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -116,7 +116,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # A client that stops reading, or vanished, is dropped by the kernel; accepted sockets inherit this.
+        # The kernel drops a client that stops reading or vanishes; accepted sockets inherit this.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
         listener.bind(address)
         listener.listen(_BACKLOG)
@@ -127,7 +127,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
-    """Return the address of `host`; asked for on a thread, as a resolver that is slow must not hold a signal up."""
+    """Return the address of `host`.
+
+    The query runs on a thread, so that a slow resolver does not delay signals.
+    """
     found: list[tuple[socket.AddressFamily, Any]] = []
     why = f"no answer within {_RESOLVE_S:g} s"
 
@@ -144,7 +147,7 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     thread.join(_RESOLVE_S)
     if found:
         return found[0]
-    # A network that is not there yet knows no name either, so this is not to be told from a wrong one.
+    # Before the network is up no name resolves, so a wrong name cannot be distinguished.
     msg = f"{host!r} is not an address of this machine ({why})"
     raise Unavailable(msg, where="api.host", remedy="use 127.0.0.1 or 0.0.0.0")
 

@@ -1,4 +1,4 @@
-"""The browser's session: a cookie that proves having known the token, for a while and until signing out."""
+"""Sessions of browsers: signed cookies that stand for the token."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _SIGNED_OUT = 1000
 
 
 class Sessions:
-    """Makes and checks cookies. They are signed, not kept: a restart of the node signs nobody out.
+    """Maker and checker of session cookies.
 
-    What was signed out is remembered until then; the browser forgets it for good.
+    They are signed, not stored, so a restart of the node ends no session. Ended sessions are stored until the restart;
+    the browser deletes its cookie.
     """
 
     def __init__(self, token: str, clock: Callable[[], float] = time.time) -> None:
-        """Sign with `token`: with another one every session is over."""
+        """Sign with `token`; another token ends every session."""
         self._key = hashlib.sha256(b"tocsin dashboard " + token.encode()).digest()
         self._clock = clock
         self._signed_out: dict[str, None] = {}
@@ -34,20 +35,20 @@ class Sessions:
         content = f"{int(self._clock()) + LIFETIME_S}.{secrets.token_urlsafe(18)}"
         return f"{content}.{self._signature(content)}"
 
-    def valid(self, cookie: str) -> bool:
-        """Return whether `cookie` is of a session that is not over."""
+    def is_valid(self, cookie: str) -> bool:
+        """Return whether `cookie` belongs to an open session."""
         content, _, signature = cookie.rpartition(".")
         if (
             not hmac.compare_digest(signature.encode(), self._signature(content).encode())
             or content in self._signed_out
         ):
             return False
-        # An end that is too far away was set by a clock that was ahead.
+        # An end too far in the future was set by a clock that was ahead.
         return 0 < int(content.partition(".")[0]) - self._clock() <= LIFETIME_S
 
     def end(self, cookie: str) -> None:
-        """Have a session be over."""
-        if self.valid(cookie):
+        """End a session."""
+        if self.is_valid(cookie):
             self._signed_out[cookie.rpartition(".")[0]] = None
             if len(self._signed_out) > _SIGNED_OUT:
                 del self._signed_out[next(iter(self._signed_out))]
@@ -56,8 +57,8 @@ class Sessions:
         return hmac.new(self._key, content.encode(), hashlib.sha256).hexdigest()
 
 
-def cookie_of(header: str) -> str:
-    """Return the session in a Cookie header; empty where there is none."""
+def read_cookie(header: str) -> str:
+    """Return the session cookie of a Cookie header; empty without one."""
     try:
         cookie = SimpleCookie(header).get(COOKIE)
     except CookieError:

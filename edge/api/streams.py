@@ -1,8 +1,8 @@
-"""Server-sent events: the rim between the node's threads and the event loop.
+"""Server-sent events: bridge from the threads of the node to the event loop.
 
-`/events/stream` reads the store and takes the node's call only as a hint that there is more to read. So replay and
-live are one thing: no gap and no duplicate between them, and a slow client holds up nobody and fills no queue. Live
-frames are worth something only while they are fresh: a client that is slow misses some.
+`/events/stream` reads the store and takes a call of the node only as a hint to read on. So replay and live use one
+path, without gap or duplicate, and a slow client delays no other and fills no queue. Live frames are useful only while
+they are new: a slow client misses some.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from edge.api.ports import Json, NodeApi
+    from edge.api.answers import CloudEvent, LiveFrame
+    from edge.api.ports import NodeApi
 
 HEARTBEAT_S = 15.0
 MAX_STREAMS = 64
@@ -35,76 +36,76 @@ _HEARTBEAT = b": still here\n\n"
 
 
 class Streams:
-    """Counts the open streams, and ends them all at shutdown."""
+    """The open streams, for their limit and their end at shutdown."""
 
     def __init__(self, limit: int = MAX_STREAMS) -> None:
         """Allow `limit` streams at a time."""
         self._limit = limit
-        self._bells: set[Bell] = set()
+        self._signals: set[StreamSignal] = set()
         self._closed = False
 
-    def open(self) -> Bell:
-        """Begin a stream, in the event loop; raises Busy or Unavailable."""
+    def open(self) -> StreamSignal:
+        """Add a stream, in the event loop; raises Busy or Unavailable."""
         if self._closed:
             msg = "the node is shutting down"
             raise Unavailable(msg)
-        if len(self._bells) >= self._limit:
+        if len(self._signals) >= self._limit:
             msg = f"{self._limit} streams are open already"
             raise Busy(msg, remedy="close one, or try again later")
-        bell = Bell()
-        self._bells.add(bell)
-        return bell
+        signal = StreamSignal()
+        self._signals.add(signal)
+        return signal
 
-    def done(self, bell: Bell) -> None:
-        """Count a stream out."""
-        self._bells.discard(bell)
+    def remove(self, signal: StreamSignal) -> None:
+        """Remove a stream."""
+        self._signals.discard(signal)
 
     def close(self) -> None:
-        """End every stream, and begin no more; to be called in the event loop."""
+        """End every stream and refuse new ones; to be called in the event loop."""
         self._closed = True
-        for bell in self._bells:
-            bell.close()
+        for signal in self._signals:
+            signal.close()
 
 
-class Bell:
-    """Wakes one stream: rung from any thread, heard in the event loop it was made in."""
+class StreamSignal:
+    """A thread-safe wake-up signal for a stream in the event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._rung = asyncio.Event()
+        self._notified = asyncio.Event()
         self.closed = False
 
-    def ring(self) -> None:
-        """Say that there is something to send; thread-safe, and quiet when the loop is gone."""
+    def notify(self) -> None:
+        """Wake the stream, from any thread; nothing happens after the end of the loop."""
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._rung.set)
+            self._loop.call_soon_threadsafe(self._notified.set)
 
     def close(self) -> None:
-        """Say that the stream is over; in the event loop."""
+        """End the stream; to be called in the event loop."""
         self.closed = True
-        self._rung.set()
+        self._notified.set()
 
-    async def heard(self, timeout_s: float) -> bool:
-        """Wait for the bell; False when it stayed silent."""
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for the signal; return False after `timeout_s` without one."""
         try:
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
+            await asyncio.wait_for(self._notified.wait(), timeout_s)
         except asyncio.TimeoutError:
             return False
-        self._rung.clear()
+        self._notified.clear()
         return True
 
 
 class EventStreamResponse(StreamingResponse):
-    """A stream of server-sent events that cleans up after itself, however it ends."""
+    """A stream of server-sent events that is removed at its end."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], streams: Streams, bell: Bell) -> None:
-        """Send `chunks`; `bell` is counted out of `streams` at the end."""
+    def __init__(self, chunks: AsyncGenerator[bytes, None], streams: Streams, signal: StreamSignal) -> None:
+        """Send `chunks`; `signal` is removed from `streams` at the end."""
         super().__init__(chunks, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._chunks = chunks
         self._streams = streams
-        self._bell = bell
+        self._signal = signal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -112,57 +113,57 @@ class EventStreamResponse(StreamingResponse):
             async with aclosing(self._chunks):
                 await super().__call__(scope, receive, send)
         finally:
-            self._streams.done(self._bell)
+            self._streams.remove(self._signal)
 
 
-async def event_chunks(
-    node: NodeApi, bell: Bell, last: int | None, heartbeat_s: float = HEARTBEAT_S
+async def stream_events(
+    node: NodeApi, signal: StreamSignal, last: int | None, heartbeat_s: float = HEARTBEAT_S
 ) -> AsyncGenerator[bytes, None]:
-    """Yield every CloudEvent after sequence `last` (None: from now on), then those to come."""
-    unsubscribe = node.subscribe_events(lambda _: bell.ring())
+    """Yield every CloudEvent after sequence `last` (None: the newest), then new ones."""
+    unsubscribe = node.subscribe_events(lambda _: signal.notify())
     try:
         latest = await run_in_threadpool(node.store.latest_sequence)
-        # A number from before the history was begun anew is ahead of everything that will come.
+        # A number from before a restart of the history is higher than every new one.
         sent = latest if last is None else min(last, latest)
         yield _HELLO
-        while not bell.closed:
+        while not signal.closed:
             page = await run_in_threadpool(node.store.messages_after, sent, _REPLAY_PAGE)
             for message in page:
                 sent = int(message["sequence"])
-                yield sse("event", message, message["sequence"])
-            if not page and not await bell.heard(heartbeat_s):
+                yield encode_event("event", message, message["sequence"])
+            if not page and not await signal.wait(heartbeat_s):
                 yield _HEARTBEAT
     finally:
         unsubscribe()
 
 
-async def live_chunks(
-    node: NodeApi, bell: Bell, source: str | None, heartbeat_s: float = HEARTBEAT_S
+async def stream_live_frames(
+    node: NodeApi, signal: StreamSignal, source: str | None, heartbeat_s: float = HEARTBEAT_S
 ) -> AsyncGenerator[bytes, None]:
-    """Yield live frames, of one source or of all; the newest when the client cannot take them all."""
-    frames: deque[Json] = deque(maxlen=_LIVE_FRAMES)
-    unsubscribe = node.subscribe_live(_collector(frames, bell, source))
+    """Yield live frames of one source or all; only the newest to a slow client."""
+    frames: deque[LiveFrame] = deque(maxlen=_LIVE_FRAMES)
+    unsubscribe = node.subscribe_live(_make_collector(frames, signal, source))
     try:
         yield _HELLO
-        while not bell.closed:
-            if not await bell.heard(heartbeat_s):
+        while not signal.closed:
+            if not await signal.wait(heartbeat_s):
                 yield _HEARTBEAT
             while frames:
-                yield sse("live", frames.popleft())
+                yield encode_event("live", frames.popleft())
     finally:
         unsubscribe()
 
 
-def _collector(frames: deque[Json], bell: Bell, source: str | None) -> Callable[[Json], None]:
-    def collect(frame: Json) -> None:
-        if source is None or frame["source"] == source:
+def _make_collector(frames: deque[LiveFrame], signal: StreamSignal, source: str | None) -> Callable[[LiveFrame], None]:
+    def collect(frame: LiveFrame) -> None:
+        if source is None or frame.source == source:
             frames.append(frame)
-            bell.ring()
+            signal.notify()
 
     return collect
 
 
-def sse(event: str, data: Json, event_id: str | None = None) -> bytes:
+def encode_event(event: str, data: CloudEvent | LiveFrame, event_id: str | None = None) -> bytes:
     """Return one server-sent event."""
     head = f"id: {event_id}\n" if event_id else ""
     return f"{head}event: {event}\ndata: ".encode() + encode(data) + b"\n\n"

@@ -1,4 +1,4 @@
-"""An upload on its way to the disk: a chunk at a time, counted, never whole in memory."""
+"""Uploads: written to the disk chunk by chunk, with a size limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with an upload is its answer
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # errors of an upload are in its answer
 
 MIB = 1024 * 1024
 _MULTIPART_OVERHEAD = 64 * 1024
@@ -30,21 +30,21 @@ _FIELD = b"file"
 
 
 class Uploads:
-    """Where uploads wait: on a disk of which they leave a part to the history."""
+    """The files of waiting uploads, on a disk with space reserved for the history."""
 
     def __init__(self, folder: Path | None, min_free_mb: int) -> None:
         """Take the folder, or None for that of temporary files."""
         self._folder, self._min_free_mb = folder or Path(tempfile.gettempdir()), min_free_mb
 
-    def unlinked_file(self) -> FileIO:
-        """Open a file without a name: whatever happens to the process, nothing of the sound stays behind."""
+    def open_unlinked_file(self) -> FileIO:
+        """Open a file without a name, which vanishes with the process."""
         try:
             return tempfile.TemporaryFile(dir=self._folder, buffering=0)
         except OSError as exc:
             raise no_room(exc) from exc
 
-    def check(self, size: int) -> None:
-        """Raise `StorageError` where `size` more bytes would take room that the history may need."""
+    def check_space(self, size: int) -> None:
+        """Raise `StorageError` where `size` more bytes would use the reserved space."""
         if spare_bytes(self._folder, self._min_free_mb) < size:
             msg = "the upload was not saved: the disk is almost full"
             raise StorageError(msg, remedy="free space on the node and try again")
@@ -53,16 +53,16 @@ class Uploads:
 async def receive_upload(
     request: Request, file: FileIO, *, max_bytes: int, reserve: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Write the multipart field `file`, or the whole body of any other content type, to `file`.
+    """Write an upload to `file`: its multipart field `file`, or else its whole body.
 
-    `reserve` is asked whether there is room for so many bytes more, and raises StorageError where there is none.
+    `reserve` is called with the size of each chunk before it is written, and raises StorageError without space.
     Raises EmptyInput and TooLarge; HTTPException for a request that cannot be read; StorageError when the disk is
     full; ClientDisconnect.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     multipart = kind == b"multipart/form-data"
     _check_headers(request, max_bytes + (_MULTIPART_OVERHEAD if multipart else 0), max_bytes)
-    write = _limited(file, max_bytes, reserve)
+    write = _limit_writes(file, max_bytes, reserve)
     part = _FilePart(options.get(b"boundary", b""), write, query_names(request)) if multipart else None
     async for chunk in request.stream():
         (part.feed if part else write)(chunk)
@@ -85,7 +85,7 @@ def _too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the upload is larger than {max_bytes // MIB} MiB", remedy=remedy)
 
 
-def _limited(file: FileIO, max_bytes: int, reserve: Callable[[int], None]) -> Callable[[bytes], None]:
+def _limit_writes(file: FileIO, max_bytes: int, reserve: Callable[[int], None]) -> Callable[[bytes], None]:
     def write(data: bytes) -> None:
         if file.tell() + len(data) > max_bytes:
             raise _too_large(max_bytes)
@@ -101,12 +101,15 @@ def _limited(file: FileIO, max_bytes: int, reserve: Callable[[int], None]) -> Ca
 
 
 def no_room(error: OSError) -> StorageError:
-    """Return what to say when an upload cannot be written."""
+    """Return the error of an upload that cannot be written."""
     return StorageError(f"the upload was not saved: {error.strerror}", remedy="free space on the node and try again")
 
 
 class _FilePart:
-    """Hands on what is in the part called `file`, and skips others; but none that is meant to be heeded."""
+    """Parser of a multipart body that passes the field `file` on.
+
+    Other fields are skipped; the name of a query parameter is refused.
+    """
 
     def __init__(self, boundary: bytes, write: Callable[[bytes], None], query: Sequence[str] = ()) -> None:
         self._write, self._query = write, query
@@ -135,7 +138,7 @@ class _FilePart:
             raise HTTPException(400, f"The multipart body cannot be read: {exc}.") from exc
 
     def finish(self) -> None:
-        """Check that the body was whole and had the field."""
+        """Check that the body is complete and has the field."""
         if not self._ended:
             raise HTTPException(400, "The multipart body ends before its closing boundary.")
         if not self._found:

@@ -1,4 +1,4 @@
-"""Uploads are worked one after the other by a thread of low priority, so that live audio always goes first."""
+"""Queue of uploads for one thread of low priority, so that live audio goes first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class UploadsFull(Busy):
-    """As many uploads are waiting as may; `headers` say when to come again."""
+    """The refusal of an upload by a full queue; `headers` give the waiting time."""
 
     def __init__(self, waiting: int, wait_s: float) -> None:
         super().__init__(f"{waiting} uploads are waiting already", remedy="try again in a moment")
@@ -31,24 +31,24 @@ class UploadsFull(Busy):
 
 
 class UploadWorker:
-    """A bounded line of jobs before one thread."""
+    """A bounded queue of jobs for one thread."""
 
     def __init__(self, limit: int) -> None:
-        """Let at most `limit` uploads be received, wait or be worked on at a time."""
+        """Allow `limit` uploads in reception, waiting or in work."""
         self._limit = limit
         self._taken = 0
         self._lock = threading.Lock()
         self._mean_s = _FIRST_GUESS_S
-        self._executor = ThreadPoolExecutor(1, "tocsin-classify", initializer=_step_back)
+        self._executor = ThreadPoolExecutor(1, "tocsin-classify", initializer=_lower_priority)
 
     @property
     def taken(self) -> int:
-        """Uploads being received, waiting and being worked on."""
+        """Number of uploads in reception, waiting and in work."""
         return self._taken
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place in the line, from before the upload is received; raises UploadsFull when there is none."""
+    def reserve_place(self) -> Iterator[None]:
+        """Reserve a place in the queue before the upload is received; raises UploadsFull."""
         with self._lock:
             if self._taken >= self._limit:
                 raise UploadsFull(self._taken, self._taken * self._mean_s)
@@ -60,11 +60,11 @@ class UploadWorker:
                 self._taken -= 1
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Work `job` in its turn. Cancelling the future takes it out of the line unless it has begun."""
+        """Add `job` to the queue; to cancel the future removes it before its start."""
         return self._executor.submit(self._timed, job)
 
     def close(self) -> None:
-        """Drop what waits; what is being worked on ends by itself."""
+        """Discard the waiting jobs; a running one ends by itself."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _timed(self, job: Callable[[], T]) -> T:
@@ -75,6 +75,6 @@ class UploadWorker:
             self._mean_s += _SMOOTHING * (time.monotonic() - began - self._mean_s)
 
 
-def _step_back() -> None:
+def _lower_priority() -> None:
     thread = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge.api.ports import NodeApi
+    from edge.api.records import SourceStatus
 
 _REFRESH_HZ = 8
 _LABELS = 6
@@ -82,7 +83,7 @@ class View:
         except OSError as exc:  # the terminal is gone
             end_command(exc)
 
-    def _draw(self, sources: Sequence[dict[str, Any]]) -> Group:
+    def _draw(self, sources: Sequence[SourceStatus]) -> Group:
         width, height = self._console.size
         sign = "#" if self._console.options.ascii_only else "█"
         lines = format_picture(sources, tuple(self._ongoing.values()), width, height, sign=sign)
@@ -99,7 +100,7 @@ def format_event(event: dict[str, Any]) -> str:
 
 
 def format_picture(
-    sources: Sequence[dict[str, Any]], ongoing: Sequence[str], width: int, height: int, *, sign: str
+    sources: Sequence[SourceStatus], ongoing: Sequence[str], width: int, height: int, *, sign: str
 ) -> list[str]:
     """Format the sources in as many lines as leave room for events."""
     room = max(1, height - _EVENTS - 1)  # the last line is for ongoing events
@@ -113,20 +114,20 @@ def format_picture(
     return [*lines, f"now  {', '.join(ongoing) or '-'}"]
 
 
-def _format_short(source: dict[str, Any]) -> str:
-    best = max(source["scores"].items(), key=lambda item: item[1], default=None)
-    label = f"  {best[0]} {best[1]:.2f}" if best else f"  {source['detail']}"
-    return f"{source['name']}  {source['state']}  {source['laeq']:.1f} dB{label}"
+def _format_short(source: SourceStatus) -> str:
+    best = max(source.scores.items(), key=lambda item: item[1], default=None)
+    label = f"  {best[0]} {best[1]:.2f}" if best else f"  {source.detail}"
+    return f"{source.name}  {source.state.value}  {source.laeq:.1f} dB{label}"
 
 
-def _format_source(source: dict[str, Any], count: int, width: int, sign: str) -> list[str]:
+def _format_source(source: SourceStatus, count: int, width: int, sign: str) -> list[str]:
     """Format a source, its level and its likeliest labels in 2 to `count` lines."""
     columns = max(0, min(_BAR, width - _LABEL_COLUMNS - 12))
-    level = draw_bar((source["laeq"] - _FLOOR_DB) / -_FLOOR_DB, columns, sign)
-    best = sorted(source["scores"].items(), key=lambda item: -item[1])[: min(_LABELS, count - 2)]
+    level = draw_bar((source.laeq - _FLOOR_DB) / -_FLOOR_DB, columns, sign)
+    best = sorted(source.scores.items(), key=lambda item: -item[1])[: min(_LABELS, count - 2)]
     return [
-        f"{source['name']}  {source['state']}  {source['detail'] or source['device']}",
-        f" {'level':{_LABEL_COLUMNS}}{source['laeq']:6.1f} dB  {level}",
+        f"{source.name}  {source.state.value}  {source.detail or source.device}",
+        f" {'level':{_LABEL_COLUMNS}}{source.laeq:6.1f} dB  {level}",
         *(f" {label:{_LABEL_COLUMNS}}{score:6.2f}     {draw_bar(score, columns, sign)}" for label, score in best),
     ]
 

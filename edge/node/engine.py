@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge.inference.batcher import score_batches
 from edge.node.receiver import Receiver
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge.api.answers import LiveFrame
     from edge.detection.rules import Rule
     from edge.inference.onnx import OnnxClassifier
     from edge.node.stream import Stream
@@ -53,7 +54,7 @@ class Engine:
     ) -> None:
         """Take the streams; `wake` is set by their runners."""
         self.streams = list(streams)
-        self.live_listeners: list[Callable[[dict[str, Any]], None]] = []
+        self.live_listeners: list[Callable[[LiveFrame], None]] = []
         self._classifier = classifier
         self._wake = wake
         self._metrics = metrics

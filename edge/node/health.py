@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edge.api.records import SourceStatus
+from edge.node.stream import rounded_scores
 from edge.telemetry import is_up
 from edge.types import SourceState
 
@@ -17,27 +19,27 @@ _LAG_MAX_S = 3.0
 _OUTBOX_STUCK_S = 300.0
 
 
-def source_json(stream: Stream, labels: Sequence[str]) -> dict[str, Any]:
-    """Return a source's state, figures and last scores as JSON values."""
+def source_status(stream: Stream, labels: Sequence[str]) -> SourceStatus:
+    """Return a source's state, figures and last scores."""
     stats, row = stream.runner.stats(), stream.latest
     age_s = stats.last_block_age_s
-    return {
-        "name": stats.name,
-        "spec": stats.spec,
-        "state": stats.state.value,
-        "detail": stats.detail,
-        "device": stats.device,
-        "rate_hz": stats.rate_hz,
-        "samples": stats.samples_total,
-        "overflows": stats.overflows_total,
-        "gap_s": round(stats.gap_s_total, 3),
-        "clipped_s": round(stats.clipped_s_total, 3),
-        "silent_s": round(stats.silent_s, 1),
-        "last_audio_s": round(age_s, 3) if age_s < float("inf") else None,
-        "lag_s": round(stats.lag_s, 3),
-        "laeq": round(stream.pipeline.meter.read_current_db(), 1),
-        "scores": {} if row is None else {label: round(float(p), 4) for label, p in zip(labels, row, strict=True)},
-    }
+    return SourceStatus(
+        name=stats.name,
+        spec=stats.spec,
+        state=stats.state,
+        detail=stats.detail,
+        device=stats.device,
+        rate_hz=stats.rate_hz,
+        samples=stats.samples_total,
+        overflows=stats.overflows_total,
+        gap_s=round(stats.gap_s_total, 3),
+        clipped_s=round(stats.clipped_s_total, 3),
+        silent_s=round(stats.silent_s, 1),
+        last_audio_s=round(age_s, 3) if age_s < float("inf") else None,
+        lag_s=round(stats.lag_s, 3),
+        laeq=round(stream.pipeline.meter.read_current_db(), 1),
+        scores={} if row is None else rounded_scores(labels, row),
+    )
 
 
 def not_ready(

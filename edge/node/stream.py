@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.api.answers import AwayLevels, LiveFrame
 from edge.clock import format_rfc3339
 from edge.types import Phase
 
@@ -88,19 +89,23 @@ class Stream:
         return None
 
 
-def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labels: Sequence[str]) -> dict[str, Any]:
-    """Return a window's scores, shape (labels,), levels and mel bands as JSON values."""
+def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labels: Sequence[str]) -> LiveFrame:
+    """Return a window's scores, shape (labels,), levels and mel bands."""
     params = stream.pipeline.params
     newest = window.features[-params.decision_frames :].max(axis=0)
     low, high = params.silence, params.offset * params.scale  # silence, and a band at full scale
-    mel = np.clip((newest - low) / (high - low) * _MEL_TOP, 0, _MEL_TOP).astype(np.uint8)
-    frame: dict[str, Any] = {
-        "source": stream.name,
-        "time": format_rfc3339(stream.runner.timeline.utc(window.end)),
-        "scores": {label: round(float(p), 4) for label, p in zip(labels, row, strict=True)},
-        "laeq": round(stream.pipeline.meter.read_current_db(), 1),
-        "mel": mel.tolist(),
-    }
-    if away := stream.pipeline.describe_away_levels():
-        frame["away"] = away
-    return frame
+    mel = ((newest - low) / (high - low) * _MEL_TOP).clip(0, _MEL_TOP).astype(np.uint8)
+    away = stream.pipeline.describe_away_levels()
+    return LiveFrame(
+        source=stream.name,
+        time=format_rfc3339(stream.runner.timeline.utc(window.end)),
+        scores=rounded_scores(labels, row),
+        laeq=round(stream.pipeline.meter.read_current_db(), 1),
+        mel=mel.tolist(),
+        away=AwayLevels(**away) if away else None,
+    )
+
+
+def rounded_scores(labels: Sequence[str], row: NDArray[np.float32]) -> dict[str, float]:
+    """Return probabilities, shape (labels,), by label, as answers have them."""
+    return {label: round(p, 4) for label, p in zip(labels, row.tolist(), strict=True)}

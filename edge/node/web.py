@@ -6,7 +6,9 @@ import contextlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge.node.health import not_ready, source_json
+from edge.api.answers import read_clip_answer
+from edge.api.records import ActiveModel, AwayStatus, BrokerStatus, BundleEntry
+from edge.node.health import not_ready, source_status
 from edge.pipeline.clip import ClipClassifier
 from edge.settings.secrets import mask_settings, read_secret
 from edge.store import free_bytes
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from edge.api.answers import ClipAnswer, CloudEvent, LiveFrame
+    from edge.api.records import SourceStatus
     from edge.api.server import ApiServer
     from edge.inference.library import Library
     from edge.inference.onnx import OnnxClassifier
@@ -48,25 +52,31 @@ class NodeWeb:
         """The history."""
         return self.outputs.store
 
-    def sources(self) -> list[dict[str, Any]]:
-        """Return every source's state as JSON values."""
-        return [source_json(stream, self.classifier.bundle.labels) for stream in self.engine.streams]
+    def sources(self) -> list[SourceStatus]:
+        """Return every source's state."""
+        return [source_status(stream, self.classifier.bundle.labels) for stream in self.engine.streams]
 
-    def model(self) -> dict[str, Any]:
-        """Return the active model."""
+    def model(self) -> ActiveModel:
+        """Return the model in use."""
         bundle = self.classifier.bundle
-        return {
+        return ActiveModel(
             **asdict(self.classifier.info),
-            "labels": list(bundle.labels),
-            "alerts": list(self.active.rules),
-            "window_s": round(bundle.params.window_s, 3),
-            "measured": bundle.manifest.get("measured", {}),
-        }
+            labels=list(bundle.labels),
+            alerts=list(self.active.rules),
+            window_s=round(bundle.params.window_s, 3),
+            measured=bundle.manifest.get("measured", {}),
+        )
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[BundleEntry]:
         """Return the bundles on this device."""
         active = str(self.classifier.bundle.path)
-        return [{**entry, "active": entry["path"] == active} for entry in self.library.describe_bundles()]
+        return [
+            BundleEntry(**{**entry, "active": entry["path"] == active}) for entry in self.library.describe_bundles()
+        ]
+
+    def patterns(self) -> list[str]:
+        """Return the names of the clap patterns."""
+        return list(self.active.settings.claps.patterns)
 
     def config(self) -> dict[str, Any]:
         """Return the effective settings with secrets masked."""
@@ -84,35 +94,35 @@ class NodeWeb:
             refused=tuple(self.outputs.publisher.refused.items()),
         )
 
-    def mqtt(self) -> dict[str, Any]:
-        """Return the connection to the broker as JSON values."""
+    def mqtt(self) -> BrokerStatus:
+        """Return the connection to the broker and what waits for it."""
         mqtt = self.active.settings.mqtt
         waiting, oldest_s = self._outbox()
-        return {
-            "enabled": mqtt.enabled,
-            "connected": self.outputs.states.connected,
-            "broker": f"{mqtt.host}:{mqtt.port}",
-            "waiting": waiting,
-            "oldest_s": round(oldest_s, 1),
-        }
+        return BrokerStatus(
+            enabled=mqtt.enabled,
+            connected=self.outputs.states.connected,
+            broker=f"{mqtt.host}:{mqtt.port}",
+            waiting=waiting,
+            oldest_s=round(oldest_s, 1),
+        )
 
     def _outbox(self) -> tuple[int, float]:
         """Return the number of waiting messages, and the oldest one's age in seconds."""
         return self.store.outbox_stats() if self.active.settings.mqtt.enabled else (0, 0.0)
 
-    def away(self) -> dict[str, Any]:
-        """Return the away mode as JSON values."""
-        return self.outputs.reactions.describe_away()
+    def away(self) -> AwayStatus:
+        """Return the away mode."""
+        return AwayStatus(**self.outputs.reactions.describe_away())
 
-    def set_away(self, on: bool) -> dict[str, Any]:  # noqa: FBT001 - the state itself
-        """Switch the away mode and return it; raises `UsageError` for a node without one."""
-        return self.outputs.reactions.set_away(on)
+    def set_away(self, on: bool) -> AwayStatus:  # noqa: FBT001 - the state itself
+        """Switch the away mode and return it; raises `UsageError` where the node has none."""
+        return AwayStatus(**self.outputs.reactions.set_away(on))
 
-    def subscribe_events(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+    def subscribe_events(self, callback: Callable[[CloudEvent], None]) -> Callable[[], None]:
         """Call `callback` with every CloudEvent after its commit; return a function to unsubscribe."""
         return self.store.subscribe(callback)
 
-    def subscribe_live(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+    def subscribe_live(self, callback: Callable[[LiveFrame], None]) -> Callable[[], None]:
         """Call `callback` with every live frame; return a function to unsubscribe."""
         self.engine.live_listeners.append(callback)
 
@@ -124,10 +134,10 @@ class NodeWeb:
 
     def classify(
         self, path: Path, *, hop_s: float | None, top_k: int | None, threshold: float | None, max_s: float
-    ) -> dict[str, Any]:
+    ) -> ClipAnswer:
         """Classify an uploaded recording."""
         clips = ClipClassifier(self.classifier, self.active.settings.detection)
-        return clips.classify(path, hop_s=hop_s, top_k=top_k, threshold=threshold, max_s=max_s)
+        return read_clip_answer(clips.classify(path, hop_s=hop_s, top_k=top_k, threshold=threshold, max_s=max_s))
 
 
 def start_server(web: NodeWeb, api: Api) -> ApiServer:

@@ -36,6 +36,12 @@ def text(page: WebDriver, selector: str) -> str:
     return page.find_element(By.CSS_SELECTOR, selector).text
 
 
+def console_of(page: WebDriver) -> list[Any]:
+    """Return the new lines of the browser's console."""
+    lines: list[Any] = page.get_log("browser")  # type: ignore[no-untyped-call]
+    return lines
+
+
 def until(page: WebDriver, seen: Callable[[], Any]) -> None:
     """Wait until `seen` is true."""
     WebDriverWait(page, 15, poll_frequency=0.05).until(lambda _: seen())

@@ -11,7 +11,7 @@ import pytest
 from edge.api.app import create_app
 from edge.api.server import ApiServer
 from edge.settings.tree import Api
-from tests.api.browser import start_browser
+from tests.api.browser import console_of, start_browser
 from tests.api.fake_node import FakeNode
 
 if TYPE_CHECKING:
@@ -69,5 +69,5 @@ def page(browser: WebDriver) -> WebDriver:
     """Return the browser with an empty page, no cookies and an empty console."""
     browser.delete_all_cookies()
     browser.get("about:blank")
-    browser.get_log("browser")
+    console_of(browser)
     return browser

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
+from edge.api.answers import ClipAnswer, ClipEvent, ClipTiming, LabelScore, LiveFrame
+from edge.api.records import ActiveModel, AwayStatus, BrokerStatus, BundleEntry, ModelIdentity, SourceStatus
 from edge.errors import BrokenAudio, BundleError, Busy, EmptyInput, NotAudio, TooLarge, UsageError
+from edge.types import SourceState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+
 Json = dict[str, Any]
 LABELS = ["siren", "gunshot", "traffic", "horn", "clap", "background"]
-BROKER = {"enabled": True, "connected": True, "broker": "127.0.0.1:1883", "waiting": 0, "oldest_s": 0.0}
+BROKER = BrokerStatus(enabled=True, connected=True, broker="127.0.0.1:1883", waiting=0, oldest_s=0.0)
 REFUSALS = {
     b"noaudio": NotAudio,
     b"broken": BrokenAudio,
@@ -118,9 +122,9 @@ class FakeNode:
     """Released by each upload that is begun."""
     classified: list[Json] = field(default_factory=list)
     on_event: list[Callable[[Json], None]] = field(default_factory=list)
-    on_live: list[Callable[[Json], None]] = field(default_factory=list)
-    states: list[Json] = field(default_factory=list)
-    broker: Json = field(default_factory=lambda: dict(BROKER))
+    on_live: list[Callable[[LiveFrame], None]] = field(default_factory=list)
+    states: list[SourceStatus] = field(default_factory=list)
+    broker: BrokerStatus = BROKER
     away_enabled: bool = True
     away_on: bool = False
 
@@ -128,27 +132,42 @@ class FakeNode:
         self.gate.set()
         self.states.append(source("mic"))
 
-    def sources(self) -> list[Json]:
+    def sources(self) -> list[SourceStatus]:
         return self.states
 
-    def model(self) -> Json:
-        return {"id": "city", "version": "0.1.0", "sha256": "0" * 64, "provider": "cpu", "labels": LABELS}
+    def model(self) -> ActiveModel:
+        return ActiveModel(
+            id="city", version="0.1.0", sha256="0" * 64, provider="cpu", labels=LABELS, alerts=["siren", "gunshot"],
+            window_s=1.92, measured={},
+        )  # fmt: skip
 
-    def models(self) -> list[Json]:
-        return [{"id": "city", "version": "0.1.0", "shipped": True}]
+    def models(self) -> list[BundleEntry]:
+        sound = BundleEntry(
+            id="city", version="0.1.0", path="/models/city", shipped=True, active=True, sha256="0" * 64, task="events",
+            labels=LABELS, problem="",
+        )  # fmt: skip
+        damaged = BundleEntry(
+            id="old", version="0.0.1", path="/models/old@0.0.1", shipped=False, active=False, problem="damaged"
+        )
+        return [damaged, sound]
+
+    def patterns(self) -> list[str]:
+        return ["double", "triple"]
 
     def config(self) -> Json:
         return {"node": {"id": "node"}, "level": {"calibration_offset_db": None}, "mqtt": {"password": "********"}}
 
-    def mqtt(self) -> Json:
+    def mqtt(self) -> BrokerStatus:
         return self.broker
 
-    def away(self) -> Json:
-        state = "ON" if self.away_on else "OFF"
+    def away(self) -> AwayStatus:
         until = "2026-05-01T12:00:30.000Z" if self.away_on else None
-        return {"enabled": self.away_enabled, "state": state, "armed": False, "arming_until": until, "quiet": False}
+        return AwayStatus(
+            enabled=self.away_enabled, state="ON" if self.away_on else "OFF", armed=False, arming_until=until,
+            quiet=False,
+        )  # fmt: skip
 
-    def set_away(self, on: bool) -> Json:
+    def set_away(self, on: bool) -> AwayStatus:
         if not self.away_enabled:
             msg = "the away mode is not enabled; set away.enabled = true"
             raise UsageError(msg)
@@ -162,7 +181,7 @@ class FakeNode:
         self.on_event.append(callback)
         return lambda: self.on_event.remove(callback)
 
-    def subscribe_live(self, callback: Callable[[Json], None]) -> Callable[[], None]:
+    def subscribe_live(self, callback: Callable[[LiveFrame], None]) -> Callable[[], None]:
         self.on_live.append(callback)
         return lambda: self.on_live.remove(callback)
 
@@ -174,12 +193,12 @@ class FakeNode:
             callback(made)
         return made
 
-    def play(self, frame: Json) -> None:
+    def play(self, frame: LiveFrame) -> None:
         """Send one live frame to everybody."""
         for callback in list(self.on_live):
             callback(frame)
 
-    def classify(self, path: Path, **options: Any) -> Json:
+    def classify(self, path: Path, **options: Any) -> ClipAnswer:
         """Judge a file by its first word, as the decoder would."""
         self.working.release()
         assert self.gate.wait(20)
@@ -194,31 +213,33 @@ class FakeNode:
         self.classified.append(
             {"content": content, "thread": threading.get_ident(), "niceness": niceness, "options": options}
         )
-        return {
-            "model": self.model(),
-            "duration_s": 1.0,
-            "sample_rate": 16000,
-            "labels": [{"label": "siren", "score": 0.9}],
-            "events": [{"label": "siren", "onset_s": 0.1, "offset_s": 0.9, "score": 0.9}],
-            "timing_ms": {"total": 3.0},
-        }
+        return ClipAnswer(
+            model=ModelIdentity(id="city", version="0.1.0", sha256="0" * 64, provider="cpu"),
+            duration_s=1.0,
+            sample_rate=16000,
+            labels=[LabelScore(label="siren", score=0.9)],
+            events=[ClipEvent(label="siren", onset_s=0.1, offset_s=0.9, score=0.9)],
+            timing_ms=ClipTiming(inference=2.5, total=3.0),
+        )
 
 
-def source(name: str, state: str = "online", detail: str = "", **more: Any) -> Json:
+def source(name: str, state: str = "online", detail: str = "", **more: Any) -> SourceStatus:
     """Return the state of one source."""
-    return {
-        "name": name, "spec": "mic", "state": state, "detail": detail, "device": "USB Audio", "rate_hz": 48000,
-        "lag_s": 0.05, "overflows": 0, "gap_s": 0.0, "last_audio_s": 0.02, **more,
-    }  # fmt: skip
+    status = SourceStatus(
+        name=name, spec="mic", state=SourceState(state), detail=detail, device="USB Audio", rate_hz=48000,
+        samples=96000, overflows=0, gap_s=0.0, clipped_s=0.0, silent_s=0.0, last_audio_s=0.02, lag_s=0.05, laeq=-30.0,
+        scores={},
+    )  # fmt: skip
+    return replace(status, **more)
 
 
-def frame(name: str, score: float = 0.8, level: float = -30.0) -> Json:
+def frame(name: str, score: float = 0.8, level: float = -30.0, **more: Any) -> LiveFrame:
     """Return one live frame."""
-    scores = dict.fromkeys(LABELS, 0.02) | {"siren": score}
-    return {
-        "source": name,
-        "time": "2026-05-01T12:00:00.000Z",
-        "scores": scores,
-        "laeq": level,
-        "mel": [(7 * band) % 256 for band in range(64)],
-    }
+    made = LiveFrame(
+        source=name,
+        time="2026-05-01T12:00:00.000Z",
+        scores=dict.fromkeys(LABELS, 0.02) | {"siren": score},
+        laeq=level,
+        mel=[(7 * band) % 256 for band in range(64)],
+    )
+    return replace(made, **more)

@@ -9,13 +9,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    import httpx
 
 PREFIX = "/tocsin"
 
 
+def address_of(client: httpx.Client) -> tuple[str, int]:
+    """Return the host and the port that a client asks."""
+    assert client.base_url.port is not None
+    return client.base_url.host, client.base_url.port
+
+
 @contextmanager
-def proxied(host: str, port: int, **headers: str) -> Iterator[str]:
+def proxied(host: str, port: int, headers: Mapping[str, str] | None = None) -> Iterator[str]:
     """Serve what is at `host` and `port` below a path; give its address. What is elsewhere is not there."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -25,7 +33,7 @@ def proxied(host: str, port: int, **headers: str) -> Iterator[str]:
                 return
             upstream = http.client.HTTPConnection(host, port, timeout=20)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or None
-            sent = {**self.headers, **headers, "Host": f"{host}:{port}", "Connection": "close"}
+            sent = {**self.headers, **(headers or {}), "Host": f"{host}:{port}", "Connection": "close"}
             upstream.request(self.command, self.path[len(PREFIX) :], body, sent)
             answer = upstream.getresponse()
             self.send_response_only(answer.status, answer.reason)

@@ -6,7 +6,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edge.api.upload import _FilePart
+from tests.api.proxy import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ HEAD = b"POST /classify HTTP/1.1\r\nHost: localhost\r\n"
 
 def connected(client: httpx.Client) -> socket.socket:
     """Return a bare connection to the same server."""
-    return socket.create_connection((client.base_url.host, client.base_url.port), timeout=10)
+    return socket.create_connection(address_of(client), timeout=10)
 
 
 def chunks(size: int) -> Iterator[bytes]:
@@ -132,7 +133,7 @@ def test_query_reaches_the_node(client: httpx.Client, node: FakeNode) -> None:
     ],
 )
 def test_bad_input_gets_its_code_and_one_sentence(
-    client: httpx.Client, node: FakeNode, body: dict[str, object], status: int, caplog: pytest.LogCaptureFixture
+    client: httpx.Client, node: FakeNode, body: dict[str, Any], status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each bad input is told apart, counted, writes nothing into the log, and leaves the node working."""
     answer = client.post("/classify", **body)
@@ -176,7 +177,7 @@ def test_client_that_asks_first_sends_nothing(serve: Serve) -> None:
     """`Expect: 100-continue` gets its refusal without a byte of the body."""
     with (
         serve(max_upload_mb=1) as client,
-        socket.create_connection((client.base_url.host, client.base_url.port)) as raw,
+        socket.create_connection(address_of(client)) as raw,
     ):
         raw.settimeout(5)
         raw.sendall(

@@ -12,6 +12,7 @@ import pytest
 
 from edge.api import connection, deadline, linger
 from tests.api.fake_node import source
+from tests.api.proxy import address_of
 from tests.support.listener import until
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def connected(client: httpx.Client) -> Iterator[socket.socket]:
     """Open a bare connection to the same server."""
-    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=10) as raw:
+    with socket.create_connection(address_of(client), timeout=10) as raw:
         yield raw
 
 
@@ -128,7 +129,7 @@ def test_answer_that_nobody_takes_is_not_kept(
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.settimeout(10)
-        raw.connect((client.base_url.host, client.base_url.port))
+        raw.connect(address_of(client))
         raw.sendall(b"GET /sources HTTP/1.1\r\nHost: localhost\r\n\r\n")
         began = time.monotonic()
         while time.monotonic() < began + 1.0:
@@ -172,7 +173,7 @@ def test_crowd_that_asks_without_end_makes_room(serve: Serve, monkeypatch: pytes
         for _ in range(9):
             raw = crowd.enter_context(socket.socket())
             raw.settimeout(0.2)
-            raw.connect((client.base_url.host, client.base_url.port))
+            raw.connect(address_of(client))
             with suppress(OSError):
                 raw.sendall(f"GET {wanted} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 30_000)
         until(lambda: served(client.base_url.join("/livez")), timeout_s=5)

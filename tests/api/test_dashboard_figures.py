@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from selenium.webdriver.common.by import By
 
-from tests.api.browser import text, until
+from edge.api.answers import AwayLevels
+from edge.api.records import AwayStatus
+from tests.api.browser import console_of, text, until
 from tests.api.fake_node import LABELS, frame, message, source
 
 if TYPE_CHECKING:
@@ -69,7 +72,7 @@ def test_recording_can_be_played_on_any_screen(
     assert [each.rect for each in shown if each.rect["x"] < 0 or each.rect["x"] + each.rect["width"] > width] == []
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
     audio = page.find_element(By.TAG_NAME, "audio")
-    assert audio.get_property("src").endswith("/events/e1/clip")
+    assert str(audio.get_property("src")).endswith("/events/e1/clip")
 
 
 def test_rows_are_in_the_order_of_time(client: httpx.Client, node: FakeNode, page: WebDriver) -> None:
@@ -116,9 +119,7 @@ def test_scores_are_in_the_order_that_they_are_said_to_be(
     until(page, lambda: node.on_live)
     script = "return [...document.querySelectorAll('#scores li')].map((each) => parseInt(each.lastChild.textContent))"
     for i in range(40):
-        node.play(
-            {**frame("mic"), "scores": {label: (37 * (i + k) ** 2 % 101) / 100 for k, label in enumerate(LABELS)}}
-        )
+        node.play(frame("mic", scores={label: (37 * (i + k) ** 2 % 101) / 100 for k, label in enumerate(LABELS)}))
         figures = page.execute_script(script)
         assert figures == sorted(figures, reverse=True)
     assert len(figures) == len(LABELS)
@@ -139,13 +140,13 @@ def test_without_a_connection_nothing_old_passes_as_new(serve: Serve, node: Fake
 
 def test_broker_that_is_away_is_said(client: httpx.Client, node: FakeNode, page: WebDriver) -> None:
     """The page tells where it should be and what waits, and no longer once it is back."""
-    node.broker.update(connected=False, waiting=12)
-    assert client.get("/mqtt").json() == node.broker
+    node.broker = replace(node.broker, connected=False, waiting=12)
+    assert client.get("/mqtt").json() == asdict(node.broker)
     page.get(str(client.base_url))
     until(page, lambda: text(page, "#broker") == "No MQTT broker at 127.0.0.1:1883, 12 messages wait")
-    node.broker.update(connected=True, waiting=0)
+    node.broker = replace(node.broker, connected=True, waiting=0)
     until(page, lambda: not page.find_element(By.ID, "broker").is_displayed())
-    node.broker.update(enabled=False, connected=False)
+    node.broker = replace(node.broker, enabled=False, connected=False)
     page.refresh()
     until(page, lambda: text(page, "#link") == "Connected" and "mic" in text(page, "#sources"))
     assert not page.find_element(By.ID, "broker").is_displayed()
@@ -164,14 +165,14 @@ def test_away_mode_shows_what_it_takes_for_background(
 ) -> None:
     """Background and threshold are lines on the level, with words, and why nothing is reported if it is not."""
     away = {"enabled": True, "state": "ON", "armed": False, "arming_until": None, "quiet": False, **mode}
-    monkeypatch.setattr(node, "away", lambda: away)
+    monkeypatch.setattr(node, "away", lambda: AwayStatus(**away))
     page.get(str(client.base_url))
     until(page, lambda: node.on_live and text(page, "#away-state") != "")
     node.play(frame("mic"))
     until(page, lambda: text(page, "#level-text") != NONE)
     assert not page.find_element(By.ID, "level-note").is_displayed()
     for _ in range(9):
-        node.play({**frame("mic"), "away": {"background": -60.0, "threshold": -45.0, "restless": True}})
+        node.play(frame("mic", away=AwayLevels(background=-60.0, threshold=-45.0, restless=True)))
     note = "Away mode: background -60 dBFS(A), a sound counts from -45 dBFS(A). It is restless here"
     until(page, lambda: text(page, "#level-note").startswith(note) and text(page, "#level-note").endswith(words))
     level, *marks = (page.find_element(By.ID, each).rect for each in ("level", "background", "threshold"))
@@ -179,7 +180,7 @@ def test_away_mode_shows_what_it_takes_for_background(
     assert places == pytest.approx([1 / 3, 1 / 2], abs=0.01)
     away.update(state="OFF", armed=False)
     until(page, lambda: text(page, "#away-state") == "off")
-    node.play({**frame("mic"), "away": {"background": -60.0, "threshold": -45.0, "restless": True}})
+    node.play(frame("mic", away=AwayLevels(background=-60.0, threshold=-45.0, restless=True)))
     until(page, lambda: not page.find_element(By.ID, "threshold").is_displayed())
 
 
@@ -208,4 +209,4 @@ def test_configuration_is_readable(
         f"detection\nclasses.siren.on 0.7\noff {NONE}",
         "actions\nNothing is set.",
     ]
-    assert page.get_log("browser") == []
+    assert console_of(page) == []

@@ -11,11 +11,12 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from edge.api.records import AwayStatus
 from edge.clock import format_rfc3339
 from edge.errors import UsageError
 from edge.publish.payload import EventContext, Stamp, pattern_event
 from edge.types import ModelInfo, Pattern
-from tests.api.browser import text, until
+from tests.api.browser import console_of, text, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +53,13 @@ def record(node: FakeNode, name: str, *intervals_ms: int) -> None:
 @pytest.fixture
 def mode(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return the node's away mode, to be changed as by somebody else; switched on, it listens in 30 s."""
-    mode = dict(OFF)
+    mode: dict[str, Any] = dict(OFF)
 
-    def switch(on: bool) -> dict[str, Any]:
+    def switch(on: bool) -> AwayStatus:
         mode.update({**OFF, "state": "ON", "arming_until": soon()} if on else OFF)
-        return dict(mode)
+        return AwayStatus(**mode)
 
-    monkeypatch.setattr(node, "away", lambda: dict(mode))
+    monkeypatch.setattr(node, "away", lambda: AwayStatus(**mode))
     monkeypatch.setattr(node, "set_away", switch)
     return mode
 
@@ -96,7 +97,7 @@ def test_patterns_say_what_they_were(client: httpx.Client, node: FakeNode, page:
     news = page.find_element(By.ID, "news").get_attribute("textContent")
     assert news == "two claps, 320 ms apart at mic"
     assert text(page, "#ongoing") == ""
-    assert page.get_log("browser") == []
+    assert console_of(page) == []
 
 
 def test_patterns_can_be_chosen_alone(
@@ -132,7 +133,7 @@ def test_away_is_switched_with_the_keyboard(client: httpx.Client, mode: dict[str
     until(page, lambda: seconds_left(page) < 29)
     page.switch_to.active_element.send_keys(Keys.SPACE)
     until(page, lambda: mode["state"] == "OFF" and text(page, "#away-state") == "off")
-    assert page.get_log("browser") == []
+    assert console_of(page) == []
 
 
 def seconds_left(page: WebDriver) -> int:
@@ -193,7 +194,7 @@ def test_what_was_not_switched_is_said(
 ) -> None:
     """The switch goes back, and the reason stands below it: the node's own, or that there is no connection."""
 
-    def refuse(on: bool) -> dict[str, Any]:
+    def refuse(on: bool) -> AwayStatus:
         raise UsageError(REASON)
 
     with serve() as client:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from edge.api import answers, records
+from edge.api.__main__ import make_document
+from edge.api.answers import AwayLevels
+from edge.jsontext import encoded
 from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
+from edge.settings.secrets import masked
+from edge.settings.tree import Settings
 from edge.types import Event, ModelInfo, Pattern, Phase
 from tests.api.fake_node import frame
-from tests.api.proxy import PREFIX, proxied
+from tests.api.proxy import PREFIX, address_of, proxied
 from tests.api.routes import ROUTES
 
 if TYPE_CHECKING:
@@ -32,7 +39,8 @@ CONTEXT = EventContext("node", "mic", "60.1,24.9", ModelInfo("city", "0.1.0", "0
 @pytest.fixture
 def document(client: httpx.Client) -> dict[str, Any]:
     """Return the description."""
-    return client.get("/openapi.json").json()
+    answer: dict[str, Any] = client.get("/openapi.json").json()
+    return answer
 
 
 def validator(document: dict[str, Any], schema: dict[str, Any]) -> Draft202012Validator:
@@ -64,15 +72,60 @@ def test_every_route_is_there_and_every_reference_leads_somewhere(document: dict
 
 
 def test_every_error_is_a_problem_and_every_answer_has_a_shape(document: dict[str, Any]) -> None:
-    """No error is of another kind, and no answer is any object at all, but for the configuration and a schema."""
+    """No error is of another kind, and no answer or member of one is any object at all."""
     for method, path, operation in operations(document):
         for status, answer in operation["responses"].items():
             contents = answer["content"]
             if int(status) >= 400:
                 assert contents == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-            elif path not in {"/config", "/schema/event.json", "/metrics"}:
-                assert all(len(content["schema"]) > 0 for content in contents.values()), (method, path)
-                assert all(content["schema"].get("type") != "object" for content in contents.values()), (method, path)
+            else:
+                assert all(is_precise(content["schema"]) for content in contents.values()), (method, path)
+    for name, schema in document["components"]["schemas"].items():
+        free = {"measured"} if name == "ActiveModel" else set()
+        assert {key for key, each in schema.get("properties", {}).items() if not is_precise(each)} == free, name
+
+
+def is_precise(schema: dict[str, Any]) -> bool:
+    """Return whether a schema says more than that there is an object, or anything."""
+    if schema.get("type") == "object":
+        others = schema.get("additionalProperties", True)
+        return "properties" in schema or "patternProperties" in schema or isinstance(others, dict)
+    return bool(schema.keys() - {"title", "description", "default"})
+
+
+def test_every_part_of_an_answer_is_described(document: dict[str, Any]) -> None:
+    """Each record of an answer says what it is and what each of its members is, with an example."""
+    schemas = document["components"]["schemas"]
+    kinds = [*vars(records).values(), *vars(answers).values()]
+    names = {kind.__name__ for kind in kinds if hasattr(kind, "__pydantic_config__")}
+    assert len(names) >= 14
+    for name in names:
+        assert schemas[name]["description"]
+        assert schemas[name]["examples"]
+        assert all(member.get("description") for member in schemas[name]["properties"].values()), name
+
+
+def test_configuration_is_as_described(document: dict[str, Any]) -> None:
+    """The settings with stars for secrets are of the shape that /config promises."""
+    settings = Settings.model_validate(
+        {
+            "api": {"token": "correct-horse-battery"},
+            "mqtt": {"password": "secret"},
+            "sources": [{"name": "yard", "spec": "rtsp://user:secret@camera/1"}],
+            "actions": {
+                "hook": {"type": "webhook", "url": "https://user:secret@example.com/secret", "body": "secret"},
+                "lamp": {"type": "command", "command": ["true"]},
+            },
+        }
+    )
+    schema = document["paths"]["/config"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    validator(document, schema).validate(json.loads(encoded(masked(settings))))
+
+
+def test_shipped_description_is_the_generated_one() -> None:
+    """deploy/openapi.json is what `python -m edge.api` prints; write it anew after a change of the routes."""
+    shipped = json.loads((Path(__file__).parents[2] / "deploy" / "openapi.json").read_text(encoding="utf-8"))
+    assert shipped == make_document(), "run: python -m edge.api > deploy/openapi.json"
 
 
 @pytest.mark.parametrize(("token", "security"), [(TOKEN, [{"token": []}]), (None, [{}, {"token": []}])])
@@ -159,12 +212,12 @@ def test_stream_is_as_described(client: httpx.Client, node: FakeNode, document: 
     content = document["paths"][path.partition("?")[0]]["get"]["responses"]["200"]["content"]["text/event-stream"]
     assert content["schema"]["contentMediaType"] == "application/json"
     check = validator(document, content["schema"]["contentSchema"])
-    check.validate(json.loads(re.search(r"data: (.*)", content["example"]).group(1)))
+    check.validate(json.loads(content["example"].partition("data: ")[2]))
     with client.stream("GET", path) as stream:
         lines = (line for line in stream.iter_lines() if line)
         assert next(lines).startswith("retry")
         assert next(lines) == ": connected"
-        node.play({**frame("mic"), "away": {"background": -60.0, "threshold": -50.0, "restless": False}})
+        node.play(frame("mic", away=AwayLevels(background=-60.0, threshold=-50.0, restless=False)))
         data = next(line for line in lines if line.startswith("data: "))
     check.validate(json.loads(data.removeprefix("data: ")))
 
@@ -202,7 +255,7 @@ def test_error_is_as_described(
 
 def test_description_says_where_it_is(client: httpx.Client) -> None:
     """A client made from /openapi.json finds the routes below the path that the proxy tells of, and no other's word."""
-    with proxied(client.base_url.host, client.base_url.port, **{"X-Forwarded-Prefix": PREFIX}) as address:
+    with proxied(*address_of(client), {"X-Forwarded-Prefix": PREFIX}) as address:
         assert httpx.get(f"{address}openapi.json").json()["servers"] == [{"url": PREFIX}]
     for odd in ("", "/", "//evil.example", "https://evil.example", "tocsin", "/a b", "/a?b"):
         assert "servers" not in client.get("/openapi.json", headers={"X-Forwarded-Prefix": odd}).json()

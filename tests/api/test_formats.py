@@ -7,13 +7,14 @@ import math
 import zipfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 import edge
+from edge.api.answers import ClipAnswer, read_clip_answer
 from edge.inference.load import load_classifier
 from edge.pipeline.clip import ClipClassifier
 from edge.settings.detection import Detection
@@ -36,9 +37,15 @@ def network() -> ClipClassifier:
 
 
 @pytest.fixture
-def client(serve: Serve, node: FakeNode, network: ClipClassifier) -> Iterator[httpx.Client]:
+def client(
+    serve: Serve, node: FakeNode, network: ClipClassifier, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[httpx.Client]:
     """Return a client of a node that classifies for real."""
-    node.classify = network.classify
+
+    def classify(path: Path, **options: Any) -> ClipAnswer:
+        return read_clip_answer(network.classify(path, **options))
+
+    monkeypatch.setattr(node, "classify", classify)
     with serve() as client:
         yield client
 

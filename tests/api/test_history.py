@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge.api.events import unix_time_s
-from edge.api.problems import problem
+from edge.api.events import parse_time_s
+from edge.api.problems import make_problem
 from edge.errors import UsageError
 from tests.api.fake_node import LABELS, source
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from edge.api.records import SourceStatus
     from tests.api.conftest import Serve
     from tests.api.fake_node import FakeNode
 
@@ -43,7 +45,7 @@ def test_history_is_newest_first_and_pages_to_its_end(client: httpx.Client, node
 
 def test_filters_reach_the_store(client: httpx.Client, node: FakeNode) -> None:
     """Each filter arrives with its type, times as Unix seconds."""
-    query = {
+    query: dict[str, Any] = {
         "label": "siren", "source": "mic", "after": "2026-05-01T12:00:00Z", "before": "2026-05-01T14:00:00.5+02:00",
         "min_score": 0.5, "limit": 7,
     }  # fmt: skip
@@ -64,7 +66,7 @@ def test_plus_sign_may_stay_as_it_is(client: httpx.Client, node: FakeNode) -> No
 def test_time_that_is_none_is_refused(text: str) -> None:
     """A time without day, clock or zone is no guess."""
     with pytest.raises(UsageError, match="after"):
-        unix_time_s(text, "after")
+        parse_time_s(text, "after")
 
 
 @pytest.mark.parametrize(
@@ -92,9 +94,8 @@ def test_any_of_several_labels_may_be_asked_for(
     client: httpx.Client, node: FakeNode, monkeypatch: pytest.MonkeyPatch, query: str, labels: tuple[str, ...]
 ) -> None:
     """With commas or repeated, of the model, of a pattern, or of a model that the node had before."""
-    model = {**node.model(), "labels": [*LABELS, "Fire engine, truck"]}
+    model = replace(node.model(), labels=[*LABELS, "Fire engine, truck"])
     monkeypatch.setattr(node, "model", lambda: model)
-    monkeypatch.setattr(node, "config", lambda: {"claps": {"patterns": {"double": {}}}})
     node.record("e1", "whistle")
     node.record("e2", "Car, idling")
     assert client.get(f"/events?{query}").status_code == 200
@@ -189,26 +190,28 @@ def test_clip_is_flac_in_parts_too(client: httpx.Client, node: FakeNode, tmp_pat
 
 def test_node_describes_itself(client: httpx.Client, node: FakeNode) -> None:
     """Sources, models and configuration are what the node says."""
-    assert client.get("/sources").json() == {"items": node.sources()}
-    assert client.get("/models").json() == {"active": node.model(), "items": node.models()}
+    assert client.get("/sources").json() == {"items": [asdict(source) for source in node.sources()]}
+    damaged, sound = map(asdict, node.models())
+    damaged = {name: value for name, value in damaged.items() if value is not None}
+    assert client.get("/models").json() == {"active": asdict(node.model()), "items": [damaged, sound]}
     assert client.get("/config").json() == node.config()
 
 
 def test_figure_that_json_cannot_say_is_null(client: httpx.Client, node: FakeNode) -> None:
     """A source that never gave a block has no age, and the answer is still JSON."""
-    node.states[:] = [source("mic", last_audio_s=float("inf"), nested=[{"level": float("nan")}])]
+    node.states[:] = [source("mic", last_audio_s=float("inf"), scores={"siren": float("nan")})]
     item = client.get("/sources").json()["items"][0]
     assert item["last_audio_s"] is None
-    assert item["nested"] == [{"level": None}]
+    assert item["scores"] == {"siren": None}
 
 
 def test_a_name_that_is_no_unicode_is_told(client: httpx.Client, node: FakeNode) -> None:
     """A byte that is no UTF-8 in a file's name is replaced, in answers and in errors, and both are JSON."""
-    node.states[:] = [source("mic", spec="file:bad\udcff.wav", nested=["\ud83d"])]
+    node.states[:] = [source("mic", spec="file:bad\udcff.wav", detail="\ud83d")]
     item = client.get("/sources").json()["items"][0]
     assert item["spec"] == "file:bad\ufffd.wav"
-    assert item["nested"] == ["\ufffd"]
-    assert json.loads(problem(404, "no \udcff", "/x").body)["detail"] == "no \ufffd"
+    assert item["detail"] == "\ufffd"
+    assert json.loads(bytes(make_problem(404, "no \udcff", "/x").body))["detail"] == "no \ufffd"
 
 
 def test_ready_tells_the_truth(client: httpx.Client, node: FakeNode) -> None:
@@ -258,11 +261,16 @@ def test_head_is_get_without_the_body(client: httpx.Client, path: str) -> None:
     assert head.content == b""
 
 
-def test_fault_of_our_own_gives_nothing_away(serve: Serve, node: FakeNode, caplog: pytest.LogCaptureFixture) -> None:
+def test_fault_of_our_own_gives_nothing_away(
+    serve: Serve, node: FakeNode, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A fault is logged with its traceback, and told without."""
-    node.states = None
-    node.sources = lambda: 1 / 0
-    with serve() as client:
+
+    def fail() -> list[SourceStatus]:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch, serve() as client:
+        patch.setattr(node, "sources", fail)
         answer = client.get("/sources")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

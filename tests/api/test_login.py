@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from edge.api.brake import FREE, Brake
+from edge.api.guesses import FREE, GuessLimiter
 from edge.api.session import COOKIE, LIFETIME_S, Sessions
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ def test_session_has_an_end() -> None:
     sessions = Sessions(TOKEN, lambda: now)
     cookie = sessions.begin()
     content = cookie.rpartition(".")[0]
-    assert Sessions(TOKEN, lambda: now + LIFETIME_S - 1).valid(cookie)
+    assert Sessions(TOKEN, lambda: now + LIFETIME_S - 1).is_valid(cookie)
     for at, token in ((now + LIFETIME_S, TOKEN), (now, "another token"), (now - 3600, TOKEN)):
-        assert not Sessions(token, lambda at=at: at).valid(cookie)
+        assert not Sessions(token, partial(float, at)).is_valid(cookie)
     for forged in ("", ".", content, f"{content}.", f"9{cookie}", f"{cookie}0", cookie.replace(".", "..", 1), "é.é.é"):
-        assert not sessions.valid(forged)
+        assert not sessions.is_valid(forged)
 
 
 class Clock:
@@ -72,30 +73,30 @@ class Clock:
 def test_brake_holds_longer_with_every_guess() -> None:
     """A few mistakes are free, then each costs more; another address is not held, a day later all is forgotten."""
     clock = Clock()
-    brake = Brake(clock)
+    brake = GuessLimiter(clock)
     waits = []
     for i in range(FREE + 8):
-        brake.wrong("192.0.2.1", f"guess {i}")
+        brake.count_wrong("192.0.2.1", f"guess {i}")
         waits.append(brake.wait_s("192.0.2.1"))
         clock.now += waits[-1]
         assert brake.wait_s("192.0.2.1") == 0
     assert waits == [0] * (FREE - 1) + [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    brake.wrong("192.0.2.1", "one more")
+    brake.count_wrong("192.0.2.1", "one more")
     assert brake.wait_s("192.0.2.2") == 0
     clock.now += 86400
-    brake.wrong("192.0.2.1", "one more day")
+    brake.count_wrong("192.0.2.1", "one more day")
     assert brake.wait_s("192.0.2.1") == 0
 
 
 def test_brake_takes_a_network_of_ipv6_for_one_client_and_remembers_a_bounded_number() -> None:
     """Who has 2**64 addresses has one brake, and a million guessers cost no memory."""
-    brake = Brake(Clock())
+    brake = GuessLimiter(Clock())
     for i in range(FREE):
-        brake.wrong(f"2001:db8::{i + 1:x}", f"guess {i}")
+        brake.count_wrong(f"2001:db8::{i + 1:x}", f"guess {i}")
     assert brake.wait_s("2001:db8::ffff:1")
     assert not brake.wait_s("2001:db8:0:1::1")
     for i in range(5000):
-        brake.wrong(f"10.0.{i // 250}.{i % 250}", "guess")
+        brake.count_wrong(f"10.0.{i // 250}.{i % 250}", "guess")
     assert len(brake._guessers) < 2000
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from selenium.webdriver.common.by import By
 
-from tests.api.browser import text, until
+from tests.api.browser import console_of, text, until
 from tests.api.fake_node import frame, source
 from tests.api.routes import ROUTES
 
@@ -45,7 +45,7 @@ def test_dashboard_shows_sources_scores_and_events_as_they_come(
     node.record("e1", "gunshot", phase="end")
     until(page, lambda: text(page, "#ongoing") == "" and "1.5 s" in text(page, "#history tr"))
     assert len(page.find_elements(By.CSS_SELECTOR, "#history tr")) == 2
-    assert page.get_log("browser") == []
+    assert console_of(page) == []
 
 
 @pytest.mark.browser
@@ -53,7 +53,7 @@ def test_spectrogram_is_drawn(client: httpx.Client, node: FakeNode, page: WebDri
     """A loud band makes a bright pixel at its height, low tones at the bottom."""
     page.get(str(client.base_url))
     until(page, lambda: node.on_live)
-    node.play({**frame("mic"), "mel": [255] + [0] * 63})
+    node.play(frame("mic", mel=[255] + [0] * 63))
     pixel = "return [...document.getElementById('mel').getContext('2d').getImageData(479, arguments[0], 1, 1).data]"
     until(page, lambda: page.execute_script(pixel, 63)[0] > 200)
     assert page.execute_script(pixel, 0)[0] < 20
@@ -88,7 +88,7 @@ def test_data_never_becomes_html(client: httpx.Client, node: FakeNode, page: Web
     until(page, lambda: EVIL in text(page, "#history") and EVIL in text(page, "#sources"))
     node.play(frame(EVIL))
     assert page.find_elements(By.CSS_SELECTOR, "img[src=x]") == []
-    assert page.get_log("browser") == []
+    assert console_of(page) == []
 
 
 @pytest.mark.browser
@@ -158,7 +158,7 @@ def test_page_fits_its_screen_and_names_its_controls(
 
 def name_of(element: Any) -> str:
     """Return what a screen reader says; a table has its columns for it."""
-    return element.accessible_name or element.text
+    return str(element.accessible_name or element.text)
 
 
 @pytest.mark.browser
@@ -170,7 +170,7 @@ def test_documentation_is_drawn_from_the_description(client: httpx.Client, page:
     page.execute_script("for (const each of document.querySelectorAll('details')) each.open = true")
     assert "next_cursor of the page before" in text(page, "main")
     assert "`" not in text(page, "main")
-    assert page.get_log("browser") == []
+    assert console_of(page) == []
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/configuration"])

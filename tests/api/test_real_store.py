@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,7 @@ from edge.store import Store
 from tests.api.fake_node import FakeNode, message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import httpx
@@ -22,9 +22,22 @@ if TYPE_CHECKING:
 class StoredNode(FakeNode):
     """A node with a real history."""
 
-    def record(self, event_id: str, label: str = "siren", phase: str = "start", score: float = 0.9) -> None:
+    store: Any
+
+    def record(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Write one message; the store tells everybody."""
-        self.store.record(lambda sequence: message(sequence, event_id, label, phase, score), topic=None)
+        made: dict[str, Any] = {}
+
+        def make(sequence: int) -> dict[str, Any]:
+            made.update(message(sequence, *args, **kwargs))
+            return made
+
+        self.store.record(make, topic=None)
+        return made
+
+    def subscribe_events(self, callback: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+        stop: Callable[[], None] = self.store.subscribe(callback)
+        return stop
 
 
 @contextmanager
@@ -41,8 +54,8 @@ def opened(folder: Path) -> Iterator[Store]:
 def node(tmp_path: Path) -> Iterator[StoredNode]:
     """Return a node with a real history of five events."""
     with opened(tmp_path / "state") as store:
-        node = StoredNode(store=store)
-        node.subscribe_events = store.subscribe
+        node = StoredNode()
+        node.store = store
         for i in range(5):
             node.record(f"e{i}", "horn" if i % 2 else "siren")
             node.record(f"e{i}", "horn" if i % 2 else "siren", "end")

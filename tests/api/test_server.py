@@ -80,7 +80,7 @@ def test_stop_ends_open_streams_promptly(node: FakeNode) -> None:
         assert b"connected" in events.read()
         assert b"connected" in live.read()
     assert took_s < 2
-    assert node.on_event == node.on_live == []
+    assert [*node.on_event, *node.on_live] == []
 
 
 def test_uploads_that_wait_at_the_end_are_answered(node: FakeNode) -> None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge.api.streams import MAX_STREAMS, Bell, Streams, event_chunks, live_chunks
+from edge.api.streams import MAX_STREAMS, Streams, StreamSignal, stream_events, stream_live_frames
+from edge.jsontext import encoded
 from tests.api.fake_node import frame, source
+from tests.api.proxy import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,13 +112,13 @@ def test_live_frames_come_for_the_source_that_was_asked_for(client: httpx.Client
     with listening(client, "/live/stream?source=b") as one, listening(client, "/live/stream") as both:
         node.play(frame("a"))
         node.play(frame("b"))
-        assert one.next() == {"event": "live", "data": frame("b")}
+        assert one.next() == {"event": "live", "data": json.loads(encoded(frame("b")))}
         assert [both.next()["data"]["source"] for _ in range(2)] == ["a", "b"]
 
 
 def test_nothing_is_asked_of_the_node_when_nobody_listens(client: httpx.Client, node: FakeNode) -> None:
     """The node is subscribed to while a stream is open, and no longer."""
-    assert node.on_live == node.on_event == []
+    assert [*node.on_live, *node.on_event] == []
     with listening(client, "/live/stream") as _live, listening(client, "/events/stream") as _events:
         assert (len(node.on_live), len(node.on_event)) == (1, 1)
     deadline = time.monotonic() + 10
@@ -127,7 +129,7 @@ def test_nothing_is_asked_of_the_node_when_nobody_listens(client: httpx.Client, 
 
 def test_slow_listener_misses_frames_and_holds_up_nobody(client: httpx.Client, node: FakeNode) -> None:
     """A client that does not read costs no memory and no time, and hears the newest when it reads again."""
-    address = (client.base_url.host, client.base_url.port)
+    address = address_of(client)
     node.states.append(source("other"))
     with socket.socket() as slow, listening(client, "/live/stream?source=other") as quick:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -138,7 +140,7 @@ def test_slow_listener_misses_frames_and_holds_up_nobody(client: httpx.Client, n
             pass
         total = 20_000
         for i in range(total):
-            node.play({"source": "mic", "number": i, "pad": "x" * 600})
+            node.play(frame("mic", scores={"number": i, "x" * 600: 0.0}))
         node.play(frame("other"))
         assert quick.next()["data"]["source"] == "other"
         received = b""
@@ -165,7 +167,7 @@ def test_number_of_streams_is_limited(client: httpx.Client, node: FakeNode) -> N
         assert time.monotonic() < deadline
 
 
-@pytest.mark.parametrize("make", [event_chunks, live_chunks])
+@pytest.mark.parametrize("make", [stream_events, stream_live_frames])
 def test_quiet_stream_gives_signs_of_life(node: FakeNode, make: Any) -> None:
     """A comment comes when nothing else does, and closing ends the stream."""
 
@@ -179,13 +181,13 @@ def test_quiet_stream_gives_signs_of_life(node: FakeNode, make: Any) -> None:
     hello, *beats = asyncio.run(listen())
     assert hello.startswith(b"retry: ")
     assert beats == [b": still here\n\n"] * 2
-    assert node.on_event == node.on_live == []
+    assert [*node.on_event, *node.on_live] == []
 
 
 def test_bell_rung_after_the_loop_is_gone_is_quiet() -> None:
     """A node that speaks while the server ends comes to no harm."""
 
-    async def make() -> Bell:
-        return Bell()
+    async def make() -> StreamSignal:
+        return StreamSignal()
 
-    asyncio.run(make()).ring()
+    asyncio.run(make()).notify()

@@ -9,7 +9,7 @@ from selenium.webdriver.common.by import By
 
 from tests.api.browser import text, until
 from tests.api.fake_node import frame
-from tests.api.proxy import PREFIX, proxied
+from tests.api.proxy import PREFIX, address_of, proxied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ TOKEN = "correct-horse-battery"
 @pytest.fixture
 def address(client: httpx.Client) -> Iterator[str]:
     """Return where the node is seen from outside."""
-    with proxied(client.base_url.host, client.base_url.port) as address:
+    with proxied(*address_of(client)) as address:
         yield address
 
 
@@ -40,7 +40,12 @@ def test_dashboard_works(address: str, node: FakeNode, page: WebDriver, tmp_path
     node.record("e1", "horn", phase="end")["data"]["clip"] = "e1"
     page.get(address)
     until(page, lambda: text(page, "#link") == "Connected" and "mic" in text(page, "#sources") and node.on_live)
-    until(page, lambda: (node.play(frame("mic", score=0.87)), "87 %" in text(page, "#scores"))[1])
+
+    def is_played() -> bool:
+        node.play(frame("mic", score=0.87))
+        return "87 %" in text(page, "#scores")
+
+    until(page, is_played)
     page.find_element(By.CSS_SELECTOR, "#history button").click()
     source = page.find_element(By.TAG_NAME, "audio").get_property("src")
     assert source == f"{address}events/e1/clip"
@@ -61,7 +66,7 @@ def test_other_pages_work(address: str, page: WebDriver, path: str, seen: str) -
 @pytest.mark.browser
 def test_signing_in_and_out_works(serve: Serve, page: WebDriver) -> None:
     """The form leads to the dashboard and back, and the cookie is of this path alone."""
-    with serve(token=TOKEN) as client, proxied(client.base_url.host, client.base_url.port) as address:
+    with serve(token=TOKEN) as client, proxied(*address_of(client)) as address:
         page.get(address)
         page.find_element(By.ID, "token").send_keys("not this one")
         page.find_element(By.TAG_NAME, "button").click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from edge.api.records import AwayStatus
+
 TOKEN = "correct-horse"
 
 
 class Node(FakeNode):
     """A node without an arming delay."""
 
-    def away(self) -> dict[str, object]:
-        return {**super().away(), "armed": self.away_on, "arming_until": self.until, "quiet": self.quiet}
+    def away(self) -> AwayStatus:
+        return replace(super().away(), armed=self.away_on, arming_until=self.until, quiet=self.quiet)
 
     until: str | None = None
     quiet = False

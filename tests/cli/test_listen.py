@@ -20,10 +20,13 @@ from edge.cli.view import ConsoleHandler, View, format_picture
 from edge.publish.payload import EventContext, Stamp, pattern_event
 from edge.settings.tree import Settings
 from edge.types import ModelInfo, Pattern
+from tests.api.fake_node import source as fake_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from edge.api.records import SourceStatus
 
 AT = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 CONTEXT = EventContext("node", "mic", "", ModelInfo("city", "0.1.0", "0" * 64, "cpu"), False, True, "info")
@@ -47,14 +50,14 @@ def make_event(n: int, phase: str, score: float = 0.9) -> dict[str, Any]:
     }
 
 
-def make_source(n: int) -> dict[str, Any]:
+def make_source(n: int) -> SourceStatus:
     """Return a source with a long device name that contains markup and control characters."""
     scores = {f"label-{k}": k / 30 for k in range(23)}
     device = "[red]USB " + "Microphone\n\x1b[2J " * 9
-    return {"name": f"source-{n}", "state": "online", "detail": "", "device": device, "laeq": -30.0, "scores": scores}
+    return fake_source(f"source-{n}", device=device, scores=scores)
 
 
-def attach_view(console: Console, sources: list[dict[str, Any]]) -> tuple[View, Callable[[dict[str, Any]], None]]:
+def attach_view(console: Console, sources: list[SourceStatus]) -> tuple[View, Callable[[dict[str, Any]], None]]:
     """Return a view of a node with these sources, and a function that sends it an event."""
     heard: list[Any] = []
     view = View(console)

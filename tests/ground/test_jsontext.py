@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,9 +15,6 @@ from edge.api.encode import NodeJson
 from edge.cli.common import print_json
 from edge.jsontext import dumps, encode
 from edge.publish.mqtt import _encode
-
-if TYPE_CHECKING:
-    import pytest
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=["Cs"])),
@@ -40,6 +39,24 @@ def test_encoded_values_are_valid_json(value: Any) -> None:
     again = parse_strictly(dumps(value))
     assert again == json.loads(json.dumps(value), parse_constant=lambda _: None)
     assert parse_strictly(encode(value)) == again
+
+
+@dataclass(frozen=True)
+class Level:
+    """A record with an optional field."""
+
+    laeq: float | None
+    note: str | None = None
+
+
+def test_record_is_an_object_of_its_fields() -> None:
+    """Records may be anywhere in a value; what is None by default is left out where it is None."""
+    value = {"now": Level(math.nan), "all": [Level(-31.5, "loud"), Level(None)]}
+    again = {"now": {"laeq": None}, "all": [{"laeq": -31.5, "note": "loud"}, {"laeq": None}]}
+    assert parse_strictly(encode(value)) == again
+    assert parse_strictly(dumps(Level(1.0, "é"))) == {"laeq": 1.0, "note": "é"}
+    with pytest.raises(TypeError, match="set is no JSON value"):
+        dumps({"a": {1}})
 
 
 FIGURES = {"score": math.nan, "level": {"laeq": -math.inf}, "l": [1.0, math.inf]}

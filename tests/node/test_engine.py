@@ -27,6 +27,7 @@ from tests.support.streaming import write_streaming_bundle
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from edge.api.answers import LiveFrame
     from edge.pipeline.pipeline import Pipeline
 
 RATE = PARAMS.sample_rate_hz
@@ -229,15 +230,15 @@ def test_live_frames_are_made_only_with_a_listener(build: Callable[..., Engine])
     runner = FakeRunner("mic", [hum(0.5)])
     engine = build(runner)
     engine.turn()
-    frames: list[dict[str, Any]] = []
+    frames: list[LiveFrame] = []
     engine.live_listeners.append(frames.append)
     runner.blocks = [hum(0.5, RATE // 2)]
     engine.turn()
     assert len(frames) == 4
-    assert set(frames[0]) == {"source", "time", "scores", "laeq", "mel"}
-    assert len(frames[0]["mel"]) == PARAMS.n_mels
-    assert 0 < max(frames[0]["mel"]) <= 255
-    assert frames[0]["time"].startswith("2026-01-01T12:00:00.")
+    assert frames[0].away is None
+    assert len(frames[0].mel) == PARAMS.n_mels
+    assert 0 < max(frames[0].mel) <= 255
+    assert frames[0].time.startswith("2026-01-01T12:00:00.")
 
 
 BAD_BLOCK = AudioBlock(np.zeros((5, 2), np.float32), 0)

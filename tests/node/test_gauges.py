@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from edge.api.records import BrokerStatus
 from edge.node.build import build_node
 from edge.node.gauges import MachineGauges, NodeGauges
 from edge.settings.tree import Settings
@@ -63,7 +64,7 @@ def test_a_node_has_its_metrics_from_the_start(tmp_path: Path) -> None:
     )
     node = build_node(settings, state_dir=tmp_path).web
     seen = scrape(node.registry)
-    broker = {"enabled": False, "connected": False, "broker": "127.0.0.1:1883", "waiting": 0, "oldest_s": 0.0}
+    broker = BrokerStatus(enabled=False, connected=False, broker="127.0.0.1:1883", waiting=0, oldest_s=0.0)
     assert node.mqtt() == broker
     node.store.close()
     for label in ("siren", "gunshot", "traffic", "horn", "clap"):

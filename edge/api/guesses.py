@@ -1,4 +1,4 @@
-"""A brake on guessing: an address that sends wrong tokens has to wait longer and longer between two of them."""
+"""Limits on guessing: growing waiting times for addresses that send wrong tokens."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FREE = 5
-"""Wrong tokens that cost nothing: people mistype."""
+"""Wrong tokens without a waiting time, for typing errors."""
 _LONGEST_S = 60.0
 _FORGET_S = 900.0
 _ADDRESSES = 1024
-_log = logging.getLogger("tocsin.api")
+log = logging.getLogger("tocsin.api")
 
 
 @dataclass
@@ -30,20 +30,20 @@ class _Guesser:
     count: int = 0
 
 
-class Brake:
-    """Counts the wrong tokens of each address. The same one again is no guess, and counts once."""
+class GuessLimiter:
+    """Counter of the wrong tokens of each address; a repeated one counts once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Know nobody yet."""
+        """Begin without a wrong token."""
         self._clock = clock
         self._guessers: OrderedDict[str, _Guesser] = OrderedDict()
 
     def wait_s(self, address: str) -> int:
-        """Return for how many seconds no token of `address` is looked at."""
+        """Return the seconds for which tokens from `address` are refused unseen."""
         guesser = self._guessers.get(_network(address))
         return 0 if guesser is None else max(0, math.ceil(guesser.until_s - self._clock()))
 
-    def wrong(self, address: str, token: str) -> None:
+    def count_wrong(self, address: str, token: str) -> None:
         """Count a wrong token."""
         now, network = self._clock(), _network(address)
         guesser = self._guessers.get(network)
@@ -63,12 +63,12 @@ class Brake:
         if guesser.count < FREE:
             return
         if guesser.count == FREE:
-            _log.warning("%d wrong tokens from %s: it has to wait between more of them", FREE, address)
+            log.warning("%d wrong tokens from %s: it has to wait between more of them", FREE, address)
         guesser.until_s = now + min(_LONGEST_S, 2.0 ** (guesser.count - FREE))
 
 
 def _network(address: str) -> str:
-    """Return what one client may have many of: an IPv4 address, or an IPv6 network."""
+    """Return the IPv4 address or IPv6 network of one client."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
