@@ -4,6 +4,6 @@ import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime looks at this once, while it is loaded; without it, it keeps a number of this machine and sends what it
-# counts to its maker. It stands here because the package is there before any of its modules imports anything.
+# ONNX Runtime reads this once, when it is loaded. Without it, ONNX Runtime stores an id of this machine and sends usage
+# data to its maker. It is set here because the package is imported before any of its modules.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,4 +1,4 @@
-"""`python -m edge` is `tocsin`."""
+"""Entry point of `python -m edge`, which is `tocsin`."""
 
 from __future__ import annotations
 

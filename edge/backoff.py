@@ -1,4 +1,4 @@
-"""When to try a lost source again: the one place of this policy."""
+"""Waiting times between retries: the only place of this policy."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_S = 0.5
-"""Bound of the first wait."""
+"""Upper bound of the first wait."""
 STEADY_S = 5.0
-"""Seconds of sound after which a source counts as well again."""
+"""Seconds of sound after which a source counts as recovered."""
 
 
 class Backoff:
-    """Waiting times that grow up to a cap, by default doubling, each drawn between 0 and that bound (full jitter).
+    """Exponential backoff with full jitter, up to a cap.
 
-    The jitter keeps many nodes from coming back at one moment when a server returns.
+    Each wait is random between 0 and a bound, which by default doubles. The jitter keeps many nodes from reconnecting
+    at the same moment when a server returns.
     """
 
     def __init__(
@@ -29,16 +30,16 @@ class Backoff:
         *,
         growth: float = 2.0,
     ) -> None:
-        """Take the bounds and how much each is longer than the one before; `draw(low, high)` makes the jitter."""
+        """Take the cap, the first bound and its growth; `draw(low, high)` makes the jitter."""
         self._cap_s, self._first_s, self._draw, self._growth = cap_s, first_s, draw, growth
         self._tries = 0
 
     def next_s(self, left_s: float = math.inf) -> float:
-        """Return the seconds to wait before the next try, which are less than `left_s`."""
+        """Return the seconds to wait before the next try, at most `left_s`."""
         bound_s = min(self._cap_s, left_s, self._first_s * self._growth ** min(self._tries, 30))
         self._tries += 1
         return self._draw(0.0, bound_s)
 
     def reset(self) -> None:
-        """Begin anew: the source has been well for a while."""
+        """Return to the first bound, after a success."""
         self._tries = 0

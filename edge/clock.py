@@ -1,4 +1,4 @@
-"""The wall clock: moments as RFC 3339 text, steps of the clock, and whether it may be believed."""
+"""The wall clock: RFC 3339 text, steps of the clock, and trust in it."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_STEP_S = 1.0  # smaller differences are the clock being disciplined, or one that was read late
-_SET_S = 60.0  # from here on a step makes what the clock says doubtful
-_STEADY_S = 86_400.0  # a clock that was right for so long is right, whatever the history says
-_QUIET_S = 7 * 86_400.0  # a history whose newest event is older than this speaks against the clock
+_STEP_S = 1.0  # smaller differences come from clock discipline or a late reading
+_SET_S = 60.0  # a larger step makes the clock doubtful
+_STEADY_S = 86_400.0  # a clock that was synchronised for this long is trusted in spite of the history
+_QUIET_S = 7 * 86_400.0  # a newest event older than this speaks against the clock
 
 
-def rfc3339(moment: datetime) -> str:
-    """Return a moment with a time zone as UTC text with milliseconds, such as ``2026-01-31T12:00:00.250Z``."""
+def format_rfc3339(moment: datetime) -> str:
+    """Return a time as UTC text with milliseconds, such as ``2026-01-31T12:00:00.250Z``."""
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """Return the moment that `rfc3339` wrote; Python 3.10 does not read the Z."""
+    """Return the time of an RFC 3339 text; Python 3.10 does not read the Z."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def unix_s() -> float:
-    """Return the time of the wall clock."""
+    """Return the time of the wall clock in Unix seconds."""
     return time.time()
 
 
 def running_s() -> float:
-    """Return a time that nobody sets and that goes on while the machine sleeps."""
+    """Return the seconds since boot, which include suspended time."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class ClockSteps:
-    """Tells by how much the wall clock was set."""
+    """Detector of steps of the wall clock."""
 
     def __init__(self, wall: Callable[[], float] = unix_s, steady: Callable[[], float] = running_s) -> None:
-        """Begin now."""
+        """Start at the present time."""
         self._wall, self._steady = wall, steady
         self._offset_s = wall() - steady()
 
     def take(self) -> float:
-        """Return by how many seconds the clock was set since the last call; 0 where it was not."""
+        """Return the step of the clock since the last call, in seconds, or 0."""
         offset_s = self._wall() - self._steady()
         step_s = offset_s - self._offset_s
         if abs(step_s) < _STEP_S:
@@ -54,10 +54,10 @@ class ClockSteps:
 
 
 class ClockTrust:
-    """Tells whether something may be destroyed because the clock says that it is old.
+    """Trust in the wall clock, which is needed before anything is deleted for its age.
 
-    The clock must be synchronised, and near the last time that is known to be right; or it must have been synchronised
-    and left alone for a day.
+    The clock is trusted if it is synchronised and near the last time known to be right, or if it was synchronised for a
+    day without a step.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ClockTrust:
         wall: Callable[[], float] = unix_s,
         steady: Callable[[], float] = running_s,
     ) -> None:
-        """Take when the newest event before this process began, in Unix seconds; None where there was none."""
+        """Take the time of the newest earlier event, if any, in Unix seconds."""
         self._right_s = newest_s
         self._steady = steady
         self._steps = ClockSteps(wall, steady)
@@ -75,7 +75,7 @@ class ClockTrust:
         self._trusted = False
 
     def check(self, now_s: float, *, synced: bool) -> bool:
-        """Return whether the clock, which says `now_s`, may be believed; to be called every minute or so."""
+        """Return whether the clock's time `now_s` is trusted; call this every minute or so."""
         running = self._steady()
         if not synced or abs(self._steps.take()) > _SET_S:
             self._trusted, self._since_s = False, running

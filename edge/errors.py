@@ -1,24 +1,24 @@
-"""Every error Tocsin raises on purpose, each with the exit code of sysexits(3).
+"""The errors that Tocsin raises on purpose, each with an exit code of sysexits(3).
 
-TocsinError                     70  a fault of Tocsin itself
-├── UsageError                  64  the command line asks for what cannot be
-├── DataError                   65  the input is there but cannot be used
-│   ├── EmptyInput              65  nothing in it                          (HTTP 400)
-│   ├── NotAudio                65  no audio format that can be read        (HTTP 415)
-│   ├── BrokenAudio             65  audio, but damaged                      (HTTP 422)
+TocsinError                     70  a bug of Tocsin
+├── UsageError                  64  an impossible request on the command line
+├── DataError                   65  an input that cannot be used
+│   ├── EmptyInput              65  an input without content               (HTTP 400)
+│   ├── NotAudio                65  an unknown format of audio              (HTTP 415)
+│   ├── BrokenAudio             65  damaged audio                           (HTTP 422)
 │   └── TooLarge                65  more bytes or seconds than allowed      (HTTP 413)
-├── InputMissing                66  no such file
-├── Unavailable                 69  a device, broker or library is not there
-│   ├── SourceUnavailable       69  a source cannot be opened, or was lost
-│   └── ActionFailed            69  what a pattern should have started did not work
-├── StorageError                74  the disk is full or the database unusable
-├── Busy                        75  try again later                         (HTTP 429)
-├── Forbidden                   77  no permission
-└── ConfigError                 78  the configuration is wrong
-    └── BundleError             78  a model bundle is missing, damaged or refused
+├── InputMissing                66  a missing file
+├── Unavailable                 69  a missing device, broker or library
+│   ├── SourceUnavailable       69  a source that cannot be opened or was lost
+│   └── ActionFailed            69  a failed action
+├── StorageError                74  a full disk or an unusable database
+├── Busy                        75  too much work at this moment            (HTTP 429)
+├── Forbidden                   77  a missing permission
+└── ConfigError                 78  a wrong configuration
+    └── BundleError             78  a missing, damaged or refused model bundle
 
-Each carries facts: `what` is wrong, `where`, and the `remedy`. `str` renders them as one line; nothing else does, and
-nothing takes that line apart.
+Each has the problem (`what`), its place (`where`) and the `remedy`. Only `str` renders them as one line, and nothing
+parses that line.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class TocsinError(Exception):
-    """Anything Tocsin raises on purpose."""
+    """Base class of the errors that Tocsin raises on purpose."""
 
     exit_code = 70
 
     def __init__(self, what: str, *, where: str | Path = "", remedy: str = "") -> None:
-        """Take what is wrong, where (a path, a key, an address), and what to do about it."""
+        """Take the problem, its place (a path, a key, an address) and the remedy."""
         super().__init__(what)
         self.what, self.where, self.remedy = what, str(where), remedy
 
@@ -52,80 +52,80 @@ class TocsinError(Exception):
 
 
 class UsageError(TocsinError):
-    """The command line asks for what cannot be."""
+    """An impossible request on the command line."""
 
     exit_code = 64
 
 
 class DataError(TocsinError):
-    """The input is there but cannot be used."""
+    """An input that cannot be used."""
 
     exit_code = 65
 
 
 class EmptyInput(DataError):
-    """Nothing in the input."""
+    """An input without content."""
 
 
 class NotAudio(DataError):
-    """The input is in no audio format that can be read."""
+    """An input in an unknown format of audio."""
 
 
 class BrokenAudio(DataError):
-    """The input is audio, but damaged."""
+    """An input of damaged audio."""
 
 
 class TooLarge(DataError):
-    """The input has more bytes or seconds than allowed."""
+    """An input with more bytes or seconds than allowed."""
 
 
 class InputMissing(TocsinError):
-    """There is no such file."""
+    """A missing file."""
 
     exit_code = 66
 
 
 class Unavailable(TocsinError):
-    """A device, a broker or a library is not there."""
+    """A missing device, broker or library."""
 
     exit_code = 69
 
 
 class SourceUnavailable(Unavailable):
-    """A source cannot be opened, or was lost."""
+    """A source that cannot be opened or was lost."""
 
 
 class ActionFailed(Unavailable):
-    """What a pattern should have started did not work."""
+    """A failed action."""
 
     def __init__(
         self, what: str, *, where: str | Path = "", remedy: str = "", again: bool = True, wait_s: float = 0.0
     ) -> None:
-        """Take also whether to try again, and how many seconds the other side asks to wait before that."""
+        """Take also whether to try again, and the least seconds before that."""
         super().__init__(what, where=where, remedy=remedy)
         self.again, self.wait_s = again, wait_s
 
 
 class StorageError(TocsinError):
-    """The disk is full, or the database cannot be used."""
+    """A full disk or an unusable database."""
 
     exit_code = 74
 
 
 class Busy(TocsinError):
-    """Too much to do at this moment."""
+    """Too much work at this moment."""
 
     exit_code = 75
 
 
 class Forbidden(TocsinError):
-    """The permission is missing."""
+    """A missing permission."""
 
     exit_code = 77
 
 
 class ConfigError(TocsinError):
-    """The configuration is wrong, perhaps in several places."""
+    """A wrong configuration, perhaps in several places."""
 
     exit_code = 78
 
@@ -148,7 +148,7 @@ class ConfigError(TocsinError):
 
 
 class BundleError(ConfigError):
-    """A model bundle is missing, damaged or refused."""
+    """A missing, damaged or refused model bundle."""
 
 
 def render(what: str, *, where: str = "", remedy: str = "") -> str:
@@ -164,9 +164,9 @@ def join_problems(problems: Sequence[TocsinError]) -> TocsinError:
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
-    """Return the remedy for an unknown name: the one that was meant, or all there are."""
+    """Return the remedy for an unknown name: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}" if known else "there are none"
+    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}" if known else "none is defined"
 
 
 def from_os_error(
@@ -180,8 +180,8 @@ def from_os_error(
 ) -> TocsinError:
     """Return the error for a failed system call on a file.
 
-    `action` is what was tried, as a participle; `missing` is the class where there is no file, `kind` that of whatever
-    has no class of its own, and `permission` the remedy for a missing right.
+    `action` is what was tried, as a participle; `missing` is the class where there is no file, `kind` that of other
+    errors, and `permission` the remedy for a missing permission.
     """
     where = where or exc.filename or ""
     if exc.errno in DISK_FULL:
@@ -208,6 +208,6 @@ def describe_error(exc: Exception) -> tuple[str, int]:
 
 
 def describe_bug(exc: Exception) -> str:
-    """Return the line of an unexpected error, which is a fault of Tocsin."""
+    """Return the line of an unexpected exception, which is a bug of Tocsin."""
     what = " ".join(str(exc).split())
     return f"internal error: {type(exc).__name__}: {what} (run again with --debug and report it)"

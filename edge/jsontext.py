@@ -1,4 +1,4 @@
-"""The one encoder of JSON: a figure that is no number, which JSON has no word for, becomes null."""
+"""The only JSON encoder, which writes NaN and infinities as null."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-_NO_UNICODE = re.compile("[\ud800-\udfff]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def dumps(value: object, **options: Any) -> str:  # noqa: ANN401 - those of `json.dumps`
-    """Return `value` as JSON that every parser takes."""
+    """Return `value` as JSON that every parser accepts."""
     try:
         return json.dumps(value, allow_nan=False, default=_members, **options)  # noqa: TID251 - the place that all others use
     except ValueError:
-        return json.dumps(_finite(value), allow_nan=False, **options)  # noqa: TID251 - likewise
+        return json.dumps(_replace_nonfinite(value), allow_nan=False, **options)  # noqa: TID251 - likewise
 
 
-def encoded(value: object) -> bytes:
-    """Return `value` as JSON in one line of UTF-8, for programs elsewhere.
+def encode(value: object) -> bytes:
+    """Return `value` as one line of JSON in UTF-8.
 
-    A byte of a file name that is no UTF-8, as Python keeps it, becomes U+FFFD: half a character is not JSON to all.
+    A byte of a file name that is not UTF-8, which Python keeps as a surrogate, becomes U+FFFD, because some parsers
+    refuse a lone surrogate.
     """
     text = dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _NO_UNICODE.sub("\ufffd", text).encode()
+    return _SURROGATES.sub("\ufffd", text).encode()
 
 
 def _members(record: object) -> dict[str, Any]:
@@ -47,11 +48,11 @@ def _names(kind: Any) -> tuple[tuple[str, bool], ...]:  # noqa: ANN401 - a class
     return tuple((field.name, field.default is not None) for field in fields(kind))
 
 
-def _finite(value: object) -> object:
+def _replace_nonfinite(value: object) -> object:
     if is_dataclass(value):
         value = _members(value)
     if isinstance(value, dict):
-        return {_finite(key): _finite(item) for key, item in value.items()}
+        return {_replace_nonfinite(key): _replace_nonfinite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_replace_nonfinite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

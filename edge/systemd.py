@@ -1,4 +1,7 @@
-"""systemd's side of a service: notification, watchdog, and whether the clock is right. Does nothing elsewhere."""
+"""Interface to systemd: notification, watchdog and clock synchronisation.
+
+It does nothing where systemd is not the service manager.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ _TIME_ERROR = 5
 
 
 def notify(state: str) -> bool:
-    """Send a state such as ``READY=1`` to the service manager (sd_notify(3)); return whether there is one."""
+    """Send a state such as ``READY=1`` to the service manager (sd_notify(3)).
+
+    Returns whether there is one.
+    """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
@@ -26,8 +32,8 @@ def notify(state: str) -> bool:
     return False
 
 
-def watchdog_interval_s() -> float | None:
-    """Return the seconds within which the manager wants a sign of life; None when it does not."""
+def read_watchdog_interval_s() -> float | None:
+    """Return the watchdog's interval in seconds, or None without a watchdog."""
     try:
         interval_us = int(os.environ["WATCHDOG_USEC"])
         ours = int(os.environ.get("WATCHDOG_PID", os.getpid())) == os.getpid()
@@ -36,14 +42,14 @@ def watchdog_interval_s() -> float | None:
     return interval_us / 1e6 if ours and interval_us > 0 else None
 
 
-def clock_synced() -> bool:
-    """Return whether some NTP client keeps the clock right (adjtimex(2)), or timesyncd has set it once."""
-    record = ctypes.create_string_buffer(512)  # all zeros: only a question; the struct has some 200 bytes
-    state = int(_libc().adjtimex(record))
-    # A sandbox may forbid the question; then only timesyncd's word is left.
+def is_clock_synced() -> bool:
+    """Return whether the clock is synchronised (adjtimex(2)), or timesyncd has set it once."""
+    record = ctypes.create_string_buffer(512)  # all zeros: it reads only; the struct has some 200 bytes
+    state = int(_load_libc().adjtimex(record))
+    # A sandbox may forbid the call; then only the file of timesyncd is left.
     return state != _TIME_ERROR if state >= 0 else _SYNCED.exists()
 
 
 @functools.lru_cache(maxsize=1)
-def _libc() -> ctypes.CDLL:
+def _load_libc() -> ctypes.CDLL:
     return ctypes.CDLL(None)

@@ -1,4 +1,7 @@
-"""Prometheus metrics on a registry that is passed in, so that two nodes in one process do not share figures."""
+"""Prometheus metrics of one node.
+
+The registry is an argument, so that two nodes in one process do not share figures.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _UP = ("online", "silent", "clipping")
 
 
 class Metrics:
-    """What the engine and the recorder count."""
+    """The metrics that the engine, the recorder and the reactions count."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register every metric."""
@@ -41,11 +44,11 @@ class Metrics:
         self.events = counter("tocsin_events", "Events begun", of_both)
         self.events_lost = counter("tocsin_events_lost", "Event messages that the history will never have")
         self.events_waiting = gauge("tocsin_events_waiting", "Event messages waiting to be written to the disk")
-        self.clap_onsets = counter("tocsin_clap_onsets", "Claps heard", of_source)
+        self.clap_onsets = counter("tocsin_clap_onsets", "Claps detected", of_source)
         self.patterns = counter("tocsin_patterns", "Clap patterns, and sounds in the away mode", of_both)
-        text = "What looked like a pattern and was none; the label is the reason"
+        text = "Suppressed patterns; the label is the reason"
         self.patterns_suppressed = counter("tocsin_patterns_suppressed", text, of_both)
-        # Every occasion on which an action is triggered ends in exactly one of these three.
+        # Every trigger of an action ends in exactly one of these three.
         self.actions = counter("tocsin_actions", "Actions carried out", of_label)
         text = "Actions given up after their last try failed"
         self.action_failures = counter("tocsin_action_failures", text, of_label)
@@ -62,9 +65,9 @@ class Metrics:
         reasons: Sequence[str],
         actions: Sequence[str],
     ) -> None:
-        """Set every figure whose labels are known to 0: the first gunshot is an increase, too.
+        """Set every metric whose labels are known to 0.
 
-        `reasons` are those for which a pattern may be suppressed.
+        The first event then is an increase. `reasons` are the reasons to suppress a pattern.
         """
         for source in sources:
             for counter in (self.windows, self.windows_dropped, self.clap_onsets):
@@ -81,13 +84,13 @@ class Metrics:
             for counter in (self.actions, self.action_failures, self.actions_dropped):
                 counter.labels(action)
 
-    def inference(self, windows: int, seconds: float) -> None:
+    def count_inference(self, windows: int, seconds: float) -> None:
         """Count one inference."""
         self.batch_size.observe(windows)
         self.inference_seconds.observe(seconds)
 
-    def build_info(self, version: str, model_id: str, model_sha256: str, provider: str) -> None:
-        """Say what is running."""
+    def set_build_info(self, version: str, model_id: str, model_sha256: str, provider: str) -> None:
+        """Publish the version and the model in use."""
         info = Gauge(
             "tocsin_build_info",
             "Always 1; what is running is in the labels",

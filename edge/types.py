@@ -1,7 +1,7 @@
-"""The records that travel along the line from sound to message. All but `NetworkState` are frozen.
+"""Records of the pipeline from samples to messages.
 
-Time in the core is a sample index at the front end's rate, counted from the start of the stream. Lost
-samples are counted too, so an index that jumps *is* a gap. UTC is added once, at the rim.
+All but `NetworkState` are frozen. Time is a sample index at the front end's rate, counted from the start of the
+stream. Lost samples are counted too, so that a jump of the index is a gap. UTC is added once, in the node.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Phase(str, enum.Enum):
-    """A point in an event's life."""
+    """The phase of an event that a message reports."""
 
     START = "start"
     UPDATE = "update"
@@ -25,7 +25,7 @@ class Phase(str, enum.Enum):
 
 
 class SourceState(str, enum.Enum):
-    """What a source is doing, as published under ``{source}/status``."""
+    """The state of a source, as published under ``{source}/status``."""
 
     ONLINE = "online"
     SILENT = "silent"
@@ -41,12 +41,15 @@ class AudioBlock:
     samples: NDArray[np.float32]
     """Shape (n,), full scale ±1."""
     start: int
-    """Index of the first sample in the stream; a jump since the last block's end is a gap."""
+    """Index of the first sample; a jump from the last block's end is a gap."""
 
 
 @dataclass(eq=False, slots=True)
 class NetworkState:
-    """What a streaming network remembers of one unbroken stretch of sound. Only the network's classifier changes it."""
+    """The state of a streaming network within one stretch of sound without a gap.
+
+    Only the network's classifier changes it.
+    """
 
     vector: NDArray[np.float32] | None = None
     """Shape (state_size,); None before the stretch's first window."""
@@ -54,25 +57,25 @@ class NetworkState:
 
 @dataclass(frozen=True, slots=True)
 class MelWindow:
-    """What the network looks at for one decision."""
+    """The input of the network for one decision."""
 
     features: NDArray[np.float32]
     """Shape (window_frames, n_mels)."""
     end: int
-    """Sample index just after the window's last sample: the moment of the decision."""
+    """Sample index just after the window: the time of the decision."""
     heard: int
-    """Samples in the window that were really heard; the rest is silence from before the stream or a gap."""
+    """Received samples in the window; the others are silence for the time before the stream or a gap."""
     gap: bool
-    """Whether samples were lost right before what was heard."""
+    """Whether samples were lost just before the received ones."""
     new_frames: int
-    """Frames at the end of `features` that were in no window before."""
+    """Frames at the end of `features` that are new since the last window."""
     state: NetworkState
-    """Of the stretch that the window is part of: after a gap it is another one."""
+    """State of the stretch of the window; a gap starts another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A decision's calibrated probabilities."""
+    """Calibrated probabilities of one decision."""
 
     probabilities: NDArray[np.float32]
     """Shape (labels,), each between 0 and 1."""
@@ -83,7 +86,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The level of a stretch of sound, in dB re full scale plus the configured offset."""
+    """The level of a period, in dB re full scale plus the configured offset."""
 
     start: int
     end: int
@@ -96,21 +99,21 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One message about one sound. An event's messages share `event_id`."""
+    """One message about one event; all messages of an event share `event_id`."""
 
     event_id: str
     phase: Phase
     label: str
     score: float
-    """Smoothed probability now."""
+    """Smoothed probability at the decision."""
     peak_score: float
-    """Highest since the start."""
+    """Highest smoothed probability since the start."""
     onset: int
-    """Sample index where the sound began."""
+    """Sample index of the sound's beginning."""
     end: int | None
-    """Sample index where it ended; None until it has."""
+    """Sample index of the sound's end; None before it."""
     decided: int
-    """Sample index of the decision that made this message."""
+    """Sample index of the decision behind this message."""
     laeq_db: float
     lafmax_db: float
     gap: bool = False
@@ -122,34 +125,34 @@ class Clap:
     """An onset that was confirmed as a clap."""
 
     at: int
-    """Sample index of its rise."""
+    """Sample index of the onset."""
     confidence: float
-    """Probability that it is a clap, between 0 and 1."""
+    """Probability of a clap, between 0 and 1."""
     level_db: float
-    """Its peak, in dB re full scale."""
+    """Peak level, in dB re full scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What was done with claps, or the sound of the away mode; or what looked like it and was suppressed."""
+    """A pattern of claps, or a sound of the away mode, reported or suppressed."""
 
     name: str
-    """`double`, `triple`, a name of the user's, or `sound`."""
+    """`double`, `triple`, a name from the settings, or `sound`."""
     onsets: tuple[int, ...]
-    """Sample index of each clap; of the sound's beginning."""
+    """Sample index of each clap, or of the sound's beginning."""
     decided: int
     """Sample index of the decision."""
     confidence: float
-    """Of its claps on average; for a sound, how far it stands out, between 0 and 1."""
+    """Mean confidence of the claps; for a sound, the share of energy above the background; between 0 and 1."""
     level_db: float = 0.0
-    """Peak of its faintest clap, in dB re full scale; 0 where levels say nothing."""
+    """Peak level of the faintest clap, in dB re full scale; 0 for a sound."""
     reason: str = ""
-    """Why it is suppressed, in a word or two, such as `applause`; empty for one that counts."""
+    """Reason to suppress the pattern, such as `applause`; empty if reported."""
     detail: str = ""
-    """What a log line adds: the score behind the reason, the sound's most likely label."""
+    """Detail for the log: the score behind the reason, or the sound's most likely label."""
 
-    def intervals_ms(self, sample_rate_hz: int) -> list[int]:
-        """Return the gaps between the claps."""
+    def compute_intervals_ms(self, sample_rate_hz: int) -> list[int]:
+        """Return the gaps between the claps, in milliseconds."""
         return [round((b - a) * 1000 / sample_rate_hz) for a, b in itertools.pairwise(self.onsets)]
 
 
@@ -160,21 +163,21 @@ class ModelInfo:
     id: str
     version: str
     sha256: str
-    """Of the network."""
+    """SHA-256 of the network's file, in hexadecimal digits."""
     provider: str
-    """What runs it, such as `cpu`."""
+    """Execution provider, such as `cpu`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStats:
-    """A source's state and what happened to it since the start, for health and metrics."""
+    """State and counts of a source since the start, for health and metrics."""
 
     name: str
     spec: str
     """As configured, with any password masked."""
     state: SourceState
     detail: str
-    """Why it is in this state, in one line; empty when all is well."""
+    """Reason for the state, in one line; empty without a problem."""
     samples_total: int
     overflows_total: int
     gap_s_total: float
@@ -188,8 +191,8 @@ class SourceStats:
     device: str = ""
     rate_hz: int = 0
     finished: bool = False
-    """Whether the source came to its end: a file without loop, or an input that was closed."""
+    """Whether the source has ended: a file without loop, or a closed input."""
     lost: bool = False
-    """Whether it was live sound that came to its end, which only a new start can bring back."""
+    """Whether a live source has ended, which needs a restart of the service."""
     bad_samples_total: int = 0
-    """Samples that were no numbers or far beyond full scale, and were replaced by silence."""
+    """Samples that were not finite or far beyond full scale, and were replaced by silence."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Protocol
 
-from edge.clock import rfc3339
+from edge.clock import format_rfc3339
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,7 +41,7 @@ class Executor(Protocol):
 
 def make_placeholders(trigger: Trigger, node: str) -> dict[str, str]:
     """Return the values of the placeholders by their names."""
-    return {"event": trigger.pattern, "source": trigger.source, "node": node, "time": rfc3339(trigger.time)}
+    return {"event": trigger.pattern, "source": trigger.source, "node": node, "time": format_rfc3339(trigger.time)}
 
 
 def fill(text: str, trigger: Trigger, node: str) -> str:

@@ -19,7 +19,7 @@ from edge import __version__
 from edge.actions.trigger import Executor, Trigger, fill, make_placeholders
 from edge.errors import ActionFailed
 from edge.jsontext import dumps
-from edge.settings.section import plain_host
+from edge.settings.section import check_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ class WebhookExecutor(Executor):
         with contextlib.suppress(ValueError):  # an invalid host or port
             target = urlsplit(urljoin(url.geturl(), location))
             if location and target.scheme in ("http", "https") and _VISIBLE.fullmatch(target.geturl()):
-                plain_host(target.hostname or "")
+                check_host(target.hostname or "")
                 place = _format_origin(target)
                 if self._action.method == "GET":
                     return target

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from edge.jsontext import encoded
+from edge.jsontext import encode
 
 
 class NodeJson(JSONResponse):
@@ -14,4 +14,4 @@ class NodeJson(JSONResponse):
 
     def render(self, content: Any) -> bytes:  # noqa: ANN401 - as the base class
         """Encode the body."""
-        return encoded(content)
+        return encode(content)

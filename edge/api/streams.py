@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from edge.errors import Busy, Unavailable
-from edge.jsontext import encoded
+from edge.jsontext import encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -166,4 +166,4 @@ def _make_collector(frames: deque[LiveFrame], signal: StreamSignal, source: str 
 def encode_event(event: str, data: CloudEvent | LiveFrame, event_id: str | None = None) -> bytes:
     """Return one server-sent event."""
     head = f"id: {event_id}\n" if event_id else ""
-    return f"{head}event: {event}\ndata: ".encode() + encoded(data) + b"\n\n"
+    return f"{head}event: {event}\ndata: ".encode() + encode(data) + b"\n\n"

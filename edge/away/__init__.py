@@ -1,1 +1,4 @@
-"""Away mode: any sound that stands out of the background is reported. Pure: time is an argument."""
+"""Away mode: reports of every sound above the background.
+
+Pure: time is an argument.
+"""

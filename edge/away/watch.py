@@ -1,7 +1,7 @@
-"""What stands out of the background of one stream, and whether it counts. Pure: time is a sample index.
+"""Detector of sounds above the background of one stream. Pure: time is a sample index.
 
-Frames wait until the decision that ends with them, so a report depends on the frames and the scores up to that
-decision and on nothing else: not on how the sound came in, nor on when it was scored.
+Frames wait until the decision that ends with them, so that a report depends on the frames and scores up to that
+decision only: neither on the chunks in which the sound arrived, nor on the time at which it was scored.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from edge.types import Scores
 
 IGNORED = "ignored label"
-"""Reason of a suppressed sound."""
+"""Reason to suppress a sound."""
 
-_SETTLE_S = 0.5  # four time constants of the F weighting, which begins at silence
-_DIP_S = 0.3  # a syllable's pause: a shorter one does not end a sound
-_RISE_S = 0.25  # a sound rises for no longer than this before it stands out
-_RISE_DB = 0.5  # between two frames
-_JUDGE_S = 0.35  # after the onset; before that, the model has heard too little of a sound to know an ignored label
+_SETTLE_S = 0.5  # four time constants of the F weighting, which starts from silence
+_DIP_S = 0.3  # a pause between syllables: a shorter one does not end a sound
+_RISE_S = 0.25  # longest rise of a sound before it exceeds the margin
+_RISE_DB = 0.5  # least rise between two frames
+_JUDGE_S = 0.35  # after the onset: the model needs this much of a sound to recognise an ignored label
 
 
 class AwayWatch:
-    """Watches the level of one stream and reports each sound once.
+    """Detector that reports each sound above the background of one stream once.
 
-    `push` takes the levels of frames, `decide` the scores of a window; `take` gives what came of it.
+    `push` takes the levels of frames, `decide` the scores of a window; `take` returns the reports.
     """
 
     def __init__(self, settings: Away, params: FrontEndParams, labels: Sequence[str]) -> None:
-        """Begin with nothing heard. Raises `ConfigError` for an ignored label that the model does not have."""
+        """Start at frame 0; raises `ConfigError` for an ignored label that the model lacks."""
         self._params, self._labels = params, tuple(labels)
-        self._ignored = [_index(label, self._labels) for label in settings.ignore]
+        self._ignored = [_find_index(label, self._labels) for label in settings.ignore]
         self._ignore_score = settings.ignore_score
         per_s = params.frames_per_s
         self._margin_db = settings.margin_db
@@ -59,14 +59,17 @@ class AwayWatch:
         self.reset(0)
 
     def reset(self, frame: int) -> None:
-        """Forget the sound in progress, as samples were lost before `frame`; the background stays."""
+        """Forget the sound in progress after a gap before `frame`; keep the background."""
         self._waiting: NDArray[np.float64] = np.empty(0)
         self._next, self._settled = frame, frame + self._settle_frames
         self._recent.clear()
         self.rearm()
 
     def rearm(self) -> None:
-        """Forget the sound in progress, so that what still sounds is reported: the away mode begins to listen."""
+        """Forget the sound in progress, so that it is reported if it continues.
+
+        Called when the away mode becomes armed.
+        """
         self._reported = self._suppressed = False
         self._below = 0
         self._forget()
@@ -77,13 +80,16 @@ class AwayWatch:
         self._onset: int | None = None
 
     def push(self, first_frame: int, fast_db: NDArray[np.float64]) -> None:
-        """Take the fast-weighted A-levels of the next frames, in dB re full scale; frames left out are a gap."""
+        """Take the fast-weighted A-levels of the next frames, in dB re full scale.
+
+        Missing frames are a gap.
+        """
         if first_frame != self._next + self._waiting.size:
             self.reset(first_frame)
         self._waiting = np.concatenate((self._waiting, fast_db))
 
     def decide(self, scores: Scores) -> None:
-        """Take the scores of the next window, and look at the frames up to its end."""
+        """Take the next window's scores and analyse the frames up to its end."""
         ready = max(0, self._params.count_frames(scores.end) - self._next)
         frames, self._waiting = self._waiting[:ready], self._waiting[ready:]
         step = self._params.decision_frames
@@ -93,12 +99,12 @@ class AwayWatch:
             self._judge_sound(self._onset, scores)
 
     def take(self) -> list[Pattern]:
-        """Return what was decided since the last call."""
+        """Return the reports since the last call."""
         patterns, self._patterns = self._patterns, []
         return patterns
 
-    def levels(self, offset_db: float) -> dict[str, Any] | None:
-        """Return what counts as background and from where on a sound is reported, in dB; None until that is known."""
+    def describe_levels(self, offset_db: float) -> dict[str, Any] | None:
+        """Return the levels of background and threshold in dB, or None until known."""
         background_db = self._background.level_db()
         if background_db is None:
             return None
@@ -109,7 +115,7 @@ class AwayWatch:
         }
 
     def _observe(self, levels_db: list[float]) -> None:
-        """Count how long the frames of one decision stand out of the background before them."""
+        """Count the frames of one decision that exceed the background before them."""
         begin, self._next = self._next, self._next + len(levels_db)
         if begin < self._settled:
             return
@@ -121,25 +127,25 @@ class AwayWatch:
                 self._count(frame, level_db - background_db)
 
     def _count(self, frame: int, excess_db: float) -> None:
-        stands_out = excess_db >= self._margin_db
-        self._below = 0 if stands_out else self._below + 1
+        exceeds = excess_db >= self._margin_db
+        self._below = 0 if exceeds else self._below + 1
         if self._below == self._quiet_frames:
             self._reported = self._suppressed = False
         if self._reported:
             return
-        if not stands_out:
+        if not exceeds:
             if self._below == self._dip_frames and self._onset is None:
                 self._forget()
             return
         self._above += 1
         self._excess_db = max(self._excess_db, excess_db)
         if self._first is None:
-            self._first = self._rise(frame)
+            self._first = self._find_rise(frame)
         if self._above >= self._min_frames and self._onset is None:
             self._onset = self._first * self._params.hop_samples + self._params.n_fft // 2
 
-    def _rise(self, frame: int) -> int:
-        """Return the frame in which the level that now stands out began to rise, by the recent levels."""
+    def _find_rise(self, frame: int) -> int:
+        """Return the frame at which the level that now exceeds the margin began rising."""
         levels = list(self._recent)
         steps = 0
         while steps < len(levels) - 1 and levels[-1 - steps] - levels[-2 - steps] >= _RISE_DB:
@@ -150,7 +156,7 @@ class AwayWatch:
         values = scores.probabilities
         ignored = max(self._ignored, key=lambda index: float(values[index]), default=None)
         if ignored is not None and values[ignored] >= self._ignore_score:
-            # What stands out of the background after this counts anew: a dog's barking hides no voice for long.
+            # Later sounds are counted from zero, so that a barking dog does not hide a voice for long.
             if not self._suppressed:
                 self._report(onset, scores, ignored, IGNORED)
             self._suppressed = True
@@ -166,7 +172,7 @@ class AwayWatch:
         self._patterns.append(Pattern(SOUND, (onset,), scores.end, confidence, reason=reason, detail=detail))
 
 
-def _index(label: str, labels: Sequence[str]) -> int:
+def _find_index(label: str, labels: Sequence[str]) -> int:
     if label in labels:
         return labels.index(label)
     msg = f"the model has no label '{label}'"

@@ -6,18 +6,21 @@ import datetime as dt
 
 
 class _Local(dt.tzinfo):
-    """Asks the C library, which knows TZ and /etc/localtime of every form; a fixed offset is wrong half the year."""
+    """The local time zone, as the C library knows it from TZ and /etc/localtime.
+
+    A fixed offset would be wrong for half the year.
+    """
 
     def utcoffset(self, when: dt.datetime | None) -> dt.timedelta | None:
-        """Return the offset at a local time; `fold` tells the two of an hour that comes twice."""
+        """Return the offset at a local time; `fold` selects one of two equal hours."""
         return None if when is None else when.replace(tzinfo=None).astimezone().utcoffset()
 
     def dst(self, when: dt.datetime | None) -> dt.timedelta | None:  # noqa: ARG002 - the base class wants it
-        """Return nothing: how much of the offset is summer time does not matter."""
+        """Return None, because nothing needs the share of summer time."""
         return None
 
     def tzname(self, when: dt.datetime | None) -> str | None:
-        """Return the name at a local time."""
+        """Return the name of the zone at a local time."""
         return None if when is None else when.replace(tzinfo=None).astimezone().tzname()
 
     def fromutc(self, when: dt.datetime) -> dt.datetime:
@@ -28,4 +31,4 @@ class _Local(dt.tzinfo):
 
 
 LOCAL = _Local()
-"""Give ``datetime.now(LOCAL)`` to `edge.away.switch`."""
+"""The time zone for `edge.away.switch`, as in ``datetime.now(LOCAL)``."""

@@ -1,1 +1,4 @@
-"""Claps that switch things: onsets, their confirmation, and the patterns they make. Pure: time is a sample index."""
+"""Clap patterns: onsets, their confirmation, matching and guards.
+
+Pure: time is a sample index.
+"""

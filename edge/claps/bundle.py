@@ -1,4 +1,4 @@
-"""What a bundle must be to confirm claps, and how sure it has to be."""
+"""Checks of the clap network's bundle, and its probability threshold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge.errors import BundleError
 if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
 
-_SPAN = 2.0  # in logits: from the middle of the sensitivity to either end
+_SPAN = 2.0  # in logits: from the middle of the sensitivity's range to either end
 
 
 def check_clap_bundle(bundle: Bundle) -> None:
@@ -30,8 +30,8 @@ def check_clap_rate(bundle: Bundle) -> None:
         raise BundleError(msg, where=f"model bundle {bundle.path}", remedy=remedy)
 
 
-def clap_threshold(bundle: Bundle, sensitivity: float) -> float:
-    """Return the probability from which an onset is a clap: the bundle's own at a sensitivity of 0.5."""
+def compute_clap_threshold(bundle: Bundle, sensitivity: float) -> float:
+    """Return the least probability of a clap: the bundle's own at a sensitivity of 0.5."""
     on = min(0.999, max(0.001, float(bundle.thresholds.get("clap", {}).get("on", 0.5))))
     logit = math.log(on / (1.0 - on)) + (0.5 - sensitivity) * 2.0 * _SPAN
     return 1.0 / (1.0 + math.exp(-logit))

@@ -1,4 +1,4 @@
-"""Whether an onset is a clap: cheap physics first, then the clap network."""
+"""Confirmation of one onset as a clap: cheap physical checks first, then the clap network."""
 
 from __future__ import annotations
 
@@ -16,44 +16,46 @@ if TYPE_CHECKING:
 
 _ONSET_FRAME = BEFORE_SAMPLES // CLAP_FRONT_END.hop_samples
 _PEAK = slice(_ONSET_FRAME - 2, _ONSET_FRAME + 4)
-_LATER = slice(_ONSET_FRAME + 7, _ONSET_FRAME + 10)  # 60 ms after it
+_LATER = slice(_ONSET_FRAME + 7, _ONSET_FRAME + 10)  # from 56 ms after it
 _LEAST_DECAY_DB = 3.0
-_DULL_BAND = 2.5  # mean band of the peak: nothing above some 400 Hz
+_DULL_BAND = 2.5  # mean mel band of the peak: hardly any energy above 400 Hz
 
 
 class ClapNetwork(Protocol):
-    """Anything that gives crops their probability of being a clap."""
+    """A classifier that gives each crop its probability of being a clap."""
 
-    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute_probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, 1), of features of shape (n, window_frames, n_mels)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an onset was found to be."""
+    """The result of judging one onset."""
 
     probability: float
-    """That it is a clap; 0 where physics rules it out."""
-    why: str
-    """What speaks against it, in a few words; empty where only the probability does."""
+    """The probability of a clap; 0 if the physical checks rule one out."""
+    reason: str
+    """The physical check that failed, in a few words; empty if all passed."""
 
 
 def confirm(onset: Onset, samples: NDArray[np.float32], network: ClapNetwork) -> Verdict:
-    """Judge an onset by the sound around it: `samples`, shape (window_samples,), begin `BEFORE_SAMPLES` before it.
+    """Judge an onset by the sound around it.
 
-    One crop at a time, so that its probability does not depend on what else is judged.
+    `samples`, shape (window_samples,), begin `BEFORE_SAMPLES` before the onset. The network scores one crop at a time,
+    so that a probability does not depend on the other crops of a batch.
     """
     features = crop_features(samples, onset.level_db)
-    why = physics(features)
-    if why:
-        return Verdict(0.0, why)
-    return Verdict(float(network.probabilities(features[np.newaxis])[0, 0]), "")
+    reason = check_physics(features)
+    if reason:
+        return Verdict(0.0, reason)
+    return Verdict(float(network.compute_probabilities(features[np.newaxis])[0, 0]), "")
 
 
-def physics(features: NDArray[np.float32]) -> str:
-    """Return why a crop, shape (window_frames, n_mels), can be no clap; empty where it can.
+def check_physics(features: NDArray[np.float32]) -> str:
+    """Return the reason that a crop cannot be a clap, or an empty text.
 
-    A clap is over within 20 ms and leaves the room's tail; a voice, a bark or an engine goes on. It is also not dull.
+    `features` has the shape (window_frames, n_mels). A clap decays within 20 ms to the reverberation of the room; a
+    voice, a bark or an engine goes on. A clap has energy at high frequencies.
     """
     power = np.exp(features / np.float32(CLAP_FRONT_END.scale) - np.float32(CLAP_FRONT_END.offset))
     levels_db = 10.0 * np.log10(power.sum(axis=1))

@@ -1,4 +1,4 @@
-"""What the clap network looks at: a third of a second around an onset, brought to one level."""
+"""Input of the clap network: a third of a second around an onset, normalised."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ CLAP_FRONT_END = FrontEndParams(
     window_frames=40,
     decision_frames=40,
 )
-"""8 ms between frames, as an attack is shorter than that; 328 ms in all."""
+"""Front end of the clap network: 8 ms between frames, to resolve a short attack; 328 ms in all."""
 BEFORE_SAMPLES = 1024
-"""64 ms of what was there before the onset."""
-_LEVEL_DB = -20.0  # of the onset, once it is brought there
+"""Samples of a crop before the onset: 64 ms."""
+_LEVEL_DB = -20.0  # level of the onset after normalisation
 
 
 def crop_features(samples: NDArray[np.float32], level_db: float) -> NDArray[np.float32]:
     """Return the features, shape (window_frames, n_mels), of an onset.
 
-    `samples`, shape (window_samples,), begin `BEFORE_SAMPLES` before it, and `level_db` is `Onset.level_db`: a clap at
-    the microphone and one across the room look alike.
+    `samples`, shape (window_samples,), begin `BEFORE_SAMPLES` before the onset, and `level_db` is `Onset.level_db`.
+    The crop is scaled by that level, so that the distance of a clap does not matter.
     """
     gain = np.float32(10.0 ** ((_LEVEL_DB - level_db) / 20.0))
     return log_mel(samples * gain, CLAP_FRONT_END)

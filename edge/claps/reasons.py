@@ -1,4 +1,4 @@
-"""Why what looked like a pattern of claps is suppressed: every reason there is, by the name it is counted by."""
+"""The reasons for which a clap pattern is suppressed, by their names in the metrics."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CLAP, APPLAUSE = "clap", "applause"
-"""Labels of the event model that say of claps themselves."""
+"""Labels of the event model for claps themselves."""
 NO_PATTERN, TOO_MANY, TOO_SOON = "no pattern", "too many claps", "too soon"
 NOT_SURE, RESTLESS = "not sure", "restless"
-_NEVER_HEARD_INSTEAD = (CLAP, "background")
+_NO_REASON = (CLAP, "background")
 
 
-def heard_instead(labels: Sequence[str]) -> list[str]:
-    """Return those of the event model's labels that can be what sounded in place of claps."""
-    return [label for label in labels if label not in _NEVER_HEARD_INSTEAD]
+def list_other_labels(labels: Sequence[str]) -> list[str]:
+    """Return the event model's labels that can explain a sound instead of claps."""
+    return [label for label in labels if label not in _NO_REASON]
 
 
-def every_reason(labels: Sequence[str]) -> list[str]:
-    """Return what may stand in the way of a pattern, where the event model has these labels."""
-    return [NO_PATTERN, TOO_MANY, TOO_SOON, NOT_SURE, RESTLESS, *heard_instead(labels)]
+def list_reasons(labels: Sequence[str]) -> list[str]:
+    """Return every reason to suppress a pattern, for an event model with these labels."""
+    return [NO_PATTERN, TOO_MANY, TOO_SOON, NOT_SURE, RESTLESS, *list_other_labels(labels)]

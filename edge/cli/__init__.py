@@ -1,4 +1,7 @@
-"""The `tocsin` command: what goes wrong becomes one line on standard error and an exit code of sysexits(3)."""
+"""The `tocsin` command: entry point and error boundary.
+
+Every error becomes one line on standard error and an exit code of sysexits(3).
+"""
 
 from __future__ import annotations
 
@@ -17,23 +20,26 @@ _INTERRUPTED, _BROKEN_PIPE = 130, 141  # as a shell reports SIGINT and SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code; ``--debug`` lets exceptions through with their traceback."""
+    """Run the command line and return the exit code.
+
+    With ``--debug``, exceptions pass through with their traceback.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    terminal.prepare()
+    terminal.prepare_streams()
     try:
         code = _invoke([argument for argument in arguments if argument != "--debug"])
-        terminal.check()
+        terminal.raise_write_error()
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        terminal.drop_output()
+        terminal.discard_output()
         return _BROKEN_PIPE
     except Exception as exc:
-        text, code = _explained(exc)
-        terminal.drop_output()
+        text, code = _describe(exc)
+        terminal.discard_output()
         if "--debug" in arguments and code != UsageError.exit_code:
             raise
-        print(f"tocsin: {terminal.one_line(text)}", file=sys.stderr)  # noqa: T201 - this is the program's voice
+        print(f"tocsin: {terminal.escape_line(text)}", file=sys.stderr)  # noqa: T201 - the program's error message
         return code
     return code
 
@@ -45,8 +51,8 @@ def _invoke(arguments: list[str]) -> int:
 
     command = typer.main.get_command(app)
     if _COMPLETE in os.environ:
-        command.main(arguments, prog_name="tocsin")  # the shell asks how a line may go on, and this exits
-    # Not app(…), which has its own opinion of broken pipes and exit codes.
+        command.main(arguments, prog_name="tocsin")  # the shell asks for completions; this exits
+    # Not app(…), which handles broken pipes and exit codes itself.
     try:
         with command.make_context("tocsin", arguments) as context:
             code = command.invoke(context)
@@ -58,11 +64,11 @@ def _invoke(arguments: list[str]) -> int:
     return code or 0
 
 
-def _explained(exc: Exception) -> tuple[str, int]:
-    """Return an error's line and exit code."""
+def _describe(exc: Exception) -> tuple[str, int]:
+    """Return the message and the exit code of an error."""
     import typer
 
-    # The base of BadParameter is every error of usage, wherever this version of typer keeps that class.
+    # The base of BadParameter covers every usage error; its module differs between versions of typer.
     usage_error = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
     if isinstance(exc, usage_error):
         where = exc.ctx.command_path if exc.ctx else "tocsin"

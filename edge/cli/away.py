@@ -1,4 +1,4 @@
-"""`tocsin away`: look at the away mode of the running node, and switch it."""
+"""`tocsin away`: state and switch of the running node's away mode."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from edge.cli.common import say, say_json, secret_of, settings_of
+from edge.cli.common import find_secret, print_json, print_text, read_settings
 from edge.clock import parse_rfc3339
 from edge.errors import ConfigError, Forbidden, TocsinError, Unavailable, UsageError, reason_of
 from edge.jsontext import dumps
@@ -19,35 +19,41 @@ if TYPE_CHECKING:
     from edge.settings.tree import Api
 
 _TIMEOUT_S = 10.0
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a node that listens everywhere is reached
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - for a node that listens on every address
 
 
-def away(wanted: str, config: Path | None, url: str | None, *, as_json: bool) -> int:
-    """Switch the away mode `on` or `off`, or only look (`status`); print what it is then."""
-    api = settings_of(config).api
-    token = secret_of(api.token, api.token_file, "api_token")
+def switch_away(wanted: str, config: Path | None, url: str | None, *, as_json: bool) -> int:
+    """Switch the away mode and print its new state.
+
+    `wanted` is `on`, `off`, or `status`, which switches nothing.
+    """
+    api = read_settings(config).api
+    token = find_secret(api.token, api.token_file, "api_token")
     body = None if wanted == "status" else dumps({"state": wanted.upper()})
-    state = _ask(_url_of(api) if url is None else url, token, body)
+    state = _request(_build_url(api) if url is None else url, token, body)
     if as_json:
-        say_json(state)
+        print_json(state)
     else:
-        say(_sentence(state))
+        print_text(_describe_state(state))
     return 0
 
 
-def _url_of(api: Api) -> str:
+def _build_url(api: Api) -> str:
     if not api.enabled:
         msg = "the node's API is switched off"
         raise ConfigError(msg, where="api.enabled", remedy="set it to true, or name another node with --url")
     if api.port == 0:
         msg = "only the node knows its port, because the setting is 0"
         raise UsageError(msg, where="api.port", remedy="name it with --url, such as http://127.0.0.1:8080")
-    host = _EVERYWHERE.get(api.host, api.host)
+    host = _LOOPBACK.get(api.host, api.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{api.port}"
 
 
-def _ask(url: str, token: str | None, body: str | None) -> dict[str, Any]:
-    """Return the answer to GET, or to PUT with a body. Raises what stands in the way."""
+def _request(url: str, token: str | None, body: str | None) -> dict[str, Any]:
+    """Send GET, or PUT with a body, and return the answer.
+
+    Raises `Unavailable`, or the error that the node answers with.
+    """
     connection, path = _connect(url)
     headers = {"Accept": "application/json"}
     if body is not None:
@@ -63,11 +69,11 @@ def _ask(url: str, token: str | None, body: str | None) -> dict[str, Any]:
         raise Unavailable(msg, where=url, remedy="start 'tocsin run', or name another node with --url") from exc
     finally:
         connection.close()
-    return _checked(url, status, content)
+    return _parse_answer(url, status, content)
 
 
 def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:
-    """Return a connection, not through any proxy, and the path below which the node is."""
+    """Return a connection without a proxy, and the path prefix of the node."""
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     msg = "this is not an address such as http://127.0.0.1:8080"
     try:
@@ -79,8 +85,8 @@ def _connect(url: str) -> tuple[http.client.HTTPConnection, str]:
         raise UsageError(msg, where=f"--url {url}") from exc
 
 
-def _checked(url: str, status: int, content: bytes) -> dict[str, Any]:
-    """Return the object in an answer; raise the error that it tells of."""
+def _parse_answer(url: str, status: int, content: bytes) -> dict[str, Any]:
+    """Return the JSON object of an answer; raise the error that it reports."""
     try:
         answer = json.loads(content)
     except ValueError:
@@ -98,7 +104,7 @@ def _checked(url: str, status: int, content: bytes) -> dict[str, Any]:
     raise kinds.get(status, Unavailable)(detail, where=url, remedy=remedy)
 
 
-def _sentence(state: dict[str, Any]) -> str:
+def _describe_state(state: dict[str, Any]) -> str:
     if not state["enabled"]:
         return "away: not enabled; set away.enabled = true"
     if state["state"] == "OFF":

@@ -1,4 +1,4 @@
-"""`tocsin bench`: how fast this machine is, on one core unless `model.threads` says otherwise."""
+"""`tocsin bench`: speed of this machine on `model.threads` cores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile as sf
 
-from edge.cli.common import classifier_of, log_plainly, say, say_json, say_table, settings_of
+from edge.cli.common import (
+    load_event_classifier,
+    print_json,
+    print_table,
+    print_text,
+    read_settings,
+    set_up_command_log,
+)
 from edge.data import street_path
 from edge.frontend.mel import log_mel
 from edge.types import MelWindow, NetworkState
@@ -29,17 +36,18 @@ if TYPE_CHECKING:
     from edge.settings.tree import Settings
 
 _BATCHES = (1, 8, 32, 64)
-_CLIP = 32  # windows of one stream that are scored together where nobody waits: four seconds of a recording
-_SPEND_S = 0.6
-"""Seconds that each figure may take."""
+_RECORDING_WINDOWS = 32
+"""Windows of one stream in a batch when a recording is classified: four seconds."""
+_FIGURE_S = 0.6
+"""Seconds spent on each figure."""
 
 
-def bench(config: Path | None, *, as_json: bool) -> int:
-    """Measure and print."""
-    log_plainly()
-    settings = settings_of(config)
+def run_bench(config: Path | None, *, as_json: bool) -> int:
+    """Measure and print the figures."""
+    set_up_command_log()
+    settings = read_settings(config)
     begin = time.perf_counter()
-    classifier = classifier_of(settings)
+    classifier = load_event_classifier(settings)
     loaded_s = time.perf_counter() - begin
     figures = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
@@ -49,24 +57,28 @@ def bench(config: Path | None, *, as_json: bool) -> int:
         "threads": settings.model.threads,
         "load_s": round(loaded_s, 3),
         **measure(classifier, settings),
-        "rss_mb": round(_rss_bytes() / 2**20, 1),
+        "rss_mb": round(_read_rss_bytes() / 2**20, 1),
     }
     if as_json:
-        say_json(figures, indent=2)
+        print_json(figures, indent=2)
         return 0
-    say(f"{figures['machine']}; model {figures['model']} on {figures['provider']}, loaded in {figures['load_s']} s")
+    print_text(
+        f"{figures['machine']}; model {figures['model']} on {figures['provider']}, loaded in {figures['load_s']} s"
+    )
     rows = [(str(b["batch"]), f"{b['ms_per_window']:.3f}", f"{b['windows_per_s']:.0f}") for b in figures["inference"]]
-    say_table(("batch", "ms per window", "windows per second"), rows)
+    print_table(("batch", "ms per window", "windows per second"), rows)
     live, clip = figures["ms_per_audio_second"], figures["ms_per_clip_second"]
-    say(f"network      {live:.3f} ms per second of one live stream, {clip:.3f} in a recording; {figures['network']}")
-    say(f"front end    {figures['frontend_ms_per_s']:.3f} ms per second of sound")
-    say(f"whole line   {figures['realtime_factor']:.0f} times real time, decoding included")
-    say(f"memory       {figures['rss_mb']:.0f} MiB resident")
+    print_text(
+        f"network      {live:.3f} ms per second of one live stream, {clip:.3f} in a recording; {figures['network']}"
+    )
+    print_text(f"front end    {figures['frontend_ms_per_s']:.3f} ms per second of sound")
+    print_text(f"whole line   {figures['realtime_factor']:.0f} times real time, decoding included")
+    print_text(f"memory       {figures['rss_mb']:.0f} MiB resident")
     return 0
 
 
 def measure(classifier: OnnxClassifier, settings: Settings) -> dict[str, Any]:
-    """Return the figures of the parts and of the whole line on the street scene."""
+    """Measure the stages, and the whole pipeline on the street scene."""
     from edge.pipeline.replay import replay
 
     bundle = classifier.bundle
@@ -76,11 +88,13 @@ def measure(classifier: OnnxClassifier, settings: Settings) -> dict[str, Any]:
     batches = []
     for size in _BATCHES:
         states = [NetworkState() for _ in range(size)]
-        seconds = median_s(functools.partial(classifier.score, _windows(features, params, states)))
+        seconds = time_job(functools.partial(classifier.score, _make_windows(features, params, states)))
         batches.append(
             {"batch": size, "ms_per_window": round(1e3 * seconds / size, 4), "windows_per_s": round(size / seconds, 1)}
         )
-    clip_s = median_s(functools.partial(classifier.score, _windows(features, params, [NetworkState()] * _CLIP)))
+    clip_s = time_job(
+        functools.partial(classifier.score, _make_windows(features, params, [NetworkState()] * _RECORDING_WINDOWS))
+    )
     begin = time.perf_counter()
     deque(replay(street_path(), classifier, settings, node="bench"), maxlen=0)
     elapsed_s = time.perf_counter() - begin
@@ -88,23 +102,28 @@ def measure(classifier: OnnxClassifier, settings: Settings) -> dict[str, Any]:
     return {
         "inference": batches,
         "ms_per_audio_second": round(batches[0]["ms_per_window"] * decisions_per_s, 4),
-        "ms_per_clip_second": round(1e3 * clip_s / _CLIP * decisions_per_s, 4),
-        "frontend_ms_per_s": round(1e2 * median_s(lambda: log_mel(sound, params)), 3),
+        "ms_per_clip_second": round(1e3 * clip_s / _RECORDING_WINDOWS * decisions_per_s, 4),
+        "frontend_ms_per_s": round(1e2 * time_job(lambda: log_mel(sound, params)), 3),
         "realtime_factor": round(sf.info(street_path()).duration / elapsed_s, 1),
     }
 
 
-def _windows(features: NDArray[np.float32], params: FrontEndParams, states: Sequence[NetworkState]) -> list[MelWindow]:
-    """Return a window for each state; scored again and again, a streaming network goes on from it as it does live."""
+def _make_windows(
+    features: NDArray[np.float32], params: FrontEndParams, states: Sequence[NetworkState]
+) -> list[MelWindow]:
+    """Return a window for each state.
+
+    A streaming network that scores them repeatedly continues from the states, as it does live.
+    """
     step = params.decision_frames
     return [MelWindow(features, 0, 0, gap=False, new_frames=step, state=state) for state in states]
 
 
-def median_s(job: Callable[[], object]) -> float:
-    """Return the median time of a job, after one that does not count."""
+def time_job(job: Callable[[], object]) -> float:
+    """Return the median duration of a job in seconds, without its first run."""
     job()
     times: list[float] = []
-    until = time.perf_counter() + _SPEND_S
+    until = time.perf_counter() + _FIGURE_S
     while time.perf_counter() < until:
         begin = time.perf_counter()
         job()
@@ -112,6 +131,6 @@ def median_s(job: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def _rss_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - not a path of ours
+def _read_rss_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - not a file of the node
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

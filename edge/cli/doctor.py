@@ -1,4 +1,4 @@
-"""`tocsin doctor`: everything a run needs, a line a check, with the mend for what is wrong."""
+"""`tocsin doctor`: checks of everything that a run needs, with remedies."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from edge.cli.checks import machine, models, outputs, sources
 from edge.cli.checks.check import Check
-from edge.cli.common import say, say_json, settings_of
-from edge.cli.terminal import one_line
+from edge.cli.common import print_json, print_text, read_settings
+from edge.cli.terminal import escape_line
 from edge.errors import TocsinError, describe_bug, render
 from edge.settings.tree import Settings
 
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHECKS: tuple[Callable[[Settings], Check], ...] = (
-    models.runtime,
-    models.model,
-    models.claps,
-    outputs.actions,
-    sources.microphones,
-    sources.ffmpeg,
-    sources.files,
-    outputs.broker,
-    machine.state_folder,
-    machine.disk,
-    outputs.port,
-    machine.clock,
+    models.check_runtime,
+    models.check_model,
+    models.check_claps,
+    outputs.check_actions,
+    sources.check_microphones,
+    sources.check_ffmpeg,
+    sources.check_files,
+    outputs.check_broker,
+    machine.check_state_folder,
+    machine.check_disk,
+    outputs.check_port,
+    machine.check_clock,
 )
-"""In the order in which they are printed."""
+"""The checks, in the order of the output."""
 
 
-def doctor(config: Path | None, *, as_json: bool) -> int:
-    """Print every check; return 1 when one failed."""
+def print_checks(config: Path | None, *, as_json: bool) -> int:
+    """Print every check; return 1 if one failed."""
     failed = False
     results = []
-    for check in examine(config):
+    for check in run_checks(config):
         failed |= check.state == "fail"
         results.append(check.as_json())
         if not as_json:
-            say(one_line(f"{check.state:5} {check.name:14} {render(check.found, remedy=check.remedy)}"))
+            print_text(escape_line(f"{check.state:5} {check.name:14} {render(check.found, remedy=check.remedy)}"))
     if as_json:
-        say_json({"ok": not failed, "checks": results}, indent=2)
+        print_json({"ok": not failed, "checks": results}, indent=2)
     return int(failed)
 
 
-def examine(config: Path | None) -> Iterator[Check]:
-    """Yield every check as soon as it is done."""
-    yield machine.python()
+def run_checks(config: Path | None) -> Iterator[Check]:
+    """Run the checks; yield each as soon as it is done."""
+    yield machine.check_python()
     try:
-        settings = settings_of(config)
+        settings = read_settings(config)
     except TocsinError as exc:
         yield Check("configuration", "fail", str(exc), "the checks below use the defaults")
         settings = Settings()
@@ -59,5 +59,5 @@ def examine(config: Path | None) -> Iterator[Check]:
     for check in CHECKS:
         try:
             yield check(settings)
-        except Exception as exc:  # noqa: BLE001 - what one check meets must not cost the others
-            yield Check(check.__name__.replace("_", " "), "fail", describe_bug(exc))
+        except Exception as exc:  # noqa: BLE001 - an error in one check must not stop the others
+            yield Check(check.__name__.removeprefix("check_").replace("_", " "), "fail", describe_bug(exc))

@@ -1,4 +1,4 @@
-"""The service that systemd runs on this machine: the commands that look after it look where it does."""
+"""State folder and credentials of the service that systemd runs on this machine."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ UNITS = tuple(
     )
 )
 STATE = Path("/var/lib/tocsin")
-"""Where the unit's StateDirectory is, by a link where its user is made for each run."""
+"""The unit's StateDirectory; a link if systemd creates the user for each run (DynamicUser)."""
 _CREDENTIAL = re.compile(r"^LoadCredential=([^:\s]+):(\S+)\s*$", re.MULTILINE)
 
 
-def service_environ(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return an environment with the state folder that the unit gives the service, where one is installed.
+def add_state_folder(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Add the state folder of the service, if one is installed, to an environment.
 
-    A folder that the environment names itself goes before.
+    A folder that the environment itself names takes precedence.
     """
     return {"STATE_DIRECTORY": str(STATE), **environ} if any(map(os.path.lexists, UNITS)) else environ
 
 
-def credential_file(name: str) -> Path | None:
-    """Return the file that the unit hands to the service as a credential; the last line about it counts."""
-    found = [path for text in _texts() for each, path in _CREDENTIAL.findall(text) if each == name]
+def find_credential_file(name: str) -> Path | None:
+    """Return the file that the unit passes to the service as a credential.
+
+    The last line for a credential counts. None if there is no such line.
+    """
+    found = [path for text in _read_unit_texts() for each, path in _CREDENTIAL.findall(text) if each == name]
     return Path(found[-1]) if found else None
 
 
-def _texts() -> Iterator[str]:
-    """Yield what the unit and its drop-ins say."""
+def _read_unit_texts() -> Iterator[str]:
+    """Yield the text of the unit and of its drop-ins."""
     unit = next((unit for unit in UNITS if os.path.lexists(unit)), None)
     if unit is not None:
         for path in (unit, *sorted(unit.with_name(f"{unit.name}.d").glob("*.conf"))):

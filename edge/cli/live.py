@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from edge.cli.common import log_as, own_folder_of, say, settings_of
+from edge.cli.common import find_own_folder, print_text, read_settings, set_up_service_log
 from edge.data import street_path
 from edge.errors import UsageError
 from edge.node import service
 from edge.node.stopping import end_process
 from edge.settings.profiles import make_demo_settings
-from edge.settings.secrets import secret
+from edge.settings.secrets import read_secret
 from edge.settings.source_spec import parse_source
 from edge.settings.tree import Source
 
@@ -35,17 +35,17 @@ def run(config: Path | None, sources: list[str]) -> int:
     """Run until SIGTERM or SIGINT."""
 
     def read() -> Settings:
-        return settings_of(config, sources)
+        return read_settings(config, sources)
 
     settings = read()
-    log_as(settings.logging)
+    set_up_service_log(settings.logging)
     before = set(threading.enumerate())
-    return end_process(service.run(settings, state_dir=own_folder_of(settings), reread=read), before)
+    return end_process(service.run(settings, state_dir=find_own_folder(settings), reread=read), before)
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What the command line changes about the demonstration; None and empty: nothing."""
+    """Options of the demonstration; None and empty leave the configuration unchanged."""
 
     once: bool = False
     sources: Sequence[str] = ()
@@ -55,18 +55,18 @@ class DemoOptions:
     token_file: Path | None = None
 
 
-def demo(config: Path | None, options: DemoOptions) -> int:
-    """Play the street scene, in real time, or listen to `options.sources`, through everything that `run` has."""
+def run_demo(config: Path | None, options: DemoOptions) -> int:
+    """Run the whole service on the street scene or on `options.sources`."""
 
     def read() -> Settings:
-        return _read_demo_settings(settings_of(config, options.sources), options)
+        return _read_demo_settings(read_settings(config, options.sources), options)
 
     settings = read()
-    log_as(settings.logging, events=False)
-    folder = own_folder_of(settings)
+    set_up_service_log(settings.logging, events=False)
+    folder = find_own_folder(settings)
     specs = ", ".join(parse_source(source.spec).masked for source in settings.sources)
     what = specs if options.sources else "a street scene in real time"
-    say(f"Playing {what}; history in {folder}.{'' if options.once else ' Ctrl-C ends it.'}")
+    print_text(f"Playing {what}; history in {folder}.{'' if options.once else ' Ctrl-C ends it.'}")
     before = set(threading.enumerate())
     code = service.run(
         settings,
@@ -81,14 +81,17 @@ def demo(config: Path | None, options: DemoOptions) -> int:
 
 
 def _read_demo_settings(settings: Settings, options: DemoOptions) -> Settings:
-    """Return the settings of the demonstration; raises `UsageError` for an address that anybody may reach."""
+    """Return the settings of the demonstration.
+
+    Raises `UsageError` for a public address without a token.
+    """
     sources = settings.sources
     if not options.sources:
         sources = (Source(name="street", spec=f"file:{street_path()}" + ("" if options.once else "?loop=1")),)
-    folder = own_folder_of(settings) / "demo"
+    folder = find_own_folder(settings) / "demo"
     settings = make_demo_settings(settings, sources=sources, folder=folder, api=_collect_api_changes(options))
     api = settings.api
-    if options.host and not (_local(options.host) or secret(api.token, api.token_file, "api_token")):
+    if options.host and not (_is_local(options.host) or read_secret(api.token, api.token_file, "api_token")):
         msg = f"{options.host} is reachable from outside"
         raise UsageError(msg, where="--host", remedy="name a file with a token, --token-file FILE")
     return settings
@@ -106,18 +109,20 @@ def _collect_api_changes(options: DemoOptions) -> dict[str, Any]:
     return changes
 
 
-def _local(host: str) -> bool:
+def _is_local(host: str) -> bool:
     from edge.api.security import is_loopback
 
     return is_loopback(host)
 
 
 def _print_address(url: str) -> None:
-    """Say where the dashboard is, also for whoever has no screen at this machine."""
+    """Print the address of the dashboard, with a tunnel for other computers."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
     tunnel = f"ssh -L {port}:localhost:{port} {socket.gethostname()}"
-    say(f"Dashboard: {url}" + (f"; from another computer: {tunnel}, then this address there" if _local(host) else ""))
+    print_text(
+        f"Dashboard: {url}" + (f"; from another computer: {tunnel}, then this address there" if _is_local(host) else "")
+    )
 
 
 def _print_events(node: Node) -> None:
@@ -126,7 +131,7 @@ def _print_events(node: Node) -> None:
     def show(event: dict[str, Any]) -> None:
         data = event["data"]
         timeline = timelines.get(data["source_name"])
-        # Before the scene begins there are only the ends of what an earlier run left open.
+        # Before the scene begins, only events that an earlier run left open end.
         if data["phase"] in _PHASES and timeline is not None and timeline.anchored:
             at = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
             is_pattern = "intervals_ms" in data
@@ -134,6 +139,6 @@ def _print_events(node: Node) -> None:
             lasted = f"  {data['duration_s']:.1f} s" if data["phase"] == "end" and not is_pattern else ""
             source = f"{data['source_name']}  " if len(timelines) > 1 else ""
             seconds = (at - timeline.utc(0)).total_seconds()
-            say(f"{seconds:7.1f} s  {source}{data['label']:9}{word:7} {data['peak_score']:.2f}{lasted}")
+            print_text(f"{seconds:7.1f} s  {source}{data['label']:9}{word:7} {data['peak_score']:.2f}{lasted}")
 
     node.web.subscribe_events(show)

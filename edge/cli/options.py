@@ -1,4 +1,4 @@
-"""Options that several commands share, and the group that commands stand in."""
+"""Shared options of the commands, and groups of commands."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Annotated
 
 import typer
 
-# Whether a file can be read is said by whoever opens it, with the code for it and without the loss of others: hence
-# readable=False, which switches typer's own look off.
+# readable=False disables typer's own check: the code that opens a file reports its error, with the right exit code and
+# without stopping at the first of several files.
 Config = Annotated[
     Path | None,
-    typer.Option("--config", readable=False, help="TOML file; else /etc/tocsin/tocsin.toml, if there"),
+    typer.Option("--config", readable=False, help="TOML file; default: /etc/tocsin/tocsin.toml, if it exists"),
 ]
 Sources = Annotated[
     list[str] | None,
-    typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the configured ones; may be repeated"),
+    typer.Option("--source", metavar="[NAME=]SPEC", help="source instead of the configured ones; repeatable"),
 ]
 OneSource = Annotated[
-    str | None, typer.Option("--source", metavar="[NAME=]SPEC", help="instead of the first that listens for claps")
+    str | None,
+    typer.Option("--source", metavar="[NAME=]SPEC", help="source instead of the first that takes part"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 Name = Annotated[str, typer.Argument(metavar="ID[@VERSION]", help="a bundle on this device")]

@@ -1,4 +1,7 @@
-"""Standard output and error as they are: any encoding, any text, and a reader that may leave. Imports nothing heavy."""
+"""Standard output and error: any encoding, any text, closed pipes.
+
+Imports no large modules.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ from typing import Any
 
 from edge.jsontext import dumps
 
-_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_lost: list[OSError] = []
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_write_errors: list[OSError] = []
 
 
-def prepare() -> None:
-    """Make the standard streams fit for any text, and open those that the caller had closed."""
-    _lost.clear()
+def prepare_streams() -> None:
+    """Prepare the standard streams for any text; open those that the caller closed."""
+    _write_errors.clear()
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free; else a database would
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, so that no database does
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is None:
@@ -32,13 +35,13 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def one_line(text: str) -> str:
-    """Return text with escapes for what would break a line or steer a terminal, and for bytes that are no UTF-8."""
-    return _BREAKS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+def escape_line(text: str) -> str:
+    """Escape line breaks, control characters and bytes that are not UTF-8."""
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def to_json(value: Any, encoding: str, *, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
-    """Return JSON that can be written in an encoding: what it lacks stands there as JSON's own escape."""
+def encode_json(value: Any, encoding: str, *, indent: int | None = None) -> str:  # noqa: ANN401 - any JSON value
+    """Return JSON text for an encoding; characters outside of it become JSON escapes."""
     text = dumps(value, ensure_ascii=False, indent=indent)
     try:
         text.encode(encoding or "ascii")
@@ -48,23 +51,23 @@ def to_json(value: Any, encoding: str, *, indent: int | None = None) -> str:  # 
 
 
 def write_line(text: str) -> None:
-    """Write a line to standard output at once; where that cannot be, the command ends with the `OSError`."""
-    if _lost:
+    """Write a line to standard output at once; an `OSError` ends the command."""
+    if _write_errors:
         return
     try:
         print(text, flush=True)  # noqa: T201 - the command's output
     except OSError as exc:
-        lose(exc)
+        end_command(exc)
 
 
-def lose(error: OSError) -> None:
-    """End the command, as its output cannot be written: nobody reads it any more, or the disk is full.
+def end_command(error: OSError) -> None:
+    """End the command because its output cannot be written (closed pipe, full disk).
 
-    On the main thread the error is raised. From another, such as a service's that tells of an event, the main thread is
-    sent the signal that stops a service, and meets the error in `check`.
+    On the main thread the error is raised. Any other thread sends SIGTERM to the main one, which stops a service;
+    `raise_write_error` then raises the error there.
     """
-    _lost.append(error)
-    drop_output()
+    _write_errors.append(error)
+    discard_output()
     main = threading.main_thread()
     if threading.current_thread() is main:
         raise error
@@ -72,18 +75,18 @@ def lose(error: OSError) -> None:
         signal.pthread_kill(main.ident, signal.SIGTERM)
 
 
-def check() -> None:
-    """Raise the error for which another thread has ended the command."""
-    if _lost:
-        raise _lost[0]
+def raise_write_error() -> None:
+    """Raise the error that ended the command on another thread."""
+    if _write_errors:
+        raise _write_errors[0]
 
 
-def drop_output() -> None:
-    """Forget what cannot be written; else the interpreter would complain once more while it ends."""
+def discard_output() -> None:
+    """Discard output that cannot be written; else the interpreter reports it again at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)

@@ -1,4 +1,4 @@
-"""Recordings that come with the product."""
+"""Recordings that ship with Tocsin."""
 
 from __future__ import annotations
 
@@ -6,5 +6,8 @@ from pathlib import Path
 
 
 def street_path() -> Path:
-    """Return the street scene that `tocsin demo` plays; ``ATTRIBUTION.md`` beside it says whose recordings it mixes."""
+    """Return the path of the street scene that `tocsin demo` plays.
+
+    ``ATTRIBUTION.md`` in the same folder credits the recordings in it.
+    """
     return Path(__file__).with_name("street.flac")

@@ -1,1 +1,4 @@
-"""From scores to events: rules, smoothing, the state machine and levels. Pure; time is a sample index."""
+"""Events from scores: rules, smoothing, state machine and levels.
+
+Pure: time is a sample index.
+"""

@@ -1,8 +1,8 @@
-"""One label's way from scores to `start`, `update` and `end`: a pure state machine, driven by a table.
+"""Detector of one label's events: a pure state machine, driven by a table.
 
-An event is *rising* while its score is at or above `on` but not yet for long enough, *active* once it was
-reported, *falling* while it is below `off` but the hold is not over, and *cooling* after its end, when no new one
-may begin. Between `on` and `off` nothing changes (hysteresis). A move that is not in the table raises and changes
+An event is *rising* while its score is at or above `on` but not yet for long enough, *active* once it is reported,
+*falling* while its score is below `off` and the hold is not over, and *cooling* after its end, when no new event may
+begin. Between `on` and `off` nothing changes (hysteresis). A transition that is not in the table raises and changes
 nothing.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class State(enum.Enum):
-    """Where a label is."""
+    """The state of a label."""
 
     IDLE = "idle"
     RISING = "rising"
@@ -34,7 +34,7 @@ class State(enum.Enum):
 
 
 class Signal(enum.Enum):
-    """What a decision, or the time that has passed, says."""
+    """The input of the state machine, from a score and the time."""
 
     HIGH = "at or above on, not yet long enough"
     CONFIRMED = "at or above on, long enough"
@@ -78,9 +78,9 @@ TABLE: dict[tuple[State, Signal], tuple[State, Phase | None]] = {
 
 
 def next_state(state: State, signal: Signal) -> tuple[State, Phase | None]:
-    """Return the state that follows, and the message that the move makes.
+    """Return the next state, and the phase of the message that the transition makes.
 
-    Raises `ValueError` for a move that cannot be.
+    Raises `ValueError` for a transition that is not in the table.
     """
     try:
         return TABLE[state, signal]
@@ -90,7 +90,7 @@ def next_state(state: State, signal: Signal) -> tuple[State, Phase | None]:
 
 
 class Detector:
-    """Follows one label of one stream. Give it every decision in order."""
+    """Detector of one label in one stream, which needs every decision in order."""
 
     def __init__(
         self,
@@ -103,7 +103,10 @@ class Detector:
         offset_db: float,
         begin: int = 0,
     ) -> None:
-        """Start idle; `new_id` names each event, `meter` is the stream's, no onset is before sample `begin`."""
+        """Start idle.
+
+        `meter` is the stream's, `new_id` makes the id of each event, and no onset is before sample `begin`.
+        """
         rate = params.sample_rate_hz
         self.rule = rule
         self.state = State.IDLE
@@ -115,7 +118,7 @@ class Detector:
         self._update = round(update_s * rate)
         self._smoothing = round(rule.smoothing_s * rate)
         self._recent: deque[float] = deque(maxlen=max(1, self._smoothing // params.decision_samples))
-        # A score answers to a sound anywhere in the window (fast) or to about half a window of it (slow).
+        # A score rises with a sound anywhere in the window (fast), or with about half a window of it (slow).
         self._tail = params.window_samples * 4 // 5 if rule.fast else (params.window_samples + self._smoothing) // 2
         self._begin = begin
         self._clear()
@@ -133,48 +136,48 @@ class Detector:
         return self.state in (State.ACTIVE, State.FALLING)
 
     def step(self, probability: float, end: int, *, may_start: bool = True, gap: bool = False) -> list[Event]:
-        """Take the decision made at sample `end`; return the messages it makes, oldest first.
+        """Take the decision made at sample `end` and return its messages, oldest first.
 
-        `may_start` is false while too little of the stream has been heard to begin an event; `gap` says that samples
-        were lost shortly before, which an event that begins here will carry.
+        `may_start` is false while too little of the stream is known to begin an event. `gap` tells that samples were
+        lost shortly before; an event that begins here is marked with it.
         """
-        self._recent.append(probability if math.isfinite(probability) else 0.0)  # one NaN would pass every threshold
-        score = self._score()
+        self._recent.append(probability if math.isfinite(probability) else 0.0)  # a NaN would spoil the mean
+        score = self._smooth_score()
         if self.state is State.IDLE and score < self.rule.on:
-            return []  # nearly every decision of a quiet year ends here
+            return []  # by far the most frequent case
         messages: list[Event] = []
         while True:
             before = self.state
-            signal = self._signal(score, end, may_start=may_start)
+            signal = self._classify(score, end, may_start=may_start)
             self.state, phase = next_state(before, signal)
             self._enter(before, end, gap=gap)
             if (self.active or phase is Phase.END) and score >= self.rule.off:
                 self._peak = max(self._peak, score)
                 self._last_high = end
-                self._follow(end)
+                self._extend_level(end)
             if phase is not None:
-                messages.append(self._message(phase, score, end))
+                messages.append(self._make_message(phase, score, end))
             if signal is not Signal.COOLED:
                 return messages
 
     def interrupt(self, end: int, *, lost: bool = True, resume: int | None = None) -> list[Event]:
-        """End what is going on at sample `end`: samples were lost (`lost`), or the stream is over.
+        """End the current event at sample `end`: a gap (`lost`) or the stream's end.
 
-        `resume` is the first sample after the gap, where it is known: no onset is before it.
+        `resume` is the first sample after the gap, if known; no onset is before it.
         """
         was_active = self.active
         self._gap = self._gap or lost
         self.state, phase = next_state(self.state, Signal.LOST)
-        messages = [self._message(phase, self._score(), end)] if phase and was_active else []
+        messages = [self._make_message(phase, self._smooth_score(), end)] if phase and was_active else []
         self._recent.clear()
         self._begin = end if resume is None else resume
         self._clear()
         return messages
 
-    def _score(self) -> float:
+    def _smooth_score(self) -> float:
         return sum(self._recent) / len(self._recent) if self._recent else 0.0
 
-    def _signal(self, score: float, end: int, *, may_start: bool) -> Signal:
+    def _classify(self, score: float, end: int, *, may_start: bool) -> Signal:
         if self.state is State.COOLING:
             return Signal.COOLED if end - self._last_message >= self._cooldown else Signal.LOW
         if self.active:
@@ -200,27 +203,27 @@ class Detector:
             first = self._rising_since if before is State.RISING else end
             self._clear()
             self._started, self._gap, self._event_id = end, gap, self._new_id()
-            self._onset = max(self._begin, self._onset_before(first))
-            # At least the newest frame: a level that nothing was measured for is none.
+            self._onset = max(self._begin, self._estimate_onset(first))
+            # At least the newest frame, because a level needs a frame.
             newest = self._params.count_frames(end) - 1
-            self._span = self._meter.span(min(self._onset // self._params.hop_samples, newest))
+            self._span = self._meter.start_span(min(self._onset // self._params.hop_samples, newest))
 
-    def _onset_before(self, end: int) -> int:
-        """Estimate where the sound began that made the decision at `end` the first strong one."""
+    def _estimate_onset(self, end: int) -> int:
+        """Estimate the onset of the sound that is first detected at `end`."""
         if not self.rule.fast:
             return end - self._tail
         hop = self._params.hop_samples
-        # A decision sees a sound some 50 ms after it began, so look from a little before the decision before this one.
+        # A decision detects a sound some 50 ms after it began, so search from a little before the previous decision.
         earliest = end - 2 * self._params.decision_samples - self._params.n_fft
-        frame = self._meter.steepest_rise(earliest // hop, self._params.count_frames(end))
-        # A frame hears a sound that begins in its second half.
+        frame = self._meter.find_steepest_rise(earliest // hop, self._params.count_frames(end))
+        # A frame contains a sound that begins in its second half.
         return earliest if frame is None else frame * hop + self._params.n_fft // 2
 
-    def _follow(self, end: int) -> None:
+    def _extend_level(self, end: int) -> None:
         if self._span is not None:
             self._meter.extend(self._span, self._params.count_frames(end))
 
-    def _message(self, phase: Phase, score: float, end: int) -> Event:
+    def _make_message(self, phase: Phase, score: float, end: int) -> Event:
         self._last_message = end
         finish = None
         if phase is Phase.END:

@@ -1,7 +1,8 @@
-"""A-weighted sound level from the power spectra that the front end computes anyway (IEC 61672-1).
+"""A-weighted sound levels from the front end's power spectra (IEC 61672-1).
 
 Levels are of the band below half the front end's rate, in dB re the mean square of a full-scale sine plus the
-calibration offset. Without a calibrated microphone they compare moments, not places, and every message says so.
+calibration offset. Levels of a microphone that is not calibrated compare moments, not places; every message has a flag
+for that.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ if TYPE_CHECKING:
     from edge.frontend.params import FrontEndParams
 
 _FAST_S = 0.125  # time constant of the F weighting
-_FULL_SCALE_SINE = 0.5  # its mean square
-_SILENCE = 1e-13  # keeps the logarithm finite: -127 dB
+_FULL_SCALE_SINE = 0.5  # mean square
+_SILENCE = 1e-13  # lower bound that keeps the logarithm finite: -127 dB
 HISTORY_S = 16.0
 
 
 @functools.lru_cache(maxsize=8)
 def a_weights(params: FrontEndParams) -> NDArray[np.float32]:
-    """Return the A weighting of each bin's power, shape (n_fft // 2 + 1,), 1 at 1 kHz."""
+    """Return the A weighting of each bin's power, shape (n_fft // 2 + 1,).
+
+    It is 1 at 1 kHz.
+    """
     f2 = np.square(np.arange(params.n_fft // 2 + 1) * (params.sample_rate_hz / params.n_fft))
 
     def response(square: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -47,17 +51,17 @@ def to_db(mean_square: float, offset_db: float) -> float:
     return 10.0 * math.log10(max(mean_square, _SILENCE) / _FULL_SCALE_SINE) + offset_db
 
 
-def _finite(energies: list[float]) -> list[float]:
-    """Return energies with silence for what is no number, which no average would ever get rid of."""
+def _replace_nonfinite(energies: list[float]) -> list[float]:
+    """Replace energies that are not finite by 0, because a running average would keep them."""
     return energies if math.isfinite(sum(energies)) else [e if math.isfinite(e) else 0.0 for e in energies]
 
 
 @dataclass(slots=True)
 class LevelSpan:
-    """The level of an event so far."""
+    """The level of an event from its onset up to now."""
 
     upto: int
-    """First frame not yet counted."""
+    """The first frame not yet counted."""
     energy: float = 0.0
     frames: int = 0
     peak: float = 0.0
@@ -72,10 +76,10 @@ class LevelSpan:
 
 
 class LevelMeter:
-    """Follows the level of one stream, frame by frame, and remembers the last `HISTORY_S` seconds."""
+    """Meter of one stream's level per frame, with a history of `HISTORY_S` seconds."""
 
     def __init__(self, params: FrontEndParams, offset_db: float = 0.0) -> None:
-        """Start at silence; frame 0 is the stream's first."""
+        """Start at silence, at frame 0."""
         self._params = params
         self._offset_db = offset_db
         self._weights = a_weights(params)
@@ -92,7 +96,7 @@ class LevelMeter:
     def push(self, power: NDArray[np.float32]) -> None:
         """Take the power spectra, shape (frames, bins), of the next frames."""
         with np.errstate(over="ignore", invalid="ignore"):
-            energies = _finite((power @ self._weights).tolist())
+            energies = _replace_nonfinite((power @ self._weights).tolist())
         size, state, index = len(self._energy), self._state, self._next
         for energy in energies:
             state += (energy - state) * self._decay
@@ -105,44 +109,47 @@ class LevelMeter:
         self._state, self._next = state, index
 
     def reset(self, frame: int) -> None:
-        """Forget what was heard: the next frame is `frame`, after a gap."""
+        """Forget the history after a gap; the next frame is `frame`."""
         self._state = 0.0
         self._next = self._oldest = self._second = frame
 
-    def span(self, frame: int) -> LevelSpan:
-        """Begin to follow an event that started at `frame`, as far back as is remembered."""
-        return LevelSpan(upto=max(frame, self._first()))
+    def start_span(self, frame: int) -> LevelSpan:
+        """Return the empty span of an event from `frame`, or the oldest frame, on."""
+        return LevelSpan(upto=max(frame, self._find_oldest()))
 
     def extend(self, span: LevelSpan, frame: int) -> None:
-        """Bring a span up to, and without, `frame`."""
-        slots = np.arange(max(span.upto, self._first()), min(frame, self._next)) % len(self._energy)
+        """Extend a span up to, and without, `frame`."""
+        slots = np.arange(max(span.upto, self._find_oldest()), min(frame, self._next)) % len(self._energy)
         if slots.size:
             span.energy += float(self._energy[slots].sum())
             span.peak = max(span.peak, float(self._fast[slots].max()))
             span.frames += slots.size
             span.upto = min(frame, self._next)
 
-    def steepest_rise(self, first: int, last: int) -> int | None:
-        """Return the frame in [first, last) where the level rises most, or None where it rises by less than 3 dB."""
-        start = max(first - 1, self._first())
+    def find_steepest_rise(self, first: int, last: int) -> int | None:
+        """Return the frame in [first, last) with the steepest rise.
+
+        None if the level rises by less than 3 dB.
+        """
+        start = max(first - 1, self._find_oldest())
         slots = np.arange(start, min(last, self._next)) % len(self._energy)
-        if slots.size < 2:  # noqa: PLR2004 - a rise is between two frames
+        if slots.size < 2:  # noqa: PLR2004 - a rise needs two frames
             return None
         rises = np.diff(10.0 * np.log10(self._energy[slots] + _SILENCE))
         best = int(rises.argmax())
         return start + best + 1 if rises[best] >= 3.0 else None  # noqa: PLR2004 - 3 dB: twice the power
 
-    def fast_db(self, first: int, last: int) -> NDArray[np.float64]:
-        """Return the fast-weighted levels of frames [first, last), as far as remembered, in dB re full scale.
+    def read_fast_db(self, first: int, last: int) -> NDArray[np.float64]:
+        """Return the fast-weighted levels of frames [first, last) in dB re full scale.
 
-        The calibration offset is not in them.
+        Frames that are not in the history are left out. The calibration offset is not included.
         """
-        slots = np.arange(max(first, self._first()), min(last, self._next)) % len(self._energy)
+        slots = np.arange(max(first, self._find_oldest()), min(last, self._next)) % len(self._energy)
         levels: NDArray[np.float64] = 10.0 * np.log10(np.maximum(self._fast[slots], _SILENCE) / _FULL_SCALE_SINE)
         return levels
 
-    def now_db(self) -> float:
-        """Return the fast-weighted level at this moment."""
+    def read_current_db(self) -> float:
+        """Return the fast-weighted level of the newest frame."""
         return to_db(self._state, self._offset_db)
 
     def take_levels(self) -> list[Level]:
@@ -150,7 +157,7 @@ class LevelMeter:
         levels, self._levels = self._levels, []
         return levels
 
-    def _first(self) -> int:
+    def _find_oldest(self) -> int:
         return max(self._oldest, self._next - len(self._energy))
 
     def _close_second(self, index: int) -> None:

@@ -1,4 +1,4 @@
-"""One batch over all streams: take what is ready, never wait for more."""
+"""Batches of windows over all streams, without waiting for more windows."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 Owner = TypeVar("Owner")
 
 
-def score_ready(
+def score_batches(
     ready: Sequence[tuple[Owner, MelWindow]],
     classifier: Classifier,
     max_batch: int,
     observe: Callable[[int, float], None] | None = None,
 ) -> Iterator[tuple[Owner, MelWindow, NDArray[np.float32]]]:
-    """Score windows of many streams together; yield each with its owner and row, shape (labels,), in order.
+    """Score windows of many streams in batches; yield each with its scores.
 
-    At most `max_batch` windows go into one inference; `observe` is told the size of each, and its seconds. Where that
-    fails nothing of its batch was yielded, and no stretch heard on: what was not yielded may be scored again.
+    Yields owner, window and row, shape (labels,), in order. One inference takes at most `max_batch` windows; `observe`
+    gets the size and the duration in seconds of each. If an inference fails, nothing of its batch was yielded and no
+    state has changed: windows that were not yielded may be scored again.
     """
     for start in range(0, len(ready), max_batch):
         part = ready[start : start + max_batch]

@@ -1,4 +1,4 @@
-"""Read and check a model bundle: a folder with `model.onnx`, `manifest.json` and `golden.npz`."""
+"""Model bundles: folders with `model.onnx`, `manifest.json` and `golden.npz`."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ __all__ = [
     "MANIFEST",
     "MAX_BYTES",
     "MODEL",
-    "OURS",
+    "PROGRAM_ERRORS",
     "STREAMING",
     "WINDOW",
     "Bundle",
     "bad_bundle",
     "check_golden",
+    "convert_errors",
     "read_bundle",
     "read_manifest",
-    "refusing",
     "require_task",
 ]
 
 MANIFEST = "manifest.json"
 MAX_BYTES = 512 << 20
-"""Of all files of a bundle."""
+"""Maximum size of all files of a bundle."""
 _MANIFEST_BYTES = 1 << 20
 _MAX_GOLDEN_VALUES = 16 << 20
-"""In all windows of the golden recording, which overlap."""
-OURS = (AssertionError, AttributeError, ImportError, NameError)
-"""What no bundle can cause: it is a fault of the program, and must be seen as one."""
+"""Maximum number of values in all (overlapping) windows of the golden recording."""
+PROGRAM_ERRORS = (AssertionError, AttributeError, ImportError, NameError)
+"""Exceptions that no bundle can cause: they are bugs and must not be hidden."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model and everything needed to use it."""
+    """A network with labels, front end, calibration, thresholds and golden recording."""
 
     path: Path
     id: str
@@ -68,77 +68,80 @@ class Bundle:
     bias: NDArray[np.float32]
     thresholds: Mapping[str, Mapping[str, float]]
     sha256: str
-    """Of the network."""
+    """Checksum of the network."""
     tolerance: Mapping[str, float]
-    """Largest difference of ``mel`` and ``logits`` from the golden recording."""
+    """Maximum difference of ``mel`` and ``logits`` from the golden recording."""
     manifest: Mapping[str, Any]
-    """As it was written."""
+    """The manifest as written."""
     golden: Golden
     task: str = EVENTS
-    """What it is for."""
+    """`EVENTS` or `CLAPS`."""
     network: str = WINDOW
-    """Which kind `model.onnx` is."""
+    """`WINDOW` or `STREAMING`."""
     state_size: int = 0
-    """How many numbers a streaming network remembers of a stream; 0 for a window network."""
+    """Size of a streaming network's state; 0 for a window network."""
 
     @property
     def streaming(self) -> bool:
-        """Whether the network goes on from its state."""
+        """Whether the network continues from a state."""
         return self.network == STREAMING
 
     @property
     def model_path(self) -> Path:
-        """Where the network is."""
+        """The file of the network."""
         return self.path / MODEL
 
     def calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probabilities of logits, both of shape (..., labels) (Platt 1999)."""
+        """Convert logits to probabilities, both of shape (..., labels) (Platt 1999)."""
         z = np.maximum(logits * self.scale + self.bias, -30.0)  # beyond it the exponential may overflow
         return np.asarray(1.0 / (1.0 + np.exp(-z)), np.float32)
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a bundle and check that it is whole: every file there, every sha256 right, every record consistent.
+    """Read a bundle and check its files, their sha256 and the manifest.
 
-    Raises `BundleError` otherwise. Whether the network still computes what it should is `edge.inference.load`'s.
+    Raises `BundleError`. `edge.inference.load` checks the output of the network.
     """
-    with refusing(path):
-        said, written = read_manifest(path)
-        for name, expected in said.sha256.items():
-            if _sha256(path, name) != expected:
+    with convert_errors(path):
+        manifest, written = read_manifest(path)
+        for name, expected in manifest.sha256.items():
+            if _hash_file(path, name) != expected:
                 raise bad_bundle(path, f"{name} differs from the exported file (sha256)")
         return Bundle(
             path=path,
-            id=said.id,
-            version=said.version,
-            labels=tuple(said.labels),
-            params=said.frontend,
-            scale=np.asarray(said.calibration.scale, np.float32),
-            bias=np.asarray(said.calibration.bias, np.float32),
-            thresholds={label: pair.model_dump(exclude_none=True) for label, pair in said.thresholds.items()},
-            sha256=said.sha256[MODEL],
-            tolerance=said.golden_tolerance.model_dump(),
+            id=manifest.id,
+            version=manifest.version,
+            labels=tuple(manifest.labels),
+            params=manifest.frontend,
+            scale=np.asarray(manifest.calibration.scale, np.float32),
+            bias=np.asarray(manifest.calibration.bias, np.float32),
+            thresholds={label: pair.model_dump(exclude_none=True) for label, pair in manifest.thresholds.items()},
+            sha256=manifest.sha256[MODEL],
+            tolerance=manifest.golden_tolerance.model_dump(),
             manifest=written,
-            golden=_golden(path, said),
-            task=said.task,
-            network=said.network,
-            state_size=said.state_size or 0 if said.network == STREAMING else 0,
+            golden=_read_golden(path, manifest),
+            task=manifest.task,
+            network=manifest.network,
+            state_size=manifest.state_size or 0 if manifest.network == STREAMING else 0,
         )
 
 
 @contextlib.contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with the bundle in `path` into `BundleError`, so that another one can take its place."""
+def convert_errors(path: Path) -> Iterator[None]:
+    """Turn any error of the bundle in `path` into `BundleError`.
+
+    Its users then fall back to another bundle. `PROGRAM_ERRORS` pass.
+    """
     try:
         yield
-    except (BundleError, *OURS):
+    except (BundleError, *PROGRAM_ERRORS):
         raise
     except Exception as exc:  # a bundle may come from anywhere, and a node must not end because of it
         raise bad_bundle(path, f"the bundle cannot be used ({_reason(exc, path)})") from exc
 
 
 def read_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
-    """Return what the manifest of a bundle says, checked, and as it was written; raises `BundleError`."""
+    """Return the manifest of a bundle, validated and as written; raises `BundleError`."""
     if not path.is_dir():
         raise bad_bundle(path, "there is no such folder")
     try:
@@ -149,7 +152,7 @@ def read_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
 
 
 def check_golden(bundle: Bundle, mel: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
-    """Compare features and logits computed here with the golden ones; raise `BundleError` beyond tolerance."""
+    """Compare features and logits with the golden ones; raises `BundleError` beyond tolerance."""
     for name, ours, golden in (("mel", mel, bundle.golden.mel), ("logits", logits, bundle.golden.logits)):
         if ours.shape != golden.shape:
             raise bad_bundle(bundle.path, f"the golden {name} have shape {golden.shape}, but {ours.shape} here")
@@ -162,7 +165,7 @@ def check_golden(bundle: Bundle, mel: NDArray[np.float32], logits: NDArray[np.fl
 
 
 def require_task(bundle: Bundle, task: str) -> None:
-    """Raise `BundleError` for a bundle that is for something else."""
+    """Raise `BundleError` for a bundle with another task."""
     if bundle.task != task:
         setting = "claps.bundle" if bundle.task == CLAPS else "model.bundle"
         msg = f"the bundle is for {bundle.task}, not for {task}"
@@ -170,18 +173,18 @@ def require_task(bundle: Bundle, task: str) -> None:
 
 
 def bad_bundle(path: Path, what: str) -> BundleError:
-    """Return the error of a bundle that cannot be used."""
+    """Return the error for an unusable bundle, with place and remedy."""
     remedy = "export it again, or choose another with 'tocsin model activate'"
     return BundleError(what, where=f"model bundle {path}", remedy=remedy)
 
 
 def _reason(exc: Exception, path: Path) -> str:
-    """Return the reason of an error in the bundle at `path`, whose files it names without their folder."""
+    """Return the reason of an error, with file names relative to `path`."""
     return reason_of(exc).replace(f"{path}/", "")[:200]
 
 
 def _check_file(path: Path, name: str, most: int) -> None:
-    """Raise `BundleError` unless a file of a bundle can be read from beginning to end, and soon."""
+    """Raise `BundleError` unless a file is a regular file of limited size."""
     try:
         status = (path / name).stat()
     except FileNotFoundError as exc:
@@ -192,7 +195,7 @@ def _check_file(path: Path, name: str, most: int) -> None:
         raise bad_bundle(path, f"{name} must be a plain file of at most {most >> 20} MiB")
 
 
-def _sha256(path: Path, name: str) -> str:
+def _hash_file(path: Path, name: str) -> str:
     _check_file(path, name, MAX_BYTES)
     digest = hashlib.sha256()
     try:
@@ -204,30 +207,30 @@ def _sha256(path: Path, name: str) -> str:
     return digest.hexdigest()
 
 
-def _golden(path: Path, said: Manifest) -> Golden:
+def _read_golden(path: Path, manifest: Manifest) -> Golden:
     try:
         golden = read_golden(path / GOLDEN)
     except (OSError, ValueError, EOFError) as exc:
         raise bad_bundle(path, f"{GOLDEN} cannot be read ({_reason(exc, path)})") from exc
-    if what := _misfit(golden, said):
+    if what := _explain_misfit(golden, manifest):
         raise bad_bundle(path, f"{GOLDEN} {what}")
     return golden
 
 
-def _misfit(golden: Golden, said: Manifest) -> str:
-    """Return how a golden recording does not fit its manifest; nothing where it does."""
-    params = said.frontend
+def _explain_misfit(golden: Golden, manifest: Manifest) -> str:
+    """Return how a golden recording contradicts the manifest; empty if it does not."""
+    params = manifest.frontend
     shapes_fit = golden.waveform.ndim == 1 and golden.mel.shape[1:] == (params.n_mels,)
-    if not shapes_fit or golden.logits.shape[1:] != (len(said.labels),) or not len(golden.logits):
+    if not shapes_fit or golden.logits.shape[1:] != (len(manifest.labels),) or not len(golden.logits):
         return "does not fit the manifest's front end and labels"
     decisions = len(golden.mel) // params.decision_frames
-    if said.network == STREAMING and len(golden.logits) != decisions:
+    if manifest.network == STREAMING and len(golden.logits) != decisions:
         made = f"{len(golden.logits)} decisions in {len(golden.mel)} frames"
         return f"has {made}, where the manifest's decision_frames make {decisions}"
     if len(golden.mel) != params.count_frames(golden.waveform.size):
         return (
             f"has {len(golden.mel)} frames of {golden.waveform.size} samples, where the manifest's front end does not"
         )
-    if said.network == WINDOW and decisions * params.window_frames * params.n_mels > _MAX_GOLDEN_VALUES:
+    if manifest.network == WINDOW and decisions * params.window_frames * params.n_mels > _MAX_GOLDEN_VALUES:
         return "is too long for windows of this size"
     return ""

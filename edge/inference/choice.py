@@ -1,7 +1,7 @@
-"""Which bundle was chosen: ``active.json`` in the folder of installed bundles, and how that folder is written to.
+"""The choice of a bundle in ``active.json``, and writing to the folder of installed bundles.
 
-It names the one in use (`active`; none is the shipped default), the one before it (`previous`) or the one that was gone
-back from (`undone`): an installed one by its folder, a shipped one by its id.
+The file names the bundle in use (`active`; without it the shipped default), the one before it (`previous`), or the one
+that a rollback left (`undone`). Installed bundles are named by their folder, shipped ones by their id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAME = re.compile(rf"{NAME}(@{NAME})?")
 
 
 def read_choice(folder: Path) -> dict[str, str]:
-    """Return the names that were chosen; none on a new device, or where the file is damaged."""
+    """Return the chosen names; empty if the file is absent or damaged."""
     try:
         with (folder / _FILE).open("rb") as file:
             values = from_json(file.read(_MAX_BYTES))
@@ -39,32 +39,38 @@ def read_choice(folder: Path) -> dict[str, str]:
 
 
 def write_choice(folder: Path, **names: str | None) -> None:
-    """Put names in the place of those that were chosen, all at once. Raises `Forbidden` or `StorageError`."""
-    with writing_to(folder):
+    """Replace the chosen names atomically.
+
+    Raises `Forbidden` or `StorageError`.
+    """
+    with convert_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # In a folder of its own: this one may be another user's, who might have put a link in the way.
+        # In a temporary folder: `folder` may belong to another user, who could have placed a link in it.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".active-") as temporary:
             fresh = Path(temporary) / _FILE
             with fresh.open("w", encoding="utf-8") as file:
                 file.write(dumps(names))
                 file.flush()
                 os.fsync(file.fileno())
-            hand_over(fresh, folder)
+            give_to_owner(fresh, folder)
             fresh.replace(folder / _FILE)
 
 
-def hand_over(made: Path, folder: Path) -> None:
-    """Give what root made to the owner of the state folder: the service must be able to read and to remove it."""
+def give_to_owner(made: Path, folder: Path) -> None:
+    """Change the owner of files that root made to that of the state folder.
+
+    Otherwise the service could neither read nor remove them.
+    """
     if os.geteuid() == 0:
         owner = folder.parent.stat()
         for path in (folder, made, *made.rglob("*")):
-            with contextlib.suppress(OSError):  # on a file system that knows no owners
+            with contextlib.suppress(OSError):  # on a file system without owners
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 @contextlib.contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
-    """Say in our own words what stands in the way of writing."""
+def convert_write_errors(folder: Path) -> Iterator[None]:
+    """Turn an `OSError` while writing into `Forbidden` or `StorageError`."""
     try:
         yield
     except OSError as exc:

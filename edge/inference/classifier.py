@@ -1,4 +1,4 @@
-"""The classifier as its users see it."""
+"""The interface of classifiers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Classifier(Protocol):
-    """Anything that turns log-mel windows into probabilities."""
+    """An object that turns log-mel windows into probabilities."""
 
     def score(self, windows: Sequence[MelWindow]) -> NDArray[np.float32]:
         """Return calibrated probabilities, shape (n, labels), of n windows.
 
-        Every window of a stretch of sound is to be scored once, in order: a streaming network remembers.
+        Each window of a stretch of sound must be scored once and in order, as a streaming network has a state.
         """

@@ -1,4 +1,4 @@
-"""The golden recording of a bundle: a waveform with the features and logits that the exporter got for it."""
+"""The golden recording of a bundle: a waveform with the exporter's features and logits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_VALUES = 4 << 20
-"""In an array: four minutes of sound."""
+"""Maximum number of values in an array: four minutes of sound."""
 _ARRAYS = ("waveform", "mel", "logits")
 _LARGEST = 1e6  # beyond it, squares and sums leave the range of single precision
 _MAX_ENTRIES = 16
@@ -25,37 +25,40 @@ _MAX_ENTRIES = 16
 
 @dataclass(frozen=True)
 class Golden:
-    """A recording with the features and logits that the exporter got for it."""
+    """A recording with the exporter's features and logits."""
 
     waveform: NDArray[np.float32]
-    """Shape (n,), at the front end's rate."""
+    """Samples at the front end's rate, shape (n,)."""
     mel: NDArray[np.float32]
     """Shape (frames, n_mels)."""
     logits: NDArray[np.float32]
-    """Shape (decisions, labels): of the windows that begin every `decision_frames` frames, or of a streaming network
-    for every `decision_frames` whole frames from a zero state."""
+    """Shape (decisions, labels).
+
+    A decision of a window network begins every `decision_frames` frames. A streaming network decides after every
+    `decision_frames` frames, from a zero state.
+    """
 
 
 def read_golden(path: Path) -> Golden:
-    """Read a ``golden.npz``; raises `ValueError` for anything that is none, and holds no more than it may take.
+    """Read a ``golden.npz`` with bounded memory; raises `ValueError`.
 
-    NumPy's own reader would make whatever array the file asks for.
+    NumPy's own reader would allocate any array that the file asks for.
     """
     try:
         with path.open("rb") as file, open_zip(file, _MAX_ENTRIES) as archive:
-            return Golden(*(_array(archive, name) for name in _ARRAYS))
+            return Golden(*(_read_array(archive, name) for name in _ARRAYS))
     except zipfile.BadZipFile as exc:
         raise ValueError(str(exc)) from exc
 
 
-def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
+def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
     try:
         member = archive.open(f"{name}.npy")
     except KeyError:
         msg = f"there is no {name}"
         raise ValueError(msg) from None
     with member:
-        shape, by_columns, kind = _header(member)
+        shape, by_columns, kind = _read_header(member)
         count = math.prod(shape)
         if kind.kind != "f" or min(shape, default=0) < 0 or count > MAX_VALUES:
             msg = f"{name} must be at most {MAX_VALUES} floating-point numbers"
@@ -71,7 +74,7 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.float32]:
     return np.ascontiguousarray(values, np.float32)
 
 
-def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     if np.lib.format.read_magic(member) == (1, 0):
         return np.lib.format.read_array_header_1_0(member)
     return np.lib.format.read_array_header_2_0(member)

@@ -1,4 +1,4 @@
-"""Find a bundle that works: the wanted one, else the previous good one, else the one that was shipped."""
+"""Loading of the first working bundle among several candidates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from edge.errors import BundleError
-from edge.inference.bundle import EVENTS, read_bundle, refusing, require_task
+from edge.inference.bundle import EVENTS, convert_errors, read_bundle, require_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from edge.inference.onnx import OnnxClassifier
 
     Check: TypeAlias = Callable[[Bundle], None]
-    """Raises an error for a bundle that its user cannot work with."""
+    """A check that raises an error for a bundle that its user cannot work with."""
 
 log = logging.getLogger("tocsin.inference")
 
 
 def accept(_bundle: Bundle) -> None:
-    """Accept every bundle that is whole."""
+    """Accept every bundle."""
 
 
 def open_bundle(path: Path, task: str | None = None, *, check: Check = accept) -> Bundle:
-    """Return a bundle that is whole, is for `task` where that is given, and passes `check`.
+    """Read a bundle and check its files, its `task` if given, and `check`.
 
-    Raises `BundleError`. Whether its network still computes what it did is seen when that is loaded.
+    Raises `BundleError`. The golden recording is checked only when the network is loaded.
     """
     bundle = read_bundle(path)
     if task is not None:
         require_task(bundle, task)
-    with refusing(path):
+    with convert_errors(path):
         check(bundle)
     return bundle
 
 
 def verify_bundle(path: Path, task: str | None = None, *, check: Check = accept) -> Bundle:
-    """Return a bundle as `open_bundle` does, that also still computes its golden recording."""
+    """Read and check a bundle like `open_bundle`, and also its golden recording."""
     from edge.inference.onnx import OnnxClassifier  # noqa: PLC0415 - half a second that only a check needs
 
     bundle = open_bundle(path, task, check=check)
-    with refusing(path):
+    with convert_errors(path):
         return OnnxClassifier(bundle, provider="cpu").bundle
 
 
@@ -57,9 +57,10 @@ def load_classifier(
     threads: int = 1,
     cache_dir: Path | None = None,
 ) -> OnnxClassifier:
-    """Return the first of `candidates` that is whole, is for `task`, and passes `check` and its golden replay.
+    """Load the first of `candidates` that passes all checks.
 
-    Each one that fails is said in one line. Raises the first one's `BundleError` when none works.
+    These are files, `task`, `check` and the golden recording. Every failure is logged in one line. Raises the
+    `BundleError` of the first candidate if none works.
     """
     from edge.inference.onnx import OnnxClassifier  # noqa: PLC0415 - half a second that only a run needs
 
@@ -67,7 +68,7 @@ def load_classifier(
     for path in candidates:
         try:
             bundle = open_bundle(path, task, check=check)
-            with refusing(path):
+            with convert_errors(path):
                 classifier = OnnxClassifier(bundle, provider=provider, threads=threads, cache_dir=cache_dir)
         except BundleError as exc:
             log.error("%s", exc)  # noqa: TRY400 - a user's fault needs no traceback

@@ -1,4 +1,4 @@
-"""What the manifest of a bundle may say: every value of its type and between bounds, so that no reader is surprised."""
+"""The manifest of a bundle, validated: every value has a type and bounds."""
 
 from __future__ import annotations
 
@@ -26,63 +26,63 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 EVENTS, CLAPS = "events", "claps"
-"""Tasks: to tell the events of a window, or whether an onset is a clap."""
+"""Tasks: to detect events in a window, or to decide whether an onset is a clap."""
 MODEL, GOLDEN = "model.onnx", "golden.npz"
 WINDOW, STREAMING = "window", "streaming"
-"""Networks: one that looks at a whole window for every decision, or one that goes on from its state."""
+"""Kinds of networks: input of a whole window for every decision, or new frames and a state."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-"""An id or a version: together they name a folder."""
+"""Pattern of ids and versions, which name folders."""
 MAX_FILES = 64
-"""In a bundle; more than any has."""
+"""Maximum number of files in a bundle."""
 _MAX_LABELS, _MAX_STATE = 1_000, 1 << 20
 
 _Name = Annotated[str, StringConstraints(pattern=rf"^{NAME}$")]
 _Word = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
 _FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-_Sum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-_Chance = Annotated[float, Field(ge=0.0, le=1.0)]
+_Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 _Slope = Annotated[float, Field(ge=-1e4, le=1e4)]
 _Tolerance = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
-def _front_end(values: object) -> FrontEndParams:
+def _parse_front_end(values: object) -> FrontEndParams:
     if not isinstance(values, dict):
         msg = "must be a table of parameters"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic takes a ValueError
+        raise ValueError(msg)  # noqa: TRY004 - pydantic expects a ValueError
     return FrontEndParams.from_dict(values)
 
 
-class _Part(BaseModel):
-    """Strict about types, and open to what a later exporter adds."""
+class _StrictModel(BaseModel):
+    """Base class: strict about types, open for keys of later exporters."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
 
-class Calibration(_Part):
-    """Probability = sigmoid(scale * logit + bias), each per label."""
+class Calibration(_StrictModel):
+    """Calibration per label: probability = sigmoid(scale * logit + bias)."""
 
     scale: list[_Slope]
     bias: list[_Slope]
 
 
-class Threshold(_Part):
-    """Where events of a label begin and end."""
+class Threshold(_StrictModel):
+    """Thresholds at which events of a label begin and end."""
 
-    on: _Chance | None = None
-    off: _Chance | None = None
+    on: _Probability | None = None
+    off: _Probability | None = None
     impulsive: bool = False
-    """Whether one window decides."""
+    """Whether one window is enough for an event."""
 
 
-class Tolerance(_Part):
-    """Largest differences from the golden recording."""
+class Tolerance(_StrictModel):
+    """Maximum differences from the golden recording."""
 
     mel: _Tolerance = 1e-2
     logits: _Tolerance = 1e-2
 
 
-class Manifest(_Part):
-    """All that a device reads of a manifest."""
+class Manifest(_StrictModel):
+    """The part of a manifest that a device reads."""
 
     format: Literal[1]
     id: _Name
@@ -91,25 +91,25 @@ class Manifest(_Part):
     network: Literal["window", "streaming"] = "window"
     state_size: int | None = Field(None, gt=0, le=_MAX_STATE)
     labels: list[_Word] = Field(min_length=1, max_length=_MAX_LABELS)
-    frontend: Annotated[InstanceOf[FrontEndParams], BeforeValidator(_front_end)]
+    frontend: Annotated[InstanceOf[FrontEndParams], BeforeValidator(_parse_front_end)]
     calibration: Calibration
     thresholds: dict[str, Threshold]
     golden_tolerance: Tolerance
     measured: dict[str, Any] = Field(default_factory=dict)
-    training_data: str = "not said"
-    licence: str = "not said"
-    created: str = "not said"
-    sha256: dict[_FileName, _Sum] = Field(max_length=MAX_FILES)
+    training_data: str = "unknown"
+    licence: str = "unknown"
+    created: str = "unknown"
+    sha256: dict[_FileName, _Sha256] = Field(max_length=MAX_FILES)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Manifest:
-        if what := next(_inconsistencies(self), ""):
+    def _check_consistency(self) -> Manifest:
+        if what := next(_find_inconsistencies(self), ""):
             raise ValueError(what)
         return self
 
 
-def _inconsistencies(manifest: Manifest) -> Iterator[str]:
-    """Yield what does not go together."""
+def _find_inconsistencies(manifest: Manifest) -> Iterator[str]:
+    """Yield contradictions between the values of a manifest."""
     labels, params = manifest.labels, manifest.frontend
     if len(set(labels)) != len(labels):
         yield "labels must be different names"
@@ -128,9 +128,10 @@ def _inconsistencies(manifest: Manifest) -> Iterator[str]:
 
 
 def parse_manifest(data: bytes) -> tuple[Manifest, dict[str, Any]]:
-    """Return what a manifest says, checked, and as it was written. Raises `ValueError` in one line.
+    """Parse a manifest; return it validated and as written.
 
-    A figure that could not be measured, which some exporter wrote as NaN, is None.
+    NaN and infinite numbers, which earlier exporters wrote for unknown figures, become None. Raises `ValueError` with a
+    message of one line.
     """
     try:
         values = from_json(data)
@@ -141,23 +142,23 @@ def parse_manifest(data: bytes) -> tuple[Manifest, dict[str, Any]]:
         msg = f"not of format {FORMAT}"
         raise ValueError(msg)
     try:
-        return Manifest.model_validate(values), _finite(values)
+        return Manifest.model_validate(values), _replace_non_finite(values)
     except ValidationError as exc:
         first, *more = exc.errors(include_url=False, include_input=False)
-        msg = f"{_said(first)}{f' (and {len(more)} more)' if more else ''}"
+        msg = f"{_format_error(first)}{f' (and {len(more)} more)' if more else ''}"
         raise ValueError(msg) from None
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _replace_non_finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
+        return {name: _replace_non_finite(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [_replace_non_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _said(error: ErrorDetails) -> str:
-    """Return an error with its place; names are shown as a program would write them, as they may be anything."""
+def _format_error(error: ErrorDetails) -> str:
+    """Format a validation error with its place; unusual names are quoted."""
     parts = [str(part) for part in error["loc"]]
     where = ".".join(part if part.isidentifier() or part.isdigit() else repr(part[:100]) for part in parts)
     text = error["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""What a network takes and gives, by its bundle's manifest. Pure."""
+"""Input and output shapes of a network according to its manifest. Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def check_shapes(bundle: Bundle, theirs: Mapping[str, Shape]) -> None:
-    """Raise `BundleError` unless the network's inputs and outputs, by name and in order, are those of the manifest.
+    """Raise `BundleError` unless inputs and outputs of the network match the manifest.
 
-    A size of the network that is no number fits any; one that varies, such as how many streams share a run, must be
-    none: the golden recording of a streaming network is a single stream.
+    Names, order and sizes must match. A symbolic size of the network matches any number. A size that varies, such as
+    the number of streams, must be symbolic: the golden recording is a single stream and cannot test it.
     """
-    ours = _shapes(bundle)
+    ours = _list_shapes(bundle)
     if list(theirs) != list(ours):
         what = f"a {bundle.network} network has {', '.join(ours)}, but model.onnx has {', '.join(theirs)}"
         raise bad_bundle(bundle.path, f"{what}: its manifest belongs to another network")
     for name, shape in ours.items():
-        if not _fits(theirs[name], shape):
+        if not _match_shapes(theirs[name], shape):
             what = f"{name} of model.onnx has shape {_shown(theirs[name])}, by the manifest it is {_shown(shape)}"
             raise bad_bundle(bundle.path, what)
 
 
-def _shapes(bundle: Bundle) -> dict[str, tuple[int | None, ...]]:
-    """Return the shapes of inputs and outputs; None stands for any size."""
+def _list_shapes(bundle: Bundle) -> dict[str, tuple[int | None, ...]]:
+    """Return the shapes of inputs and outputs; None means any size."""
     params, labels, size = bundle.params, len(bundle.labels), bundle.state_size
     if bundle.streaming:
         return {
@@ -43,7 +43,7 @@ def _shapes(bundle: Bundle) -> dict[str, tuple[int | None, ...]]:
     return {"log_mel": (None, params.window_frames, params.n_mels), "logits": (None, labels)}
 
 
-def _fits(theirs: Shape, ours: Sequence[int | None]) -> bool:
+def _match_shapes(theirs: Shape, ours: Sequence[int | None]) -> bool:
     sized = zip(theirs, ours, strict=False)
     return len(theirs) == len(ours) and all(a == b or not isinstance(a, int) for a, b in sized)
 

@@ -1,4 +1,4 @@
-"""Tar archives that nobody vouches for, read from front to back without holding what their headers ask for."""
+"""Untrusted tar archives, read sequentially with bounded memory."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HEADER_BYTES = 64 << 10
-"""Of all headers before a file: long names and attributes included."""
+"""Maximum size of the headers before a file, including long names and attributes."""
 _MAGIC_BYTES = 3
 _GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
 
 
-class NoTar(Exception):  # noqa: N818 - it says what is wrong without the suffix
-    """The file is something else."""
+class NoTar(Exception):  # noqa: N818 - not an error of the user's
+    """An exception for a file that is not a tar archive."""
 
 
-class Budgeted:
-    """A stream that gives out so many bytes and no more, until it is allowed others."""
+class LimitedStream:
+    """A stream with a limit on the bytes that may be read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        """Allow what the headers of one file may take."""
+        """Allow the size of one file's headers."""
         self._stream = stream
         self._left = _HEADER_BYTES
 
     def allow(self, size: int) -> None:
-        """Let `size` bytes be read from now on, and what the headers of one file take."""
+        """Allow `size` further bytes and the size of one file's headers."""
         self._left = size + _HEADER_BYTES
 
     def read(self, size: int) -> bytes:
-        """Return bytes; raises `tarfile.TarError` for more than are allowed."""
+        """Read bytes; raises `tarfile.TarError` beyond the limit."""
         self._left -= size
         if self._left < 0:
             msg = f"a header of more than {_HEADER_BYTES >> 10} KiB"
@@ -43,19 +43,19 @@ class Budgeted:
         return self._stream.read(size)
 
     def seek(self, position: int) -> int:
-        """Go to a place."""
+        """Move to a position."""
         return self._stream.seek(position)
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self._stream.tell()
 
 
 @contextlib.contextmanager
-def open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, Budgeted]]:
-    """Open an archive, plain or packed by gzip or bzip2, with the stream that it is read from.
+def open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, LimitedStream]]:
+    """Open a plain, gzip or bzip2 archive; yield it with its limited stream.
 
-    Raises `NoTar` for anything else, and for one packed by xz, whose unpacking may want any amount of memory.
+    Raises `NoTar` for any other file, also for xz, whose decompression may need any amount of memory.
     """
     with path.open("rb") as file:
         magic = file.read(_MAGIC_BYTES)
@@ -65,9 +65,9 @@ def open_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, Budgeted]]:
             stream = cast("IO[bytes]", gzip.open(file))  # noqa: SIM115 - closed with the file
         elif magic.startswith(_BZIP2):
             stream = bz2.open(file)  # noqa: SIM115 - closed with the file
-        budgeted = Budgeted(stream)
+        limited = LimitedStream(stream)
         try:
-            archive = tarfile.TarFile(fileobj=cast("IO[bytes]", budgeted))
+            archive = tarfile.TarFile(fileobj=cast("IO[bytes]", limited))
         except tarfile.ReadError as exc:
             raise NoTar(str(exc)) from exc
-        yield archive, budgeted
+        yield archive, limited

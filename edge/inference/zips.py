@@ -1,4 +1,4 @@
-"""Zip archives that nobody vouches for, opened without reading more of them than a bundle can have."""
+"""Untrusted zip archives, opened with bounded memory."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import zipfile
 from typing import IO
 
 ZIP_MARK = b"PK"
-"""How a zip begins, be it empty or not."""
+"""First bytes of any zip."""
 _END = struct.Struct("<4s4H2LH")
-"""The record at the end: mark, two disks, entries here and in all, size and place of their list, length of a word."""
+"""End-of-central-directory record: mark, 2 disk numbers, 2 entry counts, directory size and offset, comment length."""
 _END_MARK, _END_64_MARK = b"PK\x05\x06", b"PK\x06\x07"
 _END_64_BYTES = 20
-"""Of what stands before the end where there is a second, longer one."""
+"""Size of the zip64 locator, which precedes the record."""
 _LONGEST_WORD = 1 << 16
 _LIST_BYTES = 1 << 16
-"""Of the list of entries: a thousand for each of 64."""
+"""Maximum size of the central directory: 1 KiB for each of 64 entries."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What is unpacked in pieces; the others come out of 4 kB whole, whatever that may be."""
+"""Methods that zipfile decompresses in pieces; with the others, 4 kB may expand without limit."""
 
 
 def open_zip(file: IO[bytes], most: int) -> zipfile.ZipFile:
-    """Return an archive of at most `most` entries, each of which can be read piece by piece.
+    """Open an archive of at most `most` entries that can be read in pieces.
 
-    Raises `zipfile.BadZipFile` for one that is damaged, or larger than a bundle's; before its list is read.
+    Raises `zipfile.BadZipFile` for a damaged archive, or a too large one before its directory is read.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _LONGEST_WORD - _END.size - _END_64_BYTES))

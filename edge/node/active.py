@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.away.watch import IGNORED
-from edge.claps.reasons import every_reason
-from edge.detection.rules import rules_for
-from edge.pipeline.fitting import fitting
+from edge.claps.reasons import list_reasons
+from edge.detection.rules import make_rules
+from edge.pipeline.fitting import fit_settings
 from edge.settings.away import SOUND
 
 if TYPE_CHECKING:
@@ -25,44 +25,45 @@ class ActiveSettings:
     """The settings in use, always reduced to the labels of the bundle."""
 
     def __init__(self, settings: Settings, bundle: Bundle, *, replaced: bool) -> None:
-        """Reduce the settings where another bundle than the wanted one is in use (`replaced`).
+        """Reduce the settings if another bundle than the wanted one is in use (`replaced`).
 
-        Raises `ConfigError` for a label that the wanted bundle does not have.
+        Raises `ConfigError` for a label that the wanted bundle lacks.
         """
         self._bundle, self._replaced = bundle, replaced
         self.settings = self._reduce(settings)
-        self.rules = self._rules_of(self.settings)
-        """By label."""
+        self.rules = self._make_rules(self.settings)
+        """The rules in use, by label."""
 
     def change(self, settings: Settings) -> tuple[dict[str, Rule], list[str]]:
-        """Take over the live sections; return the new rules, not yet in force, and the sections that need a restart.
+        """Replace the live sections; return the new rules and the sections that need a restart.
 
-        Raises `ConfigError` and changes nothing where the settings do not go together with the bundle.
+        The caller puts the rules in force. Raises `ConfigError` and changes nothing if the settings and the bundle do
+        not match.
         """
         settings = self._reduce(settings)
-        rules = self._rules_of(settings)
+        rules = self._make_rules(settings)
         old = self.settings
         changed = [name for name in type(settings).model_fields if getattr(settings, name) != getattr(old, name)]
         self.settings = old.model_copy(update={name: getattr(settings, name) for name in _LIVE})
         return rules, [name for name in changed if name not in _LIVE]
 
     def declare(self, metrics: Metrics) -> None:
-        """Create the counters of everything that may happen before it does."""
+        """Create all counters with 0."""
         settings = self.settings
-        patterns, reasons = may_be_heard(settings, self._bundle.labels)
+        patterns, reasons = list_outcomes(settings, self._bundle.labels)
         names = [source.name for source in settings.sources]
         metrics.declare(names, [*self.rules], patterns, reasons, [*settings.actions])
 
-    def _rules_of(self, settings: Settings) -> dict[str, Rule]:
-        rules = rules_for(self._bundle.labels, self._bundle.thresholds, settings.detection)
+    def _make_rules(self, settings: Settings) -> dict[str, Rule]:
+        rules = make_rules(self._bundle.labels, self._bundle.thresholds, settings.detection)
         return {rule.label: rule for rule in rules}
 
     def _reduce(self, settings: Settings) -> Settings:
-        return fitting(settings, self._bundle) if self._replaced else settings
+        return fit_settings(settings, self._bundle) if self._replaced else settings
 
 
-def may_be_heard(settings: Settings, labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return every pattern that a node may hear, and every reason for which it may suppress one.
+def list_outcomes(settings: Settings, labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return all possible patterns of a node, and all reasons to suppress one.
 
     `labels` are the event model's.
     """
@@ -70,7 +71,7 @@ def may_be_heard(settings: Settings, labels: Sequence[str]) -> tuple[list[str], 
     reasons: list[str] = []
     if settings.claps.enabled:
         patterns += [name for name, pattern in settings.claps.patterns.items() if pattern.enabled]
-        reasons += every_reason(labels)
+        reasons += list_reasons(labels)
     if settings.away.enabled:
         patterns.append(SOUND)
         reasons += [IGNORED] if settings.away.ignore else []

@@ -1,4 +1,4 @@
-"""The construction of a node from its settings: the one place that knows every part."""
+"""Construction of a node from its settings: the only place that knows every part."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from edge.pipeline.build import build_pipeline, check_bundle, load_clap_network
 from edge.publish.mqtt import MqttPublisher
 from edge.publish.publisher import NullPublisher
 from edge.publish.topics import slug
-from edge.settings.secrets import secret
+from edge.settings.secrets import read_secret
 from edge.store import Store
 from edge.telemetry import Metrics
 
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 
 def build_node(settings: Settings, *, state_dir: Path, on_finished: Callable[[], None] = lambda: None) -> Node:
-    """Open history and network, and put the parts together; nothing runs yet.
+    """Open the history, load the networks and return a node that does not run yet.
 
-    `on_finished` is called once every source came to its end. Raises `StorageError` where the folder cannot be used,
-    `BundleError` where no model works, and `ConfigError` for settings that do not go together with it.
+    `on_finished` is called once all sources have ended. Raises `StorageError` for an unusable folder, `BundleError` if
+    no model works, and `ConfigError` for settings that do not match the model.
     """
     store = _open_store(settings, state_dir)
     try:
@@ -71,13 +71,13 @@ def _open_store(settings: Settings, state_dir: Path) -> Store:
 
 
 class _Builder:
-    """The builder of one node, with the parts on which others depend."""
+    """Builder of one node, with the parts on which others depend."""
 
     def __init__(self, settings: Settings, state_dir: Path, store: Store) -> None:
-        """Load the networks, and reduce the settings to the labels of the one in use."""
+        """Load the networks and reduce the settings to the labels of the one in use."""
         self.state_dir, self.store = state_dir, store
         self.library = Library(state_dir)
-        self.classifier, replaced = _load(settings, self.library, state_dir)
+        self.classifier, replaced = _load_classifier(settings, self.library, state_dir)
         self.active = ActiveSettings(settings, self.classifier.bundle, replaced=replaced)
         self.settings = self.active.settings
         self.clap_network = load_clap_network(self.settings, self.library)
@@ -85,12 +85,12 @@ class _Builder:
         node = self.settings.node.id or slug(socket.gethostname())
         self.messages = Messages(node, self.active, self.classifier)
         self.commands = Commands()
-        self.engine = self._engine()
+        self.engine = self._make_engine()
 
     def build(self, on_finished: Callable[[], None]) -> Node:
         """Return the node."""
-        outputs = self._outputs()
-        self.engine.follow(Dispatcher(self.active, outputs, Watchdog(self.engine.stats), on_finished))
+        outputs = self._make_outputs()
+        self.engine.set_receiver(Dispatcher(self.active, outputs, Watchdog(self.engine.stats), on_finished))
         switches = [
             DetectSwitch(stream, enabled=source.enabled, store=self.store, states=outputs.states)
             for stream, source in zip(self.engine.streams, self.settings.sources, strict=True)
@@ -99,17 +99,17 @@ class _Builder:
             self.commands.add(switch.suffix, switch.set)
         self.commands.add(AWAY_SET, outputs.reactions.set_away)
         web = NodeWeb(self.active, self.engine, outputs, self.classifier, self.library, self.state_dir)
-        self._measure(outputs, web)
+        self._register_metrics(outputs, web)
         watcher = Watcher(self.engine, outputs)
         return Node(self.active, self.messages, self.engine, outputs, switches, watcher, web)
 
-    def _engine(self) -> Engine:
+    def _make_engine(self) -> Engine:
         wake = threading.Event()
-        streams = [self._stream(source.name, source.spec, wake) for source in self.settings.sources]
+        streams = [self._make_stream(source.name, source.spec, wake) for source in self.settings.sources]
         max_batch = self.settings.model.max_batch
         return Engine(streams, self.classifier, wake, metrics=self.metrics, max_batch=max_batch)
 
-    def _stream(self, name: str, spec: str, wake: threading.Event) -> Stream:
+    def _make_stream(self, name: str, spec: str, wake: threading.Event) -> Stream:
         def renew() -> Pipeline:
             settings = self.active.settings
             return build_pipeline(self.classifier.bundle, settings, source=name, clap_network=self.clap_network)
@@ -120,16 +120,16 @@ class _Builder:
         history = History(seconds, rate_hz) if privacy.keep_clips else None
         return Stream(SourceRunner(name, spec, rate_hz=rate_hz, wake=wake), pipeline, renew, history)
 
-    def _outputs(self) -> Outputs:
-        publisher = self._publisher()
-        states = States(publisher, self.settings, self.messages.topics, self.active.rules, self._info)
+    def _make_outputs(self) -> Outputs:
+        publisher = self._make_publisher()
+        states = States(publisher, self.settings, self.messages.topics, self.active.rules, self._describe_node)
         recorder = Recorder(
             self.store,
             self.metrics,
             self.messages,
-            on_recorded=states.event,
-            on_closed=states.off,
-            on_caught_up=states.wake,
+            on_recorded=states.publish_event,
+            on_closed=states.switch_off,
+            on_caught_up=states.wake_publisher,
         )
         reactions = Reactions(
             self.settings,
@@ -142,36 +142,36 @@ class _Builder:
         )
         return Outputs(self.store, self.metrics, publisher, states, recorder, reactions)
 
-    def _info(self) -> dict[str, object]:
-        return self.messages.info(self.engine.stats())
+    def _describe_node(self) -> dict[str, object]:
+        return self.messages.describe_node(self.engine.stats())
 
-    def _publisher(self) -> Publisher:
+    def _make_publisher(self) -> Publisher:
         mqtt, node = self.settings.mqtt, self.messages.topics.node
         if not mqtt.enabled:
             return NullPublisher()
-        password = secret(mqtt.password, mqtt.password_file, "mqtt_password")
-        return MqttPublisher(mqtt, node, self.store, on_command=self.commands.obey, password=password)
+        password = read_secret(mqtt.password, mqtt.password_file, "mqtt_password")
+        return MqttPublisher(mqtt, node, self.store, on_command=self.commands.execute, password=password)
 
-    def _measure(self, outputs: Outputs, web: NodeWeb) -> None:
-        """Register everything that is measured."""
+    def _register_metrics(self, outputs: Outputs, web: NodeWeb) -> None:
+        """Register all metrics."""
         model, stats = self.messages.model, self.engine.stats
-        self.metrics.build_info(__version__, model.id, model.sha256, model.provider)
+        self.metrics.set_build_info(__version__, model.id, model.sha256, model.provider)
         self.active.declare(self.metrics)
         for collector in (
-            NodeCollector(stats, self.store, *outputs.states.figures, faulty_scores=self._faulty_scores),
-            NodeGauges(stats, self.engine.levels_db, web.ready),
+            NodeCollector(stats, self.store, *outputs.states.figures, faulty_scores=self._count_faulty_scores),
+            NodeGauges(stats, self.engine.read_levels_db, web.ready),
             MachineGauges(self.state_dir),
         ):
             self.metrics.registry.register(collector)
         ProcessCollector(registry=self.metrics.registry)
 
-    def _faulty_scores(self) -> int:
-        """Return how many scores of the networks were no numbers so far."""
+    def _count_faulty_scores(self) -> int:
+        """Return the number of scores that were not finite."""
         return sum(network.faulty_scores for network in (self.classifier, self.clap_network) if network)
 
 
-def _load(settings: Settings, library: Library, state_dir: Path) -> tuple[OnnxClassifier, bool]:
-    """Return the wanted network or the best that works, and whether it replaces the wanted one."""
+def _load_classifier(settings: Settings, library: Library, state_dir: Path) -> tuple[OnnxClassifier, bool]:
+    """Return the wanted network, or the best that works, and whether it is a replacement."""
     model = settings.model
     candidates = library.resolve(model.bundle)
     classifier = load_classifier(

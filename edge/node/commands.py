@@ -1,4 +1,4 @@
-"""Commands over MQTT: `away/set` and `SOURCE/detect/set`, each ON or OFF."""
+"""MQTT commands: `away/set` and `SOURCE/detect/set`, each ON or OFF."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ AWAY_SET = "away/set"
 
 
 class Commands:
-    """The switches of a node by the part of their topic behind the node's name."""
+    """The switches of a node, by the end of their topic after the node's name."""
 
     def __init__(self) -> None:
-        """Begin without a switch."""
+        """Start without a switch."""
         self._switches: dict[str, Callable[[bool], object]] = {}
 
     def add(self, suffix: str, switch: Callable[[bool], object]) -> None:
-        """Have `switch` called with True at ON and False at OFF; to be done before the publisher starts."""
+        """Add a switch, called with True at ON and False at OFF.
+
+        Add all switches before the publisher starts.
+        """
         self._switches[suffix] = switch
 
-    def obey(self, suffix: str, payload: str) -> None:
-        """Carry out a command; raises `UsageError` for anything else."""
+    def execute(self, suffix: str, payload: str) -> None:
+        """Execute a command; raises `UsageError` for an unknown one."""
         switch = self._switches.get(suffix)
         if switch is None or payload not in ("ON", "OFF"):
             msg = "the node has no such command"
@@ -40,31 +43,31 @@ class Commands:
 
 
 class DetectSwitch:
-    """The detection switch of one source, which outlives a restart."""
+    """The detection switch of one source, kept across restarts."""
 
     def __init__(self, stream: Stream, *, enabled: bool, store: Store, states: States) -> None:
-        """Take the source's stream, and whether its settings enable it."""
+        """Take the stream of the source, and whether the settings enable it."""
         self._stream, self._enabled = stream, enabled
         self._store, self._states = store, states
         self._key = f"detect/{stream.name}"
 
     @property
     def suffix(self) -> str:
-        """The part of its topic behind the node's name."""
+        """The end of its topic after the node's name."""
         return f"{self._stream.name}/detect/set"
 
     def restore(self) -> None:
-        """Set the source as it was left by the last run."""
+        """Restore the state of the last run."""
         self._apply(enabled=self._enabled and self._store.state_get(self._key) != "OFF")
 
     def set(self, enabled: bool) -> None:  # noqa: FBT001 - the state itself
-        """Switch the source and keep that."""
+        """Switch the source and store its state."""
         payload = "ON" if enabled else "OFF"
-        if self._store.state_get(self._key) != payload:  # a write wears the disk
+        if self._store.state_get(self._key) != payload:  # avoid a write, which wears the disk
             self._store.state_set(self._key, payload)
         self._apply(enabled=enabled)
         log.info("source %s: detection switched %s over MQTT", self._stream.name, payload)
 
     def _apply(self, *, enabled: bool) -> None:
         self._stream.runner.set_enabled(enabled)
-        self._states.detect(self._stream.name, enabled=enabled)
+        self._states.publish_detection(self._stream.name, enabled=enabled)

@@ -1,4 +1,4 @@
-"""Log lines of events, for whoever follows the journal of a node."""
+"""Log lines of events, for the journal of a node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(LOGGER)
 
 
 def log_event(source: str, event: Event, rate_hz: int) -> None:
-    """Log the start and the end of an event; an update is no news."""
+    """Log the start and the end of an event, but not its updates."""
     if event.phase is Phase.START:
         log.info("source %s: %s begins, score %.2f", source, event.label, event.score)
     elif event.phase is Phase.END:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.api.records import SourceStatus
-from edge.node.stream import rounded_scores
+from edge.node.stream import round_scores
 from edge.telemetry import is_up
 from edge.types import SourceState
 
@@ -37,8 +37,8 @@ def source_status(stream: Stream, labels: Sequence[str]) -> SourceStatus:
         silent_s=round(stats.silent_s, 1),
         last_audio_s=round(age_s, 3) if age_s < float("inf") else None,
         lag_s=round(stats.lag_s, 3),
-        laeq=round(stream.pipeline.meter.now_db(), 1),
-        scores={} if row is None else rounded_scores(labels, row),
+        laeq=round(stream.pipeline.meter.read_current_db(), 1),
+        scores={} if row is None else round_scores(labels, row),
     )
 
 
@@ -52,10 +52,10 @@ def not_ready(
     min_free_mb: int,
     refused: Sequence[tuple[str, str]] = (),
 ) -> list[str]:
-    """Return why a node is not ready, a line a reason.
+    """Return the reasons why a node is not ready, one per line.
 
-    `outbox` is how many messages wait for the broker, and the oldest's age in seconds; `refused` are topics whose
-    events it will not have, each with its reason.
+    `outbox` is the number of messages that wait for the broker, and the oldest one's age in seconds; `refused` are the
+    topics whose events the broker refuses, each with its reason.
     """
     reasons = []
     wanted = [

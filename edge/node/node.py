@@ -1,6 +1,6 @@
-"""The life of a node: start, stop and reload.
+"""Life-cycle of a node: start, stop and reload.
 
-Nothing that can be absent (microphone, broker, ffmpeg) stops a node; it is reported once and tried again.
+A missing microphone, broker or ffmpeg does not stop a node; it is reported once and tried again.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.service")
 
 STOP_S = 8.5
-"""Within which a node stops, whatever hangs: with the end of the process ten seconds, and TimeoutStopSec is longer."""
-_SOURCES_STOP_S, _ENGINE_STOP_S, _REST_STOP_S = 1.5, 2.5, 4.0  # of these seconds; the history has what is left
+"""Longest time to stop a node, even if a part hangs.
+
+With the end of the process it is ten seconds; TimeoutStopSec is longer.
+"""
+_SOURCES_STOP_S, _ENGINE_STOP_S, _REST_STOP_S = 1.5, 2.5, 4.0  # of these seconds; the history has the remaining ones
 
 
 class Node:
@@ -88,9 +91,9 @@ class Node:
         self._watcher.start()
 
     def serve_api(self, *, any_port: bool = False) -> str:
-        """Start the web side; return its address.
+        """Start the web server; return its address.
 
-        Raises `Unavailable` when the port is taken, unless `any_port` allows another one.
+        Raises `Unavailable` if the port is taken, unless `any_port` allows another one.
         """
         api = self.settings.api
         try:
@@ -103,40 +106,40 @@ class Node:
         return self._api.url
 
     def stop(self) -> None:
-        """Stop every part within `STOP_S`, audio first; every event that was decided is kept."""
+        """Stop every part within `STOP_S`, audio first, and keep every decided event."""
         deadline, outputs = Deadline(STOP_S), self._outputs
         self._watcher.stop()
         self._stop_sources()
         self._engine.stop(_ENGINE_STOP_S)
-        writing_s = max(1.0, deadline.left_s() - _REST_STOP_S - 1.0)  # and a moment more to give it up
-        deadline.stop_together({"history": lambda: outputs.recorder.stop(writing_s)}, writing_s + 1.0)
+        writing_s = max(1.0, deadline.left_s() - _REST_STOP_S - 1.0)  # and one second more to abandon it
+        deadline.stop_in_parallel({"history": lambda: outputs.recorder.stop(writing_s)}, writing_s + 1.0)
         rest: dict[str, Callable[[], object]] = {"actions": lambda: outputs.reactions.stop(3.0)}
         if self._api:
             rest["web side"] = self._api.stop
         for stream in self._engine.streams:
-            outputs.states.source(stream.name, SourceState.OFFLINE)
+            outputs.states.publish_source(stream.name, SourceState.OFFLINE)
         rest["broker"] = outputs.publisher.stop
-        deadline.stop_together(rest, _REST_STOP_S)
-        deadline.stop_together({"database": outputs.store.close}, 1.0)
+        deadline.stop_in_parallel(rest, _REST_STOP_S)
+        deadline.stop_in_parallel({"database": outputs.store.close}, 1.0)
 
     def _stop_sources(self) -> None:
         sources = Deadline(_SOURCES_STOP_S)
-        for stream in self._engine.streams:  # first ask them all, then wait
+        for stream in self._engine.streams:  # first signal all of them, then wait
             stream.runner.stop(0.0)
         for stream in self._engine.streams:
             stream.runner.stop(sources.left_s())
 
     def reload(self, settings: Settings) -> list[str]:
-        """Take over what can change while running; return the sections that need a restart.
+        """Apply the live sections of the settings; return those that need a restart.
 
-        Raises `ConfigError` and changes nothing where the settings do not go together with the model.
+        Raises `ConfigError` and changes nothing if settings and model do not match.
         """
         rules, restart = self._active.change(settings)
 
         def on_set() -> None:
             self._active.rules = rules
             self._active.declare(self._outputs.metrics)
-            self._outputs.states.relabel(rules)
+            self._outputs.states.set_labels(rules)
 
         self._engine.set_rules(tuple(rules.values()), self._active.settings.detection.update_s, on_set)
         return restart

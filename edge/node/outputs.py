@@ -1,4 +1,4 @@
-"""The outputs of a node."""
+"""Outputs of a node."""
 
 from __future__ import annotations
 

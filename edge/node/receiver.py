@@ -1,4 +1,4 @@
-"""The receiver of the findings of an engine."""
+"""Base class of the receivers of an engine's findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Receiver:
-    """The base class of receivers; it ignores everything.
+    """Receiver that ignores everything.
 
     Every method is called on the engine's thread and must not block.
     """
@@ -19,13 +19,13 @@ class Receiver:
         """Take a message of a stream."""
 
     def take_pattern(self, stream: Stream, pattern: Pattern) -> None:
-        """Take a pattern of a stream, also one that is suppressed."""
+        """Take a pattern of a stream, reported or suppressed."""
 
     def take_level(self, stream: Stream, level: Level) -> None:
         """Take the level of a second of a stream."""
 
     def end_turn(self, *, moved: bool) -> None:
-        """Note the end of a turn, in which audio `moved` or not."""
+        """Note the end of a turn, with or without audio (`moved`)."""
 
     def finish(self) -> None:
-        """Note that every source came to its end and all of it was decided."""
+        """Note that all sources have ended and all their sound is decided."""

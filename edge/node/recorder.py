@@ -1,4 +1,7 @@
-"""From the engine's events to history, outbox and states, on one thread: a slow disk never delays audio."""
+"""Recorder of events to history, outbox and states.
+
+It has a thread of its own, so that a slow disk never delays audio.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +34,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.recorder")
 
 QUEUE_MAX = 10_000
-_CLIPS_MAX = 32  # messages before a clip on its way to the disk, at most
-_TURN_S = 1.0  # between two looks at what the disk did not take
+_CLIPS_MAX = 32  # a clip is dropped if more messages wait for the disk
+_TURN_S = 1.0  # between two retries of what the disk refused
 
 
 class Recorder:
-    """Hands every event message to the store, in order, and tells who wants to know.
+    """Recorder of every event message, in order.
 
-    That is at once, also where the disk is full: the store keeps in memory what the disk does not take. So a sound is
-    said to be on or over once, when it is heard, and not again when there is room.
+    It reports each message to its callbacks at once, even with a full disk: the store keeps in memory what it cannot
+    write. So a sound is published as ON or OFF once, when it is detected, and not again when the disk has room.
     """
 
     def __init__(
@@ -52,10 +55,10 @@ class Recorder:
         on_closed: Callable[[str, str], None],
         on_caught_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take the store, and what makes its messages complete.
+        """Take the store, and the factory of the messages' common parts.
 
         `on_recorded` is called after each commit, `on_closed` with source and label after the end of an event that a
-        killed process left open, and `on_caught_up` when the disk allows again what it did not.
+        killed process left open, and `on_caught_up` when the disk accepts writes again.
         """
         self._store, self._metrics, self._messages = store, metrics, messages
         self._on_recorded, self._on_closed, self._on_caught_up = on_recorded, on_closed, on_caught_up
@@ -64,21 +67,21 @@ class Recorder:
         metrics.events_waiting.set_function(lambda: self._queue.qsize() + store.unwritten)
         self._closed_unfinished = False
         self._lost = 0
-        self._trust = ClockTrust(_newest_s(store))
+        self._trust = ClockTrust(_find_newest_s(store))
         self._thread = threading.Thread(target=self._loop, name="recorder")
         self._stopping = threading.Event()
 
     @property
     def problem(self) -> str:
-        """Why nothing can be written at the moment, in one line; empty when all is well."""
+        """The reason that nothing can be written now, in one line, or an empty text."""
         return self._store.problem
 
     def start(self) -> None:
-        """Begin, with the ends of the events that a killed process left open."""
+        """Start the thread, which first ends the events that a killed process left open."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Hand on what waits within `timeout_s`, and end."""
+        """Write what waits within `timeout_s`, and stop the thread."""
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
         if self._thread.is_alive():
@@ -96,20 +99,23 @@ class Recorder:
         utc: Callable[[int], datetime],
         clip: NDArray[np.float32] | None = None,
     ) -> None:
-        """Queue an event of `source`; `utc` tells a sample index's time, `clip` is its sound if that is to be kept."""
-        # The clock may be set while an event lasts; when it began is said once and for all.
+        """Queue an event of `source`.
+
+        `utc` gives the time of a sample index, and `clip` is the sound to be kept, if any.
+        """
+        # The clock may be set during an event, so all its messages share the first time of its onset.
         onset = self._onsets.setdefault(event.event_id, utc(event.onset))
         if event.phase is Phase.END:
             del self._onsets[event.event_id]
         if self._queue.qsize() > _CLIPS_MAX:
-            clip = None  # what waits for a slow disk must not fill the memory
+            clip = None  # clips that wait for a slow disk must not fill the memory
 
         def write() -> None:
             wanted = clip is not None and clip.size and not self.problem
             name = self._save_clip(event, clip) if clip is not None and wanted else None
             self._write(source, event, onset, name)
 
-        self._put(write)
+        self._enqueue(write)
 
     def put_pattern(
         self,
@@ -119,16 +125,16 @@ class Recorder:
         body: Callable[[dict[str, Any]], bytes],
         on_recorded: Callable[[], None],
     ) -> None:
-        """Queue a pattern's CloudEvent for the history, and what `body` makes of it for `topic` if there is one."""
+        """Queue a pattern's CloudEvent for the history and, as `body`, for a `topic` if given."""
 
         def write() -> None:
-            self._store.record(lambda sequence: make(self._messages.stamp(sequence)), topic=topic, body=body)
+            self._store.record(lambda sequence: make(self._messages.make_stamp(sequence)), topic=topic, body=body)
             on_recorded()
 
-        self._put(write)
+        self._enqueue(write)
 
     def _close_unfinished(self) -> None:
-        """End what a killed process left open; where the disk does not allow a look at it, at a later turn."""
+        """End the events that a killed process left open, once they can be read."""
         if self._closed_unfinished:
             return
         try:
@@ -148,28 +154,28 @@ class Recorder:
         source = last["data"]["source_name"]
 
         def make(sequence: int) -> dict[str, Any]:
-            return make_ending(last, self._messages.stamp(sequence))
+            return make_ending(last, self._messages.make_stamp(sequence))
 
-        self._store.record(make, topic=self._messages.topic(source))
-        if not self._onsets:  # else this run may be in such a sound, whose states are its own
+        self._store.record(make, topic=self._messages.find_topic(source))
+        if not self._onsets:  # else an event of this run may have the same state
             self._on_closed(source, last["subject"])
 
     def maintain(self) -> None:
-        """Have the store's upkeep done between two events."""
-        self._put(self._maintain)
+        """Queue the maintenance of the store."""
+        self._enqueue(self._maintain)
 
     def _maintain(self) -> None:
         now = time.time()
-        by_age = self._trust.check(now, synced=systemd.clock_synced())
+        by_age = self._trust.check(now, synced=systemd.is_clock_synced())
         try:
             self._store.maintain(now, by_age=by_age)
         except StorageError as exc:
-            # The next one comes in a minute; events must not wait for it.
-            log.warning("upkeep of the history is put off: %s", exc)
+            # The next one is in a minute; events must not wait for it.
+            log.warning("maintenance of the history is postponed: %s", exc)
         except Exception:
-            log.exception("upkeep of the history failed")
+            log.exception("maintenance of the history failed")
 
-    def _put(self, job: Callable[[], None]) -> None:
+    def _enqueue(self, job: Callable[[], None]) -> None:
         try:
             self._queue.put_nowait(job)
         except queue.Full:
@@ -186,10 +192,10 @@ class Recorder:
                 continue
             if job is None:
                 return
-            self._do(job)
+            self._run(job)
 
-    def _do(self, job: Callable[[], None]) -> None:
-        """Do a job; one that fails is given up and keeps no other."""
+    def _run(self, job: Callable[[], None]) -> None:
+        """Run a job; a failed one is dropped, so that the others go on."""
         try:
             job()
         except Exception:
@@ -201,13 +207,13 @@ class Recorder:
 
     def _write(self, source: str, event: Event, onset: datetime, clip: str | None) -> None:
         messages = self._messages
-        context = messages.context(source, event.label)
+        context = messages.make_context(source, event.label)
 
         def make(sequence: int) -> dict[str, Any]:
-            stamp = messages.stamp(sequence)
+            stamp = messages.make_stamp(sequence)
             return cloud_event(event, context, stamp, onset=onset, rate_hz=messages.rate_hz, clip=clip)
 
-        self._store.record(make, topic=messages.topic(source))
+        self._store.record(make, topic=messages.find_topic(source))
         if event.phase is Phase.START:
             self._metrics.events.labels(source, event.label).inc()
             late = datetime.now(timezone.utc) - onset
@@ -222,8 +228,8 @@ class Recorder:
             return None
 
 
-def _newest_s(store: Store) -> float | None:
-    """Return when the newest event began; the beginning of time where that cannot be said."""
+def _find_newest_s(store: Store) -> float | None:
+    """Return the newest onset in Unix seconds; 0 if it cannot be read."""
     try:
         return store.newest_onset_s()
     except StorageError:

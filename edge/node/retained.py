@@ -1,4 +1,4 @@
-"""What a node keeps retained at the broker: its sources' states, which sounds are on, and what it is."""
+"""Retained MQTT topics of a node: states of sources and sounds, and node info."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from edge import __version__
-from edge.clock import rfc3339
+from edge.clock import format_rfc3339
 from edge.publish.hadevice import former_topics, list_parts, remove_parts
 from edge.publish.homeassistant import birth_topic, make_discovery
 from edge.types import Phase, SourceState
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class States:
-    """Publishes the states of one node."""
+    """Publisher of the states of one node."""
 
     def __init__(
         self,
@@ -32,12 +32,12 @@ class States:
         labels: Iterable[str],
         info: Callable[[], dict[str, Any]],
     ) -> None:
-        """Take where to publish, the labels that make events, and a function that returns what the node is."""
+        """Take the labels of events, and a function that returns the node's info."""
         self._publisher = publisher
         self._settings = settings
         self._topics, self._info = topics, info
         self._sources: tuple[str, ...] = ()
-        self._announced: list[str] = []  # topics of Home Assistant's
+        self._announced: list[str] = []  # discovery topics of Home Assistant
         self.labels = tuple(labels)
 
     @property
@@ -47,29 +47,29 @@ class States:
 
     @property
     def figures(self) -> tuple[Callable[[], bool], Callable[[], int]]:
-        """What is measured: whether there is a broker, and how many messages no broker would take."""
+        """Readers of two metrics: the connection, and the number of unsendable messages."""
         return lambda: self._publisher.connected, lambda: self._publisher.unsendable
 
     def announce(self, sources: Sequence[str]) -> None:
-        """Set what holds at the start: nothing sounds, every source is still to come, and what was before is gone."""
-        self._introduce(sources)
-        self.info()
+        """Publish the states at the start: all sources offline and all sounds off."""
+        self._update_topics(sources)
+        self.publish_info()
         for source in sources:
-            self.source(source, SourceState.OFFLINE)
+            self.publish_source(source, SourceState.OFFLINE)
         if self._settings.homeassistant.enabled:
-            self._publisher.follow(birth_topic(self._settings), self._born)
+            self._publisher.follow(birth_topic(self._settings), self._answer_birth)
 
-    def _introduce(self, sources: Sequence[str]) -> None:
-        """Have the broker keep this node's topics and no others, and say to Home Assistant what there is."""
+    def _update_topics(self, sources: Sequence[str]) -> None:
+        """Clear outdated retained topics, and publish the discovery of Home Assistant."""
         self._sources = tuple(sources)
         settings, host = self._settings, socket.gethostname()
         devices = (
-            make_discovery(settings, self._topics, sources, self.labels, __version__, host) if self._discovered else []
+            make_discovery(settings, self._topics, sources, self.labels, __version__, host) if self._discovers else []
         )
-        wanted: dict[str, dict[str, str]] = {topic: {} for topic in self._retained(sources)}
+        wanted: dict[str, dict[str, str]] = {topic: {} for topic in self._list_retained(sources)}
         wanted |= {topic: list_parts(device) for topic, device in devices}
-        formerly = [*self._retained(sources), self._topics.away_state]
-        if self._discovered:
+        formerly = [*self._list_retained(sources), self._topics.away_state]
+        if self._discovers:
             formerly += former_topics(settings, self._topics.node, sources)
         gone = self._publisher.keep_only(wanted, formerly=formerly)
         for topic, device in devices:
@@ -77,11 +77,11 @@ class States:
         self._announced = [topic for topic, _ in devices]
 
     @property
-    def _discovered(self) -> bool:
+    def _discovers(self) -> bool:
         return self._settings.homeassistant.enabled
 
-    def _retained(self, sources: Sequence[str]) -> list[str]:
-        """Return every topic of this node's own that is retained."""
+    def _list_retained(self, sources: Sequence[str]) -> list[str]:
+        """Return all retained topics of this node, without discovery."""
         topics = self._topics
         wanted = [topics.status, topics.info]
         if self._settings.away.enabled:
@@ -91,52 +91,52 @@ class States:
             wanted += [topics.sound(source, label) for label in self.labels]
         return wanted
 
-    def _born(self, payload: bytes) -> None:
-        """Announce again what Home Assistant may have forgotten, or somebody has deleted there."""
+    def _answer_birth(self, payload: bytes) -> None:
+        """Repeat the discovery at a start of Home Assistant, which may have lost it."""
         if payload.strip() == b"online":
             self._publisher.repeat(self._announced)
 
-    def info(self) -> None:
-        """Say what the node is."""
+    def publish_info(self) -> None:
+        """Publish the info of the node."""
         self._publisher.set_state(self._topics.info, {"version": __version__, **self._info()})
 
-    def source(self, source: str, state: SourceState, *, up: bool = False) -> None:
-        """Say what a source is doing; unless it is `up`, none of its sounds stays on."""
+    def publish_source(self, source: str, state: SourceState, *, up: bool = False) -> None:
+        """Publish the state of a source; unless it is `up`, switch all its sounds off."""
         self._publisher.set_state(self._topics.source_status(source), state.value)
         if not up:
             for label in self.labels:
-                self.off(source, label)
+                self.switch_off(source, label)
 
-    def relabel(self, labels: Iterable[str]) -> None:
-        """Take over other labels: of those that came nothing sounds, and those that went are forgotten."""
+    def set_labels(self, labels: Iterable[str]) -> None:
+        """Replace the labels: new ones are off, and the topics of old ones are cleared."""
         new = set(labels) - set(self.labels)
         self.labels = tuple(labels)
-        self._introduce(self._sources)
+        self._update_topics(self._sources)
         for source in self._sources:
             for label in new:
-                self.off(source, label)
-        self.info()
+                self.switch_off(source, label)
+        self.publish_info()
 
-    def wake(self) -> None:
-        """Have the outbox looked at: there may be more in it."""
+    def wake_publisher(self) -> None:
+        """Wake the publisher to read the outbox."""
         self._publisher.wake()
 
-    def event(self, source: str, event: Event) -> None:
-        """Follow an event that was recorded: its message may go, and its sound is on or off."""
+    def publish_event(self, source: str, event: Event) -> None:
+        """Publish a recorded event, and the state of its sound."""
         self._publisher.wake()
         if event.phase is not Phase.UPDATE:
-            self._sound(source, event.label, "ON" if event.phase is Phase.START else "OFF")
+            self._publish_sound(source, event.label, "ON" if event.phase is Phase.START else "OFF")
 
-    def detect(self, source: str, *, enabled: bool) -> None:
-        """Say whether a source is listened to."""
+    def publish_detection(self, source: str, *, enabled: bool) -> None:
+        """Publish whether detection is enabled for a source."""
         self._publisher.set_state(self._topics.detect_state(source), "ON" if enabled else "OFF")
 
-    def level(self, source: str, level: Level, begin: datetime, dur_s: float) -> None:
-        """Publish the level of a second, if anybody may hear it now."""
+    def publish_level(self, source: str, level: Level, begin: datetime, dur_s: float) -> None:
+        """Publish the level of a second, if connected."""
         if not self._publisher.connected:
             return
         payload = {
-            "time": rfc3339(begin),
+            "time": format_rfc3339(begin),
             "dur_s": round(dur_s, 3),
             "laeq": round(level.laeq_db, 1),
             "lafmax": round(level.lafmax_db, 1),
@@ -147,11 +147,11 @@ class States:
         }
         self._publisher.publish_volatile(self._topics.level(source), payload)
 
-    def off(self, source: str, label: str) -> None:
-        """Say that a sound is over."""
-        self._sound(source, label, "OFF")
+    def switch_off(self, source: str, label: str) -> None:
+        """Publish a sound as OFF."""
+        self._publish_sound(source, label, "OFF")
 
-    def _sound(self, source: str, label: str, value: str) -> None:
-        # What ends may be of a source or a label that is there no more, as after a restart: that topic stays cleared.
+    def _publish_sound(self, source: str, label: str, value: str) -> None:
+        # An event left open by another run may have a source or label that no longer exists: its topic stays cleared.
         if source in self._sources and label in self.labels:
             self._publisher.set_state(self._topics.sound(source, label), value)

@@ -1,4 +1,4 @@
-"""Run a node until it is told to stop: signals, readiness, reload."""
+"""Main loop of a service: signals, readiness, reload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.service")
 
-_WEB_FIRST_S, _WEB_CAP_S = 5.0, 60.0  # between two tries to serve the web side
+_WEB_FIRST_S, _WEB_CAP_S = 5.0, 60.0  # between two tries to start the web server
 
 
 def run(
@@ -37,9 +37,9 @@ def run(
 ) -> int:
     """Run a node until SIGTERM or SIGINT; return the exit code.
 
-    At SIGHUP `reread` gives the settings anew. `until_finished` also stops the node once every source came
-    to its end; `any_port` takes another port when the configured one is taken; `on_node` is given the node first, and
-    `on_url` the address of the dashboard as soon as it is there.
+    At SIGHUP `reread` returns the new settings. `until_finished` also stops the node once all sources have ended;
+    `any_port` uses another port if the configured one is taken; `on_node` gets the node before its start, and `on_url`
+    the address of the dashboard once it is available.
     """
     with Signals() as signals:
         node = build_node(settings, state_dir=state_dir, on_finished=signals.wake)
@@ -66,10 +66,10 @@ def run(
 
 
 def _is_over(node: Node, *, until_finished: bool) -> bool:
-    """Return whether a node has done all it was to do; `Unavailable` where it has lost all it was to listen to.
+    """Return whether a node has finished its work.
 
-    Only what starts it anew can bring back a pipe whose writer ended. Recordings that are over leave a node that can
-    still be asked.
+    Raises `Unavailable` if a pipe has ended and no other source is left, because only a restart can bring it back.
+    Recordings that have ended leave a node that still answers requests.
     """
     if not node.engine.finished:
         return False
@@ -80,29 +80,29 @@ def _is_over(node: Node, *, until_finished: bool) -> bool:
 
 
 class _Web:
-    """Serves the web side: at once where that is possible, else as soon as it is, while all else goes on."""
+    """The start of the web server, retried while the node runs."""
 
     def __init__(self, node: Node, *, any_port: bool, on_url: Callable[[str], None] | None = None) -> None:
         self._node, self._any_port, self._on_url = node, any_port, on_url
         self._served = not node.settings.api.enabled
         self._backoff = Backoff(_WEB_CAP_S, _WEB_FIRST_S)
-        self._again_s, self._said = 0.0, ""
+        self._next_try_s, self._last_problem = 0.0, ""
 
     @property
     def wait_s(self) -> float | None:
-        """Seconds until the next try; None when there is none."""
-        return None if self._served else max(0.0, self._again_s - time.monotonic())
+        """Seconds until the next try; None once it runs or if it is disabled."""
+        return None if self._served else max(0.0, self._next_try_s - time.monotonic())
 
     def serve(self) -> None:
-        """Try it, if it is time to."""
-        if self._served or time.monotonic() < self._again_s:
+        """Try to start the server, if a try is due."""
+        if self._served or time.monotonic() < self._next_try_s:
             return
         try:
             url = _serve(self._node, any_port=self._any_port)
         except (Unavailable, Forbidden) as exc:
-            self._again_s = time.monotonic() + self._backoff.next_s()
-            if str(exc) != self._said:
-                self._said = str(exc)
+            self._next_try_s = time.monotonic() + self._backoff.next_s()
+            if str(exc) != self._last_problem:
+                self._last_problem = str(exc)
                 log.warning("%s; the node runs without dashboard and API, and it is tried again", exc)
         else:
             self._served = True
@@ -111,7 +111,7 @@ class _Web:
 
 
 def _serve(node: Node, *, any_port: bool) -> str:
-    from edge.api.security import is_loopback  # noqa: PLC0415 - brings FastAPI, which audio does not wait for
+    from edge.api.security import is_loopback  # noqa: PLC0415 - loads FastAPI, which audio does not wait for
 
     url = node.serve_api(any_port=any_port)
     wants = "" if is_loopback(node.settings.api.host) else "; requests need 'Authorization: Bearer' with the token"
@@ -125,9 +125,9 @@ def _reload(node: Node, reread: Callable[[], Settings]) -> None:
         settings = reread()
         restart = node.reload(settings)
     except TocsinError as exc:
-        log.error("configuration not re-read, the old one stays: %s", exc)  # noqa: TRY400 - a user's fault
+        log.error("configuration not re-read, the old one stays: %s", exc)  # noqa: TRY400 - a mistake of the user
     except Exception:
-        log.exception("configuration not re-read, the old one stays")  # a fault of ours must not end the service
+        log.exception("configuration not re-read, the old one stays")  # a bug must not end the service
     else:
         logging.getLogger("tocsin").setLevel(settings.logging.level.upper())
         log.info("configuration re-read%s", f"; needs a restart: {', '.join(restart)}" if restart else "")

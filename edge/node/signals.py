@@ -1,4 +1,4 @@
-"""Signals that tell a service what to do, so that none of them is lost."""
+"""Receipt of the signals of a service, without losing any."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_WANTED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """Collects SIGTERM, SIGINT and SIGHUP while it is entered; only the main thread may.
+    """Context manager that collects SIGTERM, SIGINT and SIGHUP, for the main thread only.
 
-    The interpreter writes the number of a signal into a pipe in the moment it arrives, whatever thread the kernel gave
-    it to. A wait for the pipe then ends in any case; a wait for a queue, a lock or an event only ends when the signal
-    happens to interrupt it, and one that arrives just before the wait begins would be noticed after it.
+    The interpreter writes the number of a signal into a pipe when the signal arrives, in any thread. A wait for the
+    pipe then always ends. A wait for a queue, a lock or an event only ends if the signal interrupts it, and a signal
+    just before the wait would be noticed after it.
     """
 
     def __enter__(self) -> Self:
         self._arrived, self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._previous_pipe = signal.set_wakeup_fd(self._pipe, warn_on_full_buffer=False)
-        self._previous = {number: signal.signal(number, _do_nothing) for number in _WANTED}
+        self._previous = {number: signal.signal(number, _do_nothing) for number in _HANDLED}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -36,12 +36,12 @@ class Signals:
         os.close(self._pipe)
 
     def wake(self) -> None:
-        """End the wait that is going on, or else the next one; any thread may."""
-        with contextlib.suppress(BlockingIOError):  # it is full of what ends the wait as well
+        """End the current or next wait, from any thread."""
+        with contextlib.suppress(BlockingIOError):  # a full pipe also ends the wait
             os.write(self._pipe, b"\0")
 
     def wait(self, timeout_s: float | None) -> int | None:
-        """Return the next signal; None at a `wake`, or when nothing comes within `timeout_s`, which may be endless."""
+        """Return the next signal, or None at a `wake` or after `timeout_s` (None for ever)."""
         poll = select.poll()
         poll.register(self._arrived, select.POLLIN)
         poll.poll(None if timeout_s is None else timeout_s * 1000.0)
@@ -49,8 +49,8 @@ class Signals:
             number = os.read(self._arrived, 1)[0]
         except BlockingIOError:
             return None
-        return number if number in _WANTED else None
+        return number if number in _HANDLED else None
 
 
 def _do_nothing(_number: int, _frame: object) -> None:
-    """Let the pipe tell."""
+    """Ignore the signal, whose number is in the pipe."""

@@ -1,4 +1,4 @@
-"""One deadline for all that has to end when a service stops."""
+"""Deadline for all parts of a service that stops."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tocsin.service")
 
-_THREADS_S = 1.5  # for threads to end that were told to, with what they kill meanwhile
+_THREADS_S = 1.5  # for signalled threads, and the processes that they kill, to end
 
 
 class Deadline:
-    """A moment by which every part has ended, or is left behind."""
+    """A time after which the stop no longer waits for any part."""
 
     def __init__(self, timeout_s: float) -> None:
-        """Begin to count."""
+        """Start now."""
         self._end_s = time.monotonic() + timeout_s
 
     def left_s(self, at_most_s: float = float("inf")) -> float:
-        """Return the seconds until then, and no more than `at_most_s`."""
+        """Return the remaining seconds, at most `at_most_s`."""
         return min(at_most_s, max(0.0, self._end_s - time.monotonic()))
 
-    def stop_together(self, parts: dict[str, Callable[[], object]], at_most_s: float) -> None:
-        """Stop parts beside each other, so that one that hangs takes nobody's time; say which did not end."""
+    def stop_in_parallel(self, parts: dict[str, Callable[[], object]], at_most_s: float) -> None:
+        """Stop parts in parallel, and log those that do not end in time."""
         phase = Deadline(self.left_s(at_most_s))
         threads = [
             threading.Thread(target=_stop, args=(name, stop), name=f"stop-{name}", daemon=True)
@@ -51,16 +51,16 @@ def _stop(name: str, stop: Callable[[], object]) -> None:
 
 
 def end_process(code: int, before: set[threading.Thread]) -> int:
-    """Return the exit code once every thread begun since `before` has ended, or end the process with it at once.
+    """Wait for the threads started since `before`; return the exit code, or exit.
 
-    The interpreter waits for threads without limit, and what goes on in native code while it ends may crash it. All
-    that matters is kept by then.
+    It exits if a thread does not end: the interpreter would wait for it without limit, and native code that runs while
+    the interpreter ends may crash it. All data is stored by then.
     """
     deadline = Deadline(_THREADS_S)
-    begun = [thread for thread in threading.enumerate() if thread not in before]
-    for thread in begun:
+    started = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in started:
         thread.join(deadline.left_s())
-    if left := [thread.name for thread in begun if thread.is_alive()]:
+    if left := [thread.name for thread in started if thread.is_alive()]:
         log.warning("ended without waiting for %s", ", ".join(left))
         logging.shutdown()
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""A source and its pipeline, what is remembered of its sound, and what whoever looks is shown of it."""
+"""A source with its pipeline, its recent sound and its live frames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.api.answers import AwayLevels, LiveFrame
-from edge.clock import rfc3339
+from edge.clock import format_rfc3339
 from edge.types import Phase
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ _NO_SOUND = np.empty(0, np.float32)
 
 
 class History:
-    """The last seconds of a stream's sound, for the clips of events. Kept only where clips are allowed."""
+    """The last seconds of a stream's sound, for clips of events.
+
+    Only a stream with clips enabled has one.
+    """
 
     def __init__(self, seconds: float, rate_hz: int) -> None:
         """Keep at least `seconds`."""
@@ -35,13 +38,13 @@ class History:
         self._blocks: deque[AudioBlock] = deque()
 
     def push(self, block: AudioBlock) -> None:
-        """Add a block and forget what is too old."""
+        """Add a block and drop those that are too old."""
         self._blocks.append(block)
         while self._blocks and block.start - self._blocks[0].start > self._limit:
             self._blocks.popleft()
 
     def cut(self, start: int, end: int) -> NDArray[np.float32]:
-        """Return what is still there of the samples from `start` to `end`, shape (n,)."""
+        """Return the kept samples from `start` to `end`, shape (n,)."""
         parts = [b.samples[max(0, start - b.start) : max(0, end - b.start)] for b in self._blocks if b.start < end]
         return np.concatenate(parts) if parts else _NO_SOUND
 
@@ -53,27 +56,27 @@ class Stream:
     runner: SourceRunner
     pipeline: Pipeline
     renew: Callable[[], Pipeline]
-    """Makes a pipeline to begin anew with, after one in which something failed."""
+    """Makes a new pipeline after a fault."""
     history: History | None = None
     clips: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    """The sound so far of the events that are going on and whose sound is to be kept."""
+    """The sound so far of current events whose rule keeps clips, by event id."""
     expected: int = 0
     was_up: bool = False
     flushed: bool = False
     latest: NDArray[np.float32] | None = None
     """The last probabilities, shape (labels,)."""
     broken: bool = False
-    """Whether something failed in this turn: what was fed before is not for the pipeline that there is now."""
+    """Whether a fault occurred in this turn: windows of before it are not for the new pipeline."""
     faults: set[type[Exception]] = field(default_factory=set)
-    """The kinds of faults that the log has in full."""
+    """The types of faults that were logged with a traceback."""
 
     @property
     def name(self) -> str:
         """The source's name."""
         return self.runner.name
 
-    def clip_of(self, event: Event, privacy: Privacy) -> NDArray[np.float32] | None:
-        """Return an event's sound at its end; it is put by at every message, before the history forgets it."""
+    def update_clip(self, event: Event, privacy: Privacy) -> NDArray[np.float32] | None:
+        """Update the sound of an event from the history; return it at the event's end."""
         if self.history is None:
             return None
         rate_hz = self.pipeline.params.sample_rate_hz
@@ -90,19 +93,19 @@ def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labe
     """Return the scores of a window, shape (labels,), with its levels and mel bands."""
     params = stream.pipeline.params
     newest = window.features[-params.decision_frames :].max(axis=0)
-    low, high = params.silence, params.offset * params.scale  # from silence to a band at full scale
+    low, high = params.silence, params.offset * params.scale  # silence, and a band at full scale
     mel = ((newest - low) / (high - low) * _MEL_TOP).clip(0, _MEL_TOP).astype(np.uint8)
-    away = stream.pipeline.away_levels()
+    away = stream.pipeline.describe_away_levels()
     return LiveFrame(
         source=stream.name,
-        time=rfc3339(stream.runner.timeline.utc(window.end)),
-        scores=rounded_scores(labels, row),
-        laeq=round(stream.pipeline.meter.now_db(), 1),
+        time=format_rfc3339(stream.runner.timeline.utc(window.end)),
+        scores=round_scores(labels, row),
+        laeq=round(stream.pipeline.meter.read_current_db(), 1),
         mel=mel.tolist(),
         away=AwayLevels(**away) if away else None,
     )
 
 
-def rounded_scores(labels: Sequence[str], row: NDArray[np.float32]) -> dict[str, float]:
+def round_scores(labels: Sequence[str], row: NDArray[np.float32]) -> dict[str, float]:
     """Return probabilities, shape (labels,), by label, as answers have them."""
     return {label: round(p, 4) for label, p in zip(labels, row.tolist(), strict=True)}

@@ -10,7 +10,7 @@ from edge.api.answers import read_clip_answer
 from edge.api.records import ActiveModel, AwayStatus, BrokerStatus, BundleEntry
 from edge.node.health import not_ready, source_status
 from edge.pipeline.clip import ClipClassifier
-from edge.settings.secrets import masked, secret
+from edge.settings.secrets import mask_settings, read_secret
 from edge.store import free_bytes
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class NodeWeb:
     def models(self) -> list[BundleEntry]:
         """Return the bundles on this device."""
         active = str(self.classifier.bundle.path)
-        return [BundleEntry(**{**entry, "active": entry["path"] == active}) for entry in self.library.entries()]
+        return [
+            BundleEntry(**{**entry, "active": entry["path"] == active}) for entry in self.library.describe_bundles()
+        ]
 
     def patterns(self) -> list[str]:
         """Return the names of the clap patterns."""
@@ -78,7 +80,7 @@ class NodeWeb:
 
     def config(self) -> dict[str, Any]:
         """Return the effective settings with secrets masked."""
-        return masked(self.active.settings)
+        return mask_settings(self.active.settings)
 
     def ready(self) -> list[str]:
         """Return the reasons why the node is not ready; empty when it is."""
@@ -110,7 +112,7 @@ class NodeWeb:
 
     def away(self) -> AwayStatus:
         """Return the away mode."""
-        return AwayStatus(**self.outputs.reactions.away())
+        return AwayStatus(**self.outputs.reactions.describe_away())
 
     def set_away(self, on: bool) -> AwayStatus:  # noqa: FBT001 - the state itself
         """Switch the away mode and return it; raises `UsageError` where the node has none."""
@@ -139,7 +141,7 @@ class NodeWeb:
 
 
 def start_server(web: NodeWeb, api: Api) -> ApiServer:
-    """Start the web side; raises `Unavailable` when the port is taken."""
+    """Start the web server; raises `Unavailable` if the port is taken."""
     from edge.api.app import create_app  # noqa: PLC0415 - FastAPI is loaded once audio is running
     from edge.api.server import ApiServer  # noqa: PLC0415
 
@@ -147,7 +149,7 @@ def start_server(web: NodeWeb, api: Api) -> ApiServer:
     app = create_app(
         web,
         api,
-        token=secret(api.token, api.token_file, "api_token"),
+        token=read_secret(api.token, api.token_file, "api_token"),
         upload_dir=web.state_dir,
         min_free_mb=settings.storage.min_free_mb,
         metrics=settings.telemetry.enabled,

@@ -1,1 +1,1 @@
-"""The pure line from samples to events, and its two drivers."""
+"""The pure pipeline from samples to events, and its drivers for one file."""

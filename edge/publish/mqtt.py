@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from paho.mqtt.enums import MQTTErrorCode
 
 from edge.backoff import STEADY_S, Backoff
-from edge.jsontext import encoded
+from edge.jsontext import encode
 from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client
 from edge.publish.connection import GRACE_S, POLL_S, Connection, StopRequest
@@ -271,4 +271,4 @@ def _make_no_answer_error(settings: Mqtt, failure: OSError | None, *, late: bool
 
 
 def _encode(payload: str | Mapping[str, Any]) -> bytes:
-    return payload.encode() if isinstance(payload, str) else encoded(payload)
+    return payload.encode() if isinstance(payload, str) else encode(payload)

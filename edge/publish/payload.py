@@ -9,7 +9,7 @@ from datetime import timedelta
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from edge.clock import parse_rfc3339, rfc3339
+from edge.clock import format_rfc3339, parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,8 +71,8 @@ def cloud_event(
             "label": event.label,
             "score": round(event.score, 4),
             "peak_score": round(event.peak_score, 4),
-            "onset_time": rfc3339(onset),
-            "end_time": None if event.end is None else rfc3339(until),
+            "onset_time": format_rfc3339(onset),
+            "end_time": None if event.end is None else format_rfc3339(until),
             "duration_s": lasted_s,
             "laeq": round(event.laeq_db, 1),
             "lafmax": round(event.lafmax_db, 1),
@@ -96,7 +96,7 @@ def pattern_event(
     `first` is when its first clap or the sound began; its sample indices are at `rate_hz`. ``time`` is the onset of the
     last clap, or of the sound. A pattern ends with its last clap; a sound ends, as far as is known, when it is decided.
     """
-    intervals_ms = pattern.intervals_ms(rate_hz)
+    intervals_ms = pattern.compute_intervals_ms(rate_hz)
     last = first + timedelta(milliseconds=sum(intervals_ms))
     lasted_s = sum(intervals_ms) / 1000 if intervals_ms else _measure_s(pattern.onsets[0], pattern.decided, rate_hz)
     confidence = round(pattern.confidence, 4)
@@ -108,8 +108,8 @@ def pattern_event(
             "label": pattern.name,
             "score": confidence,
             "peak_score": confidence,
-            "onset_time": rfc3339(first),
-            "end_time": rfc3339(first + timedelta(seconds=lasted_s)),
+            "onset_time": format_rfc3339(first),
+            "end_time": format_rfc3339(first + timedelta(seconds=lasted_s)),
             "duration_s": lasted_s,
             "intervals_ms": intervals_ms,
             "confidence": confidence,
@@ -126,7 +126,7 @@ def pattern_message(name: str, last: datetime, intervals_ms: Sequence[int], conf
     """Return the message for a source's clap topic; `last` is the last clap's time."""
     return {
         "event_type": name,
-        "time": rfc3339(last),
+        "time": format_rfc3339(last),
         "intervals_ms": list(intervals_ms),
         "confidence": round(confidence, 4),
     }
@@ -144,8 +144,8 @@ def _make_envelope(context: EventContext, stamp: Stamp, *, subject: str, kind: s
         "source": f"urn:tocsin:{context.node}:{context.source_name}",
         "subject": subject,
         "type": kind,
-        "time": rfc3339(moment),
-        "recordedtime": rfc3339(stamp.recorded),
+        "time": format_rfc3339(moment),
+        "recordedtime": format_rfc3339(stamp.recorded),
         "sequence": f"{stamp.sequence:020d}",
         "datacontenttype": "application/json",
     }
@@ -169,13 +169,13 @@ def make_ending(last: Mapping[str, Any], stamp: Stamp) -> dict[str, Any]:
     The event ends where the last message ends; the time after it is a gap.
     """
     data = last["data"]
-    end = rfc3339(parse_rfc3339(data["onset_time"]) + timedelta(seconds=data["duration_s"]))
+    end = format_rfc3339(parse_rfc3339(data["onset_time"]) + timedelta(seconds=data["duration_s"]))
     return {
         **last,
         "id": stamp.id,
         "type": "io.tocsin.sound.end.v1",
         "time": end,
-        "recordedtime": rfc3339(stamp.recorded),
+        "recordedtime": format_rfc3339(stamp.recorded),
         "sequence": f"{stamp.sequence:020d}",
         "data": {
             **data,

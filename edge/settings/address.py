@@ -1,13 +1,13 @@
-"""Addresses that may hold a user and a password: how they are shown, and what must be encoded in them."""
+"""Masking and checks of URLs with a user and a password."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import quote
 
-# A host of IPv6, whose colons are none of a user.
+# An IPv6 host, whose colons separate no user from a password.
 _BRACKETS = r"(?!\[[^\]/?#@\s]*\](?::\d*)?[/?#])"
-# Up to the last @ of the authority; a password with a / or ? that was not encoded is caught too, a port is none.
+# Up to the last @ of the authority, including passwords with an unencoded / or ?, but not a port.
 _USERINFO = re.compile(rf"(?<=://){_BRACKETS}(?:[^/?\s:@]*:(?!\d{{1,5}}[/?])\S*|[^/?\s]*)@")
 _NOT_IN_USERINFO = re.compile(r"[/?#\[\]]|%(?![0-9A-Fa-f]{2})")
 _WHITE = re.compile(r"\s")
@@ -15,21 +15,22 @@ _SECRET_VALUE = re.compile(r"(?i)([?&][^=&#\s]*(?:pass|pwd|token|key|secret|auth
 
 
 def mask(text: str) -> str:
-    """Return text with the user, the password and the secret parameters of any URL in it hidden."""
+    """Hide the user, password and secret parameters of every URL in a text."""
     return _SECRET_VALUE.sub(r"\1***", _USERINFO.sub("***@", text))
 
 
-def unbroken(address: str) -> str:
-    """Return one address without white space, at which `mask` would take it to end."""
+def escape_white_space(address: str) -> str:
+    """Encode the white space of one address, so that `mask` covers all of it."""
     return _WHITE.sub("%20", address)
 
 
-def misplaced(address: str) -> tuple[str, str] | None:
-    """Return what is wrong with an address that has a sign where it means something else, and the remedy, or None.
+def explain_misplaced_sign(address: str) -> tuple[str, str] | None:
+    """Explain which character of a user or password must be encoded, and how.
 
-    A `#`, `/` or `?` ends the host, so that a password with one would be taken for a path, and the user for the host.
+    None if there is no such character. A `#`, `/` or `?` ends the host: the rest of the password would become the path,
+    and the user the host.
     """
-    userinfo = _USERINFO.search(unbroken(address))
+    userinfo = _USERINFO.search(escape_white_space(address))
     if userinfo and (sign := _NOT_IN_USERINFO.search(userinfo[0])):
         return f"a user or password must not hold {sign[0]} itself", f"write {quote(sign[0], safe='')} instead"
     return None

@@ -1,4 +1,4 @@
-"""The settings of clap patterns."""
+"""Settings of clap patterns."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from edge.settings.invalid import InvalidValueError
 from edge.settings.section import ActionNames, PathText, Probability, Section, Slug
 
 SHIPPED = {"double": 2, "triple": 3}
-"""The claps of the patterns that are always there."""
+"""Number of claps of the built-in patterns."""
 
 Gap = Annotated[float, Field(gt=0.0, le=10.0)]
 """A gap of a rhythm, in multiples of the first or of the tempo."""
 
 
 class ClapPattern(Section):
-    """A number of claps, or a rhythm of gaps between them."""
+    """A number of claps, or a rhythm: the gaps between claps."""
 
-    enabled: bool = Field(True, description="false forgets the pattern")
-    claps: int | None = Field(None, ge=2, le=8, description="claps, with gaps of any length between the limits")
+    enabled: bool = Field(True, description="false: ignore the pattern")
+    claps: int | None = Field(None, ge=2, le=8, description="number of claps; gaps from min_gap_s to max_gap_s")
     rhythm: tuple[Gap, ...] | None = Field(
         None,
         min_length=1,
         max_length=7,
-        description="gaps between the claps, in multiples of the first or of tempo_s",
+        description="gaps between claps, as multiples of the first gap or of tempo_s",
         examples=[[1, 0.5, 0.5]],
     )
-    tolerance: float = Field(0.25, gt=0.0, le=0.5, description="share by which a gap of the rhythm may differ")
+    tolerance: float = Field(0.25, gt=0.0, le=0.5, description="allowed relative deviation of a gap")
     tempo_s: float | None = Field(
-        None, gt=0.0, le=4.0, description="seconds of a rhythm's 1; any tempo when not set", examples=[0.4]
+        None, gt=0.0, le=4.0, description="duration of 1 in rhythm, in seconds; not set: any tempo", examples=[0.4]
     )
-    min_confidence: Probability = Field(0.5, description="how sure its claps must be on average, in log-odds")
+    min_confidence: Probability = Field(0.5, description="minimum probability of the claps, averaged as log-odds")
     actions: ActionNames = Field((), description="names of the actions to start")
 
     @model_validator(mode="after")
-    def _one_kind(self) -> ClapPattern:
+    def _check_kind(self) -> ClapPattern:
         if self.claps is not None and self.rhythm is not None:
             msg = "has both claps and rhythm"
             raise InvalidValueError(msg, remedy="keep one of them")
@@ -48,26 +48,28 @@ class ClapPattern(Section):
 
 
 class Claps(Section):
-    """Clap patterns: claps that switch things."""
+    """Clap patterns: claps that start actions."""
 
-    enabled: bool = Field(True, description="listen for clap patterns")
-    sources: tuple[Slug, ...] = Field((), description="names of the sources that take part; all when empty")
+    enabled: bool = Field(True, description="detect clap patterns")
+    sources: tuple[Slug, ...] = Field((), description="names of the sources that take part; empty: all")
     bundle: PathText = Field("claps", description="id of an installed clap network, or a path to a folder")
-    sensitivity: Probability = Field(0.5, description="higher hears fainter claps, and more that are none")
-    min_gap_s: float = Field(0.12, ge=0.08, le=0.5, description="claps closer than this are one and its echo")
-    max_gap_s: float = Field(0.8, ge=0.2, le=3.0, description="longest gap of a pattern that only counts claps")
-    refractory_s: float = Field(
-        1.0, ge=0.0, le=60.0, description="seconds after a pattern in which claps are not counted"
+    sensitivity: Probability = Field(0.5, description="higher: detects fainter claps, with more false alarms")
+    min_gap_s: float = Field(
+        0.12, ge=0.08, le=0.5, description="shortest gap between claps, in seconds; a closer sound is an echo"
     )
-    expire_s: float = Field(5.0, gt=0.0, le=600.0, description="seconds after which a pattern is too old to be sent")
+    max_gap_s: float = Field(
+        0.8, ge=0.2, le=3.0, description="longest gap in a pattern with a number of claps, in seconds"
+    )
+    refractory_s: float = Field(1.0, ge=0.0, le=60.0, description="seconds after a pattern when claps are ignored")
+    expire_s: float = Field(5.0, gt=0.0, le=600.0, description="seconds after which an unsent pattern is dropped")
     patterns: dict[Slug, ClapPattern] = Field(
         default_factory=lambda: {name: ClapPattern(claps=claps) for name, claps in SHIPPED.items()},
-        description="by name; double and triple are always there unless they are not enabled",
+        description="patterns by name; double and triple are built in",
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _known_patterns(cls, values: Any) -> Any:  # noqa: ANN401 - as it comes from the file
+    def _add_shipped_patterns(cls, values: Any) -> Any:  # noqa: ANN401 - unchecked values of the file
         if not isinstance(values, dict) or not isinstance(values.get("patterns", {}), dict):
             return values
         given = dict(values.get("patterns", {}))
@@ -78,7 +80,7 @@ class Claps(Section):
         return {**values, "patterns": given}
 
     @model_validator(mode="after")
-    def _whole(self) -> Claps:
+    def _check_patterns(self) -> Claps:
         for name, pattern in self.patterns.items():
             if name == SOUND:
                 msg = "the away mode uses this name"
@@ -92,7 +94,7 @@ class Claps(Section):
         return self
 
     @model_validator(mode="after")
-    def _possible(self) -> Claps:
+    def _check_gaps(self) -> Claps:
         counted: dict[int, str] = {}
         for name, pattern in self.patterns.items():
             if pattern.claps and pattern.enabled and (other := counted.setdefault(pattern.claps, name)) != name:

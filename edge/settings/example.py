@@ -1,4 +1,4 @@
-"""A commented example of the configuration, made from its declarations."""
+"""A commented example of the configuration, generated from the declarations."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from edge.settings.actions import CommandAction, MqttAction, Toggle, WebhookAction
 from edge.settings.away import Span
 from edge.settings.claps import ClapPattern
-from edge.settings.detection import DetectionClass, built_in
-from edge.settings.text import literal
+from edge.settings.detection import DetectionClass, get_built_in_values
+from edge.settings.text import format_literal
 from edge.settings.tree import Settings, Source
 
 if TYPE_CHECKING:
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 _HEAD = """\
-# Tocsin's configuration. Every value has a default, so an empty file runs. A line that is commented out shows the
-# default; one that says 'for example' stands where nothing is set, and so does a table whose head is commented out.
+# Tocsin's configuration. Every value has a default, so an empty file is valid. A line that is commented out shows the
+# default. A line with 'for example', and every line below a table that is commented out, shows an example instead.
 # Check the file with 'tocsin config check'.
-# The environment goes before the file: TOCSIN_MQTT__HOST=broker.example
+# Environment variables override the file: TOCSIN_MQTT__HOST=broker.example
 """
 _PER_LABEL = """\
-# Without a line here each label has a value of its own, from the model or built in: 'tocsin config show --rules' prints
-# them all. A value that is set here counts for every label. There are:
+# A value that is set here applies to every label. By default each label has its own, from the model or built in;
+# 'tocsin config show --rules' prints them. The keys are:
 """
 _OF_THE_MODEL = """\
-# What is not shown comes from the model; 'tocsin config show --rules' prints it, too:
+# Other keys; by default from the model ('tocsin config show --rules' prints them):
 """
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A table that the example shows below a section."""
+    """A table of the example below a section."""
 
     head: str
     kind: type[BaseModel] | None
-    """None for a table of free names."""
+    """None for a table with arbitrary keys."""
     note: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    """What it says instead of the defaults; a key that is None is left out."""
+    """Values instead of the defaults; a key with None is left out."""
 
 
 _LAMP = "zigbee2mqtt/lamp"
@@ -51,21 +51,21 @@ _TABLES: dict[str, tuple[_Table, ...]] = {
         _Table(
             "[detection.classes.siren]",
             DetectionClass,
-            "What differs for one label; the values shown are those that are built in for a siren.",
-            {"alert": True, **built_in("siren")},
+            "Exceptions for one label; the values shown are the built-in ones of a siren.",
+            {"alert": True, **get_built_in_values("siren")},
         ),
     ),
     "claps": (
         _Table(
             "[claps.patterns.double]",
             ClapPattern,
-            "Two claps switch the lamp of [actions.lamp] below.",
+            "Two claps start [actions.lamp] below.",
             {"claps": 2, "rhythm": None, "tolerance": None, "tempo_s": None, "actions": ["lamp"]},
         ),
         _Table(
             "[claps.patterns.triple]",
             ClapPattern,
-            "Three claps switch the television.",
+            "Three claps start [actions.television].",
             {"claps": 3, "rhythm": None, "tolerance": None, "tempo_s": None, "actions": ["television"]},
         ),
         _Table(
@@ -76,8 +76,8 @@ _TABLES: dict[str, tuple[_Table, ...]] = {
         ),
     ),
     "away": (
-        _Table("[[away.schedule]]", Span, "One such block per span.", {"from": "08:00", "to": "17:30"}),
-        _Table("[[away.quiet_hours]]", Span, "One such block per span.", {"from": "23:00", "to": "06:00"}),
+        _Table("[[away.schedule]]", Span, "One block per span.", {"from": "08:00", "to": "17:30"}),
+        _Table("[[away.quiet_hours]]", Span, "One block per span.", {"from": "23:00", "to": "06:00"}),
     ),
     "actions": (
         _Table(
@@ -103,7 +103,12 @@ _TABLES: dict[str, tuple[_Table, ...]] = {
             "Call Home Assistant, which switches the television.",
             {"type": "webhook", "url": "http://homeassistant.local:8123/api/webhook/television", "headers": None},
         ),
-        _Table("[actions.television.headers]", None, "Headers are secrets.", {"authorization": "Bearer correct horse"}),
+        _Table(
+            "[actions.television.headers]",
+            None,
+            "Values of headers are secrets: every output masks them.",
+            {"authorization": "Bearer correct horse"},
+        ),
         _Table(
             "[actions.alarm]",
             CommandAction,
@@ -114,66 +119,64 @@ _TABLES: dict[str, tuple[_Table, ...]] = {
 }
 
 
-def example() -> str:
-    """Return a configuration with every key, its meaning and its default, ready to be edited."""
+def make_example() -> str:
+    """Generate a configuration file with every key, its meaning and its default."""
     parts = [_HEAD]
     for name, entry in Settings.model_fields.items():
         kind: Any = entry.annotation
         if get_origin(kind) is tuple:
-            parts.append(
-                _section(_Table(f"[[{name}]]", Source, "One such block per input; another block adds another input."))
-            )
+            parts.append(_format_table(_Table(f"[[{name}]]", Source, "One block per source.")))
         elif get_origin(kind) is dict:
-            parts.append(f"# {_capital(entry.description)}\n# [{name}]\n")
+            parts.append(f"# {_capitalize(entry.description)}\n# [{name}]\n")
         else:
-            parts.append(_section(_Table(f"[{name}]", kind, (kind.__doc__ or "").splitlines()[0])))
-        parts += [_section(table, commented="# ") for table in _TABLES.get(name, ())]
+            parts.append(_format_table(_Table(f"[{name}]", kind, (kind.__doc__ or "").splitlines()[0])))
+        parts += [_format_table(table, commented="# ") for table in _TABLES.get(name, ())]
     return "\n".join(parts)
 
 
-def _section(table: _Table, commented: str = "") -> str:
+def _format_table(table: _Table, commented: str = "") -> str:
     lines = [f"# {table.note}", f"{commented}{table.head}"]
     if table.kind is None:
-        lines += [f"# {key} = {literal(value)}" for key, value in table.values.items()]
+        lines += [f"# {key} = {format_literal(value)}" for key, value in table.values.items()]
         return "\n".join(lines) + "\n"
     about = (table.kind.__doc__ or "").splitlines()[0]
     per_label = []
     for name, entry in table.kind.model_fields.items():
         key = entry.alias or name
         if get_origin(entry.annotation) is dict or _is_below(table.head, key) or table.values.get(key, "") is None:
-            continue  # the tables below it say what it holds
+            continue  # shown as tables of their own
         if issubclass(table.kind, DetectionClass) and entry.default is None and key not in table.values:
             per_label.append(f"#   {key}: {_describe(entry)}\n")
             continue
         shown = table.values.get(key, entry.examples[0] if entry.examples else entry.default)
         is_example = not commented and shown != entry.default
         note = f"{'for example; ' if is_example else ''}{_describe(entry) or about}"
-        lines.append(f"# {key} = {literal(shown)}".ljust(36) + f"  # {note}")
+        lines.append(f"# {key} = {format_literal(shown)}".ljust(36) + f"  # {note}")
     about_labels = _OF_THE_MODEL if commented else _PER_LABEL
     return "\n".join(lines) + "\n" + "".join([about_labels, *per_label] if per_label else [])
 
 
 def _is_below(head: str, key: str) -> bool:
-    """Return whether tables of their own show a key of the section."""
+    """Return whether a key of the section has tables of its own."""
     section = head.strip("[]")
     return any(table.head == f"[[{section}.{key}]]" for tables in _TABLES.values() for table in tables)
 
 
-def _capital(text: str | None) -> str:
+def _capitalize(text: str | None) -> str:
     return f"{(text or '')[:1].upper()}{(text or '')[1:]}."
 
 
 def _describe(entry: FieldInfo) -> str:
-    """Return what a setting means; empty for one that says of which kind its table is."""
+    """Describe a setting; empty for the key that names the kind of a table."""
     if not entry.description:
         return ""
-    choices = [repr(arm) for arm in _flat(entry.annotation) if isinstance(arm, str)]
+    choices = [repr(arm) for arm in _iterate_types(entry.annotation) if isinstance(arm, str)]
     return f"{entry.description}{': ' if choices else ''}{', '.join(choices)}"
 
 
-def _flat(kind: Any) -> Iterator[Any]:  # noqa: ANN401 - annotations are of any type
+def _iterate_types(kind: Any) -> Iterator[Any]:  # noqa: ANN401 - annotations are of any type
     args = get_args(kind)
     if not args:
         yield kind
     for arg in args:
-        yield from _flat(arg)
+        yield from _iterate_types(arg)

@@ -1,4 +1,4 @@
-"""The error of a value that a section of the configuration refuses."""
+"""The error for a value that a section of the configuration refuses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from edge.errors import render
 
 
 class InvalidValueError(ValueError):
-    """A value that a section refuses, as `edge.settings.keys.explain` reports it."""
+    """An error for a refused value, which `edge.settings.keys.explain` reports."""
 
     def __init__(self, what: str, *, key: str = "", remedy: str = "", at: tuple[str | int, ...] = ()) -> None:
-        """Take what is wrong, the dotted key below the section where it is wrong, and what to do about it.
+        """Store the problem, its dotted key relative to the section, and the remedy.
 
-        `at` is a key below that, whose line in the file is the place of the error.
+        `at` is a key below `key`; its line in the file is the place of the error.
         """
         super().__init__(render(what, where=key, remedy=remedy))
         self.what, self.key, self.remedy, self.at = what, key, remedy, at

@@ -1,4 +1,4 @@
-"""What each key of the configuration is, by the types of `edge.settings.tree`, and what is wrong with it in words."""
+"""Types of the configuration's keys, and error messages about their values."""
 
 from __future__ import annotations
 
@@ -16,79 +16,81 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Key = tuple[str | int, ...]
-"""Where a value stands: ``("sources", 0, "spec")``."""
+"""The position of a value, such as ``("sources", 0, "spec")``."""
 
-_SHOWN = 80  # letters of a key or a value in a message
-_TAG = "type"  # the key that says which of several kinds a table is
+_SHOWN = 80  # longest key or value in a message, in characters
+_TAG = "type"  # the key that names the kind of a table
 _TABLE_WANTED = frozenset({"model_type", "dict_type", "model_attributes_type"})
 
 
-def _plain(kind: Any) -> Any:  # noqa: ANN401 - annotations are of any type
-    """Return the type of a value that is given, without its limits; a union where it is one of several tables."""
+def _strip_type(kind: Any) -> Any:  # noqa: ANN401 - annotations are of any type
+    """Return a type without limits and None; a union if there are several tables."""
     if get_origin(kind) is Annotated:
-        return _plain(get_args(kind)[0])
+        return _strip_type(get_args(kind)[0])
     arms = [arm for arm in get_args(kind) if arm is not type(None)]
-    return _plain(arms[0]) if type(None) in get_args(kind) and len(arms) == 1 else kind
+    return _strip_type(arms[0]) if type(None) in get_args(kind) and len(arms) == 1 else kind
 
 
-def _tables(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
-    """Return the section that a type is, or the several that it may be; none for other types."""
+def _list_tables(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
+    """Return the section types of a type or union; empty for other types."""
     if get_origin(kind) in (Union, UnionType):
-        return tuple(table for arm in get_args(kind) for table in _tables(arm))
+        return tuple(table for arm in get_args(kind) for table in _list_tables(arm))
     return (kind,) if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel) else ()
 
 
-def _fields(kind: Any) -> dict[str, FieldInfo]:  # noqa: ANN401
-    """Return the fields of a section by their keys; of several sections, those of all of them."""
-    return {field.alias or name: field for table in _tables(kind) for name, field in table.model_fields.items()}
+def _collect_fields(kind: Any) -> dict[str, FieldInfo]:  # noqa: ANN401
+    """Return the fields of one or several sections by key."""
+    return {field.alias or name: field for table in _list_tables(kind) for name, field in table.model_fields.items()}
 
 
-def choices_of(kind: Any) -> list[str] | None:  # noqa: ANN401
-    """Return the keys of a section; None for a value and for a section of free names."""
-    return list(_fields(kind)) or None
+def list_keys(kind: Any) -> list[str] | None:  # noqa: ANN401
+    """Return the keys of a section; None for values and tables with arbitrary keys."""
+    return list(_collect_fields(kind)) or None
 
 
-def child_of(kind: Any, part: str | int) -> Any:  # noqa: ANN401
-    """Return the type of a key in a section, or in a table or array of sections."""
-    if choices_of(kind) is not None:
-        field = _fields(kind).get(str(part))
-        return field and _plain(field.annotation)
+def find_child_type(kind: Any, part: str | int) -> Any:  # noqa: ANN401
+    """Return the type of a key in a section, table or array."""
+    if list_keys(kind) is not None:
+        field = _collect_fields(kind).get(str(part))
+        return field and _strip_type(field.annotation)
     if get_origin(kind) is dict:
-        return _plain(get_args(kind)[1])
-    return _plain(get_args(kind)[0]) if get_origin(kind) is tuple else None
+        return _strip_type(get_args(kind)[1])
+    return _strip_type(get_args(kind)[0]) if get_origin(kind) is tuple else None
 
 
 def _walk(loc: Key) -> tuple[Key, list[Any]]:
-    """Return the key at which an error is, and the types along it from the whole configuration down.
+    """Return the key of an error, and the types on the path to it.
 
-    An error's place also names which of several kinds a table is, and says where the name of a table is wrong.
+    `loc` also contains the kind of a table, and ``[key]`` if the name of a table is wrong.
     """
     key: list[str | int] = []
     kinds: list[Any] = [Settings]
     for part in loc:
-        tables = {get_args(_fields(table)[_TAG].annotation)[0]: table for table in _several(kinds[-1])}
+        tables = {
+            get_args(_collect_fields(table)[_TAG].annotation)[0]: table for table in _list_alternatives(kinds[-1])
+        }
         if part in tables:
             kinds[-1] = tables[part]
         elif part != "[key]":
             key.append(part)
-            kinds.append(child_of(kinds[-1], part))
+            kinds.append(find_child_type(kinds[-1], part))
     return tuple(key), kinds
 
 
-def _several(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
-    return tables if len(tables := _tables(kind)) > 1 else ()
+def _list_alternatives(kind: Any) -> tuple[type[BaseModel], ...]:  # noqa: ANN401
+    return tables if len(tables := _list_tables(kind)) > 1 else ()
 
 
 def explain(error: ErrorDetails) -> tuple[Key, ConfigError]:
-    """Return the key that an error is about, and what is wrong with it."""
+    """Return the key of a validation error, and a `ConfigError`."""
     key, kinds = _walk(error["loc"])
     kind, given = kinds[-1], error["input"]
-    dotted = _dotted(key)
+    dotted = _join_key(key)
     if error["type"] == "extra_forbidden":
-        remedy = suggest(str(key[-1])[:_SHOWN], choices_of(kinds[-2]) or [])
+        remedy = suggest(str(key[-1])[:_SHOWN], list_keys(kinds[-2]) or [])
         return key, ConfigError(f"unknown key '{dotted}'", remedy=remedy)
     if error["type"] == "union_tag_invalid":
-        known = [str(get_args(_fields(table)[_TAG].annotation)[0]) for table in _several(kind)]
+        known = [str(get_args(_collect_fields(table)[_TAG].annotation)[0]) for table in _list_alternatives(kind)]
         tag, where = given[_TAG], f"{dotted}.{_TAG}"
         remedy = suggest(str(tag)[:_SHOWN], known)
         return (*key, _TAG), ConfigError(f"{_shown(tag)} is unknown", where=where, remedy=remedy)
@@ -97,39 +99,39 @@ def explain(error: ErrorDetails) -> tuple[Key, ConfigError]:
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, InvalidValueError):
         key = (*key, *cause.key.split(".")) if cause.key else key
-        what = _with_value(cause.what, key, kind, given)
-        return (*key, *cause.at), ConfigError(what, where=_dotted(key), remedy=cause.remedy)
-    return key, ConfigError(_with_value(_text_of(error, kind), key, kind, given), where=dotted)
+        what = _append_value(cause.what, key, kind, given)
+        return (*key, *cause.at), ConfigError(what, where=_join_key(key), remedy=cause.remedy)
+    return key, ConfigError(_append_value(_get_message(error, kind), key, kind, given), where=dotted)
 
 
-def _dotted(key: Key) -> str:
+def _join_key(key: Key) -> str:
     return ".".join(_printable(str(part)) for part in key)
 
 
-def _text_of(error: ErrorDetails, kind: Any) -> str:  # noqa: ANN401
-    """Return what is wrong, in the words of the section or of pydantic."""
+def _get_message(error: ErrorDetails, kind: Any) -> str:  # noqa: ANN401
+    """Return the message of a validation error, from the section or from pydantic."""
     if error["type"] in _TABLE_WANTED:
         return "must be a table"
     if error["type"] == "tuple_type":
-        return "must be an array of tables" if _tables(child_of(kind, 0)) else "must be an array"
+        return "must be an array of tables" if _list_tables(find_child_type(kind, 0)) else "must be an array"
     text = error["msg"].removeprefix("Value error, ")
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
-def _with_value(text: str, key: Key, kind: Any, given: Any) -> str:  # noqa: ANN401
-    """Return what is wrong with the value that was given, unless that is a secret or a table."""
+def _append_value(text: str, key: Key, kind: Any, given: Any) -> str:  # noqa: ANN401
+    """Append the given value to a message, unless it is a secret or a table."""
     if kind is SecretStr or key[-1:] == ("url",) or isinstance(given, (dict, list, tuple, BaseModel)):
         return text
     return f"{text}, got {_shown(given)}"
 
 
 def _printable(text: str) -> str:
-    """Return a key for a line of text, short, and without what would end the line or colour a terminal."""
+    """Shorten a key and escape its control characters for a message."""
     return (text if text.isprintable() else ascii(text)[1:-1])[:_SHOWN]
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401
-    """Return a value for a line of text, cut where it is long."""
+    """Return the shortened `repr` of a value for a message."""
     try:
         text = repr(value)
     except ValueError:  # an integer of thousands of digits

@@ -1,4 +1,4 @@
-"""The lines of the keys in a TOML text; its reader gives values alone."""
+"""Line numbers of the keys in a TOML text, which its reader does not return."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from edge.settings.keys import Key
 
-_DEPTH = 16  # of keys whose line is kept; none that means anything is half as deep
+_DEPTH = 16  # deepest key with a line number; every real key is less than half as deep
 _PIECE = re.compile(
     r"""
     "{3} (?: \\. | [^\\] )*? "{3,5}  # texts of several lines; up to two quotes before the last three belong to them
@@ -29,30 +29,33 @@ _NESTING = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def find_lines(text: str) -> dict[Key, int]:
-    """Return the line, from 1, on which each key and table of a valid TOML text begins.
+    """Return the line number (from 1) of each key and table of valid TOML.
 
-    Keys inside an array or an inline table have none of their own.
+    Keys inside an array or an inline table are left out.
     """
     found: dict[Key, int] = {}
     newest: dict[Key, int] = {}
     table: Key = ()
-    for number, head in _statements(text):
+    for number, head in _split_statements(text):
         if head.startswith("[["):
-            *above, name = _split(head[2:-2])
+            *above, name = _split_key(head[2:-2])
             array = (*_resolve(above, newest), name)
             newest[array] = newest.get(array, -1) + 1
             key = table = (*array, newest[array])
         elif head.startswith("["):
-            key = table = _resolve(_split(head[1:-1]), newest)
+            key = table = _resolve(_split_key(head[1:-1]), newest)
         else:
-            key = (*table, *_split(head))
+            key = (*table, *_split_key(head))
         for n in range(1, len(key) + 1):
             found.setdefault(key[:n], number)
     return found
 
 
-def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the first line of each statement, and the head of a table or what stands before an equals sign."""
+def _split_statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the first line number and the head of each statement.
+
+    The head is that of a table, or the key before an equals sign.
+    """
     number = begin = 1
     depth, head, in_value = 0, "", False
     for piece in _PIECE.findall(f"{text}\n"):
@@ -69,8 +72,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         number += piece.count("\n")
 
 
-def _split(key: str) -> Key:
-    """Return the names in a dotted key."""
+def _split_key(key: str) -> Key:
+    """Split a dotted key into its names."""
     parts: list[str | int] = []
     values = read_toml(f"{key} = 0")
     while isinstance(values, dict) and len(parts) < _DEPTH:
@@ -80,7 +83,7 @@ def _split(key: str) -> Key:
 
 
 def _resolve(parts: Iterable[str | int], newest: Mapping[Key, int]) -> Key:
-    """Return the key of a table, which a head puts below the newest table of each array on the way."""
+    """Add the newest index of each array in the path of a table."""
     key: Key = ()
     for part in parts:
         key = (*key, part)

@@ -1,7 +1,7 @@
 """The only reader of the configuration file and the environment.
 
 A value comes from the environment (``TOCSIN_MQTT__PORT=1884``), else from the file, else from `edge.settings.tree`.
-Whatever is wrong is one line that names the place: ``tocsin.toml:7: mqtt.port: …`` or ``TOCSIN_MQTT__PORT: …``.
+Every problem is one line that names the place: ``tocsin.toml:7: mqtt.port: …`` or ``TOCSIN_MQTT__PORT: …``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edge.errors import ConfigError, TocsinError, UsageError, join_problems
-from edge.settings.environment import set_from_environment, variables_of
+from edge.settings.environment import find_variables, set_variable
 from edge.settings.keys import explain
 from edge.settings.lines import find_lines
-from edge.settings.source_spec import clash, parse_source
-from edge.settings.text import NotToml, read_toml
-from edge.settings.textfile import is_there, read_text
+from edge.settings.source_spec import explain_clash, parse_source
+from edge.settings.text import TomlError, read_toml
+from edge.settings.textfile import path_exists, read_text
 from edge.settings.tree import Settings
 
 if TYPE_CHECKING:
@@ -35,31 +35,34 @@ _TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
 
 
 def load_settings(path: Path | None = None, *, environ: Mapping[str, str]) -> Settings:
-    """Return the settings of a file and the environment over it.
+    """Load the settings from a file and the environment.
 
-    Without `path` it is ``/etc/tocsin/tocsin.toml``, or no file where that does not exist. Raises `ConfigError` for
-    all that is wrong, `Forbidden` for a file that may not be read.
+    Without `path` the file is ``/etc/tocsin/tocsin.toml``, if it exists. Raises `ConfigError` with all problems, or
+    `Forbidden` for a file that may not be read.
     """
-    values, text, path = _read(path)
+    values, text, path = _read_file(path)
     problems: list[TocsinError] = []
     variables: dict[Key, str] = {}
-    for name, value in variables_of(environ):
+    for name, value in find_variables(environ):
         try:
-            variables[set_from_environment(values, name, value)] = name
+            variables[set_variable(values, name, value)] = name
         except ConfigError as exc:
             problems.append(exc)
     places = _Places(path, text, variables)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as exc:
-        raise join_problems([*problems, *_explained(exc, places)]) from None
-    if problems := problems + _wrong_sources(settings, places):
+        raise join_problems([*problems, *_explain_errors(exc, places)]) from None
+    if problems := problems + _check_sources(settings, places):
         raise join_problems(problems)
     return settings
 
 
-def _explained(exc: ValidationError, places: _Places) -> list[TocsinError]:
-    """Return what is wrong with the values, misspelt keys first: they tell more than that the right one is missing."""
+def _explain_errors(exc: ValidationError, places: _Places) -> list[TocsinError]:
+    """Return the problems of a validation error, unknown keys first.
+
+    A misspelt key explains more than the message that the right one is missing.
+    """
     errors = exc.errors(include_url=False)
     errors.sort(key=lambda error: error["type"] != "extra_forbidden")
     problems: dict[str, TocsinError] = {}
@@ -75,8 +78,11 @@ def _join(*places: str) -> str:
     return ": ".join(filter(None, places))
 
 
-def state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:
-    """Return the folder of history, clips and installed models: as set, systemd's, or the user's."""
+def find_state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:
+    """Return the state folder: as configured, else systemd's, else the user's.
+
+    It contains history, clips and installed models.
+    """
     if settings.storage.path is not None:
         return settings.storage.path
     if given := environ.get("STATE_DIRECTORY"):
@@ -87,7 +93,7 @@ def state_dir(settings: Settings, *, environ: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where each value of the configuration was written."""
+    """Origins of the configuration's values: lines of the file and variables."""
 
     path: Path | None
     text: str
@@ -95,11 +101,11 @@ class _Places:
 
     @functools.cached_property
     def lines(self) -> Mapping[Key, int]:
-        """Where the keys of the file stand; only a fault asks for them."""
+        """The line numbers of the keys in the file; needed for errors only."""
         return find_lines(self.text)
 
     def of(self, key: Key) -> str:
-        """Return the place of a key, or of what it stands in; nothing where it stands nowhere."""
+        """Return the origin of a key or of its table; empty if it has none."""
         parts = [key[:n] for n in range(len(key), 0, -1)]
         for part in parts:
             if part in self.variables:
@@ -107,13 +113,13 @@ class _Places:
         for part in parts:
             if part in self.lines:
                 return f"{self.path}:{self.lines[part]}"
-            # A variable that sets one key of a table makes the whole table.
+            # A variable for one key of a table can create the whole table.
             if below := next((name for set_, name in self.variables.items() if set_[: len(part)] == part), None):
                 return below
         return str(self.path or "")
 
 
-def _wrong_sources(settings: Settings, places: _Places) -> list[TocsinError]:
+def _check_sources(settings: Settings, places: _Places) -> list[TocsinError]:
     opened: list[SourceSpec] = []
     problems: list[TocsinError] = []
     for n, source in enumerate(settings.sources):
@@ -125,22 +131,25 @@ def _wrong_sources(settings: Settings, places: _Places) -> list[TocsinError]:
             continue
         if not source.enabled:
             continue
-        if why := next(filter(None, (clash(spec, other) for other in opened)), None):
+        if why := next(filter(None, (explain_clash(spec, other) for other in opened)), None):
             remedy = "change one of the two or set its enabled = false"
             problems.append(ConfigError(why, where=place, remedy=remedy))
         opened.append(spec)
     return problems
 
 
-def _read(path: Path | None) -> tuple[dict[str, Any], str, Path | None]:
-    """Return the values of a file, its text and its path; nothing without a path where there is no such file."""
-    if path is None and not is_there(DEFAULT_PATH):
+def _read_file(path: Path | None) -> tuple[dict[str, Any], str, Path | None]:
+    """Return the values, text and path of a file.
+
+    All are empty if there is no `path` and no default file.
+    """
+    if path is None and not path_exists(DEFAULT_PATH):
         return {}, "", None
     path = path or DEFAULT_PATH
     text = read_text(path, max_bytes=_FILE_BYTES)
     try:
         return read_toml(text), text, path
-    except NotToml as exc:
+    except TomlError as exc:
         at = _TOML_LINE.search(str(exc))
         line = at.group(1) if at else text.count("\n") + 1
         msg = f"the file is not valid TOML: {_TOML_LINE.sub('', str(exc)).lower()}"

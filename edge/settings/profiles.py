@@ -1,4 +1,4 @@
-"""Settings of the commands, each made from those of the service."""
+"""Settings of single commands, derived from those of the service."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _S = TypeVar("_S", bound=Section)
 
 
 def replace_sources(settings: Settings, sources: Sequence[Source]) -> Settings:
-    """Return the settings of a node with other sources."""
+    """Return the settings with other sources."""
     return _change(settings, {"sources": tuple(sources)})
 
 
 def make_demo_settings(
     settings: Settings, *, sources: Sequence[Source], folder: Path, api: Mapping[str, Any]
 ) -> Settings:
-    """Return the settings of a node that demonstrates; `api` has what differs of the web side.
+    """Return the settings of the demonstration; `api` has the changes of that section.
 
-    It neither touches a real node's history nor takes its name at the broker, and its patterns switch nothing.
+    They differ from a real node in history folder and name at the broker, and start no actions.
     """
     changes: dict[str, Any] = {"sources": tuple(sources), "api": api}
     if settings.node.id is None:
@@ -36,10 +36,10 @@ def make_demo_settings(
 
 
 def make_listen_settings(settings: Settings, *, folder: Path, model: Path, engines: Path, claps: Path) -> Settings:
-    """Return the settings of a node that keeps and sends nothing.
+    """Return the settings of a node that stores and sends nothing.
 
-    `folder` is its state folder; `model` and `claps` are the bundles, and `engines` the folder of compiled networks,
-    of the node whose configuration this is.
+    `folder` is its state folder. `model` and `claps` are the bundles of the configured node, `engines` its folder of
+    TensorRT engines.
     """
     changes = {
         "mqtt": {"enabled": False},
@@ -53,27 +53,27 @@ def make_listen_settings(settings: Settings, *, folder: Path, model: Path, engin
 
 
 def make_replay_settings(settings: Settings, *, away: bool) -> Settings:
-    """Return the settings of a recording's pipeline.
+    """Return the settings of a pipeline for a recording.
 
-    A recording is no source of the configuration: it takes part in everything that is asked for.
+    A recording is not a configured source, so the lists of sources that take part are emptied: it always does.
     """
     return _change(settings, {"claps": {"sources": ()}, "away": {"enabled": away, "sources": ()}})
 
 
 def make_claps_settings(settings: Settings, source: Source) -> Settings:
-    """Return the settings of a pipeline that listens to one source for claps alone."""
+    """Return the settings of a pipeline that detects only claps of one source."""
     claps = {"enabled": True, "sources": (source.name,)}
     return _change(settings, {"claps": claps, "away": {"enabled": False}, "sources": (source,)})
 
 
 def _remove_actions(settings: Settings) -> Settings:
-    """Return settings under which a pattern switches nothing."""
+    """Return settings without actions."""
     patterns = {name: _change(pattern, {"actions": ()}) for name, pattern in settings.claps.patterns.items()}
     return _change(settings, {"claps": {"patterns": patterns}, "away": {"actions": ()}, "actions": {}})
 
 
 def _change(section: _S, changes: Mapping[str, Any]) -> _S:
-    """Return a section with other values; those of a section in it are in a mapping of their own."""
+    """Return a section with changed values; a nested mapping changes a nested section."""
     values = {}
     for name, value in changes.items():
         old = getattr(section, name)

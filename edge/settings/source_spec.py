@@ -1,4 +1,4 @@
-"""What a source is, read from one line of text such as ``file:street.wav?loop=1&speed=4``."""
+"""Parser of source specifications such as ``file:street.wav?loop=1&speed=4``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from edge.errors import UsageError
-from edge.settings.address import mask, misplaced, unbroken
+from edge.settings.address import escape_white_space, explain_misplaced_sign, mask
 from edge.settings.invalid import InvalidValueError
-from edge.settings.section import plain_host
+from edge.settings.section import check_host
 
 _ALLOWED = (
     "mic, mic:ID, file:PATH[?loop=1&speed=4], rtsp://…, http(s)://…, pcm:-[?rate=16000&channels=1], udp://[HOST]:PORT"
 )
 _URL_SCHEMES = ("rtsp", "rtsps", "http", "https")
-_PLAIN = ("file:", "mic:")  # hold no password, and may hold spaces
+_PLAIN = ("file:", "mic:")  # contain no password, and may contain spaces
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
-_RATE_HZ, _CHANNELS = 16_000, 1  # of samples whose source says neither
+_RATE_HZ, _CHANNELS = 16_000, 1  # defaults for raw samples
 _RATES_HZ = (4_000, 192_000)
 _MAX_CHANNELS = 8
 _MAX_SPEED = 1_000.0
@@ -26,7 +26,7 @@ _MAX_SPEED = 1_000.0
 
 @dataclass(frozen=True)
 class MicSpec:
-    """A microphone: the default one, or the one of a stable id."""
+    """A microphone: the default one, or one with a stable id."""
 
     masked: str
     device: str | None = None
@@ -34,7 +34,7 @@ class MicSpec:
 
 @dataclass(frozen=True)
 class FileSpec:
-    """A recording, played at `speed` times real time (infinite: as fast as it is taken)."""
+    """A recording, played at `speed` times real time (infinite: without pauses)."""
 
     masked: str
     path: Path
@@ -74,7 +74,7 @@ SourceSpec = MicSpec | FileSpec | UrlSpec | PcmSpec | UdpSpec
 
 
 def parse_source(spec: str) -> SourceSpec:
-    """Read a source's line of text; `UsageError` says what is wrong and what is allowed."""
+    """Parse the text of a source; raises `UsageError`."""
     text = spec.strip()
     scheme, colon, rest = text.partition(":")
     if text == "mic":
@@ -82,18 +82,18 @@ def parse_source(spec: str) -> SourceSpec:
     if colon and scheme == "mic" and rest:
         return MicSpec(text, rest)
     if colon and scheme == "file":
-        return _file(text, rest)
+        return _parse_file(text, rest)
     if colon and scheme == "pcm":
-        return _pcm(text, rest)
+        return _parse_pcm(text, rest)
     if colon and scheme == "udp":
-        return _udp(text)
+        return _parse_udp(text)
     if colon and scheme in _URL_SCHEMES:
-        return _url(text)
+        return _parse_url(text)
     raise _wrong(text, "the kind is unknown", f"allowed are {_ALLOWED}")
 
 
-def clash(one: SourceSpec, other: SourceSpec) -> str | None:
-    """Return why two sources cannot be open at once; None when they can."""
+def explain_clash(one: SourceSpec, other: SourceSpec) -> str | None:
+    """Return why two sources cannot be open at once; None if they can."""
     if isinstance(one, PcmSpec) and isinstance(other, PcmSpec):
         return "another source reads standard input already"
     if isinstance(one, UdpSpec) and isinstance(other, UdpSpec) and one.port == other.port:
@@ -104,11 +104,11 @@ def clash(one: SourceSpec, other: SourceSpec) -> str | None:
 
 
 def _wrong(text: str, what: str, remedy: str = "") -> UsageError:
-    shown = text if text.startswith(_PLAIN) else mask(unbroken(text))
+    shown = text if text.startswith(_PLAIN) else mask(escape_white_space(text))
     return UsageError(what, where=f"source {shown!r}", remedy=remedy)
 
 
-def _file(text: str, rest: str) -> FileSpec:
+def _parse_file(text: str, rest: str) -> FileSpec:
     path, options = _split_options(text, rest, {"loop", "speed"})
     if path.startswith("///"):
         path = path[2:]
@@ -121,10 +121,10 @@ def _file(text: str, rest: str) -> FileSpec:
         place = Path(path).expanduser()
     except RuntimeError as exc:
         raise _wrong(text, f"there is no user {path.partition('/')[0]}") from exc
-    return FileSpec(text, place, loop == "1", _speed(text, options.get("speed", "1")))
+    return FileSpec(text, place, loop == "1", _parse_speed(text, options.get("speed", "1")))
 
 
-def _speed(text: str, value: str) -> float:
+def _parse_speed(text: str, value: str) -> float:
     if value == "max":
         return math.inf
     try:
@@ -136,14 +136,14 @@ def _speed(text: str, value: str) -> float:
     return speed
 
 
-def _pcm(text: str, rest: str) -> PcmSpec:
+def _parse_pcm(text: str, rest: str) -> PcmSpec:
     where, options = _split_options(text, rest, {"rate", "channels"})
     if where != "-":
         raise _wrong(text, "raw samples come from standard input only", "write pcm:-")
-    return PcmSpec(text, *_format(text, options))
+    return PcmSpec(text, *_parse_format(text, options))
 
 
-def _udp(text: str) -> UdpSpec:
+def _parse_udp(text: str) -> UdpSpec:
     url, options = _split_options(text, text, {"rate", "channels"})
     try:
         parts = urlsplit(url)
@@ -151,16 +151,16 @@ def _udp(text: str) -> UdpSpec:
     except ValueError as exc:
         raise _wrong(text, "the port must be a number from 1 to 65535, as in udp://:5005") from exc
     try:
-        plain_host(host)
+        check_host(host)
     except InvalidValueError as exc:
         raise _wrong(text, f"the host {exc.what}") from exc
     if not port or parts.path or parts.username:
         raise _wrong(text, "the address must look like udp://:5005 or udp://192.168.1.5:5005")
-    return UdpSpec(text, host, port, *_format(text, options))
+    return UdpSpec(text, host, port, *_parse_format(text, options))
 
 
-def _url(text: str) -> UrlSpec:
-    if why := misplaced(text):
+def _parse_url(text: str) -> UrlSpec:
+    if why := explain_misplaced_sign(text):
         raise _wrong(text, *why)
     try:
         host = urlsplit(text).hostname
@@ -181,7 +181,7 @@ def _url(text: str) -> UrlSpec:
     return UrlSpec(mask(text), text)
 
 
-def _format(text: str, options: dict[str, str]) -> tuple[int, int]:
+def _parse_format(text: str, options: dict[str, str]) -> tuple[int, int]:
     low, high = _RATES_HZ
     rate, channels = options.get("rate", str(_RATE_HZ)), options.get("channels", str(_CHANNELS))
     if not (rate.isascii() and rate.isdigit() and low <= int(rate) <= high):
@@ -192,7 +192,7 @@ def _format(text: str, options: dict[str, str]) -> tuple[int, int]:
 
 
 def _split_options(text: str, rest: str, known: set[str]) -> tuple[str, dict[str, str]]:
-    """Split ``where?name=value&…``; a last part without ``=`` belongs to the path."""
+    """Split ``where?name=value&…``; a query without ``=`` belongs to the path."""
     where, mark, query = rest.rpartition("?")
     if not mark or "=" not in query:
         return rest, {}

@@ -1,4 +1,4 @@
-"""TOML as text: read into values, and written from them."""
+"""Reader and writer of TOML text."""
 
 from __future__ import annotations
 
@@ -16,34 +16,37 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NotToml = tomllib.TOMLDecodeError
+TomlError = tomllib.TOMLDecodeError
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def read_toml(text: str) -> dict[str, Any]:
-    """Return the values of a TOML text; raises `NotToml`, or another `ValueError` for numbers beyond any use."""
+    """Return the values of a TOML text.
+
+    Raises `TomlError`, or another `ValueError` for huge numbers.
+    """
     values: dict[str, Any] = tomllib.loads(text)
     return values
 
 
-def to_toml(values: Mapping[str, Any], prefix: str = "") -> str:
-    """Return JSON values as TOML; what is None is left out, as TOML has no word for it."""
+def format_toml(values: Mapping[str, Any], prefix: str = "") -> str:
+    """Return JSON values as TOML, which has no null: None is left out."""
     plain, tables = [], []
     for key, value in values.items():
-        name = key if _BARE.fullmatch(key) else literal(key)
+        name = key if _BARE.fullmatch(key) else format_literal(key)
         if isinstance(value, dict):
-            if body := to_toml(value, f"{prefix}{name}."):
+            if body := format_toml(value, f"{prefix}{name}."):
                 head = "" if all(isinstance(v, dict) for v in value.values()) else f"[{prefix}{name}]\n"
                 tables.append(head + body)
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            tables += [f"[[{prefix}{name}]]\n{to_toml(item)}" for item in value]
+            tables += [f"[[{prefix}{name}]]\n{format_toml(item)}" for item in value]
         elif value is not None:
-            plain.append(f"{name} = {literal(value)}\n")
+            plain.append(f"{name} = {format_literal(value)}\n")
     return "\n".join(["".join(plain), *tables] if plain else tables)
 
 
-def literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return a JSON value in TOML, which writes it as JSON does (strings, numbers, booleans, arrays of those)."""
+def format_literal(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return a JSON value as a TOML literal (string, number, boolean or array)."""
     if isinstance(value, str) and '"' in value and "'" not in value and value.isprintable():
-        return f"'{value}'"  # without escapes
+        return f"'{value}'"  # readable without escapes
     return dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

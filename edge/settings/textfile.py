@@ -1,4 +1,7 @@
-"""Reading a small text file that a user names: whatever stands there instead, it is one line, and nothing hangs."""
+"""Reader of small text files that a user names.
+
+A path may lead to anything: every error is one line, and nothing blocks for ever.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from edge.errors import ConfigError, from_os_error
 if TYPE_CHECKING:
     from pathlib import Path
 
-_WAIT_S = 5.0  # for a pipe to say something
+_WAIT_S = 5.0  # longest wait for data from a pipe
 _CHUNK = 1 << 16
 
 
-def is_there(path: Path) -> bool:
-    """Return whether there is something at `path`, be it nothing that can be read."""
+def path_exists(path: Path) -> bool:
+    """Return whether `path` exists, readable or not."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -28,12 +31,12 @@ def is_there(path: Path) -> bool:
 
 
 def read_text(path: Path, *, max_bytes: int, key: str = "") -> str:
-    """Return the text of a file, or what a pipe says until it ends; `key` begins the message about what is wrong.
+    """Return the text of a file, or of a pipe until its end.
 
-    Raises `ConfigError`, and `Forbidden` for a file that may not be read.
+    Error messages begin with `key`. Raises `ConfigError`, or `Forbidden` for a file that may not be read.
     """
     try:
-        return _bytes(path, max_bytes).decode("utf-8-sig")  # also as Notepad writes it
+        return _read_bytes(path, max_bytes).decode("utf-8-sig")  # with or without a byte order mark
     except UnicodeDecodeError as exc:
         msg = "the file is not UTF-8 text"
         raise ConfigError(msg, where=f"{key}{path}") from exc
@@ -41,8 +44,8 @@ def read_text(path: Path, *, max_bytes: int, key: str = "") -> str:
         raise from_os_error(exc, f"{key}{path}", kind=ConfigError, missing=ConfigError) from exc
 
 
-def _bytes(path: Path, max_bytes: int) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # not to wait for a pipe's other end
+def _read_bytes(path: Path, max_bytes: int) -> bytes:
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opens a pipe without a writer
     try:
         poll = select.poll()
         poll.register(file, select.POLLIN)

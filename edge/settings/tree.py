@@ -1,6 +1,6 @@
-"""What can be set, as small frozen records with the unit in each name; every value has a default.
+"""The tree of settings: frozen records with a default for every value.
 
-Reading files and the environment is `edge.settings.load`'s; nothing here has a side effect.
+Names contain the unit. `edge.settings.load` reads files and the environment; this module has no side effects.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from edge.settings.section import (
     FilePath,
     Host,
     Line,
-    LongerThanNothing,
     MqttText,
     PathText,
+    PositiveSeconds,
     Secret,
     Section,
     Slug,
@@ -33,8 +33,8 @@ _LAT_LON = re.compile(r"\s*([+-]?\d+(?:\.\d*)?)\s*,\s*([+-]?\d+(?:\.\d*)?)\s*")
 _LAT_MAX, _LON_MAX = 90, 180
 
 
-def _place(value: str) -> str:
-    """Refuse two numbers that are no place on Earth; any other text is a place's name."""
+def _check_location(value: str) -> str:
+    """Refuse coordinates out of range; any other text is the name of a place."""
     if place := _LAT_LON.fullmatch(value):
         lat, lon = (float(part) for part in place.groups())
         if abs(lat) > _LAT_MAX or abs(lon) > _LON_MAX:
@@ -43,82 +43,88 @@ def _place(value: str) -> str:
     return value
 
 
-Location = Annotated[Line, AfterValidator(_place)]
+Location = Annotated[Line, AfterValidator(_check_location)]
 
 
 class Node(Section):
-    """The box itself."""
+    """This node."""
 
     id: Slug | None = Field(
-        None, description="name in topics and messages; the host name when not set", examples=["street-12"]
+        None, description="name in topics and messages; default: the host name", examples=["street-12"]
     )
-    location: Location = Field("", description="free text or 'lat,lon', sent with every event")
+    location: Location = Field("", description="free text or 'latitude,longitude', part of every event")
 
 
 class Source(Section):
-    """One input of sound."""
+    """An input of sound."""
 
     name: Slug = Field("mic", description="name in topics and messages")
     spec: Line = Field("mic", description="mic, mic:ID, file:PATH, rtsp://, http://, pcm:- or udp://:PORT")
-    enabled: bool = Field(True, description="false keeps it in the configuration but closed")
-    location: Location = Field("", description="overrides the node's location")
+    enabled: bool = Field(True, description="false: do not open the source")
+    location: Location = Field("", description="location instead of the node's")
 
 
 class Model(Section):
-    """The network."""
+    """The model."""
 
-    bundle: PathText = Field("city", description="id of an installed bundle, or a path to a folder")
-    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field("auto", description="where it runs")
-    threads: int = Field(1, ge=1, le=64, description="processor threads for one inference")
-    max_batch: int = Field(64, ge=1, le=1024, description="windows in one inference")
+    bundle: PathText = Field("city", description="id of an installed bundle, or path of a folder")
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        "auto", description="execution provider of ONNX Runtime"
+    )
+    threads: int = Field(1, ge=1, le=64, description="CPU threads per inference")
+    max_batch: int = Field(64, ge=1, le=1024, description="maximum number of windows per inference")
     cache_dir: FilePath | None = Field(
-        None, description="TensorRT engines; beside the database when not set", examples=["/var/lib/tocsin/tensorrt"]
+        None,
+        description="folder of TensorRT engines; default: in the state folder",
+        examples=["/var/lib/tocsin/tensorrt"],
     )
 
 
 class LevelSettings(Section):
-    """Sound level."""
+    """Sound levels."""
 
-    enabled: bool = Field(True, description="publish levels once a second")
+    enabled: bool = Field(True, description="publish levels once per second")
     calibration_offset_db: float | None = Field(
         None,
         ge=-100.0,
         le=300.0,
-        description="dB SPL of a full-scale sine's mean square; without it levels are dB re full scale",
+        description="dB SPL of a full-scale sine; not set: levels are in dB re full scale",
         examples=[120.0],
     )
 
 
 class Privacy(Section):
-    """What of the sound is kept."""
+    """Storage of sound."""
 
-    keep_clips: bool = Field(False, description="allow the sound of events to be stored on the node")
-    clip_before_s: float = Field(2.0, ge=0.0, le=30.0, description="seconds kept before the onset")
-    clip_max_s: float = Field(15.0, gt=0.0, le=60.0, description="longest clip")
+    keep_clips: bool = Field(False, description="allow clips: the node stores the sound of events")
+    clip_before_s: float = Field(2.0, ge=0.0, le=30.0, description="seconds of a clip before the onset")
+    clip_max_s: float = Field(15.0, gt=0.0, le=60.0, description="maximum duration of a clip, in seconds")
 
 
 class Mqtt(Section):
-    """The broker."""
+    """The MQTT broker."""
 
-    enabled: bool = Field(True, description="publish over MQTT")
-    host: Host = Field("127.0.0.1", description="broker's name or address")
-    port: int = Field(1883, ge=1, le=65535, description="broker's port")
-    version: Literal["3.1.1", "5"] = Field("3.1.1", description="protocol version")
+    enabled: bool = Field(True, description="publish to the broker")
+    host: Host = Field("127.0.0.1", description="name or address of the broker")
+    port: int = Field(1883, ge=1, le=65535, description="port of the broker")
+    version: Literal["3.1.1", "5"] = Field("3.1.1", description="version of the MQTT protocol")
     base: Topic = Field("tocsin", description="first part of every topic")
-    client_id: MqttText = Field("", description="tocsin-{node} when not set; no other client may have it")
-    username: MqttText = Field("", description="empty for none")
-    password: Secret | None = Field(None, description="better in password_file", examples=["correct horse"])
+    client_id: MqttText = Field("", description="client id, unique at the broker; empty: tocsin-{node}")
+    username: MqttText = Field("", description="user name; empty: none")
+    password: Secret | None = Field(None, description="password; password_file is safer", examples=["correct horse"])
     password_file: FilePath | None = Field(
         None, description="file whose first line is the password", examples=["/etc/tocsin/mqtt_password"]
     )
-    keepalive_s: int = Field(30, ge=5, le=3600, description="seconds between signs of life")
-    tls: bool = Field(False, description="encrypt, and check the broker's certificate")
+    keepalive_s: int = Field(30, ge=5, le=3600, description="keep-alive interval, in seconds")
+    tls: bool = Field(False, description="use TLS and check the broker's certificate")
     ca_file: FilePath | None = Field(
-        None, description="authority to trust; the system's when not set", examples=["/etc/tocsin/ca.pem"]
+        None, description="file of the trusted authority; default: those of the system", examples=["/etc/tocsin/ca.pem"]
     )
-    cert_file: FilePath | None = Field(None, description="client certificate", examples=["/etc/tocsin/node.pem"])
+    cert_file: FilePath | None = Field(
+        None, description="file of the client certificate", examples=["/etc/tocsin/node.pem"]
+    )
     key_file: FilePath | None = Field(
-        None, description="key of the client certificate", examples=["/etc/tocsin/node.key"]
+        None, description="file of the client certificate's key", examples=["/etc/tocsin/node.key"]
     )
 
 
@@ -126,49 +132,54 @@ class HomeAssistant(Section):
     """Discovery by Home Assistant."""
 
     enabled: bool = Field(False, description="announce sensors to Home Assistant")
-    prefix: Topic = Field("homeassistant", description="discovery prefix set in Home Assistant")
+    prefix: Topic = Field("homeassistant", description="discovery prefix of Home Assistant")
 
 
 class Api(Section):
-    """The web side."""
+    """REST API and dashboard."""
 
     enabled: bool = Field(True, description="serve REST and the dashboard")
     host: Host = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes any free one")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free port")
     token: Secret | None = Field(
-        None, description="better in token_file; needed off loopback", examples=["battery staple"]
+        None,
+        description="bearer token, required unless host is loopback; token_file is safer",
+        examples=["battery staple"],
     )
     token_file: FilePath | None = Field(
         None, description="file whose first line is the bearer token", examples=["/etc/tocsin/api_token"]
     )
-    max_upload_mb: int = Field(256, ge=1, le=1_000_000, description="largest upload, in MiB")
-    max_clip_s: LongerThanNothing = Field(
-        660.0, description="longest upload, in seconds of sound; less of many channels"
+    max_upload_mb: int = Field(256, ge=1, le=1_000_000, description="maximum size of an upload, in MiB")
+    max_clip_s: PositiveSeconds = Field(
+        660.0, description="maximum duration of an upload, in seconds; less with many channels"
     )
-    classify_queue: int = Field(128, ge=1, le=10_000, description="uploads that may wait")
+    classify_queue: int = Field(128, ge=1, le=10_000, description="maximum number of waiting uploads")
 
 
 class Storage(Section):
-    """The history."""
+    """History, clips and outbox on disk."""
 
     path: FilePath | None = Field(
         None,
-        description="folder of database and clips; $STATE_DIRECTORY or ~/.local/state/tocsin",
+        description="state folder; default: $STATE_DIRECTORY, else ~/.local/state/tocsin",
         examples=["/var/lib/tocsin"],
     )
     retention_days: float = Field(
-        90.0, gt=0.0, le=36_500.0, description="older events and clips go, where the clock is right"
+        90.0,
+        gt=0.0,
+        le=36_500.0,
+        description="days after which events and clips are deleted, if the clock is synchronised",
     )
-    max_events: int = Field(1_000_000, ge=100, le=1_000_000_000, description="events kept at most")
-    clips_max_mb: int = Field(512, ge=1, le=100_000_000, description="clips kept at most, in MiB")
+    max_events: int = Field(1_000_000, ge=100, le=1_000_000_000, description="maximum number of events")
+    clips_max_mb: int = Field(512, ge=1, le=100_000_000, description="maximum size of all clips, in MiB")
     min_free_mb: int = Field(
         64,
         ge=0,
         le=100_000_000,
-        description="MiB of disk that clips and uploads leave free; below it the node is not ready",
+        description="disk space kept free, in MiB; with less, the node is not ready",
     )
     outbox_max: int = Field(
-        200_000, ge=100, le=1_000_000_000, description="messages that may wait for the broker; then the oldest go"
+        200_000, ge=100, le=1_000_000_000, description="maximum number of waiting messages; then the oldest are dropped"
     )
 
 
@@ -181,8 +192,8 @@ class Telemetry(Section):
 class Logging(Section):
     """The log, on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line shown")
-    format: Literal["text", "json"] = Field("text", description="how a line looks")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    format: Literal["text", "json"] = Field("text", description="format of a line")
 
 
 class Settings(Section):
@@ -194,7 +205,7 @@ class Settings(Section):
     detection: Detection = Detection()
     claps: Claps = Claps()
     away: Away = Away()
-    actions: dict[Slug, Action] = Field(default_factory=dict, description="what patterns start, by name")
+    actions: dict[Slug, Action] = Field(default_factory=dict, description="actions that patterns start, by name")
     level: LevelSettings = LevelSettings()
     privacy: Privacy = Privacy()
     mqtt: Mqtt = Mqtt()
@@ -206,7 +217,7 @@ class Settings(Section):
 
     @field_validator("sources")
     @classmethod
-    def _distinct_names(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
+    def _check_source_names(cls, value: tuple[Source, ...]) -> tuple[Source, ...]:
         names = [source.name for source in value]
         for n, name in enumerate(names):
             if name in names[:n]:
@@ -215,7 +226,7 @@ class Settings(Section):
         return value
 
     @model_validator(mode="after")
-    def _known_names(self) -> Settings:
+    def _check_references(self) -> Settings:
         wanted = {f"claps.patterns.{name}.actions": p.actions for name, p in self.claps.patterns.items()}
         for where, names in {**wanted, "away.actions": self.away.actions}.items():
             if unknown := [name for name in names if name not in self.actions]:

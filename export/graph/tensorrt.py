@@ -19,7 +19,7 @@ import onnx
 import torch
 
 from edge.errors import DataError, Unavailable
-from edge.inference.onnx import PAD_SIZES, engine_key
+from edge.inference.onnx import PAD_SIZES, make_engine_key
 from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def engine_of(
         raise DataError(msg)
     profile = profile_of(network, params)
     sha256 = hashlib.sha256(network).hexdigest()
-    key = engine_key(sha256, package.__version__, precision, repr(profile), gpu.name, gpu.capability)
+    key = make_engine_key(sha256, package.__version__, precision, repr(profile), gpu.name, gpu.capability)
     target = cache / f"{key}.engine"
     if not target.exists():
         cache.mkdir(parents=True, exist_ok=True)

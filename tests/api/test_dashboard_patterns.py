@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from edge.api.records import AwayStatus
-from edge.clock import rfc3339
+from edge.clock import format_rfc3339
 from edge.errors import UsageError
 from edge.publish.payload import EventContext, Stamp, pattern_event
 from edge.types import ModelInfo, Pattern
@@ -65,7 +65,7 @@ def mode(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def soon() -> str:
-    return rfc3339(datetime.now(timezone.utc) + timedelta(seconds=30))
+    return format_rfc3339(datetime.now(timezone.utc) + timedelta(seconds=30))
 
 
 def switch_of(page: WebDriver) -> WebElement:

@@ -15,9 +15,9 @@ from jsonschema import Draft202012Validator
 from edge.api import answers, records
 from edge.api.__main__ import make_document
 from edge.api.answers import AwayLevels
-from edge.jsontext import encoded
+from edge.jsontext import encode
 from edge.publish.payload import EventContext, Stamp, cloud_event, pattern_event
-from edge.settings.secrets import masked
+from edge.settings.secrets import mask_settings
 from edge.settings.tree import Settings
 from edge.types import Event, ModelInfo, Pattern, Phase
 from tests.api.fake_node import frame
@@ -119,7 +119,7 @@ def test_configuration_is_as_described(document: dict[str, Any]) -> None:
         }
     )
     schema = document["paths"]["/config"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    validator(document, schema).validate(json.loads(encoded(masked(settings))))
+    validator(document, schema).validate(json.loads(encode(mask_settings(settings))))
 
 
 def test_shipped_description_is_the_generated_one() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge.api.streams import MAX_STREAMS, Streams, StreamSignal, stream_events, stream_live_frames
-from edge.jsontext import encoded
+from edge.jsontext import encode
 from tests.api.fake_node import frame, source
 from tests.api.proxy import address_of
 
@@ -112,7 +112,7 @@ def test_live_frames_come_for_the_source_that_was_asked_for(client: httpx.Client
     with listening(client, "/live/stream?source=b") as one, listening(client, "/live/stream") as both:
         node.play(frame("a"))
         node.play(frame("b"))
-        assert one.next() == {"event": "live", "data": json.loads(encoded(frame("b")))}
+        assert one.next() == {"event": "live", "data": json.loads(encode(frame("b")))}
         assert [both.next()["data"]["source"] for _ in range(2)] == ["a", "b"]
 
 

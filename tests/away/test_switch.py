@@ -1,4 +1,4 @@
-"""The switch of the away mode: delay, schedule, quiet hours, restarts and clocks that change."""
+"""Switch of the away mode: delay, schedule, quiet hours, restarts and changes of the clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edge.away.switch import AwaySwitch, _joined, status
+from edge.away.switch import AwaySwitch, _join_spans, describe_status
 from edge.away.zone import LOCAL
 from edge.settings.away import Away
 
@@ -25,17 +25,19 @@ NIGHT = [{"from": "22:00", "to": "06:00"}]
 
 
 def at(clock: str, day: int = 5, month: int = 1, *, fold: int = 0) -> dt.datetime:
-    """Return a time in January 2026, of which the 5th is a Monday."""
-    return dt.datetime(2026, month, day, *map(int, clock.split(":")), tzinfo=BERLIN, fold=fold)
+    """Return a time in 2026, by default on Monday, 5 January."""
+    time_of_day = dt.time.fromisoformat(clock).replace(fold=fold)
+    return dt.datetime.combine(dt.date(2026, month, day), time_of_day, BERLIN)
 
 
-def switch(**settings: Any) -> AwaySwitch:
+def make_switch(**settings: Any) -> AwaySwitch:
+    """Return a switch with these settings."""
     return AwaySwitch(Away.model_validate(settings))
 
 
-def test_it_is_off_until_somebody_switches_it() -> None:
-    """Without a schedule it stays as it was set, however long ago that was."""
-    away = switch(arming_s=0)
+def test_it_is_off_until_a_person_switches_it() -> None:
+    """Without a schedule it stays as it was set, for any time."""
+    away = make_switch(arming_s=0)
     assert not away.is_on(at("12:00"))
     assert away.set(True, at("12:00"))
     assert away.is_on(at("12:00", 30, 11))
@@ -44,14 +46,14 @@ def test_it_is_off_until_somebody_switches_it() -> None:
 
 
 def test_it_listens_after_the_delay() -> None:
-    """On at once, armed later; to switch it on again does not begin the delay anew."""
-    away = switch(arming_s=30)
+    """It is on at once and armed later; switching it on again does not restart the delay."""
+    away = make_switch(arming_s=30)
     away.set(True, at("12:00:00"))
-    assert away.arming_until(at("12:00:29")) == at("12:00:30")
+    assert away.find_arming_end(at("12:00:29")) == at("12:00:30")
     assert not away.set(True, at("12:00:20"))
-    assert not away.armed(at("12:00:29"))
-    assert away.armed(at("12:00:30"))
-    assert away.arming_until(at("12:00:30")) is None
+    assert not away.is_armed(at("12:00:29"))
+    assert away.is_armed(at("12:00:30"))
+    assert away.find_arming_end(at("12:00:30")) is None
 
 
 @pytest.mark.parametrize(
@@ -59,20 +61,20 @@ def test_it_listens_after_the_delay() -> None:
     [("07:59", 5, False), ("08:00", 5, True), ("17:29", 5, True), ("17:30", 5, False), ("12:00", 10, False)],
 )
 def test_a_schedule_switches_at_its_edges(clock: str, day: int, on: bool) -> None:
-    """On at its beginning, off at its end, and not on days that are not named."""
-    assert switch(schedule=OFFICE).is_on(at(clock, day)) is on
+    """It is on from its begin to its end, on its days only."""
+    assert make_switch(schedule=OFFICE).is_on(at(clock, day)) is on
 
 
 def test_the_delay_counts_from_the_edge() -> None:
-    """Whoever leaves at the scheduled time has the same time to do so."""
-    away = switch(schedule=OFFICE, arming_s=60)
-    assert away.arming_until(at("08:00:30")) == at("08:01:00")
-    assert away.armed(at("08:01:00"))
+    """A person who leaves at the scheduled time has the same delay."""
+    away = make_switch(schedule=OFFICE, arming_s=60)
+    assert away.find_arming_end(at("08:00:30")) == at("08:01:00")
+    assert away.is_armed(at("08:01:00"))
 
 
 def test_what_a_person_sets_holds_until_the_next_edge() -> None:
-    """Somebody stays at home on Monday; on Tuesday the schedule counts again, and likewise the other way."""
-    away = switch(schedule=OFFICE, arming_s=0)
+    """Switched off on Monday, it follows the schedule on Tuesday, and likewise if switched on."""
+    away = make_switch(schedule=OFFICE, arming_s=0)
     away.set(False, at("09:00"))
     assert not away.is_on(at("17:00"))
     assert away.is_on(at("08:00", 6))
@@ -82,40 +84,40 @@ def test_what_a_person_sets_holds_until_the_next_edge() -> None:
 
 
 def test_a_span_over_midnight_belongs_to_the_day_on_which_it_begins() -> None:
-    """Friday's night goes on into Saturday."""
-    away = switch(schedule=[{**NIGHT[0], "days": ["fri"]}])
+    """The night of Friday ends on Saturday."""
+    away = make_switch(schedule=[{**NIGHT[0], "days": ["fri"]}])
     states = [away.is_on(at(clock, day)) for clock, day in (("21:59", 9), ("22:00", 9), ("05:59", 10), ("06:00", 10))]
     assert states == [False, True, True, False]
     assert not away.is_on(at("23:00", 10))
 
 
 def test_spans_that_overlap_or_touch_are_one() -> None:
-    """Where one ends within another, nothing is switched, and what was set holds."""
-    away = switch(schedule=[{"from": "08:00", "to": "12:00"}, {"from": "11:00", "to": "14:00"}, *NIGHT])
+    """The end of a span within another is not an edge, so that a setting holds."""
+    away = make_switch(schedule=[{"from": "08:00", "to": "12:00"}, {"from": "11:00", "to": "14:00"}, *NIGHT])
     away.set(False, at("10:00"))
     assert not away.is_on(at("13:59"))
     assert away.is_on(at("22:00"))
 
 
-def test_a_schedule_without_an_edge_is_always_on_until_somebody_says_off() -> None:
-    """Two spans that fill the week never switch anything back."""
-    away = switch(schedule=[{"from": "00:00", "to": "12:00"}, {"from": "12:00", "to": "00:00"}])
-    assert away.armed(at("12:00"))
+def test_a_schedule_without_an_edge_is_on_until_a_person_switches_it_off() -> None:
+    """Two spans that fill the week have no edge that ends the setting."""
+    away = make_switch(schedule=[{"from": "00:00", "to": "12:00"}, {"from": "12:00", "to": "00:00"}])
+    assert away.is_armed(at("12:00"))
     away.set(False, at("12:00"))
     assert not away.is_on(at("12:00", 28, 6))
 
 
-def test_quiet_hours_mute_and_leave_it_on() -> None:
-    """On, but not armed."""
-    away = switch(quiet_hours=NIGHT, arming_s=0)
+def test_quiet_hours_disarm_and_leave_it_on() -> None:
+    """It is on, but not armed."""
+    away = make_switch(quiet_hours=NIGHT, arming_s=0)
     away.set(True, at("12:00"))
-    assert [away.armed(at(clock)) for clock in ("21:59", "22:00", "05:59", "06:00")] == [True, False, False, True]
+    assert [away.is_armed(at(clock)) for clock in ("21:59", "22:00", "05:59", "06:00")] == [True, False, False, True]
     assert away.is_on(at("23:00"))
 
 
-def test_clocks_that_are_put_forward_and_back() -> None:
-    """On 29 March the night has 7 hours, on 25 October 9; the edges are where the clock on the wall says."""
-    away = switch(schedule=NIGHT, arming_s=0)
+def test_edges_follow_summer_time() -> None:
+    """On 29 March the night has 7 hours, on 25 October 9; the edges are in local time."""
+    away = make_switch(schedule=NIGHT, arming_s=0)
     for day, month, hours in ((28, 3, 7), (24, 10, 9)):
         begin, end = at("22:00", day, month), at("06:00", day + 1, month)
         assert (end.astimezone(dt.timezone.utc) - begin.astimezone(dt.timezone.utc)) == dt.timedelta(hours=hours)
@@ -126,21 +128,21 @@ def test_clocks_that_are_put_forward_and_back() -> None:
             assert away.is_on((utc - before).astimezone(BERLIN)) is not on
 
 
-def test_a_delay_in_the_hour_that_comes_twice() -> None:
-    """Half a minute is half a minute, in whichever of the two it was set."""
-    away = switch(arming_s=30)
+def test_a_delay_in_the_repeated_hour_of_autumn() -> None:
+    """The delay has its length in either of the two hours."""
+    away = make_switch(arming_s=30)
     away.set(True, at("02:59:50", 25, 10, fold=0))
-    assert not away.armed(at("02:00:10", 25, 10, fold=1))
-    assert away.armed(at("02:00:20", 25, 10, fold=1))
+    assert not away.is_armed(at("02:00:10", 25, 10, fold=1))
+    assert away.is_armed(at("02:00:20", 25, 10, fold=1))
 
 
 @pytest.mark.parametrize(
     ("span", "minutes"),
     [(("02:30", "03:15"), 15), (("02:30", "05:00"), 120), (("01:30", "02:30"), 30), (("02:10", "02:50"), 0)],
 )
-def test_a_span_at_the_hour_that_is_left_out(span: tuple[str, str], minutes: int) -> None:
-    """What begins or ends in it does so when the clocks pass it."""
-    away = switch(schedule=[dict(zip(("from", "to"), span, strict=True))])
+def test_a_span_at_the_skipped_hour_of_spring(span: tuple[str, str], minutes: int) -> None:
+    """An edge in that hour is at the moment at which the clocks skip it."""
+    away = make_switch(schedule=[dict(zip(("from", "to"), span, strict=True))])
     midnight = at("00:00", 29, 3).astimezone(dt.timezone.utc)
     on = [away.is_on((midnight + dt.timedelta(minutes=m)).astimezone(BERLIN)) for m in range(600)]
     assert sum(on) == minutes
@@ -152,8 +154,8 @@ ZONES = ["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Ap
          "America/Sao_Paulo", "UTC"]  # fmt: skip
 
 
-def expected(begin: dt.time, end: dt.time, utc: dt.datetime, zone: ZoneInfo) -> bool:
-    """Return whether the clocks on the wall have reached a span's begin, and not its end, on a day before `utc`."""
+def expect_on(begin: dt.time, end: dt.time, utc: dt.datetime, zone: ZoneInfo) -> bool:
+    """Return whether local clocks have reached a span's begin, and not its end."""
     today = utc.astimezone(zone).date()
     return any(
         first_reach(dt.datetime.combine(day, begin), zone)
@@ -165,7 +167,7 @@ def expected(begin: dt.time, end: dt.time, utc: dt.datetime, zone: ZoneInfo) -> 
 
 @functools.cache
 def first_reach(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime:
-    """Return the first quarter of an hour, in UTC, at which the clocks show at least `wall`."""
+    """Return the first quarter of an hour, in UTC, at which local clocks show at least `wall`."""
     utc = wall.replace(tzinfo=dt.timezone.utc) - dt.timedelta(hours=16)
     while utc.astimezone(zone).replace(tzinfo=None) < wall:
         utc += dt.timedelta(minutes=15)
@@ -180,10 +182,8 @@ def first_reach(wall: dt.datetime, zone: ZoneInfo) -> dt.datetime:
     begin=st.integers(0, 95),
     end=st.integers(0, 95),
 )
-def test_a_span_goes_by_the_clocks_on_the_wall(
-    zone: str, year: int, day: int, near: bool, begin: int, end: int
-) -> None:
-    """In every zone and year: it begins and ends once, when the clocks first reach or pass its times."""
+def test_a_span_follows_local_clocks(zone: str, year: int, day: int, near: bool, begin: int, end: int) -> None:
+    """In every zone and year it begins and ends once, when clocks first reach or skip its times."""
     assume(begin != end)
     info = ZoneInfo(zone)
     utc = dt.datetime(year, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(days=day)
@@ -192,73 +192,73 @@ def test_a_span_goes_by_the_clocks_on_the_wall(
             if utc.astimezone(info).utcoffset() != (utc + dt.timedelta(days=1)).astimezone(info).utcoffset():
                 break
             utc += dt.timedelta(days=1)
-    times = [dt.time(quarter // 4, quarter % 4 * 15) for quarter in (begin, end)]
-    away = switch(schedule=[{"from": f"{times[0]:%H:%M}", "to": f"{times[1]:%H:%M}"}])
+    first, last = (dt.time(quarter // 4, quarter % 4 * 15) for quarter in (begin, end))
+    away = make_switch(schedule=[{"from": f"{first:%H:%M}", "to": f"{last:%H:%M}"}])
     for quarter in range(0, 4 * 48, 1):
         moment = utc + dt.timedelta(minutes=15 * quarter)
-        assert away.is_on(moment.astimezone(info)) is expected(*times, moment, info), moment
+        assert away.is_on(moment.astimezone(info)) is expect_on(first, last, moment, info), moment
 
 
 def test_it_survives_a_restart() -> None:
-    """What was set, a delay that was running, and the edges that passed meanwhile."""
+    """It keeps the setting and a running delay, and applies the edges that passed."""
     settings = {"schedule": OFFICE, "arming_s": 30}
-    before, after = switch(**settings), switch(**settings)
+    before, after = make_switch(**settings), make_switch(**settings)
     before.set(True, at("20:00:00"))
     assert after.restore(before.to_state()) == ""
-    assert after.arming_until(at("20:00:10")) == at("20:00:30")
-    assert after.armed(at("20:00:30"))
+    assert after.find_arming_end(at("20:00:10")) == at("20:00:30")
+    assert after.is_armed(at("20:00:30"))
     assert not after.is_on(at("20:00", 6))
-    assert switch().to_state() == ""
-    assert switch().restore("") == ""
+    assert make_switch().to_state() == ""
+    assert make_switch().restore("") == ""
 
 
 def test_a_clock_that_is_behind_arms_after_the_delay() -> None:
-    """A box without a battery starts in the past; what was set in its future does not arm for years."""
+    """A device without a clock battery starts in the past; a setting from its future still arms."""
     settings = {"arming_s": 30, "schedule": OFFICE}
-    away, before = switch(**settings), switch(**settings)
+    away, before = make_switch(**settings), make_switch(**settings)
     before.set(False, at("09:00", 7))
     assert away.restore(before.to_state()) == ""
     assert not away.is_on(at("09:30", 5))
     assert away.is_on(at("08:00", 6))
-    assert not away.is_on(at("09:01", 7))  # the clock was set right: what was set then still holds
+    assert not away.is_on(at("09:01", 7))  # the clock was corrected: the setting still holds
     assert away.is_on(at("08:00", 8))
 
 
 @pytest.mark.parametrize("restart", [True, False])
-def test_a_clock_that_was_ahead_does_not_hold_up_the_schedule(restart: bool) -> None:
-    """What was set in the future counts from when that is found out, also after more restarts; so does the delay."""
+def test_a_clock_that_was_ahead_does_not_block_the_schedule(restart: bool) -> None:
+    """A setting from the future, and its delay, count from the moment at which that is found."""
     settings = {"arming_s": 30, "schedule": OFFICE}
-    away = switch(**settings)
+    away = make_switch(**settings)
     away.set(True, at("20:00").replace(year=2030))
     if restart:
-        state, away = away.to_state(), switch(**settings)
+        state, away = away.to_state(), make_switch(**settings)
         assert away.restore(state) == ""
-    assert away.arming_until(at("20:00:00")) == at("20:00:30")
-    assert away.armed(at("20:00:31"))
+    assert away.find_arming_end(at("20:00:00")) == at("20:00:30")
+    assert away.is_armed(at("20:00:31"))
     assert not away.is_on(at("17:30", 6))
-    state, away = away.to_state(), switch(**settings)
+    state, away = away.to_state(), make_switch(**settings)
     assert away.restore(state) == ""
     assert not away.is_on(at("20:00", 6))
 
 
 @pytest.mark.parametrize("years", [4, -56])
-def test_a_clock_that_is_set_takes_what_was_set_along(years: int) -> None:
-    """The delay goes on where it was, and the next edge of the schedule counts."""
-    away = switch(arming_s=30, schedule=OFFICE)
+def test_a_step_of_the_clock_shifts_a_setting_of_this_run(years: int) -> None:
+    """The delay continues, and the next edge of the schedule counts."""
+    away = make_switch(arming_s=30, schedule=OFFICE)
     step = dt.timedelta(days=365 * years)
     away.set(True, at("20:00:00") + step)
-    away.clock_was_set(-step.total_seconds())
-    assert away.arming_until(at("20:00:10")) == at("20:00:30")
-    assert away.armed(at("07:59", 6))
+    away.shift_clock(-step.total_seconds())
+    assert away.find_arming_end(at("20:00:10")) == at("20:00:30")
+    assert away.is_armed(at("07:59", 6))
     assert not away.is_on(at("17:30", 6))
 
 
-def test_a_clock_that_is_set_leaves_what_another_run_set() -> None:
-    """Its time was right, or not, whatever this run's clock was."""
-    away, before = switch(arming_s=30), switch()
+def test_a_step_of_the_clock_keeps_a_setting_of_another_run() -> None:
+    """Its time does not depend on the clock of this run."""
+    away, before = make_switch(arming_s=30), make_switch()
     before.set(True, at("12:00"))
     away.restore(before.to_state())
-    away.clock_was_set(1e12)
+    away.shift_clock(1e12)
     assert away.to_state() == before.to_state()
 
 
@@ -267,9 +267,9 @@ def test_a_clock_that_is_set_leaves_what_another_run_set() -> None:
              '{"on": true, "at": "soon"}', '{"on": true, "at": "9999-12-31T23:59:59-14:00"}', "[" * 100_000,
              '{"on": true, "at": "2026-01-05T12:00:00Z", "seen": 7}', '{"on": true, "at": "2026-01-05T12:00:00"}']
 )  # fmt: skip
-def test_a_damaged_state_is_off_and_said(text: str) -> None:
-    """In one line that says what to do."""
-    away = switch(arming_s=0)
+def test_a_damaged_state_is_off_and_reported(text: str) -> None:
+    """The report is one line with a remedy."""
+    away = make_switch(arming_s=0)
     away.set(True, at("12:00"))
     problem = away.restore(text)
     assert "away mode is damaged" in problem
@@ -279,42 +279,42 @@ def test_a_damaged_state_is_off_and_said(text: str) -> None:
 
 @given(st.text())
 def test_no_text_breaks_it(text: str) -> None:
-    """Whatever was kept, it can be switched afterwards."""
-    away = switch(arming_s=0)
+    """After any stored text it can be switched."""
+    away = make_switch(arming_s=0)
     away.restore(text)
     away.set(True, at("12:00"))
     assert away.is_on(at("12:00"))
 
 
-def test_spans_are_worked_out_once_a_day() -> None:
-    """It is looked at several times a second, and the zone's rules are slow; another zone is another day's work."""
-    away = switch(schedule=OFFICE, quiet_hours=NIGHT)
-    _joined.cache_clear()
+def test_spans_are_computed_once_a_day() -> None:
+    """The switch is read several times a second, and a zone's rules are slow; each zone has its own result."""
+    away = make_switch(schedule=OFFICE, quiet_hours=NIGHT)
+    _join_spans.cache_clear()
     for clock in ("00:00", "07:59:59", "12:00", "23:59:59"):
-        away.armed(at(clock))
-    assert _joined.cache_info().misses == 2
+        away.is_armed(at(clock))
+    assert _join_spans.cache_info().misses == 2
     assert away.is_on(at("08:00", 6))
     assert not away.is_on(at("08:00", 6).astimezone(dt.timezone.utc))
-    assert _joined.cache_info().misses == 4
+    assert _join_spans.cache_info().misses == 4
 
 
 def test_status_is_json_with_times_in_utc() -> None:
-    """A node without the mode has a status too."""
-    away = switch(arming_s=30, quiet_hours=NIGHT)
+    """A node without the mode also has a status."""
+    away = make_switch(arming_s=30, quiet_hours=NIGHT)
     away.set(True, at("23:00:00"))
-    assert status(away, at("23:00:10")) == {
+    assert describe_status(away, at("23:00:10")) == {
         "enabled": True, "state": "ON", "armed": False, "arming_until": "2026-01-05T22:00:30.000Z", "quiet": True,
     }  # fmt: skip
-    assert status(away, at("12:00", 6)) == {
+    assert describe_status(away, at("12:00", 6)) == {
         "enabled": True, "state": "ON", "armed": True, "arming_until": None, "quiet": False,
     }  # fmt: skip
-    assert status(None, at("12:00")) == {
+    assert describe_status(None, at("12:00")) == {
         "enabled": False, "state": "OFF", "armed": False, "arming_until": None, "quiet": False,
     }  # fmt: skip
 
 
 @pytest.fixture(params=["Europe/Berlin", "CET-1CEST,M3.5.0,M10.5.0/3"])
-def _in_berlin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _berlin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
     yield
@@ -322,9 +322,9 @@ def _in_berlin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     time.tzset()
 
 
-@pytest.mark.usefixtures("_in_berlin")
-def test_the_machines_zone_knows_summer_time_and_the_hour_that_comes_twice() -> None:
-    """It agrees with the zone's own rules all year, in either direction."""
+@pytest.mark.usefixtures("_berlin")
+def test_the_local_zone_has_summer_time_and_its_repeated_hour() -> None:
+    """It agrees with the rules of the zone all year, in both directions."""
     hour = dt.timedelta(hours=1)
     utc = dt.datetime(2026, 1, 1, 0, 30, tzinfo=dt.timezone.utc)
     for _ in range(365 * 24):
@@ -333,4 +333,4 @@ def test_the_machines_zone_knows_summer_time_and_the_hour_that_comes_twice() -> 
         assert (here.utcoffset(), here.tzname()) == (there.utcoffset(), there.tzname())
         assert here.astimezone(dt.timezone.utc) == utc
         utc += hour
-    assert not switch(schedule=NIGHT).is_on(dt.datetime(2026, 10, 25, 6, tzinfo=LOCAL))
+    assert not make_switch(schedule=NIGHT).is_on(dt.datetime(2026, 10, 25, 6, tzinfo=LOCAL))

@@ -1,4 +1,4 @@
-"""What stands out of the background: doors, voices and silence, frame by frame."""
+"""Sounds above the background: doors, voices and silence, frame by frame."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def steady(level_db: float, seconds: float) -> np.ndarray:
 
 
 def voice(level_db: float, seconds: float) -> np.ndarray:
-    """Syllables: a fifth of a second each, with a sixth between them."""
+    """Return syllables: a fifth of a second each, with a sixth between them."""
     frames = np.arange(round(seconds * PER_S))
     return np.where(frames % 23 < 13, level_db, -50.0)
 
@@ -48,7 +48,7 @@ def run(
     first: int = 0,
     **settings: object,
 ) -> list[Pattern]:
-    """Watch `levels` from frame `first` on; `dog` has the label's score from each second on."""
+    """Return the reports for `levels` from frame `first` on; `dog` has the label's score from each second on."""
     watch = watch or AwayWatch(Away.model_validate(settings), PARAMS, LABELS)
     found: list[Pattern] = []
     decided = 0
@@ -80,7 +80,7 @@ def scene(*sounds: np.ndarray, rest_s: float = 10.0) -> np.ndarray:
 )
 @pytest.mark.parametrize("offset", range(0, 8, 3))
 def test_each_sound_is_reported_once_and_at_once(sound: np.ndarray, offset: int) -> None:
-    """Wherever it falls between two decisions, the report comes within 300 ms and names the onset."""
+    """At any offset to the decisions, the report is within 300 ms and has the onset."""
     (pattern,) = run(np.concatenate((noise()[offset:], sound, noise(10, seed=1))))
     onset = (START - offset) * PARAMS.hop_samples
     assert pattern.name == "sound"
@@ -91,8 +91,8 @@ def test_each_sound_is_reported_once_and_at_once(sound: np.ndarray, offset: int)
     assert 0.9 <= pattern.confidence <= 1.0
 
 
-def test_a_rise_is_dated_to_its_foot() -> None:
-    """The fast weighting rises for a while before a sound stands out; the onset is where that began."""
+def test_an_onset_is_at_the_start_of_the_rise() -> None:
+    """The fast weighting rises for a while before it exceeds the margin."""
     (pattern,) = run(scene(np.concatenate((np.linspace(-46, -20, 8), steady(-20, 0.2)))))
     assert abs(pattern.onsets[0] / PARAMS.hop_samples - START) <= 2
 
@@ -118,13 +118,13 @@ def test_a_rise_is_dated_to_its_foot() -> None:
         "opening",
     ],
 )
-def test_a_background_is_no_sound(levels: np.ndarray) -> None:
-    """Neither its spread nor its slow change stands out, and nothing does before there is a background."""
+def test_a_background_is_not_reported(levels: np.ndarray) -> None:
+    """Neither its spread nor its slow change is a sound, nor is anything before there is a background."""
     assert run(levels) == []
 
 
-def test_noise_that_stays_becomes_the_background() -> None:
-    """A fan is reported when it starts; a sound above it is heard from `background_s` later on."""
+def test_lasting_noise_becomes_the_background() -> None:
+    """A fan is reported at its start, and sounds above it from `background_s` later on."""
     fan = np.concatenate((noise(40, level_db=-30, seed=1), steady(-10, 0.2), noise(10, level_db=-30, seed=2)))
     onsets = [round(p.onsets[0] / PARAMS.sample_rate_hz) for p in run(np.concatenate((noise(), fan)))]
     assert onsets == [40, 80]
@@ -137,15 +137,15 @@ def test_the_next_report_waits_for_quiet() -> None:
     assert len(run(scene(*talk, rest_s=6.0), quiet_s=5.0)) == 4
 
 
-def test_a_longer_duration_waits_for_it() -> None:
-    """Time above the margin is counted, syllables included; the report comes when it is enough."""
+def test_a_report_waits_for_min_duration_s() -> None:
+    """Time above the margin is added up over syllables."""
     assert run(scene(steady(-20, 0.5)), min_duration_s=1.0) == []
     (pattern,) = run(scene(voice(-20, 4.0)), min_duration_s=1.0)
     assert 1.0 < pattern.decided / PARAMS.sample_rate_hz - QUIET_S < 2.3
 
 
 def test_an_ignored_label_suppresses_its_sound() -> None:
-    """The model needs a moment to know a dog; until then nothing is decided."""
+    """The model needs a moment to recognise a dog; until then nothing is decided."""
     barking = scene(steady(-20, 0.3))
     (pattern,) = run(barking, ignore=("dog",), dog={40.3: 0.7, 42.0: 0.0})
     assert (pattern.reason, pattern.detail) == (IGNORED, "dog 0.70")
@@ -154,13 +154,13 @@ def test_an_ignored_label_suppresses_its_sound() -> None:
 
 
 def test_a_sound_with_ignored_labels_is_decided_within_half_a_second() -> None:
-    """To wait for the model takes no longer than that."""
+    """The wait for the model is limited."""
     (pattern,) = run(scene(steady(-20, 0.3)), ignore=("dog",))
     assert pattern.decided / PARAMS.sample_rate_hz - QUIET_S <= 0.5
 
 
-def test_an_ignored_label_hides_nothing_that_goes_on_after_it() -> None:
-    """A dog barks twice, then somebody speaks: one line for the dog, one report."""
+def test_an_ignored_label_does_not_hide_a_later_sound() -> None:
+    """A dog barks twice, then somebody speaks: one suppression for the dog, one report."""
     sounds = np.concatenate((noise(), steady(-20, 2.0), noise(1.0, seed=1), steady(-20, 2.0), voice(-25, 4.0)))
     found = run(sounds, ignore=("dog",), dog={40.2: 0.9, 45.5: 0.1})
     assert [pattern.reason for pattern in found] == [IGNORED, ""]
@@ -168,7 +168,7 @@ def test_an_ignored_label_hides_nothing_that_goes_on_after_it() -> None:
 
 
 def test_chunks_do_not_matter() -> None:
-    """Frame by frame, or minutes at once: the same reports."""
+    """Single frames and minutes at once give the same reports."""
     levels = scene(voice(-25, 3.0), steady(-20, 0.2), steady(-30, 12.0))
     expected = run(levels)
     assert len(expected) == 3
@@ -176,7 +176,7 @@ def test_chunks_do_not_matter() -> None:
 
 
 def test_a_gap_forgets_the_sound_and_keeps_the_background() -> None:
-    """What began before it does not go on after it; the meter's own rise after it is no sound."""
+    """A sound before it does not continue after it; the rise of the meter after it is not a sound."""
     watch = AwayWatch(Away(min_duration_s=1.0), PARAMS, LABELS)
     assert run(np.concatenate((noise(), steady(-20, 0.7))), watch=watch) == []
     rise = np.maximum(-50, np.linspace(-127, -20, 16))
@@ -186,7 +186,7 @@ def test_a_gap_forgets_the_sound_and_keeps_the_background() -> None:
 
 
 def test_a_sound_in_progress_is_reported_when_the_watch_is_rearmed() -> None:
-    """Whoever is still there when the away mode begins to listen is reported."""
+    """A sound that continues when the mode becomes armed is reported."""
     watch = AwayWatch(Away(), PARAMS, LABELS)
     assert len(run(np.concatenate((noise(), voice(-25, 3.0))), watch=watch)) == 1
     first = START + 3 * PER_S
@@ -195,25 +195,26 @@ def test_a_sound_in_progress_is_reported_when_the_watch_is_rearmed() -> None:
     assert len(run(voice(-25, 1.0), watch=watch, first=first + PER_S)) == 1
 
 
-def test_an_ignored_label_must_be_one_of_the_models() -> None:
-    """A misspelt one is said with the nearest."""
+def test_an_unknown_ignored_label_is_refused() -> None:
+    """The error names the nearest label."""
     with pytest.raises(ConfigError, match=r"away\.ignore: the model has no label 'dgo'; did you mean 'dog'\?"):
         AwayWatch(Away(ignore=("dgo",)), PARAMS, LABELS)
 
 
 @pytest.mark.parametrize(("bursts_db", "restless"), [(None, False), (-47.0, False), (-42.0, True)])
-def test_levels_say_from_where_on_a_sound_is_reported(bursts_db: float | None, restless: bool) -> None:
-    """A sound just above the threshold is one, one just below is none; sounds all the time make the place restless."""
+def test_levels_have_the_threshold_of_a_report(bursts_db: float | None, restless: bool) -> None:
+    """A sound just above the threshold is reported, one just below is not; frequent sounds make it restless."""
     watch = AwayWatch(Away(), PARAMS, LABELS)
-    assert watch.levels(0.0) is None
+    assert watch.describe_levels(0.0) is None
     levels = noise(spread_db=0.1)
     if bursts_db is not None:
         levels.reshape(-1, PER_S)[:, : PER_S // 4] = bursts_db
     assert run(levels, watch=watch) == []
-    told = watch.levels(100.0)
-    assert told == {**watch.levels(0.0), "background": told["background"], "threshold": told["threshold"]}
-    assert told["restless"] is restless
-    assert told["threshold"] - told["background"] == pytest.approx(Away().margin_db)
+    levels_db = watch.describe_levels(100.0)
+    assert levels_db is not None
+    assert set(levels_db) == {"background", "threshold", "restless"}
+    assert levels_db["restless"] is restless
+    assert levels_db["threshold"] - levels_db["background"] == pytest.approx(Away().margin_db)
     for more_db, count in ((-1, 0), (1, 1)):
-        sound = steady(told["threshold"] - 100.0 + more_db, 0.5)
+        sound = steady(levels_db["threshold"] - 100.0 + more_db, 0.5)
         assert len(run(np.concatenate((levels, sound)))) == count

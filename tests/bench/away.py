@@ -82,7 +82,7 @@ def fast_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     for begin in range(0, samples.size, RATE):
         power, _ = frames.push(samples[begin : begin + RATE])
         meter.push(power)
-        levels.append(meter.fast_db(done, done + len(power)))
+        levels.append(meter.read_fast_db(done, done + len(power)))
         done += len(power)
     return np.concatenate(levels)
 
@@ -133,12 +133,12 @@ def run_watch(samples: NDArray[np.float32], classifier: OnnxClassifier, settings
         history = joined[-params.window_frames :]
         uptos = range(params.decision_frames, len(mel) + 1, params.decision_frames)
         rows = (
-            classifier.probabilities(np.stack([joined[upto : upto + params.window_frames] for upto in uptos]))
+            classifier.compute_probabilities(np.stack([joined[upto : upto + params.window_frames] for upto in uptos]))
             if len(mel)
             else ()
         )
         before = time.process_time()
-        watch.push(frame, meter.fast_db(frame, frame + len(mel)))
+        watch.push(frame, meter.read_fast_db(frame, frame + len(mel)))
         for upto, row in zip(uptos, rows, strict=True):
             end = (frame + upto - 1) * params.hop_samples + params.n_fft
             watch.decide(Scores(row, end, min(end, params.window_samples), gap=False))

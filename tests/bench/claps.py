@@ -86,7 +86,7 @@ def listen(samples: NDArray[np.float32], what: dict[str, Any], networks: Network
 
 
 def _note(heard: Heard, pipeline: Any) -> None:
-    heard.onsets += [(o.at / RATE_HZ, round(o.probability, 4), o.why) for o in pipeline.claps.take_onsets()]
+    heard.onsets += [(o.at / RATE_HZ, round(o.probability, 4), o.reason) for o in pipeline.claps.take_onsets()]
     for pattern in pipeline.take_patterns():
         if pattern.reason:
             heard.suppressed.append((pattern.name, pattern.reason, pattern.detail))

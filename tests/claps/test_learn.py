@@ -1,4 +1,4 @@
-"""Learning a pattern: takes in, configuration out."""
+"""Learning of a pattern from takes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.claps.learn import Learned, Takes, learn
+from edge.claps.learn import LearnedPattern, Takes, learn
 from edge.claps.patterns import Matcher
-from edge.cli.claps import pattern_toml
+from edge.cli.claps import format_pattern
 from edge.errors import DataError
 from edge.settings.load import load_settings
 from edge.types import Clap
@@ -30,46 +30,48 @@ def take(*gaps_s: float, begin_s: float = 1.0) -> list[Clap]:
     return [Clap(round(s * RATE_HZ), 0.9, -20.0) for s in times]
 
 
-def learned(*takes: Sequence[Clap]) -> Learned:
+def learn_from(*takes: Sequence[Clap]) -> LearnedPattern:
+    """Return the pattern of some takes."""
     return learn(takes, RATE_HZ, max_gap_s=0.75)
 
 
-def loaded(text: str, folder: Path) -> Claps:
+def load_claps(text: str, folder: Path) -> Claps:
+    """Return the clap settings of a configuration."""
     path = folder / "tocsin.toml"
     path.write_text(text, encoding="utf-8")
     return load_settings(path, environ={}).claps
 
 
 def test_a_rhythm_at_one_tempo() -> None:
-    """It is the mean of the takes in steps of 0.05, with the tempo they share and twice the room they needed."""
-    found = learned(take(0.5, 0.25, 0.28), take(0.52, 0.26, 0.26), take(0.48, 0.24, 0.23))
-    assert found == Learned(rhythm=(1.0, 0.5, 0.5), tolerance=0.25, tempo_s=0.5)
+    """The rhythm is the mean of the takes in steps of 0.05, with their tempo and twice their deviation."""
+    found = learn_from(take(0.5, 0.25, 0.28), take(0.52, 0.26, 0.26), take(0.48, 0.24, 0.23))
+    assert found == LearnedPattern(rhythm=(1.0, 0.5, 0.5), tolerance=0.25, tempo_s=0.5)
 
 
 def test_a_rhythm_at_any_tempo() -> None:
-    """Takes of different tempo leave it open, and only what differs within a take needs tolerance."""
-    found = learned(take(0.4, 0.2, 0.6), take(0.6, 0.3, 0.9))
-    assert found == Learned(rhythm=(1.0, 0.5, 1.5), tolerance=0.15)
+    """With takes of different tempo, only deviations within a take need tolerance."""
+    found = learn_from(take(0.4, 0.2, 0.6), take(0.6, 0.3, 0.9))
+    assert found == LearnedPattern(rhythm=(1.0, 0.5, 1.5), tolerance=0.15)
 
 
-def test_tolerance_has_an_end() -> None:
-    """Takes that differ a lot give the largest that the configuration allows."""
-    assert learned(take(0.5, 0.2), take(0.5, 0.4)).tolerance == 0.5
+def test_tolerance_is_limited() -> None:
+    """Takes that differ a lot give the largest tolerance of the settings."""
+    assert learn_from(take(0.5, 0.2), take(0.5, 0.4)).tolerance == 0.5
 
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_even_claps_are_only_counted(count: int) -> None:
-    """Two or three claps with gaps that are the same to whoever claps them need no rhythm."""
+    """Two or three claps with nearly equal gaps need no rhythm."""
     takes = [take(*gaps[: count - 1]) for gaps in ((0.4, 0.45), (0.3, 0.33))]
-    assert learned(*takes) == Learned(claps=count)
+    assert learn_from(*takes) == LearnedPattern(claps=count)
 
 
 @pytest.mark.parametrize(
     ("gaps", "rhythm"), [((1.2,), (1.0,)), ((0.4,) * 3, (1.0,) * 3), ((0.3, 0.4), (1.0, 1.35))], ids=str
 )
-def test_what_is_more_than_a_number(gaps: tuple[float, ...], rhythm: tuple[float, ...]) -> None:
-    """A gap that is too long to be counted, four claps, and uneven ones are rhythms."""
-    found = learned(take(*gaps), take(*gaps))
+def test_other_takes_are_rhythms(gaps: tuple[float, ...], rhythm: tuple[float, ...]) -> None:
+    """A gap above `max_gap_s`, four claps, and uneven claps are rhythms."""
+    found = learn_from(take(*gaps), take(*gaps))
     assert (found.claps, found.rhythm, found.tempo_s) == (None, rhythm, gaps[0])
 
 
@@ -85,10 +87,10 @@ def test_what_is_more_than_a_number(gaps: tuple[float, ...], rhythm: tuple[float
         ([take(0.3, 0.9), take(0.3, 0.9), take(0.9, 0.2)], "take 3: its rhythm differs from the others by more"),
     ],
 )
-def test_takes_that_teach_nothing(takes: list[list[Clap]], message: str) -> None:
-    """It is said which of them, and what to do."""
+def test_inconsistent_takes_are_refused(takes: list[list[Clap]], message: str) -> None:
+    """The error names the take and the remedy."""
     with pytest.raises(DataError, match=message):
-        learned(*takes)
+        learn_from(*takes)
 
 
 @pytest.mark.parametrize(
@@ -102,29 +104,29 @@ def test_takes_that_teach_nothing(takes: list[list[Clap]], message: str) -> None
     ],
     ids=["tempo", "free", "count", "slow", "quick"],
 )
-def test_what_was_learnt_is_recognised(takes: tuple[list[Clap], ...], tmp_path: Path) -> None:
-    """Pasted into the configuration, the pattern is what the takes are, and the one that goes first."""
-    settings = loaded(pattern_toml("own", learned(*takes)), tmp_path)
+def test_a_learned_pattern_is_recognised(takes: tuple[list[Clap], ...], tmp_path: Path) -> None:
+    """In the configuration, the pattern matches its takes and takes precedence."""
+    settings = load_claps(format_pattern("own", learn_from(*takes)), tmp_path)
     for claps in takes:
-        matching = Matcher(settings, RATE_HZ)
-        decided = [pattern for clap in claps for pattern in matching.clap(clap)] + matching.finish()
+        matcher = Matcher(settings, RATE_HZ)
+        decided = [pattern for clap in claps for pattern in matcher.add_clap(clap)] + matcher.finish()
         assert [(pattern.name, pattern.reason) for pattern in decided] == [("own", "")]
 
 
-def test_what_is_there_already_gives_way() -> None:
-    """Three claps under another name take the place of triple; what is open is not written."""
-    assert pattern_toml("double", Learned(claps=2)) == "[claps.patterns.double]\nclaps = 2\n"
-    lines = pattern_toml("tv", Learned(claps=3)).splitlines()
+def test_a_shipped_pattern_of_as_many_claps_is_disabled() -> None:
+    """Three claps under another name replace `triple`; an open tempo is not written."""
+    assert format_pattern("double", LearnedPattern(claps=2)) == "[claps.patterns.double]\nclaps = 2\n"
+    lines = format_pattern("tv", LearnedPattern(claps=3)).splitlines()
     assert lines == ["[claps.patterns.tv]", "claps = 3", "", "[claps.patterns.triple]", "enabled = false"]
-    free = pattern_toml("own", Learned(rhythm=(1.0, 0.5), tolerance=0.25))
+    free = format_pattern("own", LearnedPattern(rhythm=(1.0, 0.5), tolerance=0.25))
     assert free == "[claps.patterns.own]\nrhythm = [1.0, 0.5]\ntolerance = 0.25\n"
 
 
 def test_takes_are_cut_at_pauses() -> None:
-    """An echo is no clap, a clap on its own is no take, and what goes on is over at the end."""
+    """An echo is not a clap, a single clap is not a take, and the end completes the current take."""
     takes = Takes(min_gap=round(0.1 * RATE_HZ), pause=round(1.5 * RATE_HZ))
     row = [*take(0.4, 0.05), *take(begin_s=5.0), *take(0.3, 0.3, begin_s=9.0)]
-    ended = [done for clap in row if (done := takes.clap(clap))]
+    ended = [done for clap in row if (done := takes.add_clap(clap))]
     assert ended == [tuple(row[:2])]
     assert takes.advance(row[-1].at + round(1.4 * RATE_HZ)) == ()
     assert takes.advance(row[-1].at + round(1.5 * RATE_HZ)) == tuple(row[-3:])

@@ -1,4 +1,4 @@
-"""Running `tocsin` as users do, in a home of its own."""
+"""Fixtures: the `tocsin` command in a home of its own, and recordings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HORN_S = (37.0, 42.0)
-"""Where in the street scene a horn sounds, with a little street before and after."""
+"""Span of the street scene with a horn, in seconds."""
 
 
 class Tocsin(Protocol):
-    """Runs the command line to its end."""
+    """A function that runs the command line to its end."""
 
     def __call__(
         self, *arguments: object, env: Mapping[str, str] | None = None
@@ -33,7 +33,7 @@ class Tocsin(Protocol):
 
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
-    """Return an environment without settings, whose state goes to the test's own folder."""
+    """Return an environment without settings and with a state folder of the test."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     state = {"XDG_STATE_HOME": str(tmp_path / "state"), "STATE_DIRECTORY": str(tmp_path / "state" / "tocsin")}
     return {**env, **state, "HOME": str(tmp_path), "COLUMNS": "200"}
@@ -41,7 +41,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _no_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep away from a service that is installed on this machine."""
+    """Hide a service that is installed on this machine."""
     monkeypatch.setattr(installed, "UNITS", ())
 
 

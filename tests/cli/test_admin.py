@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import subprocess
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from edge.audio.sources import devices
 from edge.audio.sources.devices import Microphone
 from edge.audio.sources.identity import identify
 from edge.cli import bench
-from edge.cli.checks import machine, sources
+from edge.cli.checks import sources
 from edge.settings.tree import Settings
 from tests.support.bundles import write_bundle
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def test_devices_without_portaudio_is_69(tocsin: Tocsin, tmp_path: Path) -> None:
-    """Where the library is missing, the line says which package brings it."""
+    """Without PortAudio, the message names the package to install."""
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     answer = tocsin("devices", env={"PYTHONPATH": str(tmp_path)})
     assert answer.returncode == 69
@@ -34,14 +35,14 @@ def test_devices_without_portaudio_is_69(tocsin: Tocsin, tmp_path: Path) -> None
 
 
 def test_devices_as_json(tocsin: Tocsin) -> None:
-    """A list of records, also where there is no microphone."""
+    """The output is a list of records, empty without a microphone."""
     answer = tocsin("devices", "--json")
     assert answer.returncode == 0
     assert isinstance(json.loads(answer.stdout), list)
 
 
 def test_doctor_with_nothing_attached(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
-    """No PortAudio, no broker, no ffmpeg: each is named with its mend, and the exit code is 1."""
+    """No PortAudio, no broker, no ffmpeg: each is reported with a remedy, and the exit code is 1."""
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     env = {"PYTHONPATH": str(tmp_path), "PATH": str(tmp_path), "TOCSIN_MQTT__PORT": str(free_port)}
     answer = tocsin("doctor", env=env)
@@ -53,7 +54,7 @@ def test_doctor_with_nothing_attached(tocsin: Tocsin, tmp_path: Path, free_port:
 
 
 def test_doctor_where_all_is_well(tocsin: Tocsin, horn: Path, tmp_path: Path, free_port: int) -> None:
-    """With what is configured in place nothing fails, and the JSON says so."""
+    """If everything configured is present, no check fails."""
     path = tmp_path / "tocsin.toml"
     path.write_text(
         f"[mqtt]\nenabled = false\n[api]\nport = {free_port}\n[[sources]]\nname = 'a'\nspec = 'file:{horn}'\n"
@@ -65,8 +66,8 @@ def test_doctor_where_all_is_well(tocsin: Tocsin, horn: Path, tmp_path: Path, fr
     assert "golden recording reproduced" in next(c["found"] for c in result["checks"] if c["name"] == "model")
 
 
-def test_doctor_names_what_is_configured_and_missing(tocsin: Tocsin, tmp_path: Path) -> None:
-    """A port in use, a missing recording, a folder that cannot be made and a bad file are all found."""
+def test_doctor_reports_missing_parts(tocsin: Tocsin, tmp_path: Path) -> None:
+    """A port in use, a missing recording, an impossible folder and a bad configuration are reported."""
     (tmp_path / "blocked").write_text("a file where a folder should be")
     path = tmp_path / "tocsin.toml"
     with socket.socket() as taken:
@@ -100,21 +101,21 @@ def test_doctor_names_what_is_configured_and_missing(tocsin: Tocsin, tmp_path: P
 def test_doctor_takes_a_microphone_as_run_does(
     device: str | None, state: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Any case, part of a name, and a word where two match alike."""
+    """Names match in any case and in part; several matches give a note."""
     names = ("Front Door (hw:97,0)", "Back (hw:96,0)", "USB Mic (hw:98,0)", "USB Mic (hw:98,1)")
     found = [Microphone(identify(name).stable_id, name, 1, 48_000, False, "ALSA") for name in names]
     monkeypatch.setattr(devices, "list_microphones", lambda: found)
     spec = f"mic:{device}" if device else "mic"
-    check = sources.microphones(Settings.model_validate({"sources": [{"name": "a", "spec": spec}]}))
+    check = sources.check_microphones(Settings.model_validate({"sources": [{"name": "a", "spec": spec}]}))
     assert (check.state, words in check.found) == (state, True)
 
 
 def test_a_check_that_fails_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever it meets, it is said in its line."""
+    """An internal error in one check is its result, and the other checks run."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: 1 // 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: 1 // 0)
     assert cli.main(["doctor", "--json"]) == 1
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert "ZeroDivisionError" in checks["disk"]["found"]
@@ -124,7 +125,7 @@ def test_a_check_that_fails_costs_no_other(
 def test_doctor_looks_at_the_clap_network_and_the_programs_of_actions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A broken clap bundle is named although another takes its place, and so is each program that cannot start."""
+    """A broken clap bundle is reported despite its fallback, and so is each program that cannot start."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (write_bundle(tmp_path / "broken") / "model.onnx").write_bytes(b"short")
     (tmp_path / "plain").write_text("no program")
@@ -153,7 +154,7 @@ def test_doctor_looks_at_the_clap_network_and_the_programs_of_actions(
 
 @pytest.mark.broker
 def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: int) -> None:
-    """A broker that lets us in is fine, one that does not like the password is named with the mend."""
+    """A broker that accepts the node is fine; one that refuses the password is reported with a remedy."""
     passwords = tmp_path / "passwd"
     subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "node", "sesame"], check=True, capture_output=True)
     config = tmp_path / "mosquitto.conf"
@@ -174,8 +175,8 @@ def test_doctor_knocks_at_the_broker(tocsin: Tocsin, tmp_path: Path, free_port: 
 
 
 def test_bench_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Every figure is there and positive."""
-    monkeypatch.setattr(bench, "_SPEND_S", 0.05)
+    """Every figure is present and positive."""
+    monkeypatch.setattr(bench, "_FIGURE_S", 0.05)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert cli.main(["bench", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)

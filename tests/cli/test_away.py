@@ -1,4 +1,4 @@
-"""`tocsin away`: the running node's away mode from the command line."""
+"""`tocsin away`: state and switch of the running node's away mode."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKEN = "correct-horse"
 
 
 class Node(FakeNode):
-    """A node that is armed at once."""
+    """A node without an arming delay."""
 
     def away(self) -> AwayStatus:
         return replace(super().away(), armed=self.away_on, arming_until=self.until, quiet=self.quiet)
@@ -44,7 +44,7 @@ def node() -> Node:
 
 @pytest.fixture
 def config(node: Node, tmp_path: Path) -> Iterator[Path]:
-    """Return the configuration of a node that is served with a token."""
+    """Return the configuration of a running node with a token."""
     settings = Api(port=0, token=TOKEN)
     server = ApiServer(create_app(node, settings), settings)
     server.start()
@@ -55,8 +55,8 @@ def config(node: Node, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Return a function that runs the command and gives its exit code and its one line."""
+def run_away(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Return a function that runs the command and returns exit code and output."""
 
     def run(*arguments: object) -> tuple[int, str]:
         code = cli.main(["away", *map(str, arguments)])
@@ -69,50 +69,50 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     return run
 
 
-def test_it_is_switched_and_told(config: Path, node: Node, say: Callable[..., tuple[int, str]]) -> None:
-    """Address and token come from the configuration; without a word it only looks."""
-    assert say("--config", config) == (0, "away: off")
-    assert say("on", "--config", config) == (0, "away: on, listening")
+def test_it_is_switched_and_shown(config: Path, node: Node, run_away: Callable[..., tuple[int, str]]) -> None:
+    """Address and token come from the configuration; without an argument nothing is switched."""
+    assert run_away("--config", config) == (0, "away: off")
+    assert run_away("on", "--config", config) == (0, "away: on, listening")
     assert node.away_on
-    assert say("status", "--config", config) == (0, "away: on, listening")
+    assert run_away("status", "--config", config) == (0, "away: on, listening")
     node.quiet = True
-    assert say("--config", config) == (0, "away: on, quiet hours: nothing is reported")
+    assert run_away("--config", config) == (0, "away: on, quiet hours: nothing is reported")
     node.until = "2026-05-01T12:00:30.000Z"
-    assert say("--config", config)[1].startswith("away: on, listens from ")
-    code, text = say("off", "--config", config, "--json")
+    assert run_away("--config", config)[1].startswith("away: on, listens from ")
+    code, text = run_away("off", "--config", config, "--json")
     assert (code, json.loads(text)["state"]) == (0, "OFF")
 
 
 def test_a_node_without_it_is_a_matter_of_its_configuration(
-    config: Path, node: Node, say: Callable[..., tuple[int, str]]
+    config: Path, node: Node, run_away: Callable[..., tuple[int, str]]
 ) -> None:
-    """To look is no error, to switch is."""
+    """Without an away mode, printing the state is no error, but switching is."""
     node.away_enabled = False
-    assert say("--config", config) == (0, "away: not enabled; set away.enabled = true")
-    code, text = say("on", "--config", config)
+    assert run_away("--config", config) == (0, "away: not enabled; set away.enabled = true")
+    code, text = run_away("on", "--config", config)
     assert code == 78
     assert "set away.enabled = true" in text
 
 
-def test_a_token_that_the_node_refuses(config: Path, say: Callable[..., tuple[int, str]]) -> None:
-    """Exit code 77, and where the token belongs; it is not repeated."""
+def test_a_token_that_the_node_refuses(config: Path, run_away: Callable[..., tuple[int, str]]) -> None:
+    """The exit code is 77; the message names the setting and not the token."""
     config.write_text(config.read_text().replace(TOKEN, "wrong-horse"))
-    code, text = say("on", "--config", config)
+    code, text = run_away("on", "--config", config)
     assert code == 77
     assert "set api.token_file" in text
     assert "wrong-horse" not in text
 
 
-def test_no_node_answers(tmp_path: Path, say: Callable[..., tuple[int, str]]) -> None:
-    """Exit code 69 with the address."""
+def test_no_node_answers(tmp_path: Path, run_away: Callable[..., tuple[int, str]]) -> None:
+    """The exit code is 69, and the message names the address."""
     url = f"http://127.0.0.1:{free_port()}"
-    code, text = say("on", "--url", url)
+    code, text = run_away("on", "--url", url)
     assert code == 69
     assert url in text
 
 
 @contextmanager
-def _answering(body: bytes) -> Iterator[str]:
+def _serve_bytes(body: bytes) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.wfile.write(body)
@@ -131,10 +131,10 @@ def _answering(body: bytes) -> Iterator[str]:
     "body",
     [b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n{}", b"HTTP/1.1 500 No\r\n\r\n"],
 )
-def test_something_else_answers(body: bytes, say: Callable[..., tuple[int, str]]) -> None:
-    """Whatever it says, it is no node."""
-    with _answering(body) as url:
-        code, text = say("--url", url)
+def test_something_else_answers(body: bytes, run_away: Callable[..., tuple[int, str]]) -> None:
+    """Any answer that is not a node's gives exit code 69."""
+    with _serve_bytes(body) as url:
+        code, text = run_away("--url", url)
     assert code == 69
     assert url in text
 
@@ -154,9 +154,9 @@ def test_something_else_answers(body: bytes, say: Callable[..., tuple[int, str]]
         ((), "[api]\ntoken_file = '/absent'", 78),
     ],
 )
-def test_what_cannot_be_asked(
-    tmp_path: Path, say: Callable[..., tuple[int, str]], arguments: tuple[str, ...], text: str, code: int
+def test_bad_addresses_and_settings_have_their_exit_codes(
+    tmp_path: Path, run_away: Callable[..., tuple[int, str]], arguments: tuple[str, ...], text: str, code: int
 ) -> None:
-    """Usage and configuration have their own exit codes."""
+    """Errors of usage and of configuration have different exit codes."""
     (tmp_path / "tocsin.toml").write_text(text)
-    assert say(*arguments, "--config", tmp_path / "tocsin.toml")[0] == code
+    assert run_away(*arguments, "--config", tmp_path / "tocsin.toml")[0] == code

@@ -1,4 +1,4 @@
-"""`tocsin claps`: learning a pattern, and watching what becomes of every onset."""
+"""`tocsin claps`: learning of a pattern, and display of onsets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge import cli
-from edge.claps.listener import HeardOnset
+from edge.claps.listener import JudgedOnset
 from edge.cli import claps
 from edge.data import street_path
 from edge.settings.load import load_settings
@@ -27,55 +27,62 @@ RATE_HZ = 16_000
 STEP_S = 0.25
 
 
-def heard(at_s: float, why: str = "") -> HeardOnset:
+def make_onset(at_s: float, why: str = "") -> JudgedOnset:
     at = round(at_s * RATE_HZ)
-    return HeardOnset(at, -20.0, 0.1, None, why) if why else HeardOnset(at, -20.0, 0.9, Clap(at, 0.9, -20.0), "")
+    return JudgedOnset(at, -20.0, 0.1, None, why) if why else JudgedOnset(at, -20.0, 0.9, Clap(at, 0.9, -20.0), "")
 
 
-def pattern(*at_s: float, decided_s: float, reason: str = "", detail: str = "") -> Pattern:
+def make_pattern(*at_s: float, decided_s: float, reason: str = "", detail: str = "") -> Pattern:
     onsets = tuple(round(s * RATE_HZ) for s in at_s)
     return Pattern("double", onsets, round(decided_s * RATE_HZ), 0.9, reason=reason, detail=detail)
 
 
-class Sound:
-    """A source of which it is known what is heard in it; remembers who listens."""
+class FakeSource:
+    """A source with given onsets and patterns; records how it was opened."""
 
-    def __init__(self, *found: HeardOnset | Pattern) -> None:
+    def __init__(self, *found: JudgedOnset | Pattern) -> None:
         self.found = found
         self.asked: list[tuple[Settings, Source]] = []
 
-    def open(self, settings: Settings, source: Source) -> claps.Hearing:
+    def open(self, settings: Settings, source: Source) -> claps.ClapStream:
         self.asked.append((settings, source))
-        return claps.Hearing(RATE_HZ, self._steps())
+        return claps.ClapStream(RATE_HZ, self._steps())
 
-    def _steps(self) -> Iterator[claps.Step]:
+    def _steps(self) -> Iterator[claps.StepResult]:
         step = round(STEP_S * RATE_HZ)
         for begin in range(0, 20 * RATE_HZ, step):
             now = range(begin, begin + step)
-            onsets = [one for one in self.found if isinstance(one, HeardOnset) and one.at in now]
+            onsets = [one for one in self.found if isinstance(one, JudgedOnset) and one.at in now]
             patterns = [one for one in self.found if isinstance(one, Pattern) and one.decided in now]
-            yield claps.Step(begin + step, onsets, patterns)
+            yield claps.StepResult(begin + step, onsets, patterns)
 
 
 @pytest.fixture
 def listen_to(monkeypatch: pytest.MonkeyPatch, home: dict[str, str]) -> Any:
     monkeypatch.setenv("HOME", home["HOME"])
 
-    def use(*found: HeardOnset | Pattern) -> Sound:
-        sound = Sound(*found)
-        monkeypatch.setattr(claps, "open_hearing", sound.open)
+    def use(*found: JudgedOnset | Pattern) -> FakeSource:
+        sound = FakeSource(*found)
+        monkeypatch.setattr(claps, "open_stream", sound.open)
         return sound
 
     return use
 
 
-def rhythm(begin_s: float) -> list[HeardOnset]:
-    return [heard(begin_s + s) for s in (0.0, 0.6, 0.65, 0.9)]
+def make_rhythm(begin_s: float) -> list[JudgedOnset]:
+    return [make_onset(begin_s + s) for s in (0.0, 0.6, 0.65, 0.9)]
 
 
 def test_learn(listen_to: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It asks for each take and prints lines that the configuration takes; strays and echoes do not disturb."""
-    sound = listen_to(*rhythm(1.0), heard(4.0), heard(6.0, "goes on"), *rhythm(8.0), *rhythm(13.0), *rhythm(17.0))
+    """It asks for each take and prints a valid configuration, despite single claps and echoes."""
+    sound = listen_to(
+        *make_rhythm(1.0),
+        make_onset(4.0),
+        make_onset(6.0, "goes on"),
+        *make_rhythm(8.0),
+        *make_rhythm(13.0),
+        *make_rhythm(17.0),
+    )
     assert cli.main(["claps", "learn", "lamp", "--source", "mic"]) == 0
     said = capsys.readouterr()
     path = tmp_path / "tocsin.toml"
@@ -93,36 +100,36 @@ def test_learn(listen_to: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (settings.claps.enabled, source.spec) == (True, "mic")
 
 
-def test_learn_from_what_there_is(listen_to: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """At the end of a recording the takes so far count, the one that goes on too."""
-    listen_to(*rhythm(1.0), *rhythm(19.05))
+def test_learn_from_fewer_takes(listen_to: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """At the end of a recording, the takes so far count, including an unfinished one."""
+    listen_to(*make_rhythm(1.0), *make_rhythm(19.05))
     assert cli.main(["claps", "learn", "--takes", "5"]) == 0
     assert capsys.readouterr().out.startswith("[claps.patterns.own]\nrhythm = [1.0, 0.5]\n")
 
 
 def test_learn_from_too_little_is_65(listen_to: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """One take does not tell what the next may differ by."""
-    listen_to(*rhythm(1.0))
+    """One take is not enough to learn the deviations."""
+    listen_to(*make_rhythm(1.0))
     assert cli.main(["claps", "learn"]) == 65
     assert capsys.readouterr().err.splitlines()[-1].startswith("tocsin: there is 1 take of two or more claps")
 
 
 @pytest.mark.parametrize("name", ["Lamp", "sound", "a b", ""])
 def test_a_bad_name_is_64(listen_to: Any, name: str) -> None:
-    """It is said before anybody claps."""
+    """An invalid name is refused before the source is opened."""
     sound = listen_to()
     assert cli.main(["claps", "learn", name]) == 64
     assert sound.asked == []
 
 
 def test_shows_everything(listen_to: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each onset with what it was taken for, each pattern, and what was held against it."""
+    """Every onset is shown with its verdict, every pattern with its reason."""
     listen_to(
-        heard(1.0),
-        heard(1.2, "goes on"),
-        heard(1.4),
-        pattern(1.0, 1.4, decided_s=2.15),
-        pattern(5.0, 5.4, decided_s=6.15, reason="levels differ", detail="by 16 dB"),
+        make_onset(1.0),
+        make_onset(1.2, "goes on"),
+        make_onset(1.4),
+        make_pattern(1.0, 1.4, decided_s=2.15),
+        make_pattern(5.0, 5.4, decided_s=6.15, reason="levels differ", detail="by 16 dB"),
     )
     assert cli.main(["claps", "test"]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -135,8 +142,8 @@ def test_shows_everything(listen_to: Any, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_shows_json(listen_to: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """One object a line."""
-    listen_to(heard(1.2, "goes on"), pattern(1.0, 1.4, decided_s=2.15))
+    """The output is one JSON object per line."""
+    listen_to(make_onset(1.2, "goes on"), make_pattern(1.0, 1.4, decided_s=2.15))
     assert cli.main(["claps", "test", "--json"]) == 0
     onset, found = map(json.loads, capsys.readouterr().out.splitlines())
     assert onset == {"onset_s": 1.2, "level_db": -20.0, "probability": 0.1, "clap": False, "why": "goes on"}
@@ -155,7 +162,7 @@ def test_shows_json(listen_to: Any, capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "name"), [((), "door"), (("--source", "mic"), "mic"), (("--source", "hall=mic"), "hall")]
 )
 def test_which_source(listen_to: Any, tmp_path: Path, arguments: Sequence[str], name: str) -> None:
-    """The first that takes part and is enabled, or the one that is named."""
+    """The first enabled source that takes part is used, or the one on the command line."""
     path = tmp_path / "tocsin.toml"
     path.write_text(
         '[claps]\nsources = ["off", "door"]\n'
@@ -169,8 +176,8 @@ def test_which_source(listen_to: Any, tmp_path: Path, arguments: Sequence[str], 
     assert (source.name, settings.claps.sources) == (name, (name,))
 
 
-class Line:
-    """A pipeline that counts what it is given, and finds one clap at its end."""
+class FakePipeline:
+    """A pipeline that counts samples and finds one clap at its end."""
 
     def __init__(self) -> None:
         self.samples, self.over, self.claps = 0, False, self
@@ -183,20 +190,20 @@ class Line:
         self.over = True
         return []
 
-    def take_onsets(self) -> list[HeardOnset]:
-        return [heard(1.5)] if self.over else []
+    def take_onsets(self) -> list[JudgedOnset]:
+        return [make_onset(1.5)] if self.over else []
 
     def take_patterns(self) -> list[Pattern]:
         return []
 
 
-def test_a_recording_is_heard_to_its_end(
+def test_a_recording_is_processed_to_its_end(
     silence: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All of it goes through the pipeline, and what its end decides is shown."""
-    line, bundle = Line(), SimpleNamespace(params=SimpleNamespace(sample_rate_hz=RATE_HZ))
-    monkeypatch.setattr(claps, "model_of", lambda settings: (SimpleNamespace(bundle=bundle), settings))
-    monkeypatch.setattr(claps, "clap_network_of", lambda settings: None)
+    """All samples go through the pipeline, and onsets found at its end are shown."""
+    line, bundle = FakePipeline(), SimpleNamespace(params=SimpleNamespace(sample_rate_hz=RATE_HZ))
+    monkeypatch.setattr(claps, "load_model", lambda settings: (SimpleNamespace(bundle=bundle), settings))
+    monkeypatch.setattr(claps, "load_clap_classifier", lambda settings: None)
     monkeypatch.setattr(claps, "build_pipeline", lambda bundle, settings, *, source, clap_network: line)
     assert cli.main(["claps", "test", "--source", f"file:{silence}?speed=max"]) == 0
     assert line.samples == 2 * RATE_HZ
@@ -205,7 +212,7 @@ def test_a_recording_is_heard_to_its_end(
 
 @pytest.mark.parametrize("command", ["learn", "test"])
 def test_a_recording_that_is_not_there_is_66(tocsin: Tocsin, tmp_path: Path, command: str) -> None:
-    """It is not waited for."""
+    """A missing recording ends the command."""
     answer = tocsin("claps", command, "--source", f"file:{tmp_path / 'no.wav'}")
     assert answer.returncode == 66
     assert answer.stdout == ""
@@ -213,8 +220,8 @@ def test_a_recording_that_is_not_there_is_66(tocsin: Tocsin, tmp_path: Path, com
     assert answer.stderr.count("\n") == 1
 
 
-def test_what_only_stands_out_is_not_shown(tocsin: Tocsin) -> None:
-    """A street that the away mode would report has onsets, and nothing that nobody asked for here."""
+def test_the_away_mode_is_not_part_of_the_command(tocsin: Tocsin) -> None:
+    """A street scene gives onsets only: the away mode is not part of this command."""
     answer = tocsin("claps", "test", "--json", "--source", f"file:{street_path()}?speed=max")
     assert answer.returncode == 0
     assert all("onset_s" in json.loads(line) for line in answer.stdout.splitlines())

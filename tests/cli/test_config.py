@@ -1,4 +1,4 @@
-"""`config`: checked, shown with where its values come from, and described."""
+"""`config`: check, values, origins, schema and example."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
-    """A good file is called fine."""
+    """A valid file is reported as fine."""
     path = tmp_path / "tocsin.toml"
     path.write_text("[node]\nid = 'street-12'\n")
     assert tocsin("config", "check", "--config", path).stdout == f"{path}: fine\n"
@@ -49,10 +49,10 @@ def test_config_check(tocsin: Tocsin, tmp_path: Path) -> None:
         ("[storage]\npath = '{folder}/empty/state'", "storage.path: {folder}/empty is not a folder"),
     ],
 )
-def test_config_check_finds_what_run_refuses(
+def test_config_check_finds_every_reason_why_run_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, words: str
 ) -> None:
-    """One line with the key and exit code 78, whatever it takes to see it."""
+    """Every problem gives one line with the key, and exit code 78."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "empty").touch()
     (tmp_path / "wide").write_text("schlüssel")
@@ -66,15 +66,15 @@ def test_config_check_finds_what_run_refuses(
     assert words.format(folder=tmp_path) in said.err
 
 
-def test_config_check_passes_over_what_is_switched_off(tocsin: Tocsin, tmp_path: Path) -> None:
-    """Neither the broker's files nor the web side's token matter where neither is wanted."""
+def test_config_check_skips_disabled_parts(tocsin: Tocsin, tmp_path: Path) -> None:
+    """The broker's files and the API's token are not checked if both are disabled."""
     path = tmp_path / "tocsin.toml"
     path.write_text("[mqtt]\nenabled = false\npassword_file = '/absent'\n[api]\nenabled = false\nhost = '0.0.0.0'\n")
     assert tocsin("config", "check", "--config", path).returncode == 0
 
 
-def test_config_check_says_all_that_is_wrong(tocsin: Tocsin, tmp_path: Path) -> None:
-    """A line each: of the values together, and, once these are valid, of what they lead to."""
+def test_config_check_reports_every_problem(tocsin: Tocsin, tmp_path: Path) -> None:
+    """Every invalid value has a line, and, if all are valid, every problem of files and model."""
     path = tmp_path / "tocsin.toml"
     path.write_text("[mqtt]\nport = 0\nhots = 'a'\n[api]\nport = -1\n")
     answer = tocsin("config", "check", "--config", path)
@@ -91,7 +91,7 @@ def test_config_check_says_all_that_is_wrong(tocsin: Tocsin, tmp_path: Path) -> 
 
 
 def test_config_check_says_where_values_come_from(tocsin: Tocsin, tmp_path: Path) -> None:
-    """The file, and the variables that go before it."""
+    """The file and the overriding variables are named."""
     path = tmp_path / "tocsin.toml"
     path.write_text("")
     env = {"TOCSIN_MQTT__HOST": "broker.example"}
@@ -102,7 +102,7 @@ def test_config_check_says_where_values_come_from(tocsin: Tocsin, tmp_path: Path
 
 
 def test_config_show_masks_secrets(tocsin: Tocsin, tmp_path: Path) -> None:
-    """Effective values of file and environment, as TOML or JSON, without the password."""
+    """Effective values are printed as TOML or JSON, without the password."""
     path = tmp_path / "tocsin.toml"
     path.write_text("[mqtt]\npassword = 'sesame'\n")
     env = {"TOCSIN_MQTT__HOST": "broker.example"}
@@ -115,7 +115,7 @@ def test_config_show_masks_secrets(tocsin: Tocsin, tmp_path: Path) -> None:
 
 
 def test_config_show_rules_says_where_each_value_comes_from(tocsin: Tocsin, tmp_path: Path) -> None:
-    """The model's own, built in, or configured for the label or for all; as a table or a line of JSON a label."""
+    """Each value has its origin (model, built-in or configuration), as a table and as JSON."""
     path = tmp_path / "tocsin.toml"
     path.write_text("[detection]\nhold_s = 2\n[detection.classes.horn]\non = 0.9\n[detection.classes.dog]\n")
     lines = tocsin("config", "show", "--rules", "--json", "--config", path).stdout.splitlines()
@@ -137,15 +137,15 @@ def test_config_show_rules_says_where_each_value_comes_from(tocsin: Tocsin, tmp_
     assert rows[-1].startswith("+ of the model city ")
 
 
-def test_config_schema_accepts_what_is_shown(tocsin: Tocsin) -> None:
-    """The printed schema is one, and the defaults follow it."""
+def test_config_schema_accepts_the_defaults(tocsin: Tocsin) -> None:
+    """The schema is valid, and the defaults follow it."""
     schema = json.loads(tocsin("config", "schema").stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(tocsin("config", "show", "--json").stdout), schema)
 
 
 def test_config_example_is_a_configuration(tocsin: Tocsin, tmp_path: Path) -> None:
-    """What it prints can be used as it is."""
+    """The example is a valid configuration with the defaults."""
     path = tmp_path / "tocsin.toml"
     path.write_text(tocsin("config", "example").stdout)
     assert load_settings(path, environ={}) == Settings()

@@ -1,4 +1,4 @@
-"""The door: how fast it opens, what it loads, and how errors leave through it."""
+"""The entry point: start-up time, imports and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMANDS = ("run", "demo", "classify", "replay", "listen", "devices", "doctor", 
 
 
 def test_help_is_quick(tocsin: Tocsin) -> None:
-    """It answers within 0.3 s; the best of three, as the machine may be busy."""
+    """The help appears within 0.3 s (best of three, as the machine may be busy)."""
 
     def seconds() -> float:
         begin = time.perf_counter()
@@ -35,7 +35,7 @@ def test_help_is_quick(tocsin: Tocsin) -> None:
 
 
 def test_help_loads_nothing_heavy(home: dict[str, str]) -> None:
-    """No network, sound, array, validation or web library is imported for it."""
+    """The help imports no network, sound, array, validation or web library."""
     command = [sys.executable, "-X", "importtime", "-m", "edge", "--help"]
     answer = subprocess.run(command, env=home, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
@@ -44,7 +44,7 @@ def test_help_loads_nothing_heavy(home: dict[str, str]) -> None:
 
 
 def test_help_names_every_command(tocsin: Tocsin) -> None:
-    """All of them stand there, and each has a help of its own."""
+    """The help lists every command, and each has a help of its own."""
     answer = tocsin("--help").stdout
     assert all(f"  {command} " in answer for command in COMMANDS)
     assert "Usage: tocsin replay" in tocsin("replay", "-h").stdout
@@ -59,26 +59,26 @@ def test_help_names_every_command(tocsin: Tocsin) -> None:
     ],
 )
 def test_the_shell_completes(tocsin: Tocsin, home: dict[str, str], line: str, offered: list[str]) -> None:
-    """Commands and options are offered to a shell that asks, and nothing is written."""
+    """Commands and options are completed, and no file is written."""
     asked = {"_TOCSIN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     assert tocsin(env=asked).stdout.split() == offered
     assert "complete -o default -F _tocsin_completion tocsin" in tocsin("--show-completion", "bash").stdout
     assert list(Path(home["HOME"]).iterdir()) == []
 
 
-def test_what_may_not_be_written_is_77(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also where nobody foresaw it, the line names the file."""
+def test_a_missing_permission_is_77(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unexpected `PermissionError` gives a line with the file."""
 
     def fail() -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "/etc/bashrc")
 
-    monkeypatch.setattr(app, "app", command(fail))
+    monkeypatch.setattr(app, "app", make_app(fail))
     assert cli.main([]) == 77
     assert capsys.readouterr().err == "tocsin: /etc/bashrc: permission denied; change its permissions\n"
 
 
 def test_version(tocsin: Tocsin) -> None:
-    """It says which version this is."""
+    """The version is printed."""
     assert tocsin("--version").stdout == f"tocsin {edge.__version__}\n"
 
 
@@ -107,7 +107,7 @@ def test_version(tocsin: Tocsin) -> None:
     ids=" ".join,
 )
 def test_wrong_usage_is_64(tocsin: Tocsin, arguments: tuple[str, ...]) -> None:
-    """One line on standard error, nothing on standard output."""
+    """Wrong usage gives one line on standard error and no output."""
     answer = tocsin(*arguments)
     assert answer.returncode == 64
     assert answer.stdout == ""
@@ -120,13 +120,13 @@ def test_wrong_usage_is_64(tocsin: Tocsin, arguments: tuple[str, ...]) -> None:
 def test_a_foreseen_error_is_one_line_with_its_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message of the error and its exit code; with --debug the error itself."""
+    """An expected error gives its message and exit code; --debug raises it."""
 
     def fail() -> None:
         msg = "the disk is full"
         raise StorageError(msg)
 
-    monkeypatch.setattr(app, "app", command(fail))
+    monkeypatch.setattr(app, "app", make_app(fail))
     assert cli.main([]) == 74
     assert capsys.readouterr().err == "tocsin: the disk is full\n"
     with pytest.raises(StorageError):
@@ -134,13 +134,13 @@ def test_a_foreseen_error_is_one_line_with_its_code(
 
 
 def test_an_unforeseen_error_is_70(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A fault of our own is one line too, and says how to see more."""
+    """An internal error is one line and names --debug."""
 
     def fail() -> None:
         msg = "two\nlines"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr(app, "app", command(fail))
+    monkeypatch.setattr(app, "app", make_app(fail))
     assert cli.main([]) == 70
     said = capsys.readouterr().err
     assert said.startswith("tocsin: internal error: RuntimeError: two lines (")
@@ -150,24 +150,24 @@ def test_an_unforeseen_error_is_70(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """An interrupted command says nothing and returns what a shell expects."""
+    """An interrupted command prints nothing and returns 130."""
 
     def fail() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app, "app", command(fail))
+    monkeypatch.setattr(app, "app", make_app(fail))
     assert cli.main([]) == 130
     assert capsys.readouterr() == ("", "")
 
 
-def command(function: object) -> typer.Typer:
+def make_app(function: object) -> typer.Typer:
     single = typer.Typer()
     single.command()(function)  # type: ignore[type-var]
     return single
 
 
 def test_a_reader_that_leaves_is_no_error(home: dict[str, str]) -> None:
-    """`tocsin config schema | head` ends without a complaint."""
+    """`tocsin config schema | head` ends without a message."""
     with subprocess.Popen(
         [sys.executable, "-m", "edge", "config", "schema"], env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -180,7 +180,7 @@ def test_a_reader_that_leaves_is_no_error(home: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("words", [("--version",), ("--help",), ("config", "schema"), ("model", "list")], ids=" ".join)
 def test_a_full_disk_is_74(home: dict[str, str], words: tuple[str, ...]) -> None:
-    """Output that cannot be written is one line on standard error, whichever command wrote it."""
+    """Output that cannot be written gives one line on standard error, for every command."""
     with open("/dev/full", "w", encoding="ascii") as full:  # noqa: PTH123 - a device
         answer = subprocess.run(
             [sys.executable, "-m", "edge", *words],
@@ -196,7 +196,7 @@ def test_a_full_disk_is_74(home: dict[str, str], words: tuple[str, ...]) -> None
 
 @pytest.mark.parametrize("text", ["[mqtt]\nhots = 'a'", "[mqtt", None])
 def test_bad_configuration_is_78(tocsin: Tocsin, tmp_path: Path, text: str | None) -> None:
-    """Every command that reads it ends with one line that names the file."""
+    """Every command that reads the configuration ends with one line that names the file."""
     path = tmp_path / "tocsin.toml"
     if text is not None:
         path.write_text(text)

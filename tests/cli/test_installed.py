@@ -1,4 +1,4 @@
-"""Commands beside a service that systemd runs: they look where it does, and say where that is."""
+"""Commands on a machine with an installed service: they use its state folder and credentials."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from edge import cli
 from edge.cli import installed
-from edge.cli.common import models_folder_of, own_folder_of
+from edge.cli.common import find_models_folder, find_own_folder
 from edge.settings.tree import Settings
 from tests.support.bundles import change_manifest, write_bundle
 
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the state folder of a service whose unit is installed, as seen from somebody's own home."""
+    """Install a unit and return the state folder of its service."""
     unit = tmp_path / "systemd" / "tocsin.service"
     (tmp_path / "systemd" / "tocsin.service.d").mkdir(parents=True)
     unit.write_text("[Service]\nStateDirectory=tocsin\n#LoadCredential=api_token:/nowhere\n")
@@ -35,7 +35,7 @@ def harbour(tmp_path: Path) -> Path:
     return write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0")
 
 
-def said_by(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> str:
+def run_command(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> str:
     assert cli.main([str(argument) for argument in arguments]) == code
     said = capsys.readouterr()
     return said.err if code else said.out
@@ -44,44 +44,44 @@ def said_by(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 
 def test_models_go_where_the_service_looks(
     service: Path, harbour: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is installed and activated is what the service runs, and the folder is said."""
-    assert f"in {service / 'models' / 'harbour@2.0'}; use it" in said_by(capsys, "model", "install", harbour)
-    assert f"harbour@2.0 is active in {service}; restart" in said_by(capsys, "model", "activate", "harbour")
-    assert f"state folder {service}\n" in said_by(capsys, "model", "list")
-    (active,) = [entry["id"] for entry in json.loads(said_by(capsys, "model", "list", "--json")) if entry["active"]]
+    """Bundles are installed and activated in the service's folder, which the output names."""
+    assert f"in {service / 'models' / 'harbour@2.0'}; use it" in run_command(capsys, "model", "install", harbour)
+    assert f"harbour@2.0 is active in {service}; restart" in run_command(capsys, "model", "activate", "harbour")
+    assert f"state folder {service}\n" in run_command(capsys, "model", "list")
+    (active,) = [entry["id"] for entry in json.loads(run_command(capsys, "model", "list", "--json")) if entry["active"]]
     assert active == "harbour"
-    assert f"back to city in {service}; restart" in said_by(capsys, "model", "rollback")
-    assert f"back to city in {service}; it was before" in said_by(capsys, "model", "rollback")
+    assert f"back to city in {service}; restart" in run_command(capsys, "model", "rollback")
+    assert f"back to city in {service}; it was before" in run_command(capsys, "model", "rollback")
     assert not (tmp_path / "own").exists()
 
 
 def test_a_folder_that_is_named_goes_before(
     service: Path, harbour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the environment or the configuration; and a node that is run by hand has its own."""
+    """Environment and configuration override the folder; a node of this user has its own."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "other"))
-    assert str(tmp_path / "other") in said_by(capsys, "model", "install", harbour)
+    assert str(tmp_path / "other") in run_command(capsys, "model", "install", harbour)
     monkeypatch.setenv("TOCSIN_STORAGE__PATH", str(tmp_path / "third"))
-    assert str(tmp_path / "third") in said_by(capsys, "model", "install", harbour)
+    assert str(tmp_path / "third") in run_command(capsys, "model", "install", harbour)
     monkeypatch.delenv("STATE_DIRECTORY")
     monkeypatch.delenv("TOCSIN_STORAGE__PATH")
-    assert own_folder_of(Settings()) == tmp_path / "own" / "tocsin"
+    assert find_own_folder(Settings()) == tmp_path / "own" / "tocsin"
     assert not service.exists()
 
 
 def test_without_a_service_everybody_has_his_own(
     service: Path, harbour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As on a desktop, or with pip alone."""
+    """Without an installed unit, the folder is the user's own."""
     monkeypatch.setattr(installed, "UNITS", ())
-    assert str(tmp_path / "own" / "tocsin") in said_by(capsys, "model", "install", harbour)
+    assert str(tmp_path / "own" / "tocsin") in run_command(capsys, "model", "install", harbour)
     assert not service.exists()
 
 
-def test_who_may_not_look_there_is_told(
+def test_without_permission_the_user_is_told_to_use_sudo(
     service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A link into a folder of the service alone: what looks after it needs sudo, what only listens uses its own."""
+    """Without permission, commands that manage the service name sudo; others use the user's folder."""
     service.parent.mkdir()
     service.symlink_to(tmp_path / "private" / "tocsin")
     looked_into, stat = os.access, Path.stat
@@ -95,8 +95,10 @@ def test_who_may_not_look_there_is_told(
     monkeypatch.setattr(Path, "stat", refused)
     monkeypatch.setenv("TOCSIN_MQTT__ENABLED", "false")
     for command in ("list", "rollback", "verify"):
-        assert f"{service}: this user may not read the folder; use sudo" in said_by(capsys, "model", command, code=77)
-    assert models_folder_of(Settings()) == tmp_path / "own" / "tocsin"
+        assert f"{service}: this user may not read the folder; use sudo" in run_command(
+            capsys, "model", command, code=77
+        )
+    assert find_models_folder(Settings()) == tmp_path / "own" / "tocsin"
     assert cli.main(["doctor", "--json"]) == 1
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["state folder"]["mend"] == "run 'sudo tocsin doctor'"
@@ -106,53 +108,53 @@ def test_who_may_not_look_there_is_told(
 def test_doctor_looks_at_the_folder_and_the_secrets_of_the_service(
     service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its state folder, and the credentials that the unit hands to it; a line that is commented out hands nothing."""
+    """The service's state folder and the credentials of its unit are used; comments are ignored."""
     drop_in = tmp_path / "systemd" / "tocsin.service.d" / "mine.conf"
-    assert installed.credential_file("api_token") is None
+    assert installed.find_credential_file("api_token") is None
     drop_in.write_text(f"[Service]\nLoadCredential=api_token:{tmp_path / 'token'}\n")
-    assert installed.credential_file("api_token") == tmp_path / "token"
+    assert installed.find_credential_file("api_token") == tmp_path / "token"
     monkeypatch.setenv("TOCSIN_MQTT__ENABLED", "false")
     assert cli.main(["doctor", "--json"]) in (0, 1)
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["state folder"]["found"] == str(service)
     monkeypatch.setenv("TOCSIN_API__HOST", "0.0.0.0")
-    assert "token: there is no such file" in said_by(capsys, "config", "check", code=78)
+    assert "token: there is no such file" in run_command(capsys, "config", "check", code=78)
     (tmp_path / "token").write_text("open sesame, please\n")
-    assert "fine" in said_by(capsys, "config", "check")
+    assert "fine" in run_command(capsys, "config", "check")
 
 
 def test_a_bundle_that_the_configuration_does_not_fit_is_not_activated(
     service: Path, harbour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The service would not start with it; after a rollback it is said."""
-    said_by(capsys, "model", "install", harbour)
+    """A bundle with which the service would not start is refused; a rollback warns about it."""
+    run_command(capsys, "model", "install", harbour)
     monkeypatch.setenv("TOCSIN_DETECTION__CLASSES__DOG__ON", "0.9")
-    assert "dog: the model has no such label" in said_by(capsys, "model", "activate", "harbour", code=65)
+    assert "dog: the model has no such label" in run_command(capsys, "model", "activate", "harbour", code=65)
     assert not (service / "models" / "active.json").exists()
     monkeypatch.delenv("TOCSIN_DETECTION__CLASSES__DOG__ON")
     for name in ("harbour", "nano"):
-        said_by(capsys, "model", "activate", name)
+        run_command(capsys, "model", "activate", name)
     monkeypatch.setenv("TOCSIN_DETECTION__CLASSES__DOG__ON", "0.9")
     assert cli.main(["model", "rollback"]) == 0
     assert "without that the service will not start with harbour@2.0" in capsys.readouterr().err
 
 
 def test_a_shipped_bundle_is_activated_by_its_name(service: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It runs, nothing false is said about the configuration, and the list has it marked."""
+    """A shipped bundle is activated without a warning and marked in the list."""
     assert cli.main(["model", "activate", "nano"]) == 0
     said = capsys.readouterr()
     assert said.out.startswith(f"nano is active in {service}; restart")
     assert said.err == ""
-    (marked,) = [line for line in said_by(capsys, "model", "list").splitlines() if line.startswith("*")]
+    (marked,) = [line for line in run_command(capsys, "model", "list").splitlines() if line.startswith("*")]
     assert marked.split()[1].startswith("nano@")
 
 
-def test_a_bundle_that_went_bad_does_not_stop_a_run(
+def test_a_damaged_bundle_does_not_stop_a_run(
     service: Path, harbour: Path, horn: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The one before it is used, and the log says why."""
+    """The previous bundle is used, and the log names the reason."""
     for arguments in (("install", harbour), ("activate", "harbour")):
-        said_by(capsys, "model", *arguments)
+        run_command(capsys, "model", *arguments)
     change_manifest(service / "models" / "harbour@2.0", thresholds={"siren": {"on": 5, "off": 7}})
     assert cli.main(["classify", "--json", str(horn)]) == 0
     said = capsys.readouterr()

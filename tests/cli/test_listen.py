@@ -1,4 +1,4 @@
-"""What `tocsin listen` shows of patterns, and what it leaves undone."""
+"""`tocsin listen`: display of sources, events and patterns; no side effects."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from rich.console import Console
 
-from edge.cli.common import log_as
-from edge.cli.listen import _quiet
-from edge.cli.view import ConsoleHandler, View, picture_lines
+from edge.cli.common import set_up_service_log
+from edge.cli.listen import _make_settings
+from edge.cli.view import ConsoleHandler, View, format_picture
 from edge.publish.payload import EventContext, Stamp, pattern_event
 from edge.settings.tree import Settings
 from edge.types import ModelInfo, Pattern
@@ -36,29 +36,29 @@ SOUND = {
 }
 
 
-def message(name: str, *intervals_ms: int) -> dict[str, Any]:
-    """Return a pattern's CloudEvent as a node writes it."""
+def make_pattern_event(name: str, *intervals_ms: int) -> dict[str, Any]:
+    """Return the CloudEvent of a pattern."""
     pattern = Pattern(name, tuple(itertools.accumulate(intervals_ms, initial=0)), 0, 0.93)
     return pattern_event(pattern, CONTEXT, Stamp("p1", 1, AT), first=AT, rate_hz=1000)
 
 
-def sound(n: int, phase: str, score: float = 0.9) -> dict[str, Any]:
-    """Return the CloudEvent of the nth sound, as far as it is shown."""
+def make_event(n: int, phase: str, score: float = 0.9) -> dict[str, Any]:
+    """Return the displayed fields of the nth event's CloudEvent."""
     return {
         "time": f"2026-05-01T12:00:{n:02d}.000Z",
         "data": {"event_id": f"e{n}", "source_name": "mic", "label": f"horn{n}", "phase": phase, "score": score},
     }
 
 
-def source(n: int) -> SourceStatus:
-    """Return a source with a name and a device that are long, markup, break lines and steer the terminal."""
+def make_source(n: int) -> SourceStatus:
+    """Return a source with a long device name that contains markup and control characters."""
     scores = {f"label-{k}": k / 30 for k in range(23)}
     device = "[red]USB " + "Microphone\n\x1b[2J " * 9
     return fake_source(f"source-{n}", device=device, scores=scores)
 
 
-def attached(console: Console, sources: list[SourceStatus]) -> tuple[View, Callable[[dict[str, Any]], None]]:
-    """Return a view of a node with these sources, and what tells it of an event."""
+def attach_view(console: Console, sources: list[SourceStatus]) -> tuple[View, Callable[[dict[str, Any]], None]]:
+    """Return a view of a node with these sources, and a function that sends it an event."""
     heard: list[Any] = []
     view = View(console)
     view.attach(cast("Any", SimpleNamespace(subscribe_events=heard.append, sources=lambda: sources)))
@@ -66,7 +66,7 @@ def attached(console: Console, sources: list[SourceStatus]) -> tuple[View, Calla
 
 
 class Screen:
-    """What a terminal shows of the text and the few controls that are written to it."""
+    """A terminal that interprets text and the few control sequences of the view."""
 
     def __init__(self, height: int) -> None:
         self.height, self.rows, self.row, self.column = height, [""], 0, 0
@@ -97,9 +97,14 @@ class Screen:
 
 
 def test_patterns_are_shown_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
-    """A pattern has its gaps instead of a phase, in the columns of the sounds."""
-    _, tell = attached(Console(file=io.StringIO(), width=200), [])
-    for event in (message("double", 320), message("triple", 310, 350), message("sound"), SOUND):
+    """A pattern shows its gaps instead of a phase."""
+    _, tell = attach_view(Console(file=io.StringIO(), width=200), [])
+    for event in (
+        make_pattern_event("double", 320),
+        make_pattern_event("triple", 310, 350),
+        make_pattern_event("sound"),
+        SOUND,
+    ):
         tell(event)
     assert capsys.readouterr().out.splitlines() == [
         "12:00:00  mic  double    pattern 0.93  gaps 320 ms",
@@ -112,8 +117,8 @@ def test_patterns_are_shown_as_they_come(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 14), (40, 8), (132, 50)])
 @pytest.mark.parametrize("count", [0, 1, 4, 9, 60])
 def test_the_picture_leaves_room_for_events(width: int, height: int, count: int) -> None:
-    """However many sources there are, each has its line where that can be, and five lines are left."""
-    lines = picture_lines([source(n) for n in range(count)], [], width, height, sign="#")
+    """With any number of sources, five lines remain for events."""
+    lines = format_picture([make_source(n) for n in range(count)], [], width, height, sign="#")
     assert len(lines) <= height - 5
     shown = sum(line.startswith("source-") for line in lines)
     assert shown == count or (f"and {count - shown} more sources" in lines and len(lines) == height - 5)
@@ -122,16 +127,16 @@ def test_the_picture_leaves_room_for_events(width: int, height: int, count: int)
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 14)])
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_the_newest_events_are_on_the_screen(width: int, height: int, count: int) -> None:
-    """The last of many are above the picture, a sound that lasts has one line below, and all stay when it goes."""
+    """The latest events are above the sources, an ongoing event is below, and events stay after the end."""
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, force_terminal=True, color_system=None)
-    view, tell = attached(console, [source(n) for n in range(count)])
+    view, tell = attach_view(console, [make_source(n) for n in range(count)])
     for n in range(40):
-        tell(sound(n, "start"))
-        tell(sound(n, "end"))
-    tell(sound(50, "start"))
+        tell(make_event(n, "start"))
+        tell(make_event(n, "end"))
+    tell(make_event(50, "start"))
     for n in range(30):
-        tell(sound(50, "update", n / 30))
+        tell(make_event(50, "update", n / 30))
     text = wait_for(out, "mic horn50 0.97")
     screen = Screen(height)
     screen.feed(text)
@@ -151,7 +156,7 @@ def test_the_newest_events_are_on_the_screen(width: int, height: int, count: int
 
 
 def wait_for(out: io.StringIO, words: str) -> str:
-    """Return what was drawn, once that contains the words."""
+    """Wait until the output contains the words, and return it."""
     give_up = threading.Event()
     for _ in range(200):
         give_up.wait(0.02)
@@ -161,30 +166,30 @@ def wait_for(out: io.StringIO, words: str) -> str:
 
 
 def test_a_terminal_without_unicode_gets_plain_bars() -> None:
-    """No block is drawn where the encoding has none."""
-    lines = picture_lines([source(1)], [], 80, 24, sign="#")
+    """Without block characters in the encoding, bars are ASCII."""
+    lines = format_picture([make_source(1)], [], 80, 24, sign="#")
     assert any(line.endswith("####") for line in lines)
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    view, _ = attached(Console(file=out, width=80, height=24, force_terminal=True), [source(1)])
-    drawn = [str(line) for line in view._picture([source(1)]).renderables]
+    view, _ = attach_view(Console(file=out, width=80, height=24, force_terminal=True), [make_source(1)])
+    drawn = [str(line) for line in view._draw([make_source(1)]).renderables]
     view.close()
     assert "".join(drawn).isascii()
 
 
 @pytest.mark.parametrize(("level", "dimmed"), [(logging.INFO, True), (logging.WARNING, False)])
 def test_why_a_pattern_was_suppressed_is_dimmed(level: int, dimmed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the log's information stands back; trouble does not."""
+    """Log lines below WARNING are dimmed on a terminal."""
     monkeypatch.setattr(logging.root, "handlers", logging.root.handlers[:])
     out = io.StringIO()
     console = Console(file=out, width=200, force_terminal=True, color_system="standard")
-    log_as(Settings().logging, ConsoleHandler(console))
+    set_up_service_log(Settings().logging, ConsoleHandler(console))
     logging.getLogger("tocsin.reactions").log(level, "source mic: double suppressed: applause (applause 0.42)")
     assert "double suppressed: applause (applause 0.42)" in out.getvalue()
     assert ("\x1b[2m" in out.getvalue()) is dimmed
 
 
 def test_nothing_is_switched(tmp_path: Path) -> None:
-    """The patterns of the configuration are heard, and their actions are left undone."""
+    """Patterns are detected, but start no actions."""
     settings = Settings.model_validate(
         {
             "storage": {"path": str(tmp_path / "real")},
@@ -193,7 +198,7 @@ def test_nothing_is_switched(tmp_path: Path) -> None:
             "actions": {"lamp": {"type": "command", "command": ["true"]}},
         }
     )
-    quiet = _quiet(settings, tmp_path)
+    quiet = _make_settings(settings, tmp_path)
     assert quiet.actions == {}
     assert set(quiet.claps.patterns) == {"double", "triple", "tv"}
     assert [each.actions for each in quiet.claps.patterns.values()] == [()] * 3
@@ -202,8 +207,8 @@ def test_nothing_is_switched(tmp_path: Path) -> None:
 
 
 def test_the_installed_clap_network_is_used(tmp_path: Path) -> None:
-    """It lies with the real node's state, not in the folder that is thrown away."""
+    """The bundle comes from the configured node's state folder, not from the temporary one."""
     installed = tmp_path / "real" / "models" / "mine@1.0"
     installed.mkdir(parents=True)
     settings = Settings.model_validate({"storage": {"path": str(tmp_path / "real")}, "claps": {"bundle": "mine"}})
-    assert _quiet(settings, tmp_path / "thrown-away").claps.bundle == str(installed)
+    assert _make_settings(settings, tmp_path / "thrown-away").claps.bundle == str(installed)

@@ -19,7 +19,7 @@ import pytest
 
 from edge import cli
 from edge.cli import live
-from edge.cli.common import log_as, sources_of
+from edge.cli.common import parse_sources, set_up_service_log
 from edge.errors import UsageError
 from edge.settings.tree import Logging
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def _own_node(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give this process a home of its own and a free port, and its log back in the end."""
+    """Give this process its own home and a free port; restore its log at the end."""
     for name, value in home.items():
         monkeypatch.setenv(name, value)
     for name in [name for name in os.environ if name.startswith("TOCSIN_")]:
@@ -48,7 +48,7 @@ def _own_node(home: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator
 def test_demo_once(
     horn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It plays the scene in real time, prints each event with its moment, keeps them, and ends with 0."""
+    """It plays the scene in real time, prints and stores the events, and ends with 0."""
     monkeypatch.setattr(live, "street_path", lambda: horn)
     assert cli.main(["demo", "--once"]) == 0
     captured = capsys.readouterr()
@@ -63,7 +63,7 @@ def test_demo_once(
 
 
 def test_demo_as_asked(home: dict[str, str], horn: Path, free_port: int, tmp_path: Path) -> None:
-    """Another source, port and token; the address comes with the way to it from another computer."""
+    """Sources, port and token can be chosen; the address is printed with an SSH tunnel."""
     (tmp_path / "token").write_text("sesame-open-now\n")
     options = ["--source", f"a=file:{horn}", "--source", f"b=file:{horn}?speed=max", "--once"]
     command = [sys.executable, "-m", "edge", "demo", *options, "--port", str(free_port)]
@@ -92,7 +92,7 @@ def test_demo_as_asked(home: dict[str, str], horn: Path, free_port: int, tmp_pat
 
 
 def test_a_demo_for_all_needs_a_token(tocsin: Tocsin) -> None:
-    """An open dashboard beyond this machine is wrong usage, and so is a port that is none."""
+    """A public dashboard without a token, and an invalid port, are wrong usage."""
     for words, advice in ((("--host", "0.0.0.0"), "--token-file FILE"), (("--port", "65536"), "65535")):
         answer = tocsin("demo", "--once", *words)
         assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (64, "", 1)
@@ -101,7 +101,7 @@ def test_a_demo_for_all_needs_a_token(tocsin: Tocsin) -> None:
 
 @pytest.mark.usefixtures("_own_node")
 def test_listen_in_a_pipe(horn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It prints the events, a line each, ends with its sources, and leaves nothing behind."""
+    """It prints one event per line, ends with its sources, and leaves no files."""
     assert cli.main(["listen", "--source", f"corner=file:{horn}?speed=4"]) == 0
     words = [line.split()[1:4] for line in capsys.readouterr().out.splitlines()]
     assert ["corner", "horn", "start"] in words
@@ -109,7 +109,7 @@ def test_listen_in_a_pipe(horn: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_listen_on_a_terminal(home: dict[str, str], horn: Path) -> None:
-    """The view is drawn in place, with level and scores."""
+    """The display shows level and scores."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "edge", "listen", "--source", f"file:{horn}"]
     with subprocess.Popen(command, env={**home, "TERM": "xterm"}, stdout=theirs, stderr=theirs) as process:
@@ -127,7 +127,7 @@ def test_listen_on_a_terminal(home: dict[str, str], horn: Path) -> None:
     assert b"horn" in drawn
 
 
-def test_run_until_told_to_stop(home: dict[str, str], horn: Path) -> None:
+def test_run_until_sigterm(home: dict[str, str], horn: Path) -> None:
     """It serves what --source names, and SIGTERM ends it with 0."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -149,32 +149,32 @@ def test_run_until_told_to_stop(home: dict[str, str], horn: Path) -> None:
 
 
 def test_names_of_sources() -> None:
-    """A source is called as said, else by its kind, with a number where there are several."""
-    sources = sources_of(["mic", "door=mic:usb-1.2", "udp://:5005", "udp://:5006", "file:a=b.wav"])
+    """A source has the given name, else that of its kind with a number if needed."""
+    sources = parse_sources(["mic", "door=mic:usb-1.2", "udp://:5005", "udp://:5006", "file:a=b.wav"])
     assert [source.name for source in sources] == ["mic", "door", "udp", "udp-2", "file"]
     with pytest.raises(UsageError, match="two sources are called a"):
-        sources_of(["a=mic", "a=udp://:1"])
+        parse_sources(["a=mic", "a=udp://:1"])
 
 
 def test_a_source_keeps_the_limits_of_names() -> None:
-    """Beyond them it is wrong usage, in one line; the name of a file has no limit but the system's."""
+    """A longer name is wrong usage; the path of a file has only the system's limits."""
     with pytest.raises(UsageError, match="the name must be 1 to 64 of"):
-        sources_of([f"{'a' * 65}=mic"])
-    assert sources_of(["file:a\nb"])[0].spec == "file:a\nb"
+        parse_sources([f"{'a' * 65}=mic"])
+    assert parse_sources(["file:a\nb"])[0].spec == "file:a\nb"
 
 
 @pytest.mark.usefixtures("_own_node")
 def test_log_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Text has a time unless the journal adds one; JSON is one object a line, exceptions included."""
+    """Text lines have a time unless the journal adds it; JSON is one object per line, with exceptions."""
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     log = logging.getLogger("tocsin.test")
-    log_as(Logging(level="info"))
+    set_up_service_log(Logging(level="info"))
     log.info("hello %s", "street")
     log.debug("unheard")
     monkeypatch.setenv("JOURNAL_STREAM", "8:1")
-    log_as(Logging(level="warning"))
+    set_up_service_log(Logging(level="warning"))
     log.warning("hello")
-    log_as(Logging(format="json"))
+    set_up_service_log(Logging(format="json"))
     try:
         1 / 0  # noqa: B018 - any exception will do
     except ZeroDivisionError:

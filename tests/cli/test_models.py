@@ -1,4 +1,4 @@
-"""`model`: bundles from the check of their files to their use and back."""
+"""`model`: installation, activation, rollback and checks of bundles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def test_models_from_install_to_rollback(tocsin: Tocsin, tmp_path: Path) -> None:
-    """A bundle is installed, activated, described, verified and put back."""
+    """A bundle is installed, activated, described, verified and rolled back."""
     source = write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0")
     assert "installed harbour@2.0 in" in tocsin("model", "install", source).stdout
-    assert "harbour@2.0 is there already" in tocsin("model", "install", source).stdout
+    assert "harbour@2.0 is already installed" in tocsin("model", "install", source).stdout
     assert "harbour@2.0 is active" in tocsin("model", "activate", "harbour").stdout
     entries = json.loads(tocsin("model", "list", "--json").stdout)
     assert [(e["id"], e["active"]) for e in entries] == [
@@ -32,17 +32,17 @@ def test_models_from_install_to_rollback(tocsin: Tocsin, tmp_path: Path) -> None
 
 
 def test_an_activated_bundle_that_the_configuration_overrides(tocsin: Tocsin, tmp_path: Path) -> None:
-    """The user is told that the configuration goes before."""
+    """A warning says that the configuration takes precedence."""
     tocsin("model", "install", write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0"))
     entries = json.loads(tocsin("model", "list", "--json").stdout)
     shipped = next(entry["path"] for entry in entries if entry["id"] == "city")
     answer = tocsin("model", "activate", "harbour", env={"TOCSIN_MODEL__BUNDLE": shipped})
     assert answer.returncode == 0
-    assert "goes before" in answer.stderr
+    assert "takes precedence" in answer.stderr
 
 
-def test_bad_bundles_are_said_in_a_line(tocsin: Tocsin, tmp_path: Path) -> None:
-    """A wrong sum, an unknown id and a missing path each have their exit code."""
+def test_bad_bundles_are_reported_in_one_line(tocsin: Tocsin, tmp_path: Path) -> None:
+    """A wrong checksum, an unknown id and a missing path have different exit codes."""
     broken = write_bundle(tmp_path / "broken")
     (broken / "golden.npz").write_bytes(b"short")
     rubbish = tmp_path / "rubbish.zip"
@@ -62,18 +62,18 @@ def test_bad_bundles_are_said_in_a_line(tocsin: Tocsin, tmp_path: Path) -> None:
         assert answer.stderr.count("\n") == 1
 
 
-def test_installing_over_a_damaged_bundle_mends_it(tocsin: Tocsin, tmp_path: Path) -> None:
-    """What was damaged on the disk is put right, and said."""
+def test_installing_over_a_damaged_bundle_replaces_it(tocsin: Tocsin, tmp_path: Path) -> None:
+    """A damaged bundle is replaced, and the output says so."""
     source = write_bundle(tmp_path / "fresh", bundle_id="harbour", version="2.0")
     tocsin("model", "install", source)
     (tmp_path / "state" / "tocsin" / "models" / "harbour@2.0" / "model.onnx").write_bytes(b"short")
     assert tocsin("model", "verify", "harbour").returncode == 78
-    assert "installed harbour@2.0 anew" in tocsin("model", "install", source).stdout
+    assert "replaced the damaged harbour@2.0 in" in tocsin("model", "install", source).stdout
     assert tocsin("model", "verify", "harbour").returncode == 0
 
 
 def test_classify_falls_back_from_a_bad_bundle(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
-    """The bundle in the configuration is broken: it is said, and the shipped one answers, as far as it can."""
+    """If the configured bundle is broken, that is reported and the shipped one is used."""
     broken = write_bundle(tmp_path / "broken")
     (broken / "model.onnx").write_bytes(b"short")
     env = {"TOCSIN_MODEL__BUNDLE": str(broken), "TOCSIN_DETECTION__CLASSES__HORN__OFF": "0.97"}

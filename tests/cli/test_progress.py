@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal, on standard error, and never in what a pipe receives."""
+"""Progress bars: on standard error, and only on a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def replay_with_terminal(horn: Path, home: dict[str, str]) -> tuple[list[str], bytes]:
-    """Return the lines on standard output, a pipe, and what appeared on the terminal behind standard error."""
+    """Return the lines of standard output (a pipe) and the bytes of standard error (a terminal)."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "edge", "replay", "--speed", "1.5", str(horn)]
     env = {**home, "TERM": "xterm"}
@@ -36,7 +36,7 @@ def replay_with_terminal(horn: Path, home: dict[str, str]) -> tuple[list[str], b
 
 
 def test_a_bar_on_the_terminal_and_events_in_the_pipe(home: dict[str, str], horn: Path) -> None:
-    """What takes over a second shows how far it is, beside the events and not among them."""
+    """A command of more than a second shows a bar, and the pipe receives only events."""
     lines, drawn = replay_with_terminal(horn, home)
     assert b"replaying" in drawn
     assert json.loads(lines[0])["subject"] == "horn"
@@ -44,6 +44,6 @@ def test_a_bar_on_the_terminal_and_events_in_the_pipe(home: dict[str, str], horn
 
 def test_no_bar_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal nothing is drawn."""
-    with progress.bar("working", shown=True) as on_progress:
+    with progress.show_progress("working", shown=True) as on_progress:
         on_progress(1.0, None)
     assert capsys.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""The commands with a bundle whose network is streaming."""
+"""The commands with a streaming network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RATE = 16_000
 def tocsin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Return what runs a command with the streaming bundle in use: its exit code, output and errors."""
+    """Return a function that runs a command with a streaming bundle."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("TOCSIN_MODEL__BUNDLE", str(write_streaming_bundle(tmp_path / "bundle")))
     monkeypatch.setenv("TOCSIN_CLAPS__ENABLED", "false")
@@ -49,7 +49,7 @@ def hum(tmp_path: Path) -> Path:
 
 
 def test_a_streaming_bundle_is_taken_in_and_shown(tocsin: Callable[..., Any], tmp_path: Path) -> None:
-    """It is verified with its golden recording, and its kind is said."""
+    """The bundle is installed and verified, and the output names its kind."""
     code, out, _ = tocsin("model", "install", tmp_path / "bundle")
     assert (code, "installed tiny-streaming@1.0" in out) == (0, True)
     assert "streaming, state of 64 numbers" in tocsin("model", "info", "tiny-streaming")[1]
@@ -58,16 +58,16 @@ def test_a_streaming_bundle_is_taken_in_and_shown(tocsin: Callable[..., Any], tm
     assert next(c["found"] for c in checks if c["name"] == "model").startswith("tiny-streaming@1.0, streaming network")
 
 
-def test_a_manifest_of_another_network_is_said_in_a_line(tocsin: Callable[..., Any], tmp_path: Path) -> None:
-    """It is bad input to who installs it."""
+def test_a_manifest_of_another_network_is_refused_in_one_line(tocsin: Callable[..., Any], tmp_path: Path) -> None:
+    """A bundle with the wrong manifest is bad input."""
     change_manifest(tmp_path / "bundle", network="window")
     code, out, err = tocsin("model", "install", tmp_path / "bundle")
     assert (code, out, err.count("\n")) == (65, "", 1)
     assert "a window network has log_mel, logits, but model.onnx has log_mel, state, logits, state_out" in err
 
 
-def test_clip_and_replay_hear_the_same_at_every_speed_and_hop(tocsin: Callable[..., Any], hum: Path) -> None:
-    """Blocks of 4 s and of an eighth give the same scores, and a hop that is no multiple of the step is rounded up."""
+def test_classify_and_replay_agree_at_every_speed_and_hop(tocsin: Callable[..., Any], hum: Path) -> None:
+    """Blocks of any size give the same scores; a hop is rounded up to a multiple of the step."""
     spans = []
     for speed in ("max", "50"):
         events = [json.loads(line)["data"] for line in tocsin("replay", hum, "--speed", speed)[1].splitlines()]
@@ -80,9 +80,9 @@ def test_clip_and_replay_hear_the_same_at_every_speed_and_hop(tocsin: Callable[.
     assert hops["labels"][0]["label"] == clip["labels"][0]["label"] == "siren"
 
 
-def test_bench_tells_the_cost_of_a_second(tocsin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight decisions of one stream, the network alone."""
-    monkeypatch.setattr(bench, "_SPEND_S", 0.05)
+def test_bench_measures_the_cost_of_a_second(tocsin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second costs eight decisions of the network."""
+    monkeypatch.setattr(bench, "_FIGURE_S", 0.05)
     figures = json.loads(tocsin("bench", "--json")[1])
     assert figures["network"] == "streaming"
     assert figures["ms_per_audio_second"] == pytest.approx(8 * figures["inference"][0]["ms_per_window"], rel=1e-2)

@@ -1,4 +1,4 @@
-"""Output as it is: names of any bytes, any encoding, closed streams, and readers that leave."""
+"""Output: names of any bytes, any encoding, closed streams and broken pipes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from edge.audio.decode.recording import open_recording
 from edge.audio.factory import make_source
 from edge.cli import common, terminal
 from edge.errors import TocsinError
-from edge.jsontext import encoded
+from edge.jsontext import encode
 from edge.pipeline import clip
-from edge.settings.secrets import masked
+from edge.settings.secrets import mask_settings
 from edge.settings.source_spec import parse_source
 from edge.settings.tree import Settings
 
@@ -39,7 +39,7 @@ ENCODINGS = (
 
 @pytest.fixture
 def names(horn: Path, tmp_path: Path) -> Path:
-    """Return a folder with a recording under each name, and one that is none under a bad name."""
+    """Return a folder with a recording under each name, and a text file under a bad name."""
     folder = tmp_path / "names"
     folder.mkdir()
     for name in NAMES:
@@ -51,7 +51,7 @@ def names(horn: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("env", ENCODINGS, ids=lambda env: next(iter(env.values())))
 def test_any_name_in_any_encoding(home: dict[str, str], names: Path, env: dict[str, str]) -> None:
-    """Each recording has its line in the table and its object in JSON, which leads back to the file."""
+    """Each recording has a line in the table and a JSON object with its path."""
     command = [sys.executable, "-m", "edge", "classify", str(names)]
     table = subprocess.run(command, env={**home, **env}, capture_output=True, check=False)
     assert table.returncode == 65
@@ -71,27 +71,27 @@ def test_any_name_in_any_encoding(home: dict[str, str], names: Path, env: dict[s
 
 @pytest.mark.parametrize("name", [os.fsdecode(name) for name in NAMES[:4]], ids=ascii)
 def test_a_source_of_the_command_line_is_any_file(names: Path, name: str) -> None:
-    """A configuration, which is text in lines, cannot name them all."""
-    (source,) = common.sources_of([f"file:{names}/{name}?speed=max"])
+    """The command line can name files that a configuration cannot."""
+    (source,) = common.parse_sources([f"file:{names}/{name}?speed=max"])
     played = make_source(parse_source(source.spec), 16_000)
     played.open()
     assert played.read()
     played.close()
-    shown = masked(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
-    assert json.loads(encoded(shown)) == source.spec.replace("\udcff", "\ufffd")
+    shown = mask_settings(Settings().model_copy(update={"sources": (source,)}))["sources"][0]["spec"]
+    assert json.loads(encode(shown)) == source.spec.replace("\udcff", "\ufffd")
 
 
-def test_what_is_said_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Such as the words of a bundle that somebody made; its lines stay, and JSON stays JSON."""
-    common.say("made by \x1b]0;me\x07\nand \x9b31m you")
-    common.say_json({"by": "\x1b\x85"})
+def test_output_does_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters are escaped; line breaks of the text and JSON stay valid."""
+    common.print_text("made by \x1b]0;me\x07\nand \x9b31m you")
+    common.print_json({"by": "\x1b\x85"})
     first, second, third = capsys.readouterr().out.split("\n")[:3]
     assert (first, second) == ("made by \\x1b]0;me\\x07", "and \\x9b31m you")
     assert json.loads(third) == {"by": "\x1b\x85"}
 
 
 def test_an_error_with_such_a_name_is_one_line(tocsin: Tocsin) -> None:
-    """Whatever the name of what is missing has in it."""
+    """An error with any name is one line."""
     for arguments in (("replay", "no\n\x1b]0;.wav"), ("classify", "no\nsuch"), ("run", "--source", "tape\n:x")):
         answer = tocsin(*arguments)
         assert answer.stderr.count("\n") == 1
@@ -101,7 +101,7 @@ def test_an_error_with_such_a_name_is_one_line(tocsin: Tocsin) -> None:
 def test_a_fault_with_one_recording_costs_no_other(
     horn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also what nobody foresaw: the others have their lines, and it is said which recording it was."""
+    """An internal error names its recording, and the others are classified."""
     bad = tmp_path / "bad.wav"
 
     def failing(path: Path, **more: object) -> object:
@@ -120,10 +120,10 @@ def test_a_fault_with_one_recording_costs_no_other(
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
 
 
-def test_what_is_interrupted_has_its_table(
+def test_an_interrupted_command_prints_its_results(
     horn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C after the first recording shows the first recording."""
+    """After Ctrl-C, the results so far are printed."""
 
     def stop(path: Path, **more: object) -> object:
         if path != horn:
@@ -147,7 +147,7 @@ def test_what_is_interrupted_has_its_table(
     ids=lambda words: words[0],
 )
 def test_a_reader_that_leaves_ends_the_command(home: dict[str, str], horn: Path, words: tuple[str, ...]) -> None:
-    """Quietly, with the code of SIGPIPE, whichever thread was to write next."""
+    """The command ends without a message and with the code of SIGPIPE, on any thread."""
     command = [sys.executable, "-m", "edge", *(word.format(horn) for word in words)]
     with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
@@ -161,14 +161,14 @@ def test_a_reader_that_leaves_ends_the_command(home: dict[str, str], horn: Path,
 
 @pytest.mark.parametrize("words", [("config", "schema"), ("model", "list"), ("--version",)], ids=" ".join)
 def test_closed_streams_are_no_error(home: dict[str, str], words: tuple[str, ...]) -> None:
-    """Nobody wants to hear it; and no file that is opened later takes their numbers."""
+    """Closed streams are replaced, so that no file gets their numbers."""
     script = 'exec "$@" <&- >&- 2>&-'
     command = ["sh", "-c", script, "sh", sys.executable, "-m", "edge", *words]
     assert subprocess.run(command, env=home, check=False).returncode == 0
 
 
 def test_another_thread_stops_the_main_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write that fails on a thread is met by the main thread, after the signal that stops a service."""
+    """A failed write on a thread sends SIGTERM to the main thread, which then raises the error."""
     got = threading.Event()
     previous = signal.signal(signal.SIGTERM, lambda *_: got.set())
     ours, theirs = os.pipe()
@@ -176,14 +176,14 @@ def test_another_thread_stops_the_main_one(monkeypatch: pytest.MonkeyPatch) -> N
     try:
         with open(theirs, "w", encoding="utf-8") as broken, monkeypatch.context() as patch:  # noqa: PTH123
             patch.setattr(sys, "stdout", broken)
-            terminal.prepare()
-            thread = threading.Thread(target=common.say, args=("hello",))
+            terminal.prepare_streams()
+            thread = threading.Thread(target=common.print_text, args=("hello",))
             thread.start()
             thread.join()
             assert got.wait(5)
-            common.say("nothing more is tried")
+            common.print_text("nothing more is tried")
             with pytest.raises(BrokenPipeError):
-                terminal.check()
+                terminal.raise_write_error()
     finally:
         signal.signal(signal.SIGTERM, previous)
-        terminal.prepare()
+        terminal.prepare_streams()

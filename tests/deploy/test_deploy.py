@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.errors import ConfigError
 from edge.inference.bundle import read_bundle
 from edge.node.node import STOP_S
-from edge.settings.example import example
+from edge.settings.example import make_example
 from edge.settings.load import load_settings
 from edge.settings.tree import Settings
 
@@ -43,7 +43,7 @@ def unit() -> configparser.RawConfigParser:
 
 def test_example_configuration_is_the_generated_one() -> None:
     """deploy/tocsin.toml is what `tocsin config example` prints."""
-    assert (DEPLOY / "tocsin.toml").read_text(encoding="utf-8").rstrip() == example().rstrip()
+    assert (DEPLOY / "tocsin.toml").read_text(encoding="utf-8").rstrip() == make_example().rstrip()
 
 
 def test_example_configuration_is_valid_and_says_the_defaults() -> None:
@@ -58,7 +58,7 @@ def uncommented(lines: list[str], *numbers: int) -> str:
 
 def test_every_line_of_the_example_can_be_uncommented(tmp_path: Path) -> None:
     """Each commented setting is valid, and every setting has its line."""
-    text = example()
+    text = make_example()
     live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
     (tmp_path / "all.toml").write_text(live, encoding="utf-8")
     settings = load_settings(tmp_path / "all.toml", environ={})
@@ -70,7 +70,7 @@ def test_every_line_of_the_example_can_be_uncommented(tmp_path: Path) -> None:
 
 def test_uncommenting_a_line_of_the_example_changes_nothing(tmp_path: Path) -> None:
     """Alone, below the header of its table, it changes no label's rule, and nothing else unless its comment says so."""
-    lines = example().splitlines()
+    lines = make_example().splitlines()
     file, head, live, tried = tmp_path / "one.toml", 0, True, 0
     for n, line in enumerate(lines):
         if re.match(r"(# )?\[", line):
@@ -94,7 +94,7 @@ def test_uncommenting_a_line_of_the_example_changes_nothing(tmp_path: Path) -> N
 def rules_of(settings: Settings) -> object:
     """Return the rules of the default model with the settings."""
     bundle = read_bundle(MODELS / "city")
-    return rules_for(bundle.labels, bundle.thresholds, settings.detection)
+    return make_rules(bundle.labels, bundle.thresholds, settings.detection)
 
 
 def _unset(values: dict[str, object], prefix: str = "") -> Iterator[str]:

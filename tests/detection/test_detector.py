@@ -1,4 +1,4 @@
-"""The state machine of one label: its table, its times, and what always holds."""
+"""State machine of one label: its table, its times and its invariants."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FAST = make_rule(
 )
 
 
-def detector(rule: Rule, update_s: float = 2.0, meter: LevelMeter | None = None) -> Detector:
+def make_detector(rule: Rule, update_s: float = 2.0, meter: LevelMeter | None = None) -> Detector:
     ids = itertools.count(1)
     if meter is None:
         meter = LevelMeter(PARAMS)
@@ -35,27 +35,27 @@ def detector(rule: Rule, update_s: float = 2.0, meter: LevelMeter | None = None)
     return Detector(rule, PARAMS, meter, lambda: f"event-{next(ids)}", update_s=update_s, offset_db=0.0)
 
 
-def run(rule: Rule, scores: list[float], **options: float) -> list[Event]:
-    machine = detector(rule, **options)
+def run(rule: Rule, scores: list[float], update_s: float = 2.0) -> list[Event]:
+    machine = make_detector(rule, update_s)
     return [event for i, score in enumerate(scores) for event in machine.step(score, FIRST + i * STEP)]
 
 
-def phases(events: list[Event]) -> list[str]:
+def list_phases(events: list[Event]) -> list[str]:
     return [event.phase.value for event in events]
 
 
 def test_one_strong_window_starts_an_event_on_the_fast_path() -> None:
-    """A gunshot is reported by the first decision that hears it."""
+    """A gunshot is reported by the first decision above `on`."""
     events = run(FAST, [0.1, 0.9, 0.1])
-    assert phases(events) == ["start"]
+    assert list_phases(events) == ["start"]
     assert events[0].decided == FIRST + STEP
     assert events[0].score == pytest.approx(0.9)
 
 
 def test_an_event_ends_once_after_its_hold_and_keeps_one_id() -> None:
-    """Start and end share the id; the peak is remembered."""
+    """Start and end share the id, and the end has the peak score."""
     events = run(FAST, [0.1, 0.7, 0.95, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
-    assert phases(events) == ["start", "end"]
+    assert list_phases(events) == ["start", "end"]
     assert len({event.event_id for event in events}) == 1
     assert events[1].peak_score == pytest.approx(0.95)
     assert events[1].end is not None
@@ -63,53 +63,53 @@ def test_an_event_ends_once_after_its_hold_and_keeps_one_id() -> None:
 
 
 def test_between_off_and_on_nothing_changes() -> None:
-    """Hysteresis: a score in between neither starts nor ends an event."""
+    """A score in between neither starts nor ends an event (hysteresis)."""
     assert run(FAST, [0.5] * 30) == []
-    assert phases(run(FAST, [0.9] + [0.4] * 30, update_s=100)) == ["start"]
+    assert list_phases(run(FAST, [0.9] + [0.4] * 30, update_s=100)) == ["start"]
 
 
 def test_a_dip_shorter_than_the_hold_does_not_end_an_event() -> None:
-    """Half a second below off is bridged."""
-    assert phases(run(FAST, [0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9], update_s=100)) == ["start"]
+    """A dip of less than half a second below `off` is bridged."""
+    assert list_phases(run(FAST, [0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.9], update_s=100)) == ["start"]
 
 
 def test_enough_windows_in_a_row_are_needed() -> None:
-    """A single window does not make a siren."""
+    """A single window does not start a siren."""
     rule = make_rule("siren", on=0.6, off=0.3, min_windows=3, smoothing_s=0)
     assert run(rule, [0.9, 0.9, 0.1] * 5) == []
-    assert phases(run(rule, [0.9, 0.9, 0.9])) == ["start"]
+    assert list_phases(run(rule, [0.9, 0.9, 0.9])) == ["start"]
 
 
 def test_a_minimum_duration_delays_the_report_but_not_the_onset() -> None:
-    """The event began when it was first heard."""
+    """The onset is at the first decision above `on`."""
     rule = make_rule("siren", on=0.6, off=0.3, min_windows=1, min_duration_s=0.5, smoothing_s=0)
     late = run(rule, [0.0] * 20 + [0.9] * 5)
-    assert phases(late) == ["start"]
+    assert list_phases(late) == ["start"]
     assert late[0].decided - FIRST == 24 * STEP
     assert late[0].onset <= FIRST + 20 * STEP
 
 
 def test_no_new_event_begins_while_cooling() -> None:
-    """After an end the label is quiet for its cooldown, then the same decision may begin the next one."""
+    """A new event may begin in the decision that ends the cooldown."""
     rule = make_rule("horn", on=0.6, off=0.3, min_windows=1, hold_s=0, cooldown_s=1.0, smoothing_s=0)
     events = run(rule, [0.9, 0.1, *[0.9] * 10])
-    assert phases(events) == ["start", "end", "start"]
+    assert list_phases(events) == ["start", "end", "start"]
     assert events[2].decided - events[1].decided == PARAMS.sample_rate_hz
     assert events[0].event_id != events[2].event_id
 
 
-def test_an_event_that_never_stops_is_ended_and_begins_anew() -> None:
-    """Nothing stays ON for ever."""
+def test_an_event_of_the_longest_duration_is_split() -> None:
+    """It ends, and another one begins."""
     rule = make_rule("traffic", on=0.6, off=0.3, min_windows=1, cooldown_s=0, max_duration_s=2.0, smoothing_s=0)
     events = run(rule, [0.9] * 40, update_s=100)
-    assert phases(events)[:3] == ["start", "end", "start"]
+    assert list_phases(events)[:3] == ["start", "end", "start"]
     assert events[1].end == events[1].decided
 
 
 def test_updates_come_at_their_interval() -> None:
-    """A long event is heard of every `update_s` seconds."""
+    """A long event has an update every `update_s` seconds."""
     events = run(make_rule("siren", min_windows=1, smoothing_s=0), [0.9] * 41, update_s=2.0)
-    assert phases(events) == ["start", "update", "update"]
+    assert list_phases(events) == ["start", "update", "update"]
     assert events[1].decided - events[0].decided == 2 * PARAMS.sample_rate_hz
 
 
@@ -118,20 +118,20 @@ def test_smoothing_averages_over_its_seconds() -> None:
     rule = make_rule("siren", on=0.6, off=0.3, min_windows=1, smoothing_s=1.0)
     assert run(rule, [0.0] * 8 + [1.0] + [0.0] * 8) == []
     events = run(rule, [0.0] * 8 + [1.0] * 8)
-    assert phases(events) == ["start"]
+    assert list_phases(events) == ["start"]
     assert events[0].score == pytest.approx(5 / 8)
 
 
-def test_nothing_begins_before_enough_was_heard() -> None:
-    """Opening a microphone is no gunshot."""
-    machine = detector(FAST)
+def test_no_event_begins_at_the_start_of_a_stream() -> None:
+    """The start of a microphone is not a gunshot."""
+    machine = make_detector(FAST)
     assert machine.step(0.99, FIRST, may_start=False) == []
-    assert phases(machine.step(0.99, FIRST + STEP)) == ["start"]
+    assert list_phases(machine.step(0.99, FIRST + STEP)) == ["start"]
 
 
-def test_a_gap_ends_an_event_and_says_so() -> None:
-    """What is on when samples are lost is ended, marked, and may begin anew."""
-    machine = detector(FAST)
+def test_a_gap_ends_an_event_and_marks_it() -> None:
+    """An event at lost samples ends with a mark, and another one may begin."""
+    machine = make_detector(FAST)
     machine.step(0.9, FIRST)
     (end,) = machine.interrupt(FIRST)
     assert (end.phase, end.gap) == (Phase.END, True)
@@ -142,19 +142,19 @@ def test_a_gap_ends_an_event_and_says_so() -> None:
 
 
 def test_the_end_of_a_stream_ends_an_event_without_a_gap() -> None:
-    """A file that is over has lost nothing."""
-    machine = detector(FAST)
+    """The end of a file is not a gap."""
+    machine = make_detector(FAST)
     machine.step(0.9, FIRST)
     assert not machine.interrupt(FIRST, lost=False)[0].gap
 
 
 def test_the_onset_is_where_the_level_rises() -> None:
-    """A fast event's onset is found in the level, to a frame, not at the window's border."""
+    """A fast event's onset is found in the level, to a frame."""
     meter = LevelMeter(PARAMS)
     power = np.full((64, PARAMS.n_fft // 2 + 1), 1e-8, np.float32)
     power[37:] = 1e-3
     meter.push(power)
-    machine = detector(FAST, meter=meter)
+    machine = make_detector(FAST, meter=meter)
     events = []
     for upto in range(8, 65, 8):
         end = (upto - 1) * PARAMS.hop_samples + PARAMS.n_fft
@@ -164,19 +164,19 @@ def test_the_onset_is_where_the_level_rises() -> None:
 
 
 @pytest.mark.parametrize("rise", range(30, 41))
-def test_a_start_has_a_level_wherever_its_onset_is(rise: int) -> None:
-    """Also when the sound began in the very last frame."""
+def test_a_start_has_a_level_for_any_onset(rise: int) -> None:
+    """The sound may begin in the last frame."""
     meter = LevelMeter(PARAMS)
     power = np.full((40, PARAMS.n_fft // 2 + 1), 1e-8, np.float32)
     power[rise:] = 1e-3
     meter.push(power)
-    machine = detector(FAST, meter=meter)
+    machine = make_detector(FAST, meter=meter)
     (start,) = machine.step(0.9, (40 - 1) * PARAMS.hop_samples + PARAMS.n_fft)
     assert start.laeq_db > -100
 
 
-def test_every_move_of_the_table_is_taken_and_every_other_raises() -> None:
-    """An illegal move is a fault, and is never silently ignored."""
+def test_transitions_outside_the_table_raise() -> None:
+    """An illegal transition is a bug, and is never ignored."""
     for state, signal in itertools.product(State, Signal):
         if (state, signal) in TABLE:
             assert next_state(state, signal) == TABLE[state, signal]
@@ -202,9 +202,9 @@ BREAKS = st.sets(st.integers(0, 119), max_size=4)
 
 @settings(max_examples=300, deadline=None)
 @given(RULES, SCORES, BREAKS)
-def test_whatever_the_scores_events_are_well_formed(rule: Rule, scores: list[float], breaks: set[int]) -> None:
-    """start, then updates, then one end, one event at a time, times in order, and nothing left open at the end."""
-    machine = detector(rule, update_s=0.5)
+def test_events_of_any_scores_are_well_formed(rule: Rule, scores: list[float], breaks: set[int]) -> None:
+    """Each event has a start, updates and one end, in order, and only one is open at a time."""
+    machine = make_detector(rule, update_s=0.5)
     events: list[Event] = []
     for i, score in enumerate(scores):
         if i in breaks:
@@ -216,9 +216,9 @@ def test_whatever_the_scores_events_are_well_formed(rule: Rule, scores: list[flo
     assert len(lives) == len({life[0].event_id for life in lives})
     previous_end = 0
     for life in lives:
-        assert phases(life)[0] == "start"
-        assert phases(life)[-1] == "end"
-        assert set(phases(life)[1:-1]) <= {"update"}
+        assert list_phases(life)[0] == "start"
+        assert list_phases(life)[-1] == "end"
+        assert set(list_phases(life)[1:-1]) <= {"update"}
         assert len({event.onset for event in life}) == 1
         assert life[0].onset >= previous_end
         assert all(event.peak_score >= event.score for event in life)
@@ -232,5 +232,5 @@ def test_whatever_the_scores_events_are_well_formed(rule: Rule, scores: list[flo
 @settings(max_examples=100, deadline=None)
 @given(RULES, SCORES)
 def test_scores_below_on_never_make_an_event(rule: Rule, scores: list[float]) -> None:
-    """No alert without evidence."""
+    """A score below `on` is never enough."""
     assert run(rule, [min(score, rule.on * 0.99) for score in scores]) == []

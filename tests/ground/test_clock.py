@@ -1,4 +1,4 @@
-"""The wall clock: when it was set, and when it may be believed."""
+"""Steps of the wall clock, and trust in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOON_S = 1_777_636_800.0
 
 
 class Clocks:
-    """A wall clock that can be set, beside one that cannot."""
+    """A wall clock that tests can set, and a monotonic clock."""
 
     def __init__(self) -> None:
         self.steady_s, self.offset_s = 500.0, NOON_S - 500.0
@@ -31,8 +31,8 @@ def clocks() -> Clocks:
     return Clocks()
 
 
-def test_a_step_is_told_once(clocks: Clocks) -> None:
-    """Time that passes is none, and neither is what a clock is disciplined by."""
+def test_a_step_is_returned_once(clocks: Clocks) -> None:
+    """Passing time and small corrections by clock discipline are not steps."""
     steps = ClockSteps(clocks.wall, clocks.steady)
     clocks.steady_s += 99.0
     assert steps.take() == 0.0
@@ -43,8 +43,8 @@ def test_a_step_is_told_once(clocks: Clocks) -> None:
     assert steps.take() == 0.0
 
 
-def test_a_clock_that_is_kept_and_near_the_history_is_believed(clocks: Clocks) -> None:
-    """At once, and on; without an NTP client never."""
+def test_a_synchronised_clock_near_the_history_is_trusted(clocks: Clocks) -> None:
+    """It is trusted at once and later on, but never without an NTP client."""
     trust = clocks.trust(NOON_S - 3 * DAY_S)
     assert not trust.check(clocks.wall(), synced=False)
     assert trust.check(clocks.wall(), synced=True)
@@ -54,8 +54,8 @@ def test_a_clock_that_is_kept_and_near_the_history_is_believed(clocks: Clocks) -
 
 
 @pytest.mark.parametrize("days", [8, 91, 400])
-def test_a_clock_far_ahead_of_the_history_is_believed_after_a_day(clocks: Clocks, days: int) -> None:
-    """Right or wrong at the start: a node may have been off for long."""
+def test_a_clock_far_ahead_of_the_history_is_trusted_after_a_day(clocks: Clocks, days: int) -> None:
+    """A node may have been off for a long time."""
     trust = clocks.trust(NOON_S - days * DAY_S)
     for _ in range(23):
         assert not trust.check(clocks.wall(), synced=True)
@@ -65,8 +65,8 @@ def test_a_clock_far_ahead_of_the_history_is_believed_after_a_day(clocks: Clocks
 
 
 @pytest.mark.parametrize("newest_s", [None, NOON_S - DAY_S])
-def test_a_clock_that_is_put_ahead_for_a_while_is_not_believed(clocks: Clocks, newest_s: float | None) -> None:
-    """Not though its NTP client says that it is right; when it is put back it is believed again."""
+def test_a_clock_that_is_set_ahead_for_a_while_is_not_trusted(clocks: Clocks, newest_s: float | None) -> None:
+    """Its NTP client reports it as synchronised; set back, it is trusted again."""
     trust = clocks.trust(newest_s)
     assert trust.check(clocks.wall(), synced=True)
     clocks.offset_s += 200 * DAY_S
@@ -78,11 +78,11 @@ def test_a_clock_that_is_put_ahead_for_a_while_is_not_believed(clocks: Clocks, n
     assert trust.check(clocks.wall(), synced=True)
 
 
-def test_a_box_without_a_battery_learns_the_time(clocks: Clocks) -> None:
-    """From 1970 to now is a step like another: near the history it is believed, far from it not."""
-    for newest_s, believed in ((NOON_S - DAY_S, True), (NOON_S - 91 * DAY_S, False)):
+def test_a_device_without_a_clock_battery_gets_the_time(clocks: Clocks) -> None:
+    """The step from 1970 to now ends near the history (trusted) or far from it (not trusted)."""
+    for newest_s, trusted in ((NOON_S - DAY_S, True), (NOON_S - 91 * DAY_S, False)):
         clocks.offset_s = 0.0
         trust = clocks.trust(newest_s)
         assert not trust.check(clocks.wall(), synced=False)
         clocks.offset_s = NOON_S - clocks.steady_s
-        assert trust.check(clocks.wall(), synced=True) is believed
+        assert trust.check(clocks.wall(), synced=True) is trusted

@@ -1,4 +1,4 @@
-"""Errors: their facts, their one line, and what becomes of errors of the system."""
+"""Errors: their fields, their line, and the conversion of system errors."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from edge.errors import (
         ("a.wav", "record it again", "a.wav: it is empty; record it again"),
     ],
 )
-def test_the_line_holds_what_is_known(where: str, remedy: str, line: str) -> None:
-    """A part that is not there leaves no sign behind."""
+def test_the_line_has_the_given_fields(where: str, remedy: str, line: str) -> None:
+    """A missing field leaves no separator."""
     error = DataError("it is empty", where=where, remedy=remedy)
     assert (str(error), error.exit_code) == (line, 65)
     assert describe_error(error) == (line, 65)
 
 
-def test_the_facts_survive_a_copy() -> None:
-    """Also those of a class with more of them, and through a pickle, as between processes."""
+def test_the_fields_survive_a_copy() -> None:
+    """The additional fields of a class and a pickle between processes count as well."""
     error = ActionFailed("it answered 503", where="http://x", remedy="wait", again=False, wait_s=3.0)
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own
         assert vars(other) == vars(error)
@@ -49,7 +49,7 @@ def test_the_facts_survive_a_copy() -> None:
 
 
 def test_several_problems_are_one_error() -> None:
-    """Its line is the first with the number of the others, and a single problem stays what it is."""
+    """Its line is the first with the number of the others; a single problem is unchanged."""
     first = Forbidden("permission denied", where="token", remedy="change its permissions")
     second = ConfigError("unknown key 'hots'", where="tocsin.toml:2", remedy="did you mean 'host'?")
     assert join_problems([first]) is first
@@ -62,10 +62,10 @@ def test_several_problems_are_one_error() -> None:
 
 @pytest.mark.parametrize(
     ("known", "remedy"),
-    [(["siren", "horn"], "did you mean 'siren'?"), (["dog", "cat"], "known are dog, cat"), ([], "there are none")],
+    [(["siren", "horn"], "did you mean 'siren'?"), (["dog", "cat"], "known are dog, cat"), ([], "none is defined")],
 )
-def test_an_unknown_name_is_answered_with_known_ones(known: list[str], remedy: str) -> None:
-    """The one that was meant, where one is near."""
+def test_the_remedy_for_an_unknown_name_has_known_ones(known: list[str], remedy: str) -> None:
+    """It is the nearest one, or all of them."""
     assert suggest("sirn", known) == remedy
 
 
@@ -79,14 +79,14 @@ def test_an_unknown_name_is_answered_with_known_ones(known: list[str], remedy: s
         (errno.EISDIR, DataError, "x: it cannot be read: Is a directory"),
     ],
 )
-def test_an_error_of_the_system_has_its_class(number: int, kind: type[TocsinError], line: str) -> None:
-    """Whoever opens a file says the same of it."""
+def test_a_system_error_has_its_class(number: int, kind: type[TocsinError], line: str) -> None:
+    """All code that opens a file reports the same error."""
     error = from_os_error(OSError(number, os.strerror(number), "x"))
     assert type(error) is kind
     assert str(error) == line
 
 
-def test_an_error_of_the_system_may_be_one_of_the_configuration() -> None:
-    """Where a file is named there, one that is not there is a wrong value."""
+def test_a_system_error_can_be_a_configuration_error() -> None:
+    """A missing file of the configuration is a wrong value."""
     error = from_os_error(FileNotFoundError(), "api.token_file: t", missing=ConfigError, kind=ConfigError)
     assert (type(error), str(error)) == (ConfigError, "api.token_file: t: there is no such file")

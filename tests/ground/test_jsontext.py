@@ -1,4 +1,4 @@
-"""Every JSON that leaves is JSON."""
+"""Valid JSON in every output."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.api.encode import NodeJson
-from edge.cli.common import say_json
-from edge.jsontext import dumps, encoded
+from edge.cli.common import print_json
+from edge.jsontext import dumps, encode
 from edge.publish.mqtt import _encode
 
 VALUES = st.recursive(
@@ -23,8 +23,8 @@ VALUES = st.recursive(
 )
 
 
-def strict(text: str | bytes) -> Any:
-    """Read JSON as every parser but Python's does."""
+def parse_strictly(text: str | bytes) -> Any:
+    """Parse JSON without the constants that only Python accepts."""
 
     def refuse(constant: str) -> None:
         msg = f"{constant} is no JSON"
@@ -34,11 +34,11 @@ def strict(text: str | bytes) -> Any:
 
 
 @given(VALUES)
-def test_whatever_is_encoded_is_json_and_keeps_what_is_a_number(value: Any) -> None:
-    """NaN and the infinities become null, wherever they are; nothing else changes."""
-    again = strict(dumps(value))
+def test_encoded_values_are_valid_json(value: Any) -> None:
+    """NaN and the infinities become null at any depth; nothing else changes."""
+    again = parse_strictly(dumps(value))
     assert again == json.loads(json.dumps(value), parse_constant=lambda _: None)
-    assert strict(encoded(value)) == again
+    assert parse_strictly(encode(value)) == again
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def test_record_is_an_object_of_its_fields() -> None:
     """Records may be anywhere in a value; what is None by default is left out where it is None."""
     value = {"now": Level(math.nan), "all": [Level(-31.5, "loud"), Level(None)]}
     again = {"now": {"laeq": None}, "all": [{"laeq": -31.5, "note": "loud"}, {"laeq": None}]}
-    assert strict(encoded(value)) == again
-    assert strict(dumps(Level(1.0, "é"))) == {"laeq": 1.0, "note": "é"}
+    assert parse_strictly(encode(value)) == again
+    assert parse_strictly(dumps(Level(1.0, "é"))) == {"laeq": 1.0, "note": "é"}
     with pytest.raises(TypeError, match="set is no JSON value"):
         dumps({"a": {1}})
 
@@ -63,15 +63,15 @@ FIGURES = {"score": math.nan, "level": {"laeq": -math.inf}, "l": [1.0, math.inf]
 NULLS = {"score": None, "level": {"laeq": None}, "l": [1.0, None]}
 
 
-def test_every_way_out_says_null(capsys: pytest.CaptureFixture[str]) -> None:
-    """The command line, the API and the broker."""
-    say_json(FIGURES)
-    assert strict(capsys.readouterr().out) == NULLS
-    assert strict(bytes(NodeJson(FIGURES).body)) == NULLS
-    assert strict(_encode(FIGURES)) == NULLS
+def test_command_line_api_and_broker_write_null(capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers that are not finite are null in each of them."""
+    print_json(FIGURES)
+    assert parse_strictly(capsys.readouterr().out) == NULLS
+    assert parse_strictly(bytes(NodeJson(FIGURES).body)) == NULLS
+    assert parse_strictly(_encode(FIGURES)) == NULLS
 
 
-def test_what_is_no_unicode_leaves_as_text_that_every_program_takes() -> None:
-    """A file's name may be any bytes; JSON in an answer or at the broker is UTF-8, and escapes no half character."""
-    for encode in (_encode, lambda value: bytes(NodeJson(value).body)):
-        assert encode({"spec": "file:\udcff é"}).decode() == '{"spec":"file:\ufffd é"}'
+def test_surrogates_are_replaced() -> None:
+    """A file name may contain any bytes; JSON in a response or at the broker is valid UTF-8."""
+    for encode_value in (_encode, lambda value: bytes(NodeJson(value).body)):
+        assert encode_value({"spec": "file:\udcff é"}).decode() == '{"spec":"file:\ufffd é"}'

@@ -1,4 +1,4 @@
-"""What systemd is told, over a real socket."""
+"""Notification of systemd over a real socket, watchdog and clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLOCKS = [(0, False, True), (5, True, False), (-1, True, True), (-1, False, Fal
 def test_a_state_arrives_at_the_managers_socket(
     abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By path, or in the abstract namespace of containers."""
+    """The socket is a path or a name in the abstract namespace."""
     name = f"@tocsin-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(name.replace("@", "\0"))
@@ -34,30 +34,30 @@ def test_a_state_arrives_at_the_managers_socket(
 
 
 @pytest.mark.parametrize("address", ["", "relative/path", "/nowhere/at/all"])
-def test_without_a_manager_nothing_happens(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Started by hand, or with a socket that is gone."""
+def test_without_a_manager_nothing_is_sent(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is empty, invalid, or names a socket that no longer exists."""
     monkeypatch.setenv("NOTIFY_SOCKET", address)
     assert not systemd.notify("READY=1")
 
 
-def test_the_watchdog_is_ours_only_if_it_was_set_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child inherits the environment, but not the duty."""
+def test_the_watchdog_counts_only_if_it_is_set_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child process inherits the variables, which name its parent."""
     monkeypatch.delenv("WATCHDOG_PID", raising=False)
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
-    assert systemd.watchdog_interval_s() == 30.0
+    assert systemd.read_watchdog_interval_s() == 30.0
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
-    assert systemd.watchdog_interval_s() is None
+    assert systemd.read_watchdog_interval_s() is None
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-    assert systemd.watchdog_interval_s() == 30.0
+    assert systemd.read_watchdog_interval_s() == 30.0
     monkeypatch.setenv("WATCHDOG_USEC", "soon")
-    assert systemd.watchdog_interval_s() is None
+    assert systemd.read_watchdog_interval_s() is None
 
 
 @pytest.mark.parametrize(("state", "set_once", "synced"), _CLOCKS)
-def test_the_clock_is_right_if_the_kernel_says_so(
+def test_clock_synchronisation_is_read_from_the_kernel(
     state: int, set_once: bool, synced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel's word counts, and timesyncd's only where the kernel may not be asked; asking changes nothing."""
+    """The file of timesyncd counts only where adjtimex is forbidden; the call changes nothing."""
     asked: list[bytes] = []
 
     def adjtimex(record: Array[c_char]) -> int:
@@ -67,7 +67,7 @@ def test_the_clock_is_right_if_the_kernel_says_so(
     stamp = tmp_path / "synchronized"
     if set_once:
         stamp.touch()
-    monkeypatch.setattr(systemd, "_libc", lambda: SimpleNamespace(adjtimex=adjtimex))
+    monkeypatch.setattr(systemd, "_load_libc", lambda: SimpleNamespace(adjtimex=adjtimex))
     monkeypatch.setattr(systemd, "_SYNCED", stamp)
-    assert systemd.clock_synced() is synced
+    assert systemd.is_clock_synced() is synced
     assert [set(record) for record in asked] == [{0}]

@@ -1,4 +1,4 @@
-"""What is shipped, what it needs, and whether the documents tell the truth about it."""
+"""The package: dependencies and content of the wheel."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[2]
 WHEEL_BYTES_MAX = 12_000_000
 
 
-def declared(extra: str = "") -> set[str]:
-    """Return the normalised names of what the package, or one of its extras, asks for."""
+def list_declared(extra: str = "") -> set[str]:
+    """Return the normalised names of the dependencies of the package or of an extra."""
     lines = [line for line in requires("tocsin") or [] if (f'extra == "{extra}"' in line) == bool(extra)]
     plain = [line for line in lines if extra or "extra ==" not in line]
     return {re.split(r"[^A-Za-z0-9._-]", line)[0].lower().replace("_", "-") for line in plain}
 
 
-def imported(folder: str) -> set[str]:
+def list_imported(folder: str) -> set[str]:
     """Return the distributions that the modules of a folder import by name."""
     names = set()
     for path in (ROOT / folder).rglob("*.py"):
@@ -37,33 +37,33 @@ def imported(folder: str) -> set[str]:
     return found - {"tocsin", "edge", "training", "export"}
 
 
-def test_a_device_gets_what_it_needs_and_no_more() -> None:
+def test_declared_dependencies_are_the_imported_ones() -> None:
     """Every package that `edge` imports is declared, and every declared one is used."""
-    # The last four come with FastAPI and pydantic, whose faces they are.
-    needed = imported("edge") - {"starlette", "anyio", "pydantic-core", "typing-extensions"}
-    assert declared() | {"tomli"} == needed | {"tomli"}
+    # These four come with FastAPI and pydantic, as parts of their interfaces.
+    needed = list_imported("edge") - {"starlette", "anyio", "pydantic-core", "typing-extensions"}
+    assert list_declared() | {"tomli"} == needed | {"tomli"}
 
 
 def test_tested_versions_are_those_of_a_device() -> None:
-    """`deploy/constraints.txt` pins every need of a device, and nothing that only training or tests need."""
+    """`deploy/constraints.txt` pins every dependency of a device, and none of training or tests."""
     lines = (ROOT / "deploy" / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in lines if not line.startswith("#")}
-    assert declared() - {"tomli"} <= pinned
-    assert not pinned & (declared("dev") | declared("train")) - declared()
+    assert list_declared() - {"tomli"} <= pinned
+    assert not pinned & (list_declared("dev") | list_declared("train")) - list_declared()
 
 
-def test_a_device_gets_nothing_that_trains() -> None:
-    """No deep-learning framework and no SciPy hides among a device's needs."""
-    assert not declared() & {"torch", "onnx", "scipy", "librosa", "tqdm"}
+def test_a_device_needs_no_training_framework() -> None:
+    """Neither a deep-learning framework nor SciPy is a dependency of a device."""
+    assert not list_declared() & {"torch", "onnx", "scipy", "librosa", "tqdm"}
 
 
-def test_the_extra_has_what_training_and_export_import() -> None:
-    """With `[train]` both run."""
-    assert imported("training") | imported("export") <= declared() | declared("train") | {"tomli"}
+def test_the_extra_has_the_imports_of_training_and_export() -> None:
+    """Both run with `[train]`."""
+    assert list_imported("training") | list_imported("export") <= list_declared() | list_declared("train") | {"tomli"}
 
 
-def test_the_wheel_holds_edge_alone(tmp_path: Path) -> None:
-    """Code, bundle, scene, schema, dashboard and licence are in it, tests and training are not."""
+def test_the_wheel_contains_only_edge(tmp_path: Path) -> None:
+    """Code, bundle, scene, schema, dashboard and licence are in it; tests and training are not."""
     source = tmp_path / "source"
     shutil.copytree(ROOT / "edge", source / "edge", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -89,5 +89,5 @@ def test_the_wheel_holds_edge_alone(tmp_path: Path) -> None:
 
 
 def test_ci_is_the_same_command() -> None:
-    """What the server runs is what the README says."""
+    """The server runs the command of the README."""
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8") == "#!/bin/sh\nexec sh tests/run.sh\n"

@@ -1,4 +1,4 @@
-"""Nothing leaves a machine, and nothing is left on its disk, that nobody asked for."""
+"""Privacy: no unrequested network access, and no unrequested file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("edge", "training", "export")
 RECIPE = ROOT / "tests" / "support" / "small.toml"
 WINDOWS = 24
-"""Decisions of a run: three seconds, in which a library that calls home has looked up where that is."""
+"""Windows of a run: in three seconds, a library with telemetry has looked up its server."""
 
 pytestmark = pytest.mark.compiler
 
@@ -26,8 +26,8 @@ def spy(tmp_path: Path) -> Spy:
     return Spy(tmp_path / "spy")
 
 
-def test_whatever_is_reached_for_is_seen(spy: Spy) -> None:
-    """Look-ups, addresses and files, of children too; otherwise the tests below would prove nothing."""
+def test_the_spy_sees_every_access(spy: Spy) -> None:
+    """It sees look-ups, addresses and files, also of child processes."""
     script = """
 import pathlib, socket, subprocess, sys
 try: socket.getaddrinfo("elsewhere.example", 443)
@@ -43,15 +43,15 @@ subprocess.run([sys.executable, "-c", "open('left', 'w')"], check=True, cwd=path
     assert spy.reached().beyond(spy.home, hosts=["elsewhere.example", "192.0.2.1 9"]) == []
 
 
-def test_a_clip_is_classified_and_nothing_else_happens(spy: Spy) -> None:
-    """No name is looked up, no address spoken to, no file written."""
+def test_classification_accesses_nothing_else(spy: Spy) -> None:
+    """No name is looked up, no address contacted, no file written."""
     answer = spy.run("-m", "edge", "classify", street_path())
     assert answer.returncode == 0, answer.stderr
     assert spy.reached().beyond() == []
 
 
-def test_a_node_writes_its_state_and_speaks_to_nobody(spy: Spy, tmp_path: Path) -> None:
-    """All that a run without a broker writes lies in its state folder."""
+def test_a_node_without_a_broker_only_writes_its_state(spy: Spy, tmp_path: Path) -> None:
+    """All its files are in its state folder, and it contacts no address."""
     with RunningNode(tmp_path, f"file:{street_path()}?loop=1&speed=8", only_env=spy.env) as node:
         node.wait_for_windows(WINDOWS)
         node.get("/events")
@@ -59,8 +59,8 @@ def test_a_node_writes_its_state_and_speaks_to_nobody(spy: Spy, tmp_path: Path) 
 
 
 @pytest.mark.timeout(240)
-def test_every_module_that_loads_the_runtime_has_it_silenced(spy: Spy) -> None:
-    """Whichever of them comes first, and whatever it imports before."""
+def test_every_module_that_loads_onnx_runtime_disables_its_telemetry(spy: Spy) -> None:
+    """Each module may be the first import."""
     loading = [path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py") if "onnxruntime" in _imports(path)]
     assert len(loading) > 1
     for path in loading:
@@ -79,8 +79,8 @@ def _imports(path: Path) -> set[str]:
 
 
 @pytest.mark.timeout(240)
-def test_training_and_export_write_where_they_are_told(spy: Spy, tmp_path: Path) -> None:
-    """Features, checkpoint and bundle are made, and nothing is fetched, sent or left elsewhere."""
+def test_training_and_export_write_to_the_given_folders(spy: Spy, tmp_path: Path) -> None:
+    """They write features, checkpoint and bundle there, and contact no address."""
     out, data, cache = tmp_path / "out", tmp_path / "data", tmp_path / "cache"
     data.mkdir()
     made_up(data)

@@ -1,4 +1,4 @@
-"""Rooms and layers: as the picture shows them, and without a circle."""
+"""Rooms and layers: agreement with the picture, and no import circle."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MODULES = import_graph(ROOT, "edge", "training", "export")
 FLAT_MAX = {"edge": 7, "training": 4, "export": 4}
 
 
-def test_no_import_leads_back() -> None:
-    """Neither at run time nor for types: a circle is named."""
+def test_there_is_no_import_circle() -> None:
+    """Imports at run time and for types count."""
     layers(MODULES)
 
 
 @pytest.mark.parametrize("typing", ["", "if TYPE_CHECKING:\n    ", "def later():\n    "])
-def test_a_circle_is_found_wherever_its_imports_are(tmp_path: Path, typing: str) -> None:
-    """Also between three modules, of which one is a package."""
+def test_a_circle_of_any_kind_of_import_is_found(tmp_path: Path, typing: str) -> None:
+    """It has three modules, and one of them is a package."""
     (tmp_path / "p" / "b").mkdir(parents=True)
     (tmp_path / "p" / "a.py").write_text("from p import b\n")
     (tmp_path / "p" / "b" / "__init__.py").write_text("import p.c\n")
@@ -37,8 +37,8 @@ def test_a_circle_is_found_wherever_its_imports_are(tmp_path: Path, typing: str)
         layers(import_graph(tmp_path, "p"))
 
 
-def test_the_picture_in_the_readme_is_drawn_from_the_code() -> None:
-    """Another import that moves a room moves it in the picture."""
+def test_the_picture_in_the_readme_agrees_with_the_code() -> None:
+    """An import that moves a room to another layer must change the picture."""
     text = (ROOT / "edge" / "README.md").read_text(encoding="utf-8")
     shown = re.search(r"<!-- layers -->\n```text\n(.*?)\n```\n<!-- /layers -->", text, flags=re.DOTALL)
     assert shown is not None
@@ -46,7 +46,7 @@ def test_the_picture_in_the_readme_is_drawn_from_the_code() -> None:
 
 
 def test_the_contract_has_the_layers_of_the_picture() -> None:
-    """So that a wrong import is named by its line."""
+    """The linter then names the line of a wrong import."""
     linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     (contract,) = [contract for contract in linter["contracts"] if contract.get("containers") == ["edge"]]
     rows = [sorted(row.split(" | ")) for row in contract["layers"] if row != "__main__"]
@@ -54,7 +54,7 @@ def test_the_contract_has_the_layers_of_the_picture() -> None:
 
 
 @pytest.mark.parametrize(("package", "most"), FLAT_MAX.items())
-def test_few_modules_have_no_room(package: str, most: int) -> None:
-    """What lies beside the rooms is what all of them may use."""
+def test_few_modules_are_outside_rooms(package: str, most: int) -> None:
+    """The flat modules are the ground, which all rooms may use."""
     flat = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__", "__main__"}
     assert len(flat) <= most, flat

@@ -1,4 +1,4 @@
-"""The demonstration scene and what is said about it."""
+"""The demonstration scene and its documentation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 TRUTH = json.loads((HERE.parent / "data" / "street.json").read_text(encoding="utf-8"))
 
 
-def test_scene_is_small_and_as_long_as_its_truth_says() -> None:
+def test_scene_is_small_and_has_the_documented_length() -> None:
     """The scene is a minute or so of mono sound of at most 6 MB that never clips."""
     samples, rate_hz = sf.read(street_path(), dtype="float32")
     assert street_path().stat().st_size <= 6_000_000
@@ -26,7 +26,7 @@ def test_scene_is_small_and_as_long_as_its_truth_says() -> None:
     assert np.abs(samples).max() < 1.0
 
 
-def test_scene_has_every_promised_event() -> None:
+def test_scene_has_every_documented_event() -> None:
     """Traffic, a siren, horns and gunshots are in it, each inside the scene."""
     events = TRUTH["events"]
     assert {event["label"] for event in events} == {"traffic", "siren", "horn", "gunshot"}
@@ -36,7 +36,7 @@ def test_scene_has_every_promised_event() -> None:
 @pytest.mark.parametrize(
     "event", [e for e in TRUTH["events"] if e["label"] in {"gunshot", "horn"}], ids=lambda e: e["label"]
 )
-def test_sudden_sounds_begin_where_the_truth_says(event: dict[str, float]) -> None:
+def test_sudden_sounds_begin_at_their_documented_onset(event: dict[str, float]) -> None:
     """Above 300 Hz the tenth of a second after the onset is far louder than the one before."""
     samples, rate_hz = sf.read(street_path(), dtype="float32")
     n = rate_hz // 10
@@ -46,7 +46,7 @@ def test_sudden_sounds_begin_where_the_truth_says(event: dict[str, float]) -> No
 
 
 def test_every_recording_in_the_mix_is_credited() -> None:
-    """Each file of the table of placements stands in the attribution beside the scene."""
+    """Each file of the table of placements is in the attribution of the scene."""
     spec = importlib.util.spec_from_file_location("make_street", HERE.parent / "data" / "make_street.py")
     assert spec
     assert spec.loader

@@ -1,4 +1,4 @@
-"""What the tools say about the whole checkout."""
+"""Tools over the whole checkout: style, types, imports and spelling."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ BIN = Path(sys.executable).parent
     ],
     ids=" ".join,
 )
-def test_tool_is_content(command: list[str]) -> None:
-    """Style, form, types, directions of imports and spelling are as pyproject.toml wants them."""
+def test_tool_reports_no_problem(command: list[str]) -> None:
+    """Style, format, types, imports and spelling agree with pyproject.toml."""
     path = os.pathsep.join((str(BIN), os.environ.get("PATH", "")))
     answer = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""A bundle is used only when it is whole and computes what it did when it was exported."""
+"""Bundles: checks of files, manifest and golden recording, and scores."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edge.errors import BundleError
-from edge.inference.batcher import score_ready
+from edge.inference.batcher import score_batches
 from edge.inference.bundle import read_bundle
 from edge.inference.load import load_classifier
-from edge.inference.onnx import OnnxClassifier, available_providers, engine_key, padded_size
+from edge.inference.onnx import OnnxClassifier, list_providers, make_engine_key, pad_batch_size
 from edge.types import MelWindow, NetworkState
 from tests.support.bundles import LABELS, PARAMS, change_manifest, rewrite_manifest, write_bundle
 
@@ -38,24 +38,24 @@ def flip_bit(path: Path) -> None:
     (path / "model.onnx").write_bytes(bytes(data))
 
 
-def resign(path: Path) -> None:
+def update_checksums(path: Path) -> None:
     rewrite_manifest(path, json.loads((path / "manifest.json").read_text()))
 
 
-def other_golden(path: Path) -> None:
+def change_golden(path: Path) -> None:
     with np.load(path / "golden.npz") as golden:
         np.savez(path / "golden.npz", waveform=golden["waveform"], mel=golden["mel"], logits=golden["logits"] + 0.5)
-    resign(path)
+    update_checksums(path)
 
 
-def broken_network(path: Path) -> None:
+def break_network(path: Path) -> None:
     truncate(path, "model.onnx")
-    resign(path)
+    update_checksums(path)
 
 
-def pickled_golden(path: Path) -> None:
+def pickle_golden(path: Path) -> None:
     np.savez(path / "golden.npz", waveform=np.array([{}], object), mel=np.zeros(1), logits=np.zeros(1))
-    resign(path)
+    update_checksums(path)
 
 
 DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
@@ -86,9 +86,9 @@ DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
         lambda p: change_manifest(p, sha256={"../x": "", "model.onnx": "", "golden.npz": ""}),
         "sha256.*/x",
     ),
-    ("pickle", pickled_golden, "golden.npz cannot be read"),
-    ("golden of another network", other_golden, "differ by 0.5"),
-    ("network is rubbish", broken_network, "cannot load model.onnx"),
+    ("pickle", pickle_golden, "golden.npz cannot be read"),
+    ("golden of another network", change_golden, "differ by 0.5"),
+    ("network is rubbish", break_network, "cannot load model.onnx"),
 ]
 
 
@@ -96,7 +96,7 @@ DAMAGE: list[tuple[str, Callable[[Path], Any], str]] = [
 def test_a_damaged_bundle_is_refused_in_one_line_and_the_previous_one_used(
     damage: Callable[[Path], Any], says: str, bundle_path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever is wrong with it, the node goes on with the last good one."""
+    """The message names the problem, and the node uses the last good bundle."""
     good = write_bundle(tmp_path / "good", version="0.9")
     damage(bundle_path)
     with pytest.raises(BundleError, match=says) as caught:
@@ -109,7 +109,7 @@ def test_a_damaged_bundle_is_refused_in_one_line_and_the_previous_one_used(
 
 
 def test_without_any_bundle_the_message_says_how_to_get_one() -> None:
-    """An empty list is an answer too."""
+    """An empty list of candidates raises `BundleError`."""
     with pytest.raises(BundleError, match="tocsin model install"):
         load_classifier([])
 
@@ -119,17 +119,15 @@ def test_a_good_bundle_gives_calibrated_probabilities(bundle_path: Path) -> None
     change_manifest(bundle_path, calibration={"scale": [2.0, 1.0, 1.0], "bias": [0.0, 1.0, 0.0]})
     classifier = OnnxClassifier(read_bundle(bundle_path), provider="cpu")
     silence = np.full((3, PARAMS.window_frames, PARAMS.n_mels), PARAMS.silence, np.float32)
-    probabilities = classifier.probabilities(silence)
+    probabilities = classifier.compute_probabilities(silence)
     assert probabilities.shape == (3, len(LABELS))
     assert probabilities[0, 0] == pytest.approx(1 / (1 + np.exp(8.0)), rel=1e-4)
     assert (probabilities[:, 1:] < 1e-6).all()
 
 
-def test_a_provider_that_is_not_there_is_said_and_the_processor_used(
-    bundle_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A node on the wrong wheel still hears."""
-    if "cuda" in available_providers():
+def test_a_missing_provider_is_logged_and_the_cpu_is_used(bundle_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A node with the wrong wheel of ONNX Runtime uses the CPU."""
+    if "cuda" in list_providers():
         assert OnnxClassifier(read_bundle(bundle_path), provider="cuda").provider == "cuda"
     else:
         assert OnnxClassifier(read_bundle(bundle_path), provider="cuda").provider == "cpu"
@@ -137,11 +135,13 @@ def test_a_provider_that_is_not_there_is_said_and_the_processor_used(
 
 
 def test_several_threads_may_score_at_once(bundle_path: Path) -> None:
-    """Uploads and live audio share one network."""
+    """Concurrent calls, as from uploads and live audio, give the same scores."""
     classifier = OnnxClassifier(read_bundle(bundle_path))
     features = np.random.default_rng(0).normal(0, 1, (4, PARAMS.window_frames, PARAMS.n_mels)).astype(np.float32)
-    expected, results = classifier.probabilities(features), []
-    threads = [threading.Thread(target=lambda: results.append(classifier.probabilities(features))) for _ in range(8)]
+    expected, results = classifier.compute_probabilities(features), []
+    threads = [
+        threading.Thread(target=lambda: results.append(classifier.compute_probabilities(features))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -151,7 +151,7 @@ def test_several_threads_may_score_at_once(bundle_path: Path) -> None:
 
 
 def test_batches_keep_order_and_size(bundle_path: Path) -> None:
-    """What is ready is scored at once, in parts no larger than allowed, each with its owner."""
+    """Windows are scored in batches of limited size, in order, with their owners."""
     classifier = OnnxClassifier(read_bundle(bundle_path))
     rng = np.random.default_rng(1)
     shape = (PARAMS.window_frames, PARAMS.n_mels)
@@ -160,16 +160,18 @@ def test_batches_keep_order_and_size(bundle_path: Path) -> None:
         for i in range(10)
     ]
     sizes: list[int] = []
-    scored = list(score_ready(ready, classifier, 4, lambda size, _seconds: sizes.append(size)))
+    scored = list(score_batches(ready, classifier, 4, lambda size, _seconds: sizes.append(size)))
     assert sizes == [4, 4, 2]
     assert [(owner, window.end) for owner, window, _ in scored] == [(i, i) for i in range(10)]
-    single = [classifier.probabilities(window.features[None])[0] for _, window in ready]
+    single = [classifier.compute_probabilities(window.features[None])[0] for _, window in ready]
     assert np.abs(np.array(single) - np.array([row for *_, row in scored])).max() < 1e-6
 
 
 def test_accelerators_see_few_batch_sizes_and_engines_are_keyed_by_all_that_matters() -> None:
-    """A new driver or network must not find an old engine."""
-    assert [padded_size(n) for n in (1, 3, 17, 64, 65)] == [1, 4, 32, 64, 128]
+    """The key of an engine depends on network, runtime, precision, profile and device."""
+    assert [pad_batch_size(n) for n in (1, 3, 17, 64, 65)] == [1, 4, 32, 64, 128]
     parts = ("sha", "1.2", "fp16", "profile", "gpu")
-    keys = {engine_key(*parts)} | {engine_key(*parts[:i], "other", *parts[i + 1 :]) for i in range(len(parts))}
+    keys = {make_engine_key(*parts)} | {
+        make_engine_key(*parts[:i], "other", *parts[i + 1 :]) for i in range(len(parts))
+    }
     assert len(keys) == len(parts) + 1

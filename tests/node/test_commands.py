@@ -1,4 +1,4 @@
-"""Commands over MQTT: what is obeyed, and what a restart does not forget."""
+"""MQTT commands: execution, refusal, and state across a restart."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edge.errors import UsageError
 from edge.node.commands import Commands, DetectSwitch
 
 
-class Around:
-    """A source, the store and the states, and what each was told."""
+class FakeParts:
+    """A source, the store and the states, with a record of their calls."""
 
     name = "mic"
 
     def __init__(self) -> None:
-        self.runner = SimpleNamespace(set_enabled=lambda enabled: self.told.append(("source", enabled)))
-        self.told: list[tuple[str, bool]] = []
+        self.runner = SimpleNamespace(set_enabled=lambda enabled: self.calls.append(("source", enabled)))
+        self.calls: list[tuple[str, bool]] = []
         self.kept: dict[str, str] = {}
         self.writes = 0
 
@@ -29,47 +29,48 @@ class Around:
         self.kept[key] = value
         self.writes += 1
 
-    def detect(self, source: str, *, enabled: bool) -> None:
+    def publish_detection(self, source: str, *, enabled: bool) -> None:
         assert source == "mic"
-        self.told.append(("state", enabled))
+        self.calls.append(("state", enabled))
 
 
-def switch(around: Any, *, enabled: bool = True) -> DetectSwitch:
-    return DetectSwitch(around, enabled=enabled, store=around, states=around)
+def make_switch(parts: Any, *, enabled: bool = True) -> DetectSwitch:
+    return DetectSwitch(parts, enabled=enabled, store=parts, states=parts)
 
 
 @pytest.mark.parametrize(
     ("suffix", "payload"),
     [("mic/detect/set", "on"), ("mic/detect/set", ""), ("yard/detect/set", "ON"), ("mic/away/set", "ON"), ("", "OFF")],
 )
-def test_anything_else_is_refused(suffix: str, payload: str) -> None:
-    """With a line that says what would be obeyed."""
-    commands = Commands()
-    commands.add("mic/detect/set", pytest.fail)
-    commands.add("away/set", pytest.fail)
+def test_an_unknown_command_is_refused(suffix: str, payload: str) -> None:
+    """The error names the commands, and no switch is called."""
+    commands, calls = Commands(), list[bool]()
+    commands.add("mic/detect/set", calls.append)
+    commands.add("away/set", calls.append)
     with pytest.raises(UsageError, match="send ON or OFF to away/set, or to SOURCE/detect/set"):
-        commands.obey(suffix, payload)
+        commands.execute(suffix, payload)
+    assert calls == []
 
 
-def test_a_source_is_as_it_was_left() -> None:
-    """It is switched at once, its state is published, and the same command again writes nothing."""
-    around, commands = Around(), Commands()
-    first = switch(around)
+def test_a_source_keeps_its_state_across_a_restart() -> None:
+    """It is switched at once, its state is published, and a repeated command writes nothing."""
+    parts, commands = FakeParts(), Commands()
+    first = make_switch(parts)
     commands.add(first.suffix, first.set)
     first.restore()
-    assert around.told == [("source", True), ("state", True)]
+    assert parts.calls == [("source", True), ("state", True)]
     for _ in range(2):
-        commands.obey("mic/detect/set", "OFF")
-    assert (around.kept, around.writes) == ({"detect/mic": "OFF"}, 1)
-    around.told.clear()
-    switch(around).restore()
-    assert around.told == [("source", False), ("state", False)]
+        commands.execute("mic/detect/set", "OFF")
+    assert (parts.kept, parts.writes) == ({"detect/mic": "OFF"}, 1)
+    parts.calls.clear()
+    make_switch(parts).restore()
+    assert parts.calls == [("source", False), ("state", False)]
 
 
-def test_a_source_that_is_disabled_in_the_settings_stays_so_after_a_restart() -> None:
-    """Whatever it was switched to."""
-    around = Around()
-    switch(around, enabled=False).set(True)
-    assert around.told[-1] == ("state", True)
-    switch(around, enabled=False).restore()
-    assert around.told[-1] == ("state", False)
+def test_a_source_disabled_in_the_settings_is_off_after_a_restart() -> None:
+    """A command enables it only until then."""
+    parts = FakeParts()
+    make_switch(parts, enabled=False).set(True)
+    assert parts.calls[-1] == ("state", True)
+    make_switch(parts, enabled=False).restore()
+    assert parts.calls[-1] == ("state", False)

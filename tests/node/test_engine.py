@@ -1,4 +1,4 @@
-"""The loop over all sources: batching, gaps, ends, and one source failing alone."""
+"""The audio loop: batches, gaps, ends, and faults of a single source."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ RATE = PARAMS.sample_rate_hz
 
 
 class Clock:
-    """Sample 0 was at noon."""
+    """A timeline with sample 0 at noon."""
 
     def utc(self, index: int) -> datetime:
         return datetime(2026, 1, 1, 12, tzinfo=timezone.utc) + timedelta(seconds=index / RATE)
 
 
 class FakeRunner:
-    """A source in memory: hands out the blocks it was given."""
+    """A source of blocks in memory."""
 
     timeline = Clock()
 
@@ -80,8 +80,8 @@ def classifier(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
     return OnnxClassifier(read_bundle(request.param(tmp_path_factory.mktemp("bundle") / "tiny")))
 
 
-class Found(Receiver):
-    """Keeps what an engine finds."""
+class Findings(Receiver):
+    """Receiver that keeps the findings of an engine."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Event]] = []
@@ -102,126 +102,130 @@ class Found(Receiver):
 
 
 @pytest.fixture
-def found() -> Found:
-    return Found()
+def findings() -> Findings:
+    return Findings()
 
 
 @pytest.fixture
-def heard(found: Found) -> list[tuple[str, Event]]:
-    return found.events
+def events(findings: Findings) -> list[tuple[str, Event]]:
+    return findings.events
 
 
 @pytest.fixture
-def build(classifier: OnnxClassifier, found: Found) -> Callable[..., Engine]:
+def build(classifier: OnnxClassifier, findings: Findings) -> Callable[..., Engine]:
     def make(*runners: FakeRunner) -> Engine:
-        def pipeline_of(name: str) -> Callable[[], Pipeline]:
-            return lambda: build_pipeline(classifier.bundle, Settings(), source=name)
+        def make_stream(runner: Any) -> Stream:
+            def renew() -> Pipeline:
+                return build_pipeline(classifier.bundle, Settings(), source=runner.name)
 
-        streams = [Stream(runner, pipeline_of(runner.name)(), pipeline_of(runner.name)) for runner in runners]
+            return Stream(runner, renew(), renew)
+
+        streams = [make_stream(runner) for runner in runners]
         engine = Engine(streams, classifier, threading.Event(), metrics=Metrics(CollectorRegistry()), max_batch=64)
-        engine.follow(found)
+        engine.set_receiver(findings)
         return engine
 
     return make
 
 
 def hum(seconds: float, start: int = 0) -> AudioBlock:
-    """Loud lows: a `siren` to the tiny network."""
+    """Return loud low tones, a `siren` to the tiny network."""
     t = np.arange(round(seconds * RATE)) / RATE
-    return AudioBlock((sum(np.sin(2 * np.pi * f * t) for f in range(250, 1400, 75)) * 0.05).astype(np.float32), start)
+    tones = np.asarray(sum(np.sin(2 * np.pi * f * t) for f in range(250, 1400, 75)))
+    return AudioBlock((tones * 0.05).astype(np.float32), start)
 
 
 def quiet(seconds: float, start: int = 0) -> AudioBlock:
     return AudioBlock(np.zeros(round(seconds * RATE), np.float32), start)
 
 
-def metric(engine: Engine, name: str, **labels: str) -> float | None:
+def get_metric(engine: Engine, name: str, **labels: str) -> float | None:
     return engine._metrics.registry.get_sample_value(name, labels)
 
 
 def test_all_sources_share_one_inference(build: Callable[..., Engine]) -> None:
-    """Eight sources with nine windows each go into two batches of at most 64, and every window is counted."""
+    """Eight sources with nine windows each give two batches of at most 64, and every window counts."""
     engine = build(*(FakeRunner(f"s{i}", [quiet(1.2)]) for i in range(8)))
     assert engine.turn()
-    assert metric(engine, "tocsin_inference_batch_size_count") == 2
-    assert metric(engine, "tocsin_windows_total", source="s3") == 9
+    assert get_metric(engine, "tocsin_inference_batch_size_count") == 2
+    assert get_metric(engine, "tocsin_windows_total", source="s3") == 9
     assert not engine.turn()
 
 
-def test_events_belong_to_the_source_that_sounded(build: Callable[..., Engine], heard: list[tuple[str, Event]]) -> None:
-    """Mixing streams in a batch does not mix their events."""
+def test_events_belong_to_their_source(build: Callable[..., Engine], events: list[tuple[str, Event]]) -> None:
+    """A batch of several streams does not mix their events."""
     engine = build(FakeRunner("still", [quiet(3)]), FakeRunner("loud", [hum(3)]))
     engine.turn()
-    assert {(name, event.label) for name, event in heard} == {("loud", "siren")}
+    assert {(name, event.label) for name, event in events} == {("loud", "siren")}
 
 
-def test_an_event_on_before_a_gap_is_decided_before_it_and_ended(
-    build: Callable[..., Engine], heard: list[tuple[str, Event]]
+def test_an_event_before_a_gap_is_decided_and_ended(
+    build: Callable[..., Engine], events: list[tuple[str, Event]]
 ) -> None:
-    """Blocks on both sides of a gap may come in one turn."""
+    """Blocks on both sides of a gap may arrive in one turn."""
     runner = FakeRunner("mic", [hum(2), quiet(2, 10 * RATE)])
     engine = build(runner)
     engine.turn()
-    assert [event.phase for _, event in heard] == [Phase.START, Phase.END]
-    assert heard[1][1].gap
-    assert heard[0][1].laeq_db > -60
+    assert [event.phase for _, event in events] == [Phase.START, Phase.END]
+    assert events[1][1].gap
+    assert events[0][1].laeq_db > -60
 
 
 def test_audio_lost_while_a_source_is_up_counts_as_dropped_windows(build: Callable[..., Engine]) -> None:
-    """Ten lost seconds are eighty windows that were never scored."""
+    """Ten lost seconds are eighty dropped windows."""
     runner = FakeRunner("mic", [quiet(1)])
     engine = build(runner)
     engine.turn()
     runner.blocks = [quiet(1, 11 * RATE)]
     engine.turn()
-    assert metric(engine, "tocsin_windows_dropped_total", source="mic") == 80
+    assert get_metric(engine, "tocsin_windows_dropped_total", source="mic") == 80
 
 
 def test_a_source_that_goes_offline_ends_its_events_at_once(
-    build: Callable[..., Engine], heard: list[tuple[str, Event]]
+    build: Callable[..., Engine], events: list[tuple[str, Event]]
 ) -> None:
-    """Nothing stays on at a microphone that was pulled; the others go on."""
+    """No event stays open for an unplugged microphone; the others go on."""
     lost, other = FakeRunner("lost", [hum(3)]), FakeRunner("other", [hum(3)])
     engine = build(lost, other)
     engine.turn()
     lost.state = SourceState.OFFLINE
     other.blocks = [hum(1, 3 * RATE)]
     engine.turn()
-    assert [(name, event.gap) for name, event in heard if event.phase is Phase.END] == [("lost", True)]
+    assert [(name, event.gap) for name, event in events if event.phase is Phase.END] == [("lost", True)]
 
 
-def test_sound_that_comes_after_a_source_went_offline_leaves_nothing_on(
-    build: Callable[..., Engine], heard: list[tuple[str, Event]]
+def test_late_sound_of_an_offline_source_leaves_no_event_open(
+    build: Callable[..., Engine], events: list[tuple[str, Event]]
 ) -> None:
-    """A resampler's tail may arrive late."""
+    """The rest of a resampler may arrive late."""
     runner = FakeRunner("mic", [hum(1.4)])
     engine = build(runner)
     engine.turn()
     runner.state = SourceState.OFFLINE
     engine.turn()
-    assert heard == []
+    assert events == []
     runner.blocks = [hum(0.5, 7 * RATE // 5)]
     engine.turn()
     engine.turn()
-    assert [event.phase for _, event in heard] == [Phase.START, Phase.END]
+    assert [event.phase for _, event in events] == [Phase.START, Phase.END]
 
 
-def test_a_file_is_decided_to_its_end_and_the_engine_says_when_all_are(
-    build: Callable[..., Engine], heard: list[tuple[str, Event]]
+def test_a_file_is_decided_to_its_end_and_the_engine_finishes(
+    build: Callable[..., Engine], events: list[tuple[str, Event]]
 ) -> None:
-    """The end of a recording is no loss."""
+    """The end of a recording is not a gap."""
     runner = FakeRunner("file", [hum(3.1)])
     engine = build(runner)
     engine.turn()
-    assert not engine.finished
+    before = engine.finished
     runner.state, runner.finished = SourceState.OFFLINE, True
     engine.turn()
-    assert engine.finished
-    assert heard[-1][1].phase is Phase.END
-    assert not heard[-1][1].gap
+    assert (before, engine.finished) == (False, True)
+    assert events[-1][1].phase is Phase.END
+    assert not events[-1][1].gap
 
 
-def test_live_frames_are_made_only_while_somebody_looks(build: Callable[..., Engine]) -> None:
+def test_live_frames_are_made_only_with_a_listener(build: Callable[..., Engine]) -> None:
     """A frame has scores for every label, a level and a column of mel bands."""
     runner = FakeRunner("mic", [hum(0.5)])
     engine = build(runner)
@@ -237,31 +241,35 @@ def test_live_frames_are_made_only_while_somebody_looks(build: Callable[..., Eng
     assert frames[0].time.startswith("2026-01-01T12:00:00.")
 
 
-SICK = AudioBlock(np.zeros((5, 2), np.float32), 0)
-"""What no pipeline can take."""
+BAD_BLOCK = AudioBlock(np.zeros((5, 2), np.float32), 0)
+"""A block of the wrong shape, which makes a pipeline fail."""
 
 
 def fault_in_feed(engine: Engine, stream: Stream) -> None:
-    stream.runner.blocks.insert(1, SICK)
+    runner: Any = stream.runner
+    runner.blocks.insert(1, BAD_BLOCK)
 
 
 def fault_in_decide(engine: Engine, stream: Stream) -> None:
-    stream.pipeline.decide = failing
+    pipeline: Any = stream.pipeline
+    pipeline.decide = fail
 
 
 def fault_in_levels(engine: Engine, stream: Stream) -> None:
-    stream.pipeline.take_levels = failing
+    pipeline: Any = stream.pipeline
+    pipeline.take_levels = fail
 
 
 def fault_in_events(engine: Engine, stream: Stream) -> None:
-    take = engine._receiver.take_event
+    receiver: Any = engine._receiver
+    take = receiver.take_event
 
     def take_event(of: Stream, event: Event) -> None:
         if of is stream and event.phase is Phase.START:
-            failing()
+            fail()
         take(of, event)
 
-    engine._receiver.take_event = take_event  # type: ignore[method-assign]
+    receiver.take_event = take_event
 
 
 def fault_in_network(engine: Engine, stream: Stream) -> None:
@@ -269,86 +277,90 @@ def fault_in_network(engine: Engine, stream: Stream) -> None:
 
     def sometimes(windows: Sequence[MelWindow]) -> np.ndarray:
         if any(window.state is stream.pipeline._state for window in windows):
-            failing()
+            fail()
         return score(windows)
 
-    engine._classifier = SimpleNamespace(score=sometimes, bundle=engine._classifier.bundle)
+    failing: Any = SimpleNamespace(score=sometimes, bundle=engine._classifier.bundle)
+    engine._classifier = failing
 
 
-def failing(*_args: object) -> Any:
-    msg = "sick"
+def fail(*_args: object) -> Any:
+    msg = "a fault"
     raise ValueError(msg)
 
 
 @pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.parametrize("spoil", [fault_in_feed, fault_in_decide, fault_in_levels, fault_in_events, fault_in_network])
-def test_a_fault_in_one_stream_takes_nothing_from_the_others(
+@pytest.mark.parametrize(
+    "add_fault", [fault_in_feed, fault_in_decide, fault_in_levels, fault_in_events, fault_in_network]
+)
+def test_a_fault_in_one_stream_does_not_affect_the_others(
     build: Callable[..., Engine],
-    found: Found,
+    findings: Findings,
     caplog: pytest.LogCaptureFixture,
-    spoil: Callable[[Engine, Stream], None],
+    add_fault: Callable[[Engine, Stream], None],
     place: int,
 ) -> None:
-    """Its source is offline with the reason, said once; every window and level of the others is there, in that turn."""
+    """Its source is offline with the reason, logged once; the others lose no window or level."""
     runners = [FakeRunner(name, [hum(3), hum(1, 3 * RATE)]) for name in ("a", "b")]
     engine = build(*runners)
-    sick, well = engine.streams[place], engine.streams[1 - place]
-    before = sick.pipeline
-    spoil(engine, sick)
+    faulty, well = engine.streams[place], engine.streams[1 - place]
+    faulty_runner, well_runner = runners[place], runners[1 - place]
+    before = faulty.pipeline
+    add_fault(engine, faulty)
     assert engine.turn()
-    assert next(event.phase for name, event in found.events if name == well.name) is Phase.START
-    assert metric(engine, "tocsin_windows_total", source=well.name) == 31
-    assert sum(name == well.name for name, _ in found.levels) == 3
-    assert len(sick.runner.broken_off) == 1
-    assert sick.runner.broken_off[0].startswith("its sound cannot be analysed: ValueError: ")
-    assert well.runner.broken_off == []
+    assert next(event.phase for name, event in findings.events if name == well.name) is Phase.START
+    assert get_metric(engine, "tocsin_windows_total", source=well.name) == 31
+    assert sum(name == well.name for name, _ in findings.levels) == 3
+    assert len(faulty_runner.broken_off) == 1
+    assert faulty_runner.broken_off[0].startswith("its sound cannot be analysed: ValueError: ")
+    assert well_runner.broken_off == []
     assert sum("cannot be analysed" in record.getMessage() for record in caplog.records) == 1
-    assert sick.pipeline is not before
+    assert faulty.pipeline is not before
 
 
-def test_after_a_fault_a_stream_is_heard_again_behind_a_gap(
-    build: Callable[..., Engine], heard: list[tuple[str, Event]], caplog: pytest.LogCaptureFixture
+def test_after_a_fault_a_stream_continues_after_a_gap(
+    build: Callable[..., Engine], events: list[tuple[str, Event]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was going on is ended, the fresh pipeline knows nothing of it, and the same fault is said once."""
+    """Its event ends, the new pipeline starts empty, and a repeated fault is logged once."""
     runner = FakeRunner("mic", [hum(3)])
     engine = build(runner)
     engine.turn()
     for start in (3, 13, 23):
-        runner.blocks = [AudioBlock(SICK.samples, start * RATE), hum(2, start * RATE + 5)]
+        runner.blocks = [AudioBlock(BAD_BLOCK.samples, start * RATE), hum(2, start * RATE + 5)]
         engine.turn()
         runner.blocks = [hum(3, (start + 5) * RATE)]
         engine.turn()
-    assert [event.phase for _, event in heard if event.phase is not Phase.UPDATE] == [Phase.START, Phase.END] * 3 + [
+    assert [event.phase for _, event in events if event.phase is not Phase.UPDATE] == [Phase.START, Phase.END] * 3 + [
         Phase.START
     ]
-    assert all(event.gap for _, event in heard[1:])
-    assert all(event.onset >= 8 * RATE for _, event in heard[2:] if event.phase is Phase.START and event.onset)
+    assert all(event.gap for _, event in events[1:])
+    assert all(event.onset >= 8 * RATE for _, event in events[2:] if event.phase is Phase.START and event.onset)
     assert len(runner.broken_off) == 3
     assert sum("cannot be analysed" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_a_turn_that_fails_as_a_whole_does_not_end_the_loop_nor_feed_the_watchdog(
-    build: Callable[..., Engine], found: Found, caplog: pytest.LogCaptureFixture
+def test_a_failed_turn_neither_ends_the_loop_nor_notifies_the_watchdog(
+    build: Callable[..., Engine], findings: Findings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The loop goes on, and reports turns only when they worked."""
+    """The loop goes on, and only reports successful turns."""
     runner = FakeRunner("mic")
     engine = build(runner)
-    engine.submit(failing)
+    engine.submit(fail)
     engine.start()
     while not caplog.records:
         assert engine.alive
-        found.worked.wait(0.01)
-    assert True not in found.turns
+        findings.worked.wait(0.01)
+    assert True not in findings.turns
     engine.submit(lambda: runner.blocks.append(hum(3)))
-    assert found.worked.wait(5)
+    assert findings.worked.wait(5)
     engine.stop()
     assert not engine.alive
     assert "a turn of the engine failed" in caplog.text
-    assert found.events[-1][1].phase is Phase.END
+    assert findings.events[-1][1].phase is Phase.END
 
 
-def test_history_gives_back_what_it_still_has() -> None:
-    """Old sound goes, and a cut across blocks is seamless."""
+def test_the_history_returns_its_recent_sound() -> None:
+    """Old sound is dropped, and a cut across blocks is seamless."""
     history = History(2.0, RATE)
     ramp = np.arange(10 * RATE, dtype=np.float32)
     for start in range(0, ramp.size, 4000):
@@ -357,8 +369,8 @@ def test_history_gives_back_what_it_still_has() -> None:
     assert history.cut(0, RATE).size == 0
 
 
-def test_source_figures_are_read_at_the_moment_of_the_scrape() -> None:
-    """Prometheus sees a source's counters and state, the outbox and the broker."""
+def test_source_metrics_are_read_at_a_scrape() -> None:
+    """They cover counters and state of a source, the outbox and the broker."""
     registry, runner = CollectorRegistry(), FakeRunner("mic")
     outbox = SimpleNamespace(outbox_stats=lambda: (3, 7.5), outbox_dropped=2, removed=1)
     registry.register(NodeCollector(lambda: [runner.stats()], outbox, lambda: True, faulty_scores=lambda: 5))

@@ -1,4 +1,4 @@
-"""What the log of a node says of events."""
+"""Log lines of events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_start_and_end_have_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """With source, label, score and length; an update has none."""
+    """They have source, label, score and length; an update has no line."""
     caplog.set_level(logging.INFO, "tocsin.events")
     start = Event("e", Phase.START, "siren", 0.71, 0.71, 1600, None, 3200, -30.0, -28.0)
     log_event("door", start, 16_000)

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: there before anything happens, and none that nobody can read."""
+"""Prometheus metrics: present from the start, and left out if unknown."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 STATS = SourceStats("mic", "mic", SourceState.ONLINE, "", 0, 0, 0.0, 0.0, 0.0, 2.0, 0.0)
 
 
-def figures(registry: CollectorRegistry) -> dict[str, float]:
-    """Return every sample by its name and labels, as they are written on the page."""
+def scrape(registry: CollectorRegistry) -> dict[str, float]:
+    """Return every sample by its name and labels, as on the metrics page."""
     lines = [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_what_may_happen_is_counted_from_nought() -> None:
-    """Every counter of a known source, label, pattern or action is there before the first one, and only once."""
+def test_declared_counters_start_at_0() -> None:
+    """Every counter of a known source, label, pattern or action exists from the start."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     metrics.declare(["mic", "yard"], ["gunshot", "siren"], ["double"], ["restless"], ["lamp"])
-    first = figures(registry)
+    first = scrape(registry)
     for source in ("mic", "yard"):
         for name in ("windows", "windows_dropped", "clap_onsets"):
             assert first[f'tocsin_{name}_total{{source="{source}"}}'] == 0
@@ -47,12 +47,12 @@ def test_what_may_happen_is_counted_from_nought() -> None:
         assert first[f'tocsin_{name}_total{{label="lamp"}}'] == 0
     metrics.events.labels("mic", "gunshot").inc()
     metrics.declare(["mic", "yard"], ["gunshot", "siren", "horn"], [], [], [])
-    assert figures(registry)['tocsin_events_total{label="gunshot",source="mic"}'] == 1
+    assert scrape(registry)['tocsin_events_total{label="gunshot",source="mic"}'] == 1
     assert not [name for name in first if name.partition("{")[0].endswith("_created")]
 
 
-def test_a_node_has_its_figures_before_anything_was_heard(tmp_path: Path) -> None:
-    """Alerts, patterns and actions of its configuration are counted, and the process and the disk are measured."""
+def test_a_node_has_its_metrics_from_the_start(tmp_path: Path) -> None:
+    """They cover alerts, patterns and actions of its configuration, the process and the disk."""
     settings = Settings.model_validate(
         {
             "node": {"id": "n"},
@@ -63,7 +63,7 @@ def test_a_node_has_its_figures_before_anything_was_heard(tmp_path: Path) -> Non
         }
     )
     node = build_node(settings, state_dir=tmp_path).web
-    seen = figures(node.registry)
+    seen = scrape(node.registry)
     broker = BrokerStatus(enabled=False, connected=False, broker="127.0.0.1:1883", waiting=0, oldest_s=0.0)
     assert node.mqtt() == broker
     node.store.close()
@@ -86,20 +86,20 @@ def test_a_node_has_its_figures_before_anything_was_heard(tmp_path: Path) -> Non
     ("state", "age_s", "shown"),
     [(SourceState.ONLINE, 2.0, True), (SourceState.OFFLINE, 60.0, False), (SourceState.OFFLINE, float("inf"), False)],
 )
-def test_sources_have_a_level_while_they_deliver(state: SourceState, age_s: float, shown: bool) -> None:
-    """A level that is no longer heard is not shown, and neither is a time that never was."""
+def test_sources_have_a_level_while_they_deliver_sound(state: SourceState, age_s: float, shown: bool) -> None:
+    """Neither an outdated level nor an unknown time is shown."""
     registry = CollectorRegistry()
     stats = replace(STATS, state=state, last_block_age_s=age_s)
     registry.register(NodeGauges(lambda: [stats], lambda: {"mic": -37.5}, list))
-    seen = figures(registry)
+    seen = scrape(registry)
     assert (seen.get('tocsin_level_db{source="mic"}') == -37.5) is shown
     last = seen.get('tocsin_source_last_audio_timestamp_seconds{source="mic"}')
     assert last == (pytest.approx(time.time() - age_s, abs=1) if age_s < float("inf") else None)
     assert seen["tocsin_ready"] == 1
 
 
-def test_temperature_and_throttling_are_as_the_kernel_tells(tmp_path: Path) -> None:
-    """Zones are told by kind, the hottest of a kind; what is missing or cannot be read is left out."""
+def test_temperature_and_throttling_come_from_sysfs(tmp_path: Path) -> None:
+    """Each kind of zone has its highest temperature; missing or unreadable files are left out."""
     for i, (kind, temperature) in enumerate(
         [("cpu-thermal", "61234"), ("cpu-thermal", "59000"), ("gpu", "oh"), ("", "1")]
     ):
@@ -109,7 +109,7 @@ def test_temperature_and_throttling_are_as_the_kernel_tells(tmp_path: Path) -> N
         (zone / "temp").write_text(f"{temperature}\n")
     registry = CollectorRegistry()
     registry.register(MachineGauges(tmp_path, tmp_path))
-    bare = figures(registry)
+    bare = scrape(registry)
     assert {name: value for name, value in bare.items() if "temperature" in name} == {
         'tocsin_temperature_celsius{label="cpu-thermal"}': 61.234
     }
@@ -117,7 +117,7 @@ def test_temperature_and_throttling_are_as_the_kernel_tells(tmp_path: Path) -> N
     flags = tmp_path / "devices/platform/soc/soc:firmware/get_throttled"
     flags.parent.mkdir(parents=True)
     flags.write_text("50005\n")
-    seen = figures(registry)
+    seen = scrape(registry)
     assert [name for name, value in seen.items() if "tocsin_throttled" in name and value] == [
         'tocsin_throttled{label="under_voltage"}',
         'tocsin_throttled{label="throttled"}',

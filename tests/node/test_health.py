@@ -1,4 +1,4 @@
-"""Readiness tells the truth, one reason a fault."""
+"""Readiness of a node, with a reason per problem."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.node.health import not_ready
 from edge.types import SourceState, SourceStats
 
 
-def source(name: str = "mic", **changes: Any) -> SourceStats:
+def make_stats(name: str = "mic", **changes: Any) -> SourceStats:
     values: dict[str, Any] = {
         "name": name, "spec": "mic", "state": SourceState.ONLINE, "detail": "", "samples_total": 1,
         "overflows_total": 0,
@@ -19,7 +19,7 @@ def source(name: str = "mic", **changes: Any) -> SourceStats:
     return SourceStats(**{**values, **changes})
 
 
-def reasons(*sources: SourceStats, **changes: Any) -> list[str]:
+def list_reasons(*sources: SourceStats, **changes: Any) -> list[str]:
     values: dict[str, Any] = {
         "engine_alive": True,
         "outbox": (0, 0.0),
@@ -30,39 +30,39 @@ def reasons(*sources: SourceStats, **changes: Any) -> list[str]:
     return not_ready(sources, **{**values, **changes})
 
 
-def test_a_node_that_hears_is_ready() -> None:
-    """Also while one of its sources is away, clipping or silent, and before the broker was ever there."""
-    offline = source("b", state=SourceState.OFFLINE, detail="unplugged")
-    assert reasons(source(), offline) == []
-    assert reasons(source(state=SourceState.SILENT), outbox=(5, 10.0)) == []
+def test_a_node_with_sound_is_ready() -> None:
+    """One of its sources may be offline or silent, and the broker absent."""
+    offline = make_stats("b", state=SourceState.OFFLINE, detail="unplugged")
+    assert list_reasons(make_stats(), offline) == []
+    assert list_reasons(make_stats(state=SourceState.SILENT), outbox=(5, 10.0)) == []
 
 
 @pytest.mark.parametrize(
-    ("sources", "changes", "says"),
+    ("sources", "changes", "text"),
     [
-        ([source(state=SourceState.OFFLINE, detail="no microphone")], {}, "no audio: mic: no microphone"),
-        ([source(lag_s=9.0)], {}, "analysis lags: mic 9.0 s"),
-        ([source()], {"engine_alive": False}, "engine is not running"),
-        ([source()], {"outbox": (7, 900.0)}, "outbox stuck: 7 messages"),
-        ([source()], {"recorder_problem": "the disk is full"}, "the disk is full"),
-        ([source()], {"free_mb": 3}, "disk low: 3 MiB"),
-        ([source()], {"refused": [("t/n/b/event", "Not authorized")]}, "events on t/n/b/event: Not authorized"),
+        ([make_stats(state=SourceState.OFFLINE, detail="no microphone")], {}, "no audio: mic: no microphone"),
+        ([make_stats(lag_s=9.0)], {}, "analysis lags: mic 9.0 s"),
+        ([make_stats()], {"engine_alive": False}, "engine is not running"),
+        ([make_stats()], {"outbox": (7, 900.0)}, "outbox stuck: 7 messages"),
+        ([make_stats()], {"recorder_problem": "the disk is full"}, "the disk is full"),
+        ([make_stats()], {"free_mb": 3}, "disk low: 3 MiB"),
+        ([make_stats()], {"refused": [("t/n/b/event", "Not authorized")]}, "events on t/n/b/event: Not authorized"),
     ],
 )
-def test_each_fault_has_its_reason(sources: list[SourceStats], changes: dict[str, Any], says: str) -> None:
-    """And only its own."""
-    (reason,) = reasons(*sources, **changes)
-    assert says in reason
+def test_each_problem_has_its_reason(sources: list[SourceStats], changes: dict[str, Any], text: str) -> None:
+    """Each problem gives exactly one reason."""
+    (reason,) = list_reasons(*sources, **changes)
+    assert text in reason
 
 
-def test_a_source_that_is_switched_off_or_over_is_no_fault() -> None:
-    """Nothing is missing that was wanted."""
-    assert reasons(source(state=SourceState.DISABLED)) == []
-    assert reasons(source(state=SourceState.OFFLINE, finished=True)) == []
+def test_a_disabled_or_ended_source_is_not_a_problem() -> None:
+    """No sound is expected from it."""
+    assert list_reasons(make_stats(state=SourceState.DISABLED)) == []
+    assert list_reasons(make_stats(state=SourceState.OFFLINE, finished=True)) == []
 
 
-def test_live_sound_that_ended_is_missed() -> None:
-    """A pipe whose writer died is no recording that is over; beside another source it is one of those away."""
-    ended = source("pipe", state=SourceState.OFFLINE, detail="standard input has ended", finished=True, lost=True)
-    assert reasons(ended) == ["no audio: pipe: standard input has ended"]
-    assert reasons(ended, source()) == []
+def test_an_ended_pipe_is_a_problem() -> None:
+    """Unlike a recording, a pipe should not end; with another source the node is still ready."""
+    ended = make_stats("pipe", state=SourceState.OFFLINE, detail="standard input has ended", finished=True, lost=True)
+    assert list_reasons(ended) == ["no audio: pipe: standard input has ended"]
+    assert list_reasons(ended, make_stats()) == []

@@ -1,4 +1,4 @@
-"""What every message of a node has in common."""
+"""Common parts of all messages of a node."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ SETTINGS = Settings.model_validate(
 )
 
 
-def test_a_context_knows_place_and_severity() -> None:
-    """A source's own location goes before the node's; without a rule an event is for information."""
+def test_a_context_has_location_and_severity() -> None:
+    """A source's location overrides the node's; a label without a rule has the severity `info`."""
     messages = make_messages(SETTINGS)
-    assert messages.context("yard", "gunshot").severity == "critical"
-    assert messages.context("yard").location == "yard"
-    assert messages.context("mic").location == "street"
-    assert messages.context("mic").calibrated
-    assert {messages.context("mic", label).severity for label in (None, "drill", "never heard")} == {"info"}
+    assert messages.make_context("yard", "gunshot").severity == "critical"
+    assert messages.make_context("yard").location == "yard"
+    assert messages.make_context("mic").location == "street"
+    assert messages.make_context("mic").calibrated
+    assert {messages.make_context("mic", label).severity for label in (None, "drill", "never heard")} == {"info"}
 
 
-def test_no_message_waits_for_a_broker_that_there_is_not() -> None:
-    """Without MQTT there is no topic."""
-    assert make_messages(SETTINGS).topic("mic") == "city/n/mic/event"
-    assert make_messages(Settings.model_validate({"mqtt": {"enabled": False}})).topic("mic") is None
+def test_without_mqtt_there_is_no_topic() -> None:
+    """So no message waits for a broker."""
+    assert make_messages(SETTINGS).find_topic("mic") == "city/n/mic/event"
+    assert make_messages(Settings.model_validate({"mqtt": {"enabled": False}})).find_topic("mic") is None
 
 
 def test_stamps_are_unique() -> None:
-    """Also those of one sequence number."""
+    """Two stamps of one sequence number differ."""
     messages = make_messages()
-    first, second = messages.stamp(7), messages.stamp(7)
+    first, second = messages.make_stamp(7), messages.make_stamp(7)
     assert first.id != second.id
     assert first.sequence == second.sequence == 7
 
 
 def test_the_info_topic_names_the_model() -> None:
-    """With its labels and those that make events."""
-    info = make_messages().info([])
+    """It has the labels, and those that make events."""
+    info = make_messages().describe_node([])
     assert info["model"] == {"id": "tiny", "version": "1", "sha256": "0" * 64, "provider": "cpu"}
     assert info["labels"] == list(LABELS)
     assert info["alerts"] == ["siren", "gunshot"]

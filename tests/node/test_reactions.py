@@ -1,4 +1,4 @@
-"""What a node does about patterns and its away mode, between the engine and everybody who is told."""
+"""Reactions of a node to patterns, and its away mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge.errors import UsageError
 from edge.node.reactions import Reactions
 from edge.publish.payload import Stamp
 from edge.settings.tree import Settings
-from edge.systemd import clock_synced
+from edge.systemd import is_clock_synced
 from edge.telemetry import Metrics
 from edge.types import Pattern
 from tests.support.messages import make_messages
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 STATE, CLAP = "tocsin/n/away/state", "tocsin/n/mic/clap"
 DOUBLE = Pattern("double", (16_000, 24_000), 36_800, 0.9)
-HEARD = Pattern("sound", (16_000,), 20_000, 0.9)
+SOUND = Pattern("sound", (16_000,), 20_000, 0.9)
 
 
 @dataclass
-class Around:
-    """Everybody that reactions tell, and what they were told."""
+class FakeOutputs:
+    """Publisher, store and recorder, with a record of their calls."""
 
     states: list[str] = field(default_factory=list)
     soon: list[dict[str, Any]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Around:
         self.soon.append(json.loads(payload))
 
     def wake(self) -> None:
-        """Nothing is sent."""
+        """Send nothing."""
 
     def put_pattern(self, make: Any, *, topic: str | None, body: Any, on_recorded: Any) -> None:
         event = make(Stamp("id", 1, datetime.now(timezone.utc)))
@@ -68,34 +68,36 @@ class Around:
         self.armed += 1
 
 
-def started(around: Around, **away: Any) -> Reactions:
-    broker: Any = around
+def start(outputs: FakeOutputs, **away: Any) -> Reactions:
+    """Return started reactions with these settings of the away mode."""
+    parts: Any = outputs
     settings = Settings.model_validate({"away": {"arming_s": 0, **away}})
     reactions = Reactions(
         settings,
         make_messages(settings),
-        publisher=broker,
-        store=broker,
-        recorder=broker,
+        publisher=parts,
+        store=parts,
+        recorder=parts,
         metrics=Metrics(CollectorRegistry()),
-        on_armed=around.on_armed,
+        on_armed=outputs.on_armed,
     )
     reactions.start()
     return reactions
 
 
-def hear(reactions: Reactions, pattern: Pattern) -> None:
-    reactions.heard("mic", pattern, lambda index: datetime.fromtimestamp(index / 16_000, timezone.utc))
+def take(reactions: Reactions, pattern: Pattern) -> None:
+    """Pass a pattern to the reactions."""
+    reactions.take_pattern("mic", pattern, lambda index: datetime.fromtimestamp(index / 16_000, timezone.utc))
 
 
-def test_a_pattern_is_sent_at_once_and_kept_and_a_suppressed_one_is_neither() -> None:
-    """Its message does not go through the outbox, where it could arrive an hour later."""
-    around = Around()
-    reactions = started(around)
-    hear(reactions, Pattern("double", (16_000, 24_000), 36_800, 0.9, reason="applause"))
-    assert (around.soon, around.recorded) == ([], [])
-    hear(reactions, DOUBLE)
-    (sent,), ((topic, event, _),) = around.soon, around.recorded
+def test_a_pattern_is_sent_at_once_and_recorded_unless_suppressed() -> None:
+    """Its message does not wait in the outbox, where it could be sent an hour later."""
+    outputs = FakeOutputs()
+    reactions = start(outputs)
+    take(reactions, Pattern("double", (16_000, 24_000), 36_800, 0.9, reason="applause"))
+    assert (outputs.soon, outputs.recorded) == ([], [])
+    take(reactions, DOUBLE)
+    (sent,), ((topic, event, _),) = outputs.soon, outputs.recorded
     assert sent == {
         "event_type": "double", "time": "1970-01-01T00:00:01.500Z", "intervals_ms": [500], "confidence": 0.9,
     }  # fmt: skip
@@ -103,83 +105,81 @@ def test_a_pattern_is_sent_at_once_and_kept_and_a_suppressed_one_is_neither() ->
     assert event["subject"] == "double"
 
 
-def test_a_sound_is_reported_while_it_listens_and_through_the_outbox() -> None:
-    """Whoever is told that it began to listen is told once."""
-    around = Around()
-    reactions = started(around)
-    hear(reactions, HEARD)
-    assert around.recorded == []
+def test_a_sound_is_recorded_for_the_outbox_while_armed() -> None:
+    """The callback for arming is called once."""
+    outputs = FakeOutputs()
+    reactions = start(outputs)
+    take(reactions, SOUND)
+    assert outputs.recorded == []
     assert reactions.set_away(True)["armed"] is True
     reactions.tick()
-    assert around.armed == 1
-    hear(reactions, HEARD)
-    ((topic, _, message),) = around.recorded
+    assert outputs.armed == 1
+    take(reactions, SOUND)
+    ((topic, _, message),) = outputs.recorded
     assert topic == CLAP
     assert json.loads(message)["event_type"] == "sound"
-    assert json.loads(message)["clock_synced"] is clock_synced()
-    assert around.soon == []
+    assert json.loads(message)["clock_synced"] is is_clock_synced()
+    assert outputs.soon == []
     reactions.set_away(False)
-    hear(reactions, HEARD)
-    assert len(around.recorded) == 1
+    take(reactions, SOUND)
+    assert len(outputs.recorded) == 1
 
 
-def test_it_is_as_it_was_after_a_restart() -> None:
-    """And the broker is told so."""
-    around = Around()
-    started(around).set_away(True)
-    around.states.clear()
-    assert started(around).away()["state"] == "ON"
-    assert around.states == ["ON"]
+def test_the_away_mode_is_restored_and_published_after_a_restart() -> None:
+    """The state in the store is published at the start."""
+    outputs = FakeOutputs()
+    start(outputs).set_away(True)
+    outputs.states.clear()
+    assert start(outputs).describe_away()["state"] == "ON"
+    assert outputs.states == ["ON"]
 
 
 @pytest.mark.parametrize("step_s", [4 * 365 * 86_400.0, -3600.0])
-def test_a_clock_that_is_set_neither_ends_a_delay_nor_makes_it_longer(
-    monkeypatch: pytest.MonkeyPatch, step_s: float
-) -> None:
-    """What was switched on before is armed when its delay is over, and is kept with the new time."""
+def test_a_step_of_the_clock_does_not_change_a_delay(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
+    """The mode is armed at the end of its delay, and stored with the new time."""
     now = datetime(2026, 1, 1, tzinfo=timezone.utc)
     monkeypatch.setattr("edge.node.reactions.datetime", SimpleNamespace(now=lambda _: now))
-    around = Around()
-    reactions = started(around, arming_s=60)
+    outputs = FakeOutputs()
+    reactions = start(outputs, arming_s=60)
     wall = reactions._clock._wall
     reactions.set_away(True)
     now += timedelta(seconds=step_s)
     monkeypatch.setattr(reactions._clock, "_wall", lambda: wall() + step_s)
     reactions.tick()
-    told, kept = reactions.away()["arming_until"], json.loads(around.kept["away"])["at"]
+    until, kept = reactions.describe_away()["arming_until"], json.loads(outputs.kept["away"])["at"]
     near = timedelta(milliseconds=50)
-    assert abs(parse_rfc3339(told) - now - timedelta(seconds=60)) < near
+    assert abs(parse_rfc3339(until) - now - timedelta(seconds=60)) < near
     assert abs(parse_rfc3339(kept) - now) < near
 
 
-def test_a_node_without_the_mode_says_nothing_of_it_and_refuses_the_switch() -> None:
-    """What the broker may still hold of the days when it had one is cleared with all else that is not wanted."""
-    around = Around()
-    reactions = started(around, enabled=False)
-    assert around.states == []
+def test_a_node_without_the_mode_publishes_nothing_and_refuses_the_switch() -> None:
+    """A state retained by an earlier configuration is cleared elsewhere."""
+    outputs = FakeOutputs()
+    reactions = start(outputs, enabled=False)
+    assert outputs.states == []
     with pytest.raises(UsageError, match=r"away\.enabled = true"):
         reactions.set_away(True)
 
 
-def test_a_look_at_the_schedule_does_not_undo_a_switch() -> None:
-    """Who looked before it was switched says so before whoever switched it, not after."""
-    around = Around()
-    reactions = started(around)
-    looking, go_on = threading.Event(), threading.Event()
+def test_a_tick_does_not_undo_a_switch() -> None:
+    """A tick that read the state before a switch publishes it before the switch does."""
+    outputs = FakeOutputs()
+    reactions = start(outputs)
+    ticking, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
-        around.hold = lambda: None
-        looking.set()
+        outputs.hold = lambda: None
+        ticking.set()
         assert go_on.wait(10)
 
-    around.hold = hold
+    outputs.hold = hold
     watcher = threading.Thread(target=reactions.tick)
     switcher = threading.Thread(target=reactions.set_away, args=(True,))
     watcher.start()
-    assert looking.wait(10)
+    assert ticking.wait(10)
     switcher.start()
     switcher.join(0.1)  # it would be done by now if it did not wait
     go_on.set()
     watcher.join(10)
     switcher.join(10)
-    assert around.states[-1] == "ON"
+    assert outputs.states[-1] == "ON"

@@ -1,4 +1,4 @@
-"""The away mode of a whole service: switched over MQTT, through to the broker, an action, and the next start."""
+"""Away mode of a whole service, over MQTT, with an action and a restart."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ RATE_HZ = 16_000
 STATE, CLAP = "tocsin/bench/away/state", "tocsin/bench/s0/clap"
 
 
-def room_with_a_bang(path: Path) -> str:
-    """Write eight quiet seconds with half a second of noise, to be played again and again; return the source."""
+def write_bang(path: Path) -> str:
+    """Write eight quiet seconds with half a second of noise; return a source that loops it."""
     rng = np.random.default_rng(5)
     sound = rng.normal(0.0, 1e-3, 8 * RATE_HZ)
     sound[6 * RATE_HZ : 6 * RATE_HZ + RATE_HZ // 2] *= 100.0
@@ -35,13 +35,13 @@ def room_with_a_bang(path: Path) -> str:
 def test_a_sound_while_away_reaches_broker_history_and_action(
     tmp_path: Path, broker: Broker, listener: Listener
 ) -> None:
-    """Nothing is said before it is switched on and armed, and it is on again after a restart."""
+    """Nothing is published before it is on and armed, and it is on after a restart."""
     mark = tmp_path / "mark"
     config = (
         f"[away]\narming_s = 1\nquiet_s = 1\nactions = ['mark']\n"
         f"[actions.mark]\ntype = 'command'\ncommand = ['touch', '{mark}-$event-$source']"
     )
-    with RunningNode(tmp_path, room_with_a_bang(tmp_path / "room.wav"), mqtt_port=broker.port, config=config) as node:
+    with RunningNode(tmp_path, write_bang(tmp_path / "room.wav"), mqtt_port=broker.port, config=config) as node:
         listener.wait(lambda heard: heard.last(STATE) == "OFF")
         until(lambda: node.metric("tocsin_windows_total") > 200)
         assert listener.last(CLAP) is None
@@ -56,10 +56,10 @@ def test_a_sound_while_away_reaches_broker_history_and_action(
         assert node.get("/away")["state"] == "ON"
 
 
-def test_a_flood_of_commands_costs_a_few_writes_and_the_last_one_holds(
+def test_a_flood_of_commands_causes_few_writes_and_the_last_one_counts(
     tmp_path: Path, broker: Broker, listener: Listener
 ) -> None:
-    """Whoever may command a node can neither wear its disk nor fill its log; a restart knows the last word."""
+    """Commands can neither wear the disk nor fill the log; a restart has the last state."""
     config = "[away]\narming_s = 1000"
     with RunningNode(tmp_path, "mic:none", mqtt_port=broker.port, config=config) as node:
         listener.wait(lambda heard: heard.last("tocsin/bench/status") == "online")

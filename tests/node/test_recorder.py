@@ -1,4 +1,4 @@
-"""Events on their way to the disk: in order, kept while it is full, closed after a kill."""
+"""Recording of events: in order, in memory with a full disk, ended after a kill."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def event(number: int, phase: Phase = Phase.START) -> Event:
     return Event(f"e{number}", phase, "siren", 0.9, 0.9, 16_000, end, 40_000, laeq_db=-20.0, lafmax_db=-10.0)
 
 
-def open_(folder: Path) -> Store:
+def open_store(folder: Path) -> Store:
     return Store(folder, retention_days=1, max_events=1000, outbox_max=1000, clips_max_mb=1)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_(tmp_path)
+    opened = open_store(tmp_path)
     yield opened
     opened.close()
 
@@ -69,7 +69,7 @@ Build = Callable[..., Recorder]
 
 @pytest.fixture
 def build(store: Store, recorded: list[tuple[str, Event]], closed: list[tuple[str, str]]) -> Build:
-    """Return what makes a recorder, of this store or of another."""
+    """Return a function that makes a recorder of this or another store."""
 
     def make(into: Store = store) -> Recorder:
         return Recorder(
@@ -87,24 +87,24 @@ def messages(store: Store) -> list[dict[str, Any]]:
     return store.messages_after(0, 1000)
 
 
-def test_messages_are_written_in_order_before_anybody_is_told(
+def test_messages_are_written_in_order_before_the_callback(
     build: Build, store: Store, recorded: list[tuple[str, Event]]
 ) -> None:
-    """Stopping writes what still waits."""
+    """A stop writes the waiting ones."""
     recorder = build()
     for number in range(20):
         recorder.put("mic", event(number), utc)
     recorder.start()
     recorder.stop()
     assert [message["data"]["event_id"] for message in messages(store)] == [f"e{n}" for n in range(20)]
-    assert [told.event_id for _, told in recorded] == [f"e{n}" for n in range(20)]
+    assert [event.event_id for _, event in recorded] == [f"e{n}" for n in range(20)]
     assert messages(store)[0]["data"]["onset_time"] == "2026-01-01T12:00:01.000Z"
     assert store.outbox_stats()[0] == 20
 
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Let the disk refuse every change while this is set."""
+    """Return an event; while it is set, the disk refuses every change."""
     failing, transaction = threading.Event(), Database.transaction
 
     @contextlib.contextmanager
@@ -122,14 +122,14 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     failing.clear()
 
 
-def test_a_full_disk_holds_up_nothing_and_loses_nothing(
+def test_a_full_disk_neither_delays_nor_loses_events(
     build: Build,
     store: Store,
     recorded: list[tuple[str, Event]],
     full: threading.Event,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Everybody is told at once, and once; the messages may be sent, and are written when there is room, in order."""
+    """Each callback runs at once, and once; messages can be sent, and are written later in order."""
     recorder = build()
     recorder.start()
     full.set()
@@ -150,8 +150,8 @@ def test_a_full_disk_holds_up_nothing_and_loses_nothing(
     assert sum("disk is full" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_more_than_fits_in_memory_is_counted_as_lost(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounded, and never silent."""
+def test_events_beyond_the_queue_are_counted_as_lost(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue is bounded."""
     monkeypatch.setattr("edge.node.recorder.QUEUE_MAX", 5)
     recorder = build()
     for number in range(8):
@@ -162,7 +162,7 @@ def test_more_than_fits_in_memory_is_counted_as_lost(build: Build, monkeypatch: 
 def test_an_event_left_open_by_a_kill_is_ended_at_the_next_start(
     build: Build, store: Store, closed: list[tuple[str, str]], tmp_path: Path
 ) -> None:
-    """Once, with a gap, and its state goes off; one that had its end is left alone."""
+    """It ends once, with a gap, and its state is OFF; an ended event is unchanged."""
     recorder = build()
     recorder.start()
     for record in (event(1), event(2), event(2, Phase.END)):
@@ -170,7 +170,7 @@ def test_an_event_left_open_by_a_kill_is_ended_at_the_next_start(
     recorder.stop()
     store.close()
     for _ in range(2):
-        with contextlib.closing(open_(tmp_path)) as reopened:
+        with contextlib.closing(open_store(tmp_path)) as reopened:
             again = build(reopened)
             again.start()
             again.stop()
@@ -182,10 +182,10 @@ def test_an_event_left_open_by_a_kill_is_ended_at_the_next_start(
     assert closed == [("mic", "siren")]
 
 
-def test_an_event_that_cannot_be_ended_keeps_no_other(
+def test_an_event_that_cannot_be_ended_does_not_block_others(
     build: Build, store: Store, closed: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said and counts as ended; the others are ended, and what is new is recorded."""
+    """It is logged and counts as ended; the others are ended, and new events are recorded."""
     recorder = build()
     recorder.start()
     for number in range(3):
@@ -200,7 +200,7 @@ def test_an_event_that_cannot_be_ended_keeps_no_other(
         return ending(last, stamp)
 
     monkeypatch.setattr("edge.node.recorder.make_ending", fail)
-    with contextlib.closing(open_(tmp_path)) as reopened:
+    with contextlib.closing(open_store(tmp_path)) as reopened:
         again = build(reopened)
         again.put("mic", event(7), utc)
         again.start()
@@ -211,12 +211,12 @@ def test_an_event_that_cannot_be_ended_keeps_no_other(
         ("e2", "end"),
         ("e7", "start"),
     ]
-    with contextlib.closing(open_(tmp_path)) as reopened:
+    with contextlib.closing(open_store(tmp_path)) as reopened:
         assert [last["data"]["event_id"] for last in reopened.list_unfinished()] == ["e7"]
 
 
-def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Build, store: Store) -> None:
-    """The message names the clip, and the store has it."""
+def test_the_clip_of_an_event_is_stored(build: Build, store: Store) -> None:
+    """The message names the clip, and the store has its file."""
     recorder = build()
     recorder.start()
     recorder.put("mic", event(1), utc)
@@ -230,10 +230,10 @@ def test_the_sound_of_an_event_is_kept_when_it_is_given(build: Build, store: Sto
     assert path.stat().st_size > 0
 
 
-def test_upkeep_that_fails_holds_up_no_event(
+def test_failed_maintenance_does_not_block_events(
     build: Build, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The next upkeep comes in a minute anyway."""
+    """The next maintenance is in a minute."""
 
     def fail(_now: float, *, by_age: bool) -> None:
         msg = "a clip cannot be removed"
@@ -246,18 +246,18 @@ def test_upkeep_that_fails_holds_up_no_event(
     recorder.start()
     recorder.stop()
     assert len(messages(store)) == 1
-    assert "put off: a clip cannot be removed" in caplog.text
+    assert "postponed: a clip cannot be removed" in caplog.text
     assert recorder.problem == ""
 
 
-def test_stopping_on_a_full_disk_is_quick_and_tells_what_is_lost(
+def test_a_stop_with_a_full_disk_is_quick_and_logs_the_loss(
     build: Build,
     store: Store,
     recorded: list[tuple[str, Event]],
     full: threading.Event,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Also which of it the broker does not have either."""
+    """The log also has the number that the broker lacks."""
     recorder = build()
     recorder.start()
     full.set()
@@ -273,8 +273,8 @@ def test_stopping_on_a_full_disk_is_quick_and_tells_what_is_lost(
     assert "the broker lacks 2 of them" in caplog.text
 
 
-def test_a_job_that_fails_keeps_no_other(build: Build, store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    """It is said, counted, and not tried for ever."""
+def test_a_failed_job_does_not_block_others(build: Build, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged and counted, and not tried again."""
 
     def fail(_stamp: Stamp) -> dict[str, Any]:
         raise RuntimeError
@@ -290,23 +290,23 @@ def test_a_job_that_fails_keeps_no_other(build: Build, store: Store, caplog: pyt
 
 
 @pytest.mark.parametrize("synced", [True, False])
-def test_upkeep_asks_the_clock(build: Build, store: Store, monkeypatch: pytest.MonkeyPatch, synced: bool) -> None:
-    """What is old goes where the clock is synchronised; else by number alone."""
-    asked: list[bool] = []
-    monkeypatch.setattr("edge.systemd.clock_synced", lambda: synced)
-    monkeypatch.setattr(store, "maintain", lambda _now, *, by_age: asked.append(by_age))
+def test_maintenance_by_age_needs_a_synchronised_clock(
+    build: Build, store: Store, monkeypatch: pytest.MonkeyPatch, synced: bool
+) -> None:
+    """Otherwise only the number of events counts."""
+    by_ages: list[bool] = []
+    monkeypatch.setattr("edge.systemd.is_clock_synced", lambda: synced)
+    monkeypatch.setattr(store, "maintain", lambda _now, *, by_age: by_ages.append(by_age))
     recorder = build()
     recorder.maintain()
     recorder.start()
     recorder.stop()
-    assert asked == [synced]
+    assert by_ages == [synced]
 
 
 @pytest.mark.parametrize("step", [timedelta(days=20_000), timedelta(seconds=100), timedelta(days=-9_000)])
-def test_a_clock_that_is_set_meanwhile_moves_no_onset_and_no_length(
-    build: Build, store: Store, step: timedelta
-) -> None:
-    """A box without a battery learns the time late, and another's is set back."""
+def test_a_step_of_the_clock_changes_neither_onset_nor_duration(build: Build, store: Store, step: timedelta) -> None:
+    """The clock may be set forwards, as on a device without a clock battery, or back."""
     recorder = build()
     recorder.start()
     recorder.put("mic", event(1), utc)

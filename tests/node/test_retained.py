@@ -1,4 +1,4 @@
-"""What a service that was killed, and changed meanwhile, leaves at the broker."""
+"""Retained topics after a kill and a change of the settings."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.broker
 
 
-def test_the_next_start_sets_right_what_a_killed_one_left(tmp_path: Path, broker: Broker, listener: Listener) -> None:
-    """Only its last will speaks while it is dead; a source that is there no more is gone as well."""
+def test_the_next_start_corrects_the_topics_of_a_killed_service(
+    tmp_path: Path, broker: Broker, listener: Listener
+) -> None:
+    """Its last will is published after the kill; topics of a removed source are cleared."""
     street = f"file:{street_path()}?speed=8&loop=1"
     config = "[homeassistant]\nenabled = true"
     killed = RunningNode(tmp_path, street, street, mqtt_port=broker.port, config=config)

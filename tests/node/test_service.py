@@ -1,4 +1,4 @@
-"""The whole service in a process of its own: real sound, real broker, real HTTP, real signals."""
+"""The whole service in a process of its own, with real sound, broker, HTTP and signals."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ FAST = f"file:{street_path()}?speed=16"
 MODELS = Path(__file__).parents[2] / "edge" / "models"
 
 
-def source(node: RunningNode) -> dict[str, Any]:
+def get_source(node: RunningNode) -> dict[str, Any]:
     answer: dict[str, Any] = node.get("/sources")["items"][0]
     return answer
 
 
-def once(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what was sent again, as a reader of the messages would."""
+def drop_repeats(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return events without those that were sent again."""
     return list({(event["source"], event["id"]): event for event in reversed(events)}.values())[::-1]
 
 
 def test_a_street_scene_reaches_broker_history_and_metrics(tmp_path: Path, broker: Broker, listener: Listener) -> None:
-    """Each event is the same everywhere, its sound goes on and off, and a clean stop says so."""
+    """Each event is equal everywhere, its sound goes ON and OFF, and a clean stop is published."""
     with RunningNode(tmp_path, FAST, mqtt_port=broker.port) as node:
-        until(lambda: source(node)["detail"] == "end of file")
+        until(lambda: get_source(node)["detail"] == "end of file")
         listener.wait(lambda heard: heard.last("tocsin/bench/s0/sound/gunshot") == "OFF" and len(heard.events()) > 6)
         until(lambda: node.metric("tocsin_outbox_messages") == 0)
         items = node.get("/events?limit=1000")["items"]
@@ -71,21 +71,21 @@ def is_end(event: dict[str, Any]) -> bool:
 def test_a_killed_node_closes_what_it_left_open_and_counts_on(
     tmp_path: Path, broker: Broker, listener: Listener
 ) -> None:
-    """After kill -9 the broker says offline, the next start ends the event, and sequences go on growing."""
+    """After a kill the status is offline, the next start ends the event, and sequences continue."""
     node = RunningNode(tmp_path, f"file:{street_path()}?speed=16&loop=1", mqtt_port=broker.port)
     node.start()
     try:
         listener.wait(lambda heard: any(event["subject"] == "siren" for event in heard.events()), 30)
         node.kill()
         listener.wait(lambda heard: heard.last("tocsin/bench/status") == "offline")
-        before = once(listener.events())
+        before = drop_repeats(listener.events())
         ended = {event["data"]["event_id"] for event in before if is_end(event)}
         left_open = {event["data"]["event_id"] for event in before} - ended
         node.start()
         listener.wait(lambda heard: left_open <= {e["data"]["event_id"] for e in heard.events() if is_end(e)})
     finally:
         node.kill()
-    events = once(listener.events())
+    events = drop_repeats(listener.events())
     endings = [event for event in events if is_end(event) and event["data"]["event_id"] in left_open]
     assert len(endings) == len(left_open)
     assert all(event["data"]["gap"] for event in endings)
@@ -94,8 +94,8 @@ def test_a_killed_node_closes_what_it_left_open_and_counts_on(
     assert sequences == list(range(1, len(sequences) + 1))
 
 
-def test_with_nothing_attached_the_node_stays_up_and_says_each_thing_once(tmp_path: Path) -> None:
-    """No microphone, no broker: the API answers, readyz is 503 with the reason, the log is short."""
+def test_a_node_without_microphone_and_broker_runs_and_logs_each_problem_once(tmp_path: Path) -> None:
+    """The API answers, /readyz is 503 with the reason, and the log is short."""
     environment = {"PULSE_SERVER": "unix:/nowhere", "ALSA_CONFIG_PATH": "/dev/null", "PATH": "/nowhere"}
     node = RunningNode(tmp_path, "mic", "rtsp://127.0.0.1:1/stream", mqtt_port=1, env=environment)
     node.start()
@@ -115,10 +115,8 @@ def test_with_nothing_attached_the_node_stays_up_and_says_each_thing_once(tmp_pa
         assert node.stop() == 0
 
 
-def test_a_source_is_switched_off_and_on_over_mqtt_and_stays_so(
-    tmp_path: Path, broker: Broker, listener: Listener
-) -> None:
-    """`detect/set` closes the source, its state says disabled, and a restart does not forget."""
+def test_a_source_is_switched_over_mqtt_and_keeps_its_state(tmp_path: Path, broker: Broker, listener: Listener) -> None:
+    """`detect/set` disables the source, also after a restart."""
     node = RunningNode(tmp_path, f"file:{street_path()}?loop=1", mqtt_port=broker.port)
     with node:
         listener.wait(lambda heard: heard.last("tocsin/bench/s0/detect/state") == "ON")
@@ -126,13 +124,13 @@ def test_a_source_is_switched_off_and_on_over_mqtt_and_stays_so(
         listener.wait(lambda heard: heard.last("tocsin/bench/s0/status") == "disabled")
         assert listener.last("tocsin/bench/s0/detect/state") == "OFF"
     with node:
-        until(lambda: source(node)["state"] == "disabled")
+        until(lambda: get_source(node)["state"] == "disabled")
         listener.publish("tocsin/bench/s0/detect/set", "ON")
-        until(lambda: source(node)["state"] == "online")
+        until(lambda: get_source(node)["state"] == "online")
 
 
-def test_sighup_takes_over_rules_and_names_what_needs_a_restart(tmp_path: Path) -> None:
-    """A bad file changes nothing."""
+def test_sighup_applies_rules_and_names_sections_that_need_a_restart(tmp_path: Path) -> None:
+    """A wrong file changes nothing."""
     node = RunningNode(tmp_path, f"file:{street_path()}?loop=1")
     config = tmp_path / "tocsin.toml"
     text = config.read_text()
@@ -148,8 +146,8 @@ def test_sighup_takes_over_rules_and_names_what_needs_a_restart(tmp_path: Path) 
         assert node.get("/config")["detection"]["classes"]["siren"]["on"] == 0.99
 
 
-def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path) -> None:
-    """The node hears with the shipped one, though that lacks a label, and has other thresholds, than is configured."""
+def test_a_damaged_bundle_is_replaced_by_a_working_one(tmp_path: Path) -> None:
+    """The shipped bundle runs, although it lacks a label and has other thresholds than configured."""
     broken = tmp_path / "broken"
     shutil.copytree(MODELS / "city", broken)
     (broken / "model.onnx").write_bytes((broken / "model.onnx").read_bytes()[:1000])
@@ -162,7 +160,7 @@ def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path)
         log = node.log_path.read_text()
         assert "differs from the exported file" in log
         assert "using model city" in log
-        assert "no drill: what is set for them rests" in log
+        assert "no drill: their settings are ignored" in log
         assert "detection.classes.horn: off (0.97) must not be above on" in log
         assert node.process is not None
         file = tmp_path / "tocsin.toml"
@@ -174,10 +172,10 @@ def test_a_bundle_that_was_damaged_is_replaced_by_one_that_works(tmp_path: Path)
 
 
 def test_the_sound_of_a_long_event_is_kept_from_before_its_onset(tmp_path: Path) -> None:
-    """Though the node's memory of sound is shorter than the event."""
+    """The history of sound is shorter than the event."""
     config = "[privacy]\nkeep_clips = true\n[detection.classes.siren]\nsave_clip = true\n"
     with RunningNode(tmp_path, FAST, config=config) as node:
-        until(lambda: source(node)["detail"] == "end of file")
+        until(lambda: get_source(node)["detail"] == "end of file")
         (siren,) = node.get("/events?label=siren")["items"]
         assert node.get("/events?label=gunshot")["items"][0]["clip"] is None
     samples, rate = sf.read(tmp_path / "state" / "clips" / siren["clip"])
@@ -185,21 +183,21 @@ def test_the_sound_of_a_long_event_is_kept_from_before_its_onset(tmp_path: Path)
     with open_recording(street_path()) as clip:
         scene = np.concatenate(list(clip.blocks(rate)))[: 30 * rate]
     begins_s = np.correlate(scene, samples[:8000].astype(np.float32)).argmax() / rate
-    assert begins_s == pytest.approx(18.4 - 2.0, abs=1.0)  # the siren, and what privacy.clip_before_s adds
+    assert begins_s == pytest.approx(18.4 - 2.0, abs=1.0)  # the siren's onset less privacy.clip_before_s
 
 
 @pytest.mark.parametrize("spec", [f"file:{street_path()}?loop=1", "file:/nowhere.wav"])
-def test_systemd_is_told_of_readiness_and_of_life(spec: str, tmp_path: Path) -> None:
-    """The watchdog is fed while audio moves, and while there is none to move: a missing source is no crash."""
+def test_systemd_gets_readiness_and_watchdog(spec: str, tmp_path: Path) -> None:
+    """The watchdog is notified with audio, and also without a source."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(20)
         environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
-        told = []
+        received: list[str] = []
         with RunningNode(tmp_path, spec, env=environment):
-            while told.count("WATCHDOG=1") < 4 or not any(state.startswith("READY=1") for state in told):
-                told.append(manager.recv(200).decode())
-        told.append(manager.recv(200).decode())
-        while told[-1] == "WATCHDOG=1":
-            told.append(manager.recv(200).decode())
-    assert told[-1] == "STOPPING=1"
+            while received.count("WATCHDOG=1") < 4 or not any(state.startswith("READY=1") for state in received):
+                received.append(manager.recv(200).decode())
+        received.append(manager.recv(200).decode())
+        while received[-1] == "WATCHDOG=1":
+            received.append(manager.recv(200).decode())
+    assert received[-1] == "STOPPING=1"

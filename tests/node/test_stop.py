@@ -1,4 +1,4 @@
-"""How a node stops: at any moment, whatever hangs, and in time."""
+"""Stop of a node: at any moment, in time, and with parts that hang."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from tests.support.listener import until
 from tests.support.node import RunningNode, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 HOURS = {"TOCSIN_API__MAX_CLIP_S": "50000"}
-STOP_S = 10.0  # as it is promised
+STOP_S = 10.0  # the documented limit
 QUIET = "[away]\nenabled = false\n[claps]\nenabled = false\n"
 
 
 @contextlib.contextmanager
 def busy_threads(count: int) -> Iterator[None]:
-    """Keep threads that want the interpreter all the time, as sources and the engine do."""
+    """Run threads that compute all the time, as sources and the engine do."""
     ended = threading.Event()
 
     def work() -> None:
@@ -59,8 +59,8 @@ def busy_threads(count: int) -> Iterator[None]:
             thread.join()
 
 
-def test_a_signal_is_noticed_whenever_it_comes() -> None:
-    """Right before the wait, as it begins and during it, beside threads that take the interpreter away."""
+def test_a_signal_is_noticed_at_any_time() -> None:
+    """It may arrive before the wait, at its start or during it, with other threads busy."""
     draw = random.Random(5)
     sent = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     with Signals() as signals, busy_threads(2):
@@ -73,8 +73,8 @@ def test_a_signal_is_noticed_whenever_it_comes() -> None:
         assert signals.wait(0.0) is None
 
 
-def test_a_signal_that_another_thread_is_given_ends_the_wait() -> None:
-    """The kernel may hand it to any thread; the main one then sleeps on in whatever it waits for."""
+def test_a_signal_in_another_thread_ends_the_wait() -> None:
+    """The kernel may deliver it to any thread, which does not interrupt the main one."""
 
     def raise_here() -> None:
         time.sleep(0.05)
@@ -87,8 +87,8 @@ def test_a_signal_that_another_thread_is_given_ends_the_wait() -> None:
         thread.join()
 
 
-def test_signals_are_as_they_were_afterwards() -> None:
-    """Whoever runs a service in its own process gets its handlers back."""
+def test_signal_handlers_are_restored() -> None:
+    """A program that runs a service gets its own handlers back."""
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
     pipe = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(pipe)
@@ -98,19 +98,19 @@ def test_signals_are_as_they_were_afterwards() -> None:
     assert signal.set_wakeup_fd(pipe) == pipe
 
 
-def test_a_node_that_is_halted_still_hears_of_its_end(tmp_path: Path) -> None:
-    """SIGTERM comes while it is stopped, as from a shell's job control or a frozen container."""
+def test_a_suspended_node_receives_a_signal(tmp_path: Path) -> None:
+    """SIGTERM arrives while it is suspended, as by job control or a frozen container."""
     with RunningNode(tmp_path, f"udp://127.0.0.1:{free_port()}", config=QUIET) as node:
         assert node.process is not None
         for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
             node.process.send_signal(number)
-            time.sleep(0.1)  # for the kernel to halt it, and to have the signal pending
+            time.sleep(0.1)  # the kernel needs time to suspend it and to queue the signal
         assert node.process.wait(STOP_S) == 0
     assert "without waiting" not in node.log_path.read_text()
 
 
 def upload_hours(node: RunningNode) -> None:
-    """Send a small recording that takes long to classify, and come back when that is under way."""
+    """Upload a small recording that takes long to classify; return once that has begun."""
     body = io.BytesIO()
     with sf.SoundFile(body, "w", 8000, 1, format="FLAC") as file:
         for _ in range(8 * 60):
@@ -126,10 +126,10 @@ def upload_hours(node: RunningNode) -> None:
     until(lambda: node.cpu_s() > before_s + 0.5)
 
 
-def test_a_node_stops_in_time_whatever_hangs(tmp_path: Path) -> None:
-    """Recordings that cannot be opened, a broker that never answers, and an upload at work: all at once."""
+def test_a_node_with_hanging_parts_stops_in_time(tmp_path: Path) -> None:
+    """Sources that hang at opening, a broker that never answers, and an upload, all at once."""
     os.mkfifo(tmp_path / "pipe.wav")
-    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes connections and never says a word
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # accepts connections and never answers
         sources = [f"file:{tmp_path}/pipe.wav"] * 6
         with RunningNode(tmp_path, *sources, mqtt_port=mute.getsockname()[1], config=QUIET, env=HOURS) as node:
             upload_hours(node)
@@ -141,8 +141,8 @@ def test_a_node_stops_in_time_whatever_hangs(tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
-def test_parts_that_hang_do_not_add_up(caplog: pytest.LogCaptureFixture) -> None:
-    """Each is named, one that fails is logged, and the others end."""
+def test_parts_are_stopped_in_parallel(caplog: pytest.LogCaptureFixture) -> None:
+    """A part that hangs is named, one that fails is logged, and the others end."""
     ended = threading.Event()
     hangs = threading.Event()
 
@@ -150,41 +150,41 @@ def test_parts_that_hang_do_not_add_up(caplog: pytest.LogCaptureFixture) -> None
         raise OSError
 
     begin_s = time.monotonic()
-    parts = {"one": hangs.wait, "two": hangs.wait, "three": fail, "four": ended.set}
-    Deadline(0.3).stop_together(parts, 5.0)
+    parts: dict[str, Callable[[], object]] = {"one": hangs.wait, "two": hangs.wait, "three": fail, "four": ended.set}
+    Deadline(0.3).stop_in_parallel(parts, 5.0)
     assert 0.3 <= time.monotonic() - begin_s < 0.9
     hangs.set()
     assert ended.is_set()
-    said = sorted(record.getMessage() for record in caplog.records)
-    assert said == [
+    lines = sorted(record.getMessage() for record in caplog.records)
+    assert lines == [
         "the service stops without waiting for its one any longer",
         "the service stops without waiting for its two any longer",
         "three could not be stopped",
     ]
 
 
-def test_the_process_ends_although_a_thread_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that end in time do not count, nor what ran before the service; the exit code stays."""
-    hangs, left = threading.Event(), []
-    monkeypatch.setattr("os._exit", left.append)
+def test_the_process_ends_with_a_running_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that end in time or are older than the service do not matter; the exit code is kept."""
+    hangs, codes = threading.Event(), list[int]()
+    monkeypatch.setattr("os._exit", codes.append)
     older = threading.Thread(target=hangs.wait)
     older.start()
     before = set(threading.enumerate())
     brief = threading.Thread(target=time.sleep, args=(0.05,))
     brief.start()
     assert end_process(0, before) == 0
-    assert left == []
+    assert codes == []
     stuck = threading.Thread(target=hangs.wait, daemon=True)
     stuck.start()
     end_process(3, before)
-    assert left == [3]
+    assert codes == [3]
     hangs.set()
     for thread in (older, brief, stuck):
         thread.join()
 
 
-def test_a_node_hears_although_its_port_is_taken_and_serves_once_it_is_free(tmp_path: Path) -> None:
-    """The other program may only be late to end; nothing absent stops a node."""
+def test_a_node_with_a_taken_port_runs_and_serves_once_it_is_free(tmp_path: Path) -> None:
+    """The other program may only be slow to end."""
     node = RunningNode(tmp_path, f"udp://127.0.0.1:{free_port()}", config=QUIET)
     with socket.create_server(("127.0.0.1", node.port)):
         node.launch()
@@ -196,10 +196,10 @@ def test_a_node_hears_although_its_port_is_taken_and_serves_once_it_is_free(tmp_
         assert node.stop() == 0
 
 
-def test_a_node_without_its_web_side_tries_again_and_says_each_reason_once(
+def test_a_node_retries_its_web_server_and_logs_each_reason_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A name that does not resolve yet, then a port that is taken, then neither."""
+    """First a name does not resolve, then the port is taken, then it works."""
     reasons = ["no address", "no address", "port taken", "port taken"]
 
     def serve(*_: object, **__: object) -> None:
@@ -219,8 +219,8 @@ def test_a_node_without_its_web_side_tries_again_and_says_each_reason_once(
     assert [record.getMessage().partition(";")[0] for record in caplog.records] == ["no address", "port taken"]
 
 
-def test_a_reload_that_fails_in_any_way_leaves_the_node_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
-    """A wrong file is a line, a fault of ours a traceback in the log; neither ends the service."""
+def test_a_failed_reload_keeps_the_settings(caplog: pytest.LogCaptureFixture) -> None:
+    """A wrong file gives a line, a bug a traceback in the log; neither ends the service."""
 
     def reread(error: Exception) -> Settings:
         raise error
@@ -232,8 +232,8 @@ def test_a_reload_that_fails_in_any_way_leaves_the_node_as_it_is(caplog: pytest.
 
 
 @pytest.mark.parametrize("others", [(), ("scene",)])
-def test_a_pipe_whose_writer_ended_ends_the_service(tmp_path: Path, others: tuple[str, ...]) -> None:
-    """With 69, so that whoever keeps it running starts the pipe again; a recording that is over changes nothing."""
+def test_an_ended_pipe_ends_the_service(tmp_path: Path, others: tuple[str, ...]) -> None:
+    """The exit code is 69, so that the pipe is restarted; an ended recording does not matter."""
     sf.write(tmp_path / "scene.wav", np.zeros(8_000), 16_000)
     sources = [f"file:{tmp_path}/{name}.wav" for name in others]
     command = [sys.executable, "-m", "edge", "run", "--source", "pipe=pcm:-"]
@@ -247,8 +247,8 @@ def test_a_pipe_whose_writer_ended_ends_the_service(tmp_path: Path, others: tupl
     assert b"source pipe: standard input has ended, and no other source is left" in answer.stderr
 
 
-def test_a_pipe_whose_writer_ended_leaves_what_else_is_listened_to(tmp_path: Path) -> None:
-    """The node goes on with its other sources, and says which is lost."""
+def test_an_ended_pipe_leaves_the_other_sources(tmp_path: Path) -> None:
+    """The node goes on with its other sources, and logs the lost one."""
     with RunningNode(tmp_path, "pcm:-", f"file:{street_path()}?loop=1") as node:
         until(lambda: node.get("/sources")["items"][0]["detail"] == "standard input has ended")
         node.wait_for("/readyz")

@@ -1,4 +1,4 @@
-"""A node whose disk is full, read-only, locked or spoilt goes on hearing, says so, and recovers by itself."""
+"""A node with a full, read-only, locked or damaged disk: it runs, reports it and recovers."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def small(tmp_path: Path) -> Iterator[Disk]:
         yield mounted
 
 
-def node_on(folder: Path, broker: Broker, spec: str = FAST) -> RunningNode:
+def make_node(folder: Path, broker: Broker, spec: str = FAST) -> RunningNode:
     node = RunningNode(folder, spec, mqtt_port=broker.port)
     path = folder / "tocsin.toml"
     path.write_text(path.read_text().replace("[storage]\n", "[storage]\nmin_free_mb = 1\n"))
     return node
 
 
-def reasons(node: RunningNode) -> str:
-    """Return why the node is not ready; nothing when it is."""
+def read_reasons(node: RunningNode) -> str:
+    """Return the reasons why the node is not ready, or an empty text."""
     try:
         node.get("/readyz")
     except urllib.error.HTTPError as exc:
@@ -53,60 +53,60 @@ def reasons(node: RunningNode) -> str:
     return ""
 
 
-def ended(node: RunningNode) -> bool:
-    """Return whether the recording came to its end."""
+def has_ended(node: RunningNode) -> bool:
+    """Return whether the recording has ended."""
     return bool(node.get("/sources")["items"][0]["detail"] == "end of file")
 
 
-def ons(listener: Listener) -> list[str]:
-    """Return the sounds that went on, in order."""
+def list_on(listener: Listener) -> list[str]:
+    """Return the sounds that went ON, in order."""
     return [m.topic.rpartition("/")[2] for m in listener.messages if "/sound/" in m.topic and m.payload == b"ON"]
 
 
-def keys(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def list_keys(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(event["id"], event["sequence"]) for event in events]
 
 
-def check_all_was_heard(node: RunningNode, listener: Listener) -> None:
-    """Check that every event left once, in order, with its sound going on and off, and is in the history now."""
-    until(lambda: reasons(node) in ("", "Not ready: no audio: s0: end of file."))
+def check_all_events(node: RunningNode, listener: Listener) -> None:
+    """Check that every event was published once, in order, with its states, and is in the history."""
+    until(lambda: read_reasons(node) in ("", "Not ready: no audio: s0: end of file."))
     events = listener.events()
-    assert len(set(keys(events))) == len(events)
+    assert len(set(list_keys(events))) == len(events)
     assert [event["sequence"] for event in events] == sorted(event["sequence"] for event in events)
     starts = [event["subject"] for event in events if event["data"]["phase"] == "start"]
     assert {"siren", "gunshot", "horn"} <= set(starts)
-    assert ons(listener) == starts
+    assert list_on(listener) == starts
     until(lambda: node.metric("tocsin_events_waiting") == 0)
     stored = node.get("/events?limit=1000")["items"]
     assert {event["data"]["event_id"] for event in events} == {item["event_id"] for item in stored}
     database = sqlite3.connect(node.folder / "state" / "tocsin.db")
     rows = database.execute("SELECT json_extract(message, '$.id'), json_extract(message, '$.sequence') FROM events")
-    assert rows.fetchall() == keys(events)
+    assert rows.fetchall() == list_keys(events)
     database.close()
     assert node.metric("tocsin_outbox_messages") == 0
     assert node.metric("tocsin_events_lost_total") == 0
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
-def test_a_disk_that_refuses_from_the_start(
+def test_a_disk_that_refuses_writes_from_the_start(
     tmp_path: Path, small: Disk, broker: Broker, listener: Listener, how: str
 ) -> None:
-    """A node without a history still raises every alarm; with room again, the history has all of it."""
+    """A node without a history publishes every event; once it can write, the history has all of them."""
     if how == "full":
         small.fill()
     else:
         small.remount("ro")
-    with node_on(tmp_path, broker) as node:
-        assert ("disk is full" if how == "full" else "read-only") in reasons(node).lower()
-        until(lambda: ended(node))
-        listener.wait(lambda heard: heard.last("tocsin/bench/s0/sound/siren") == "OFF" and len(ons(heard)) > 2)
+    with make_node(tmp_path, broker) as node:
+        assert ("disk is full" if how == "full" else "read-only") in read_reasons(node).lower()
+        until(lambda: has_ended(node))
+        listener.wait(lambda heard: heard.last("tocsin/bench/s0/sound/siren") == "OFF" and len(list_on(heard)) > 2)
         sent = len(listener.events())
         assert sent > 5
         if how == "full":
             small.make_room()
         else:
             small.remount("rw")
-        check_all_was_heard(node, listener)
+        check_all_events(node, listener)
         assert len(listener.events()) == sent
     log = node.log_path.read_text()
     assert log.count("waits in memory") == 1
@@ -114,22 +114,22 @@ def test_a_disk_that_refuses_from_the_start(
     assert "Traceback" not in log
 
 
-def test_a_disk_that_fills_while_it_runs(tmp_path: Path, small: Disk, broker: Broker, listener: Listener) -> None:
-    """The alarm that meets it goes out at once, as do those after it, and none goes out again when there is room."""
-    with node_on(tmp_path, broker) as node:
+def test_a_disk_that_becomes_full(tmp_path: Path, small: Disk, broker: Broker, listener: Listener) -> None:
+    """Events are published at once, and none again when the disk has room."""
+    with make_node(tmp_path, broker) as node:
         small.fill()
-        until(lambda: ended(node))
-        listener.wait(lambda heard: heard.last("tocsin/bench/s0/sound/siren") == "OFF" and len(ons(heard)) > 2)
-        assert "disk is full" in reasons(node)
+        until(lambda: has_ended(node))
+        listener.wait(lambda heard: heard.last("tocsin/bench/s0/sound/siren") == "OFF" and len(list_on(heard)) > 2)
+        assert "disk is full" in read_reasons(node)
         small.make_room()
-        check_all_was_heard(node, listener)
+        check_all_events(node, listener)
 
 
-def test_what_a_full_disk_did_not_take_is_gone_after_a_kill_and_no_number_comes_again(
+def test_a_kill_with_a_full_disk_loses_history_but_repeats_no_sequence(
     tmp_path: Path, small: Disk, broker: Broker, listener: Listener
 ) -> None:
-    """The broker has it all the same; sequences go on rising."""
-    node = node_on(tmp_path, broker, f"file:{street_path()}?speed=16&loop=1")
+    """The broker has all events, and sequences continue."""
+    node = make_node(tmp_path, broker, f"file:{street_path()}?speed=16&loop=1")
     node.start()
     try:
         listener.wait(lambda heard: len(heard.events()) > 2)
@@ -149,22 +149,22 @@ def test_what_a_full_disk_did_not_take_is_gone_after_a_kill_and_no_number_comes_
     assert min(sequence for id_, sequence in fresh.items() if id_ not in known) > last
 
 
-def test_another_program_that_locks_the_database_is_named(
+def test_a_database_locked_by_another_program_is_reported(
     tmp_path: Path, small: Disk, broker: Broker, listener: Listener
 ) -> None:
-    """It holds up no alarm; once it lets go, all is written."""
-    with node_on(tmp_path, broker) as node:
-        until(lambda: ended(node))
+    """It delays no event; after the lock all is written."""
+    with make_node(tmp_path, broker) as node:
+        until(lambda: has_ended(node))
     before = len(listener.events())
     other = sqlite3.connect(tmp_path / "state" / "tocsin.db", isolation_level=None)
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
-    with node_on(tmp_path, broker) as node:
-        assert "the other program" in reasons(node)
-        until(lambda: ended(node))
+    with make_node(tmp_path, broker) as node:
+        assert "the other program" in read_reasons(node)
+        until(lambda: has_ended(node))
         listener.wait(lambda heard: len(heard.events()) == 2 * before)
         other.close()
-        until(lambda: "another program" not in reasons(node))
+        until(lambda: "the other program" not in read_reasons(node))
         until(
             lambda: (
                 len(node.get("/events?limit=1000")["items"]) == len({e["data"]["event_id"] for e in listener.events()})
@@ -172,11 +172,11 @@ def test_another_program_that_locks_the_database_is_named(
         )
 
 
-def test_a_database_that_is_spoilt_while_it_runs_is_replaced(
+def test_a_database_damaged_at_run_time_is_replaced(
     tmp_path: Path, small: Disk, broker: Broker, listener: Listener
 ) -> None:
-    """Without a restart, and without the loss of what waits."""
-    with node_on(tmp_path, broker, f"file:{street_path()}?speed=16&loop=1") as node:
+    """It needs no restart, and loses no waiting message."""
+    with make_node(tmp_path, broker, f"file:{street_path()}?speed=16&loop=1") as node:
         listener.wait(lambda heard: len(heard.events()) > 2)
         with (tmp_path / "state" / "tocsin.db").open("r+b") as file:
             size = file.seek(0, 2)
@@ -189,16 +189,16 @@ def test_a_database_that_is_spoilt_while_it_runs_is_replaced(
         before = len(listener.events())
         listener.wait(lambda heard: len(heard.events()) > before + 6)
         until(lambda: node.get("/events?limit=10")["items"])
-        assert "disk" not in reasons(node)
+        assert "disk" not in read_reasons(node)
         assert node.metric("tocsin_events_lost_total") == 0
         events = listener.events()
     assert [e["sequence"] for e in events] == sorted(e["sequence"] for e in events)
 
 
-def test_a_state_folder_that_is_deleted_is_told(tmp_path: Path, small: Disk, broker: Broker) -> None:
-    """As a reason, and no fault of Tocsin."""
-    with node_on(tmp_path, broker, f"file:{street_path()}?loop=1") as node:
-        until(lambda: reasons(node) == "")
+def test_a_deleted_state_folder_is_reported(tmp_path: Path, small: Disk, broker: Broker) -> None:
+    """It is a reason why the node is not ready."""
+    with make_node(tmp_path, broker, f"file:{street_path()}?loop=1") as node:
+        until(lambda: read_reasons(node) == "")
         for path in small.folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        assert "was removed" in reasons(node)
+        assert "was removed" in read_reasons(node)

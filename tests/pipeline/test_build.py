@@ -1,4 +1,4 @@
-"""What a pipeline can be built from."""
+"""Construction of pipelines, and checks of bundles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edge.inference.bundle import Bundle
 
-NETWORK: Any = object()  # the error must come before it is used
+NETWORK: Any = object()  # the error must occur before its use
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 32_000, 48_000])
 def test_claps_are_refused_at_another_sample_rate(bundle: Bundle, rate_hz: int) -> None:
-    """Their network would hear them at the wrong pitch; without claps any rate will do."""
+    """The clap network needs its own rate; without claps any rate works."""
     other = replace(bundle, params=replace(PARAMS, sample_rate_hz=rate_hz, fmax_hz=rate_hz / 2))
     settings = Settings.model_validate({"claps": {"enabled": True, "sources": ["mic"]}})
     with pytest.raises(
@@ -40,7 +40,7 @@ def test_claps_are_refused_at_another_sample_rate(bundle: Bundle, rate_hz: int) 
 
 
 def test_a_bundle_is_checked_for_its_own_task(tmp_path: Path) -> None:
-    """Its thresholds where it is for events, its labels and front end where it is for claps."""
+    """An event bundle needs consistent thresholds, a clap bundle its labels and front end."""
     folder = write_bundle(tmp_path / "tiny")
     check_bundle(read_bundle(folder))
     change_manifest(folder, task="claps")

@@ -1,4 +1,4 @@
-"""A replacement follows the settings as far as it can, and says where it cannot."""
+"""Settings reduced to a replacement model."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge.detection.rules import rules_for
+from edge.detection.rules import make_rules
 from edge.inference.bundle import read_bundle
-from edge.pipeline.fitting import fitting
+from edge.pipeline.fitting import fit_settings
 from edge.settings.tree import Settings
 from tests.support.bundles import write_bundle
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
-    """Return a bundle whose labels begin at 0.6 and end at 0.3."""
+    """Return a bundle with the thresholds 0.6 and 0.3."""
     return read_bundle(write_bundle(tmp_path / "tiny"))
 
 
@@ -34,12 +34,12 @@ def bundle(tmp_path: Path) -> Bundle:
         ({"on": 0.9, "classes": {"woodpecker": {"on": 0.1}, "gunshot": {"off": 0.95}}}, (0.6, 0.3, 1.5)),
     ],
 )
-def test_what_a_replacement_cannot_follow_rests(
+def test_settings_that_do_not_fit_are_ignored(
     bundle: Bundle, detection: dict[str, Any], values: tuple[float, ...]
 ) -> None:
-    """Labels that it lacks and thresholds that contradict its own; everything else counts."""
+    """These are missing labels and inconsistent thresholds; all other settings count."""
     settings = Settings.model_validate({"detection": detection, "away": {"ignore": ["gunshot", "owl"]}})
-    settings = fitting(settings, bundle)
-    rules = {rule.label: rule for rule in rules_for(bundle.labels, bundle.thresholds, settings.detection)}
+    settings = fit_settings(settings, bundle)
+    rules = {rule.label: rule for rule in make_rules(bundle.labels, bundle.thresholds, settings.detection)}
     assert (rules["siren"].on, rules["siren"].off, rules["siren"].hold_s) == values
     assert settings.away.ignore == ("gunshot",)

@@ -1,10 +1,10 @@
-"""The whole pure line, on synthetic sound and a real, tiny network."""
+"""The whole pipeline, with synthetic sound and a real, tiny network."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -36,13 +36,13 @@ def classifier(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
     return OnnxClassifier(read_bundle(request.param(path / "tiny")))
 
 
-def pipeline() -> Pipeline:
+def make_pipeline() -> Pipeline:
     ids = itertools.count(1)
     return Pipeline(PARAMS, LABELS, RULES, lambda: f"e{next(ids)}", update_s=2.0)
 
 
-def scene() -> np.ndarray:
-    """Six quiet seconds with a burst of highs at 2.0 s and a low tone from 3.5 to 5.5 s."""
+def make_scene() -> np.ndarray:
+    """Return six quiet seconds with a high burst at 2.0 s and low tones from 3.5 to 5.5 s."""
     rng = np.random.default_rng(5)
     samples = rng.normal(0, 1e-4, 6 * RATE)
     burst = rng.normal(0, 0.5, RATE // 4)
@@ -55,17 +55,17 @@ def scene() -> np.ndarray:
 
 
 def run(classifier: OnnxClassifier, samples: np.ndarray, sizes: list[int]) -> list[Event]:
-    line, events, at = pipeline(), [], 0
+    pipeline, events, at = make_pipeline(), list[Event](), 0
     for size in itertools.chain(sizes, [samples.size]):
-        events += line.push(AudioBlock(samples[at : at + size], at), classifier)
+        events += pipeline.push(AudioBlock(samples[at : at + size], at), classifier)
         at = min(at + size, samples.size)
-    return events + line.finish(classifier)
+    return events + pipeline.finish(classifier)
 
 
 def assert_same(events: Sequence[Event], others: Sequence[Event]) -> None:
-    """Compare events; scores and levels but for the rounding of a network with another batch."""
+    """Compare events, with scores and levels up to the rounding of another batch."""
     names = ("score", "peak_score", "laeq_db", "lafmax_db")
-    blank = dict.fromkeys(names, 0.0)
+    blank: dict[str, Any] = dict.fromkeys(names, 0.0)
     assert [replace(event, **blank) for event in events] == [replace(event, **blank) for event in others]
     for name in names:
         assert [getattr(event, name) for event in events] == pytest.approx(
@@ -74,8 +74,8 @@ def assert_same(events: Sequence[Event], others: Sequence[Event]) -> None:
 
 
 def test_each_sound_becomes_one_event_at_its_time(classifier: OnnxClassifier) -> None:
-    """The burst is a gunshot at 2.0 s, the low tone a siren from 3.5 s."""
-    events = run(classifier, scene(), [])
+    """The burst is a gunshot at 2.0 s, the low tones are a siren from 3.5 s."""
+    events = run(classifier, make_scene(), [])
     starts = {event.label: event for event in events if event.phase is Phase.START}
     ends = [event.label for event in events if event.phase is Phase.END]
     assert sorted(ends) == ["gunshot", "siren"]
@@ -86,16 +86,16 @@ def test_each_sound_becomes_one_event_at_its_time(classifier: OnnxClassifier) ->
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 30_000), max_size=30))
-def test_events_do_not_depend_on_how_the_sound_was_cut(classifier: OnnxClassifier, sizes: list[int]) -> None:
-    """Every number of every event is the same; a network may round differently with the size of its batch."""
-    samples = scene()
+def test_events_do_not_depend_on_the_blocks(classifier: OnnxClassifier, sizes: list[int]) -> None:
+    """All values are equal, but for rounding of a network with other batch sizes."""
+    samples = make_scene()
     cut, whole = run(classifier, samples, sizes), run(classifier, samples, [])
     assert_same(cut, whole)
 
 
 def test_a_decision_comes_every_hop_from_the_first_eighth_of_a_second(classifier: OnnxClassifier) -> None:
-    """Before the window is full, the rest of it is silence, and `heard` says how much is real."""
-    windows = pipeline().feed(AudioBlock(scene(), 0))
+    """The rest of a window that is not yet full is silence, and `heard` is its number of samples."""
+    windows = make_pipeline().feed(AudioBlock(make_scene(), 0))
     ends = [window.end for window in windows]
     assert ends[0] == (PARAMS.decision_frames - 1) * PARAMS.hop_samples + PARAMS.n_fft
     assert set(np.diff(ends)) == {PARAMS.decision_samples}
@@ -105,66 +105,66 @@ def test_a_decision_comes_every_hop_from_the_first_eighth_of_a_second(classifier
 
 
 def test_no_window_spans_a_gap(classifier: OnnxClassifier) -> None:
-    """After lost samples the window begins anew, marked, and no sound from before is in it."""
-    line = pipeline()
+    """After lost samples windows start empty, with a mark."""
+    pipeline = make_pipeline()
     loud = np.random.default_rng(0).normal(0, 0.5, 3 * RATE).astype(np.float32)
-    line.feed(AudioBlock(loud, 0))
+    pipeline.feed(AudioBlock(loud, 0))
     block = AudioBlock(np.zeros(2 * RATE, np.float32), 10 * RATE + 123)
-    assert line.jumps(block)
-    windows = line.feed(block)
+    assert pipeline.is_after_gap(block)
+    windows = pipeline.feed(block)
     assert all(np.allclose(window.features, PARAMS.silence) for window in windows)
     assert windows[0].end > 10 * RATE
     assert windows[0].gap
     assert windows[0].heard < PARAMS.window_samples
     assert not windows[-1].gap
-    assert not line.jumps(AudioBlock(loud, 12 * RATE + 123))
+    assert not pipeline.is_after_gap(AudioBlock(loud, 12 * RATE + 123))
 
 
-def test_a_gap_ends_what_was_going_on(classifier: OnnxClassifier) -> None:
-    """The end is marked `gap`, and comes before anything from after it."""
-    samples, line = scene(), pipeline()
-    events = line.push(AudioBlock(samples[: round(4.8 * RATE)], 0), classifier)
+def test_a_gap_ends_an_event(classifier: OnnxClassifier) -> None:
+    """The end is marked `gap` and precedes all later messages."""
+    samples, pipeline = make_scene(), make_pipeline()
+    events = pipeline.push(AudioBlock(samples[: round(4.8 * RATE)], 0), classifier)
     assert events[-1].phase is not Phase.END
-    (end,) = line.push(AudioBlock(np.zeros(RATE, np.float32), 20 * RATE), classifier)
+    (end,) = pipeline.push(AudioBlock(np.zeros(RATE, np.float32), 20 * RATE), classifier)
     assert (end.label, end.phase, end.gap) == ("siren", Phase.END, True)
     assert end.decided <= 5 * RATE
 
 
-def test_a_clip_shorter_than_a_frame_still_gives_a_window(classifier: OnnxClassifier) -> None:
-    """A tenth of a second, or 25 ms, is looked at whole."""
+def test_a_recording_shorter_than_a_window_gives_one(classifier: OnnxClassifier) -> None:
+    """Recordings of 100 ms and 25 ms are analysed whole."""
     for size in (400, 1600):
-        line = pipeline()
-        assert line.feed(AudioBlock(np.tile([0.5, 0.1, -0.5, -0.1], size // 4).astype(np.float32), 0)) == []
-        (window,) = line.flush()
+        pipeline = make_pipeline()
+        assert pipeline.feed(AudioBlock(np.tile([0.5, 0.1, -0.5, -0.1], size // 4).astype(np.float32), 0)) == []
+        (window,) = pipeline.flush()
         assert (window.features > PARAMS.silence + 0.1).any()
-    assert pipeline().flush() == []
+    assert make_pipeline().flush() == []
 
 
-def test_flushing_decides_every_sample(classifier: OnnxClassifier) -> None:
+def test_flush_covers_every_sample(classifier: OnnxClassifier) -> None:
     """The last window ends at or after the last sample."""
     for size in range(16_000, 18_500, 77):
-        line = pipeline()
-        windows = line.feed(AudioBlock(np.zeros(size, np.float32), 0)) + line.flush()
+        pipeline = make_pipeline()
+        windows = pipeline.feed(AudioBlock(np.zeros(size, np.float32), 0)) + pipeline.flush()
         assert windows[-1].end >= size - (PARAMS.n_fft - PARAMS.hop_samples)
         assert windows[-1].end <= size + PARAMS.decision_samples + PARAMS.n_fft
 
 
 def test_new_rules_end_the_old_rules_events(classifier: OnnxClassifier) -> None:
-    """A reload leaves nothing ON that nobody watches any more."""
-    line = pipeline()
-    line.push(AudioBlock(scene()[: round(4.8 * RATE)], 0), classifier)
-    assert [event.phase for event in line.set_rules((), 2.0)] == [Phase.END]
-    assert line.finish(classifier) == []
+    """A reload leaves no event open that no rule follows."""
+    pipeline = make_pipeline()
+    pipeline.push(AudioBlock(make_scene()[: round(4.8 * RATE)], 0), classifier)
+    assert [event.phase for event in pipeline.set_rules((), 2.0)] == [Phase.END]
+    assert pipeline.finish(classifier) == []
 
 
-def test_nothing_begins_before_a_whole_window_was_heard_unless_that_is_all_there_is(classifier: OnnxClassifier) -> None:
-    """Opening a stream amid noise is no shot, but a clip that is shorter than a window may hold one."""
-    burst = scene()[2 * RATE : 3 * RATE]
-    line = pipeline()
-    assert line.push(AudioBlock(np.concatenate((burst, burst[::-1]))[: RATE * 5 // 4], 0), classifier) == []
-    line = pipeline()
-    line.push(AudioBlock(np.concatenate((burst[RATE // 2 :], burst[: RATE // 4])), 0), classifier)
-    assert [(event.label, event.phase) for event in line.finish(classifier)] == [
+def test_no_event_starts_before_a_whole_window_or_the_end(classifier: OnnxClassifier) -> None:
+    """The start of a stream is not a gunshot, but a short recording may contain one."""
+    burst = make_scene()[2 * RATE : 3 * RATE]
+    pipeline = make_pipeline()
+    assert pipeline.push(AudioBlock(np.concatenate((burst, burst[::-1]))[: RATE * 5 // 4], 0), classifier) == []
+    pipeline = make_pipeline()
+    pipeline.push(AudioBlock(np.concatenate((burst[RATE // 2 :], burst[: RATE // 4])), 0), classifier)
+    assert [(event.label, event.phase) for event in pipeline.finish(classifier)] == [
         ("gunshot", Phase.START),
         ("gunshot", Phase.END),
     ]
@@ -172,48 +172,48 @@ def test_nothing_begins_before_a_whole_window_was_heard_unless_that_is_all_there
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 30_000), max_size=20), st.integers(1, 60_000), st.lists(st.integers(1, 400), max_size=5))
-def test_behind_a_gap_too_events_do_not_depend_on_the_cuts(
+def test_events_after_a_gap_do_not_depend_on_the_blocks(
     classifier: OnnxClassifier, sizes: list[int], lost: int, first: list[int]
 ) -> None:
-    """Frames keep to the stream's grid, even where the first blocks behind the gap are shorter than a hop."""
+    """Frames stay on the stream's grid, even if the first blocks after the gap are shorter than a hop."""
 
     def run_with_gap(cuts: list[int]) -> list[Event]:
-        line, samples, at = pipeline(), scene(), 0
-        events = line.push(AudioBlock(samples[: 3 * RATE], 0), classifier)
+        pipeline, samples, at = make_pipeline(), make_scene(), 0
+        events = pipeline.push(AudioBlock(samples[: 3 * RATE], 0), classifier)
         rest = samples[3 * RATE :]
         for size in itertools.chain(cuts, [rest.size]):
-            events += line.push(AudioBlock(rest[at : at + size], 3 * RATE + lost + at), classifier)
+            events += pipeline.push(AudioBlock(rest[at : at + size], 3 * RATE + lost + at), classifier)
             at = min(at + size, rest.size)
-        return events + line.finish(classifier)
+        return events + pipeline.finish(classifier)
 
     assert_same(run_with_gap(first + sizes), run_with_gap([]))
 
 
-def test_an_event_found_right_behind_a_gap_says_so_and_does_not_reach_into_it(classifier: OnnxClassifier) -> None:
-    """It may have begun while nobody listened; its onset is where listening began again, at the earliest."""
-    line, samples = pipeline(), scene()
-    line.push(AudioBlock(samples[: 3 * RATE], 0), classifier)
+def test_an_event_right_after_a_gap_is_marked_and_starts_after_it(classifier: OnnxClassifier) -> None:
+    """It may have begun in the gap, but its onset is not before the end of the gap."""
+    pipeline, samples = make_pipeline(), make_scene()
+    pipeline.push(AudioBlock(samples[: 3 * RATE], 0), classifier)
     back = 9 * RATE
-    events = line.push(AudioBlock(samples[round(3.5 * RATE) : round(5.4 * RATE)], back), classifier)
+    events = pipeline.push(AudioBlock(samples[round(3.5 * RATE) : round(5.4 * RATE)], back), classifier)
     start = next(event for event in events if event.phase is Phase.START)
     assert (start.label, start.gap) == ("siren", True)
     assert start.onset >= back
 
 
-def test_new_rules_do_not_reach_back_behind_the_old_ones_last_event(classifier: OnnxClassifier) -> None:
-    """The same sound is one event before and another after the change, one behind the other."""
-    line, samples = pipeline(), scene()
-    line.push(AudioBlock(samples[: round(4.8 * RATE)], 0), classifier)
-    (end,) = line.set_rules(RULES, 2.0)
-    again = line.push(AudioBlock(samples[round(4.8 * RATE) :], round(4.8 * RATE)), classifier)
+def test_events_of_new_rules_start_after_those_of_the_old_rules(classifier: OnnxClassifier) -> None:
+    """The same sound is one event before and another one after the change."""
+    pipeline, samples = make_pipeline(), make_scene()
+    pipeline.push(AudioBlock(samples[: round(4.8 * RATE)], 0), classifier)
+    (end,) = pipeline.set_rules(RULES, 2.0)
+    again = pipeline.push(AudioBlock(samples[round(4.8 * RATE) :], round(4.8 * RATE)), classifier)
     assert end.end is not None
     assert again[0].phase is Phase.START
     assert again[0].onset >= end.end
 
 
-def test_no_event_ends_behind_the_end_of_a_recording(classifier: OnnxClassifier) -> None:
-    """The silence that fills up the last window is not part of it."""
-    samples = scene()[: round(5.03 * RATE)]
+def test_no_event_ends_after_the_end_of_a_recording(classifier: OnnxClassifier) -> None:
+    """The silence added to the last window does not count."""
+    samples = make_scene()[: round(5.03 * RATE)]
     ends = [event.end for event in run(classifier, samples, []) if event.phase is Phase.END]
     assert len(ends) == 2
     assert max(end for end in ends if end is not None) == samples.size

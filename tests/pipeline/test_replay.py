@@ -1,4 +1,4 @@
-"""A recording makes the same messages in the same order, whatever blocks it is read in."""
+"""Messages of a recording, independent of the blocks in which it is read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RATE = PARAMS.sample_rate_hz
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """Return a double clap, decided at 2.1 s, and bursts right after that: shots to the tiny network."""
+    """Return double claps and bursts, which are gunshots to the tiny network."""
     rng = np.random.default_rng(2)
     sound = row_of_claps(rng, (1.0, 1.3, 5.0, 5.35), 7.0)
     for begin_s in (2.2, 6.15):
@@ -40,18 +40,18 @@ def recording(tmp_path: Path) -> Path:
 def test_order_and_numbers_do_not_depend_on_the_blocks(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Patterns fall among the events where they were decided, not where their block ends."""
+    """Patterns and events are in the order of their decisions, not of their blocks."""
     classifier = OnnxClassifier(read_bundle(write_bundle(tmp_path / "tiny")))
     network = load_clap_network(Settings(), Library(tmp_path))
     assert network is not None
 
-    def told(block_s: float) -> list[tuple[Any, ...]]:
+    def list_messages(block_s: float) -> list[tuple[Any, ...]]:
         monkeypatch.setattr(module, "_FAST_BLOCK_S", block_s)
         messages = replay(recording, classifier, Settings(), node="n", clap_network=network)
         return [(m["sequence"], m["type"], m["subject"], m["data"]["onset_s"], m["data"]["end_s"]) for m in messages]
 
-    live = told(0.125)
+    live = list_messages(0.125)
     expected = ["double", "gunshot", "sound", "gunshot", "double", "gunshot", "gunshot"]
     assert [subject for _, _, subject, *_ in live] == expected
-    assert told(4.0) == live
-    assert told(0.031) == live
+    assert list_messages(4.0) == live
+    assert list_messages(0.031) == live

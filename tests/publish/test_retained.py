@@ -45,7 +45,7 @@ class Run:
         self.sources = sources
         self.states.announce(sources)
         for source in sources:
-            self.states.detect(source, enabled=True)
+            self.states.publish_detection(source, enabled=True)
         if settings.away.enabled:
             self.publisher.set_state(f"{settings.mqtt.base}/{node}/away/state", "ON")
         self.publisher.start()
@@ -130,11 +130,11 @@ def test_a_label_that_goes_and_comes_while_it_runs(announced: dict[str, str], st
         components: dict[str, Any] = json.loads(heard.last(device) or "{}").get("components", {})
         return components
 
-    run.states.relabel(("siren", "clap"))
+    run.states.set_labels(("siren", "clap"))
     heard.wait(lambda heard: heard.last("tocsin/n1/mic/sound/horn") == "" and "clap" in parts())
     assert parts()["horn"] == {"platform": "binary_sensor"}
     heard.wait(lambda heard: heard.last("tocsin/n1/mic/sound/clap") == "OFF")
-    run.states.relabel(LABELS)
+    run.states.set_labels(LABELS)
     heard.wait(lambda heard: heard.last("tocsin/n1/mic/sound/horn") == "OFF" and parts()["horn"].get("name") == "Horn")
     run.end()
     assert "tocsin/n1/mic/sound/clap" not in read_retained(broker)

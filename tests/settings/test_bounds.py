@@ -1,4 +1,4 @@
-"""Every value of the configuration has bounds, so that none of them can surprise the service later."""
+"""Bounds of every value of the configuration."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.settings import load as configfile
-from edge.settings.example import example
+from edge.settings.example import make_example
 from edge.settings.load import load_settings
-from edge.settings.schema import json_schema
-from edge.settings.secrets import masked
-from edge.settings.text import to_toml
+from edge.settings.schema import make_json_schema
+from edge.settings.secrets import mask_settings
+from edge.settings.text import format_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,40 +33,40 @@ def _no_system_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(configfile, "DEFAULT_PATH", tmp_path / "absent.toml")
 
 
-def unbounded(schema: Any, where: str = "") -> Iterator[str]:
-    """Yield the places of the values that have no bounds."""
+def find_unbounded(schema: Any, where: str = "") -> Iterator[str]:
+    """Yield the paths of the values without bounds."""
     if isinstance(schema, list):
         for n, item in enumerate(schema):
-            yield from unbounded(item, f"{where}/{n}")
+            yield from find_unbounded(item, f"{where}/{n}")
     elif isinstance(schema, dict):
         kind = schema.get("type")
         wanted = () if schema.keys() & {"enum", "const"} or not isinstance(kind, str) else BOUNDED.get(kind, ())
         if not all(schema.keys() & either for either in wanted):
             yield where
         for name, item in schema.items():
-            yield from unbounded(item, f"{where}/{name}")
+            yield from find_unbounded(item, f"{where}/{name}")
 
 
 def test_every_number_and_every_text_has_bounds() -> None:
-    """A setting that is added without any is found here."""
-    assert list(unbounded(json_schema())) == []
-    assert list(unbounded({"a": [{"type": "number", "minimum": 0}, {"type": "string"}]})) == ["/a/0", "/a/1"]
+    """A new setting without bounds fails here."""
+    assert list(find_unbounded(make_json_schema())) == []
+    assert list(find_unbounded({"a": [{"type": "number", "minimum": 0}, {"type": "string"}]})) == ["/a/0", "/a/1"]
 
 
-def examples(schema: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+def find_examples(schema: Any) -> Iterator[tuple[dict[str, Any], Any]]:
     """Yield the examples in a schema, each with the schema of its setting."""
     if isinstance(schema, list):
         for item in schema:
-            yield from examples(item)
+            yield from find_examples(item)
     elif isinstance(schema, dict):
         yield from ((schema, example) for example in schema.get("examples", ()))
         for item in schema.values():
-            yield from examples(item)
+            yield from find_examples(item)
 
 
 def test_every_example_is_allowed() -> None:
-    """What the documentation shows can be copied."""
-    shown = list(examples(json_schema()))
+    """Examples of the documentation are valid values."""
+    shown = list(find_examples(make_json_schema()))
     assert len(shown) > 10
     for schema, value in shown:
         jsonschema.validate(value, schema)
@@ -125,8 +125,8 @@ def test_every_example_is_allowed() -> None:
         ("sources", [{"name": f"s{n}"} for n in range(600)]),
     ],
 )
-def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: str, value: object) -> None:
-    """In one line that can be read, though the value cannot."""
+def test_values_out_of_bounds_are_refused_by_key(tmp_path: Path, key: str, value: object) -> None:
+    """The error is one printable line, even if the value is not printable."""
     first, *rest = key.split(".")
     values: dict[str, Any] = {first: value}
     if rest:
@@ -134,7 +134,7 @@ def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: st
         for name in (*reversed(rest[:-1]), first):
             values = {name: values}
     file = tmp_path / "tocsin.toml"
-    file.write_text(to_toml(values).replace("= null", f"= {value}"))  # TOML has words for inf and nan, JSON has none
+    file.write_text(format_toml(values).replace("= null", f"= {value}"))  # only TOML has inf and nan
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environ={})
     for problem in caught.value.problems:
@@ -160,11 +160,11 @@ def test_what_no_service_could_use_is_refused_by_its_key(tmp_path: Path, key: st
         ("detection.max_duration_s", 86_400.0),
     ],
 )
-def test_what_is_odd_and_right_is_taken(tmp_path: Path, key: str, value: object) -> None:
-    """Addresses of either kind, names of any script or with quotes in them, and places without numbers."""
+def test_unusual_valid_values_are_accepted(tmp_path: Path, key: str, value: object) -> None:
+    """Both kinds of addresses, names of any script or with quotes, and places without coordinates are valid."""
     section, name = key.split(".")
     file = tmp_path / "tocsin.toml"
-    file.write_text(to_toml({section: {name: value}}), encoding="utf-8")
+    file.write_text(format_toml({section: {name: value}}), encoding="utf-8")
     assert getattr(getattr(load_settings(file, environ={}), section), name) == value
 
 
@@ -180,8 +180,8 @@ def test_what_is_odd_and_right_is_taken(tmp_path: Path, key: str, value: object)
         "[node]\nlocation = '" + "x" * 10_000 + "'",
     ],
 )
-def test_what_the_parser_itself_cannot_hold_is_a_line_too(tmp_path: Path, text: str) -> None:
-    """Numbers of thousands of digits, brackets without an end, keys that would break the line."""
+def test_text_that_the_parser_cannot_read_gives_one_line(tmp_path: Path, text: str) -> None:
+    """Huge numbers, unclosed brackets and keys with line breaks give one line."""
     file = tmp_path / "tocsin.toml"
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -207,8 +207,8 @@ ODD = (
 )
 
 
-def mutated(lines: list[str], draw: random.Random) -> str:
-    """Return a configuration with a line that is odd, lost, doubled, or has a letter changed."""
+def mutate(lines: list[str], draw: random.Random) -> str:
+    """Return a configuration with one line replaced, deleted, repeated or with a changed character."""
     lines = list(lines)
     n = draw.randrange(len(lines))
     kind, line, at = draw.randrange(4), lines[n], draw.randrange(len(lines[n]))
@@ -223,16 +223,16 @@ def mutated(lines: list[str], draw: random.Random) -> str:
     return "\n".join(lines)
 
 
-def test_a_configuration_that_went_wrong_in_any_way_is_a_line(tmp_path: Path) -> None:
-    """Never another exception, never more than a line for each thing that is wrong."""
-    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE)
+def test_any_damaged_configuration_gives_lines(tmp_path: Path) -> None:
+    """Any damage raises only `ConfigError`, with one line per problem."""
+    live = re.sub(r"^# (?=\[|[a-z_]+ = )", "", make_example(), flags=re.MULTILINE)
     lines = [line for line in live.splitlines() if line and not line.startswith("#")]
     file = tmp_path / "tocsin.toml"
     said: list[tuple[str, ...]] = []
     for seed in range(150):
-        file.write_text(mutated(lines, random.Random(seed)), encoding="utf-8")
+        file.write_text(mutate(lines, random.Random(seed)), encoding="utf-8")
         try:
-            masked(load_settings(file, environ={}))
+            mask_settings(load_settings(file, environ={}))
         except ConfigError as exc:
             said.append(exc.problems)
     assert 50 < len(said) < 150

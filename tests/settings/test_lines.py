@@ -1,4 +1,4 @@
-"""The lines of keys: whatever TOML allows, each value is found where it stands."""
+"""Line numbers of keys in any valid TOML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.settings.lines import find_lines
-from edge.settings.text import NotToml, read_toml
+from edge.settings.text import TomlError, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ STATEMENTS = st.one_of(
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """Return TOML in which each number is the line of its statement."""
+    """Generate TOML in which each number is the line of its statement."""
     text = ""
     for statement in draw(st.lists(STATEMENTS, max_size=12)):
         indent, end = draw(st.sampled_from(("", "  ", "\t"))), draw(st.sampled_from(("", " # [c]", "\r")))
@@ -57,32 +57,32 @@ def documents(draw: st.DrawFn) -> str:
         more = f"{text}{indent}{statement.replace('{line}', str(line))}{end}\n"
         try:
             read_toml(more)
-        except NotToml:  # a key twice, or a table below a value
+        except TomlError:  # a key twice, or a table below a value
             continue
         text = more
     return text
 
 
-def numbers(value: Any, key: Key = ()) -> Iterator[tuple[Key, int]]:
+def find_numbers(value: Any, key: Key = ()) -> Iterator[tuple[Key, int]]:
     """Yield the numbers in a document with their keys."""
     if isinstance(value, int):
         yield key, value
     elif isinstance(value, dict | list):
         for part, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from numbers(item, (*key, part))
+            yield from find_numbers(item, (*key, part))
 
 
 @given(documents())
 def test_every_value_is_found_on_its_line(text: str) -> None:
-    """Also below arrays of tables, behind texts of several lines and under names with dots, quotes and brackets."""
+    """Arrays of tables, strings of several lines, and names with dots, quotes and brackets are included."""
     lines = find_lines(text)
-    for key, line in numbers(read_toml(text)):
+    for key, line in find_numbers(read_toml(text)):
         place = next(key[:n] for n in range(len(key), 0, -1) if key[:n] in lines)
         assert lines[place] == line, (key, place)
 
 
 @given(documents())
-def test_nothing_is_found_but_what_is_there(text: str) -> None:
+def test_every_line_belongs_to_a_value(text: str) -> None:
     """Each key leads to a value of the document."""
     for key in find_lines(text):
         value: Any = read_toml(text)

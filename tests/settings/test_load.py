@@ -1,4 +1,4 @@
-"""The configuration: file, environment, secrets, and one clear line for whatever is wrong."""
+"""The configuration: file, environment, secrets, and one line per problem."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from edge.errors import ConfigError
 from edge.settings import load as configfile
-from edge.settings.load import load_settings, state_dir
-from edge.settings.schema import json_schema
-from edge.settings.secrets import masked, secret
-from edge.settings.text import read_toml, to_toml
+from edge.settings.load import find_state_dir, load_settings
+from edge.settings.schema import make_json_schema
+from edge.settings.secrets import mask_settings, read_secret
+from edge.settings.text import format_toml, read_toml
 from edge.settings.tree import Settings
 from tests.support.configs import assert_error_names_line
 
@@ -34,19 +34,19 @@ def _no_system_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_empty_file_is_every_default(file: Path) -> None:
-    """Nothing needs to be said."""
+    """Every value has a default."""
     file.write_text("")
     assert load_settings(file, environ={}) == load_settings(None, environ={}) == Settings()
 
 
 def test_the_system_file_is_read_where_there_is_one(tmp_path: Path) -> None:
-    """Without --config the file below /etc counts."""
+    """Without --config, the file below /etc is read."""
     (tmp_path / "absent.toml").write_text("[node]\nid = 'street-12'")
     assert load_settings(None, environ={}).node.id == "street-12"
 
 
 def test_the_environment_goes_before_the_file(file: Path) -> None:
-    """A variable overrides one value and leaves its neighbours."""
+    """A variable overrides one value and no other."""
     file.write_text("[mqtt]\nhost = 'a'\nport = 1\n[detection.classes.siren]\non = 0.5\n")
     environ = {
         "TOCSIN_MQTT__PORT": "2",
@@ -97,8 +97,8 @@ def test_the_environment_goes_before_the_file(file: Path) -> None:
         ('[mqtt]\nhost = "', 2, "not valid TOML"),
     ],
 )
-def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
-    """The message names file, line and key, fits on a line and says what was expected."""
+def test_a_wrong_file_is_reported_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+    """The message is one line with file, line number, key and the expected value."""
     assert_error_names_line(file, text, line, words)
 
 
@@ -115,8 +115,8 @@ def test_a_wrong_file_is_said_with_its_line(file: Path, text: str, line: int, wo
         ("TOCSIN_DETECTION__CLASSES__SIREN__ONN", "1", "did you mean 'TOCSIN_DETECTION__CLASSES__SIREN__ON'?"),
     ],
 )
-def test_a_wrong_variable_is_said_by_its_name(name: str, value: str, words: str) -> None:
-    """The message begins with the variable and helps like that of a file."""
+def test_a_wrong_variable_is_reported_by_name(name: str, value: str, words: str) -> None:
+    """The message begins with the variable and suggests a name."""
     with pytest.raises(ConfigError) as caught:
         load_settings(None, environ={name: value})
     assert str(caught.value).startswith(f"{name}: ")
@@ -124,7 +124,7 @@ def test_a_wrong_variable_is_said_by_its_name(name: str, value: str, words: str)
 
 
 def test_a_value_where_the_environment_wants_a_section(file: Path) -> None:
-    """File and environment that cannot both be right are an error, not a traceback."""
+    """A contradiction between file and environment is a `ConfigError`."""
     file.write_text("mqtt = 3")
     with pytest.raises(ConfigError, match="TOCSIN_MQTT__PORT"):
         load_settings(file, environ={"TOCSIN_MQTT__PORT": "1"})
@@ -140,23 +140,23 @@ def test_a_value_where_the_environment_wants_a_section(file: Path) -> None:
         ("TOCSIN_STORAGE__PATH", "", "storage.path: must not be empty"),
     ],
 )
-def test_a_variable_that_makes_a_table_is_said_for_all_of_it(file: Path, name: str, value: str, words: str) -> None:
-    """Also where the file has tables of the same section."""
+def test_a_variable_that_creates_a_table_is_named_in_its_errors(file: Path, name: str, value: str, words: str) -> None:
+    """The variable is named even if the file has tables of the same section."""
     file.write_text("[node]\n[mqtt]\nport = 1\n")
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environ={name: value})
     assert str(caught.value).startswith(f"{name}: {words}")
 
 
-def test_a_duplicate_in_the_environment_is_said_by_its_variable(file: Path) -> None:
-    """Also where the file has sources, which the variable replaces."""
+def test_a_duplicate_in_the_environment_names_the_variable(file: Path) -> None:
+    """The variable is named even if the file has sources, which it replaces."""
     file.write_text("[[sources]]\nname = 'x'\n[[sources]]\nname = 'y'\n")
     with pytest.raises(ConfigError, match=r"^TOCSIN_SOURCES: sources: two sources are called a"):
         load_settings(file, environ={"TOCSIN_SOURCES": '[{"name": "a"}, {"name": "a"}]'})
 
 
 def test_sources_that_only_look_alike(file: Path) -> None:
-    """A source that is closed, and ports of different addresses, are in nobody's way."""
+    """Disabled sources, and equal ports at different addresses, do not clash."""
     sources = [
         {"name": "a", "spec": "pcm:-"},
         {"name": "b", "spec": "pcm:-", "enabled": False},
@@ -164,18 +164,18 @@ def test_sources_that_only_look_alike(file: Path) -> None:
         {"name": "d", "spec": "udp://10.0.0.2:5005"},
         {"name": "e", "spec": "udp://:5006"},
     ]
-    file.write_text(to_toml({"sources": sources}))
+    file.write_text(format_toml({"sources": sources}))
     assert len(load_settings(file, environ={}).sources) == len(sources)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(file: Path) -> None:
-    """Some editors begin a file with one."""
+    """Some editors write a byte order mark at the start of a file."""
     file.write_text("[node]\nid = 'street-12'\n", encoding="utf-8-sig")
     assert load_settings(file, environ={}).node.id == "street-12"
 
 
 def test_every_problem_is_kept(file: Path) -> None:
-    """The message is the first, and how many more there are; a misspelt key comes before what it may have caused."""
+    """The message is the first problem and the number of others; unknown keys come first."""
     file.write_text("[mqtt]\nport = 0\nhots = 'a'\n[api]\nport = -1\n")
     with pytest.raises(ConfigError) as caught:
         load_settings(file, environ={"TOCSIN_NODE__IDD": "x"})
@@ -185,7 +185,7 @@ def test_every_problem_is_kept(file: Path) -> None:
 
 
 def test_every_wrong_source_is_kept(file: Path) -> None:
-    """Those that clash as well as those that cannot be read."""
+    """Clashing sources and invalid ones are all reported."""
     specs = ["tape:1", "pcm:-", "pcm:-", "disc:2"]
     file.write_text("".join(f"[[sources]]\nname = 's{n}'\nspec = '{spec}'\n" for n, spec in enumerate(specs)))
     with pytest.raises(ConfigError) as caught:
@@ -198,7 +198,7 @@ def test_every_wrong_source_is_kept(file: Path) -> None:
     [("TOCSIN_NODE__LOCATION", "\udcff"), ("TOCSIN_NODE__\udcff", "a"), ("TOCSIN_SOURCES", "[" * 5000)],
 )
 def test_a_variable_of_bytes_or_brackets_without_end(name: str, value: str) -> None:
-    """It is named in a line that can be printed."""
+    """The message is one printable line with the name of the variable."""
     with pytest.raises(ConfigError) as caught:
         load_settings(None, environ={name: value})
     assert str(caught.value).isprintable()
@@ -206,52 +206,52 @@ def test_a_variable_of_bytes_or_brackets_without_end(name: str, value: str) -> N
 
 
 def test_line_ends_of_every_kind_keep_the_lines(file: Path) -> None:
-    """Windows' own, and letters that only look like an end of a line."""
+    """Windows line ends count once, and Unicode line separators do not count."""
     file.write_bytes("[node]\r\nlocation = 'a\u2028b'\r\n[mqtt]\r\nport = 0\r\n".encode())
     with pytest.raises(ConfigError, match=rf"^{file}:4: mqtt.port"):
         load_settings(file, environ={})
 
 
 def test_a_secret_comes_from_value_file_or_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In that order; without any of them there is none."""
+    """They are tried in that order; without all three there is no secret."""
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert secret(None, None, "mqtt_password") is None
+    assert read_secret(None, None, "mqtt_password") is None
     (tmp_path / "mqtt_password").write_text("credential\n")
     (tmp_path / "file").write_text("file\nsecond line\n")
-    assert secret(None, None, "mqtt_password") == "credential"
-    assert secret(None, tmp_path / "file", "mqtt_password") == "file"
-    assert secret(SecretStr("value"), tmp_path / "file", "mqtt_password") == "value"
+    assert read_secret(None, None, "mqtt_password") == "credential"
+    assert read_secret(None, tmp_path / "file", "mqtt_password") == "file"
+    assert read_secret(SecretStr("value"), tmp_path / "file", "mqtt_password") == "value"
     for credential, key in (("mqtt_password", "mqtt.password_file"), ("api_token", "api.token_file")):
         with pytest.raises(ConfigError) as caught:
-            secret(None, tmp_path / "absent", credential)
+            read_secret(None, tmp_path / "absent", credential)
         assert str(caught.value) == f"{key}: {tmp_path}/absent: there is no such file"
 
 
 def test_masked_values_hold_no_secret(file: Path) -> None:
-    """Passwords, tokens and the users in addresses are hidden; the rest is JSON."""
+    """Passwords, tokens and the users in addresses are masked; the rest stays."""
     file.write_text(
         "[mqtt]\npassword = 'sesame1'\n[api]\ntoken = 'sesame2'\n[[sources]]\nspec = 'rtsp://bob:sesame3@camera/1'\n"
     )
-    text = json.dumps(masked(load_settings(file, environ={})))
+    text = json.dumps(mask_settings(load_settings(file, environ={})))
     assert "sesame" not in text
     assert "camera/1" in text
 
 
 def test_effective_values_as_toml_read_back_the_same(file: Path) -> None:
-    """What `config show` prints is a configuration that means the same."""
+    """The output of `config show` is an equal configuration."""
     file.write_text(
         "[detection.classes.horn]\non = 0.9\n[[sources]]\nname = 'a'\n[[sources]]\nname = 'b'\nenabled = false\n"
     )
     settings = load_settings(file, environ={})
-    file.write_text(to_toml(masked(settings)))
+    file.write_text(format_toml(mask_settings(settings)))
     assert load_settings(file, environ={}) == settings
 
 
 @given(st.text(max_size=40))
 def test_any_text_survives_as_toml(text: str) -> None:
-    """Quotes, line ends and letters of any script are escaped as TOML wants them."""
+    """Quotes, line ends and letters of any script are escaped as TOML requires."""
     values = {"node": {"location": text}, "classes": {text: {"on": 0.5}}}
-    assert read_toml(to_toml(values)) == values
+    assert read_toml(format_toml(values)) == values
 
 
 @pytest.mark.parametrize(
@@ -263,18 +263,18 @@ def test_any_text_survives_as_toml(text: str) -> None:
     ],
 )
 def test_state_folder(environ: dict[str, str], expected: str) -> None:
-    """It is systemd's, else the user's."""
-    assert str(state_dir(Settings(), environ=environ)) == expected
+    """The folder is systemd's, else the user's."""
+    assert str(find_state_dir(Settings(), environ=environ)) == expected
 
 
 def test_state_folder_as_configured(tmp_path: Path) -> None:
-    """storage.path goes before everything."""
+    """storage.path takes precedence."""
     settings = load_settings(None, environ={"TOCSIN_STORAGE__PATH": str(tmp_path)})
-    assert state_dir(settings, environ={"STATE_DIRECTORY": "/var/lib/tocsin"}) == tmp_path
+    assert find_state_dir(settings, environ={"STATE_DIRECTORY": "/var/lib/tocsin"}) == tmp_path
 
 
 def test_schema_describes_every_section() -> None:
     """The JSON Schema has each section and refuses unknown keys."""
-    schema = json_schema()
+    schema = make_json_schema()
     assert set(schema["properties"]) == set(Settings.model_fields)
     assert schema["additionalProperties"] is False

@@ -1,4 +1,4 @@
-"""The settings of the commands: what each changes about those of the service, and nothing else."""
+"""Settings of single commands: the changes to those of the service."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SERVICE = Settings.model_validate(
 )
 STREET = Source(name="street", spec="file:street.flac")
 FOLDER = Path("/folder")
-UNSWITCHED = {"actions", "away.actions", "claps.patterns.double.actions"}
+NO_ACTIONS = {"actions", "away.actions", "claps.patterns.double.actions"}
 
 
-def listened(settings: Settings) -> Settings:
+def make_listen(settings: Settings) -> Settings:
     return make_listen_settings(
         settings, folder=FOLDER, model=Path("/city"), engines=Path("/engines"), claps=Path("/claps")
     )
@@ -44,11 +44,11 @@ PROFILES: list[tuple[Callable[[Settings], Settings], set[str]]] = [
     (lambda settings: replace_sources(settings, [STREET]), {"sources"}),
     (
         lambda settings: make_demo_settings(settings, sources=[STREET], folder=FOLDER, api={"port": 0}),
-        UNSWITCHED | {"sources", "api.port", "node.id", "storage.path"},
+        NO_ACTIONS | {"sources", "api.port", "node.id", "storage.path"},
     ),
     (
-        listened,
-        UNSWITCHED
+        make_listen,
+        NO_ACTIONS
         | {"mqtt.enabled", "api.enabled", "storage.path", "privacy.keep_clips"}
         | {"model.bundle", "model.cache_dir", "claps.bundle"},
     ),
@@ -57,25 +57,27 @@ PROFILES: list[tuple[Callable[[Settings], Settings], set[str]]] = [
 ]
 
 
-def differences(one: Any, other: Any, key: str = "") -> set[str]:
-    """Return the keys of what two configurations do not have in common."""
+def find_differences(one: Any, other: Any, key: str = "") -> set[str]:
+    """Return the keys whose values differ between two configurations."""
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        return {found for name in one for found in differences(one[name], other[name], f"{key}.{name}".lstrip("."))}
+        return {
+            found for name in one for found in find_differences(one[name], other[name], f"{key}.{name}".lstrip("."))
+        }
     return set() if one == other else {key}
 
 
 @pytest.mark.parametrize(("profile", "changed"), PROFILES, ids=["run", "demo", "listen", "replay", "claps"])
-def test_a_command_changes_what_it_must(profile: Callable[[Settings], Settings], changed: set[str]) -> None:
-    """Every other value is that of the service, whose own settings stay as they are."""
+def test_a_command_changes_only_its_settings(profile: Callable[[Settings], Settings], changed: set[str]) -> None:
+    """All other values, and the settings of the service, are unchanged."""
     before = SERVICE.model_dump()
-    assert differences(profile(SERVICE).model_dump(), before) == changed
+    assert find_differences(profile(SERVICE).model_dump(), before) == changed
     assert SERVICE.model_dump() == before
 
 
-def test_what_is_configured_stays_with_a_demonstration_and_the_engines() -> None:
-    """A name, a folder and a cache that somebody chose are taken."""
+def test_configured_values_are_kept() -> None:
+    """A configured name, folder and cache are kept."""
     own = {"node": {"id": "mine"}, "storage": {"path": "/mine"}, "model": {"cache_dir": "/cache"}}
     settings = Settings.model_validate(own)
     demo = make_demo_settings(settings, sources=[STREET], folder=FOLDER, api={})
     assert (demo.node, demo.storage) == (settings.node, settings.storage)
-    assert listened(settings).model.cache_dir == Path("/cache")
+    assert make_listen(settings).model.cache_dir == Path("/cache")

@@ -1,4 +1,4 @@
-"""The settings of claps, away mode and actions: read, shown, described, and one clear line for what is wrong."""
+"""Settings of claps, away mode and actions: reading, display, schema and error messages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from edge.errors import ConfigError
 from edge.settings import load as configfile
 from edge.settings.actions import CommandAction, MqttAction, WebhookAction
-from edge.settings.example import example
+from edge.settings.example import make_example
 from edge.settings.load import load_settings
-from edge.settings.schema import json_schema
-from edge.settings.secrets import masked
-from edge.settings.text import to_toml
+from edge.settings.schema import make_json_schema
+from edge.settings.secrets import mask_settings
+from edge.settings.text import format_toml
 from edge.settings.tree import Settings
 from tests.support.configs import assert_error_names_line
 
@@ -58,25 +58,25 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "tocsin.toml"
 
 
-def test_what_is_shown_reads_back_the_same(file: Path) -> None:
-    """Spans with their from and to, actions of each kind, and patterns beside double and triple or instead of them."""
+def test_printed_settings_read_back_the_same(file: Path) -> None:
+    """Spans, actions of each kind, and patterns besides or instead of double and triple survive a round trip."""
     file.write_text(EVERYTHING)
     settings = load_settings(file, environ={})
     assert [type(action) for action in settings.actions.values()] == [MqttAction, WebhookAction, CommandAction]
     assert settings.away.schedule[0].begin == "08:00"
-    shown = to_toml(masked(settings))
+    shown = format_toml(mask_settings(settings))
     file.write_text(shown)
     assert load_settings(file, environ={}) == settings
     assert '[[away.schedule]]\nfrom = "08:00"\nto = "17:30"' in shown
 
 
 def test_shown_values_and_defaults_follow_the_schema(file: Path) -> None:
-    """The JSON Schema knows every kind of action and the keys as they are written."""
+    """The JSON Schema has every kind of action, and the keys of the file."""
     file.write_text(EVERYTHING)
-    schema = json_schema()
+    schema = make_json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     for settings in (load_settings(file, environ={}), Settings()):
-        jsonschema.validate(masked(settings), schema)
+        jsonschema.validate(mask_settings(settings), schema)
     for wrong in (
         {"actions": {"lamp": {"type": "mqtt"}}},
         {"away": {"schedule": [{"begin": "08:00", "end": "09:00"}]}},
@@ -86,19 +86,19 @@ def test_shown_values_and_defaults_follow_the_schema(file: Path) -> None:
 
 
 def test_secrets_of_actions_are_masked(file: Path) -> None:
-    """Headers, and the user and the query in an address; the rest of the address tells which it is."""
+    """Headers, and the user, path and query of an address, are masked; scheme and host stay."""
     file.write_text(
         "[actions.tv]\ntype = 'webhook'\nurl = 'https://bob:sesame1@tv.example:8443/on?key=sesame2'\n"
         "headers = { Authorization = 'Bearer sesame3' }\n"
     )
-    values = masked(load_settings(file, environ={}))
+    values = mask_settings(load_settings(file, environ={}))
     assert "sesame" not in json.dumps(values)
     assert values["actions"]["tv"]["url"] == "https://***@tv.example:8443/***"
     assert list(values["actions"]["tv"]["headers"]) == ["Authorization"]
 
 
 def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
-    """Values of an action that the file has, whole arrays as JSON, and numbers of which only some are allowed."""
+    """Variables set single values of an action, whole arrays as JSON, and choices of numbers."""
     file.write_text(MQTT + WEBHOOK)
     environ = {
         "TOCSIN_ACTIONS__LAMP__TOPIC": "other/set",
@@ -168,8 +168,8 @@ def test_the_environment_reaches_into_actions_and_spans(file: Path) -> None:
         ("[claps]\nmin_gap_s = 0.4\nmax_gap_s = 0.3", 1, "claps: min_gap_s (0.4) must be below max_gap_s (0.3)"),
     ],
 )
-def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, words: str) -> None:
-    """File, line, the key as it is written there, and the nearest one where it is misspelt."""
+def test_a_wrong_value_is_reported_with_its_line(file: Path, text: str, line: int, words: str) -> None:
+    """The message has file, line, key, and the nearest key for a misspelt one."""
     assert_error_names_line(file, text, line, words)
 
 
@@ -180,11 +180,11 @@ def test_a_wrong_value_is_said_with_its_line(file: Path, text: str, line: int, w
         ("TOCSIN_ACTIONS__LAMP", "x", "is a section; set a value in it, such as TOCSIN_ACTIONS__LAMP__TYPE"),
         ("TOCSIN_ACTIONS", "lamp", "must be JSON, such as"),
         ("TOCSIN_AWAY__SCHEDULE", '[{"from": "22:00", "too": "06:00"}]', "'away.schedule.0.too'; did you mean 'to'?"),
-        ("TOCSIN_AWAY__ACTIONS", '["lamp"]', "away.actions: there is no action 'lamp'; there are none"),
+        ("TOCSIN_AWAY__ACTIONS", '["lamp"]', "away.actions: there is no action 'lamp'; none is defined"),
     ],
 )
-def test_a_wrong_variable_is_said_by_its_name(file: Path, name: str, value: str, words: str) -> None:
-    """As elsewhere in the configuration."""
+def test_a_wrong_variable_is_reported_by_name(file: Path, name: str, value: str, words: str) -> None:
+    """The message begins with the variable."""
     with pytest.raises(ConfigError) as caught:
         load_settings(None, environ={name: value})
     assert str(caught.value).startswith(f"{name}: ")
@@ -192,8 +192,8 @@ def test_a_wrong_variable_is_said_by_its_name(file: Path, name: str, value: str,
 
 
 def test_the_example_switches_lamp_and_television_and_runs_an_alarm(file: Path) -> None:
-    """Without its comment signs it is a whole household."""
-    file.write_text(re.sub(r"^# (?=\[|[a-z_]+ = )", "", example(), flags=re.MULTILINE))
+    """The example without its comment signs is a valid configuration."""
+    file.write_text(re.sub(r"^# (?=\[|[a-z_]+ = )", "", make_example(), flags=re.MULTILINE))
     settings = load_settings(file, environ={})
     patterns = settings.claps.patterns
     started = [*patterns["double"].actions, *patterns["triple"].actions, *settings.away.actions]

@@ -1,4 +1,4 @@
-"""A source in one line of text."""
+"""Source specifications."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from edge.settings.source_spec import FileSpec, MicSpec, PcmSpec, UdpSpec, UrlSp
     ],
 )
 def test_every_kind_is_read(text: str, spec: object) -> None:
-    """Each form of the documentation becomes its record."""
+    """Every documented form is parsed into its record."""
     assert parse_source(text) == spec
 
 
@@ -80,15 +80,15 @@ def test_every_kind_is_read(text: str, spec: object) -> None:
         ("http://host:x/", "port must be"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, complaint: str) -> None:
-    """A spec that cannot be is a usage error of one line that names the spec and the mistake."""
+def test_an_invalid_specification_is_refused(text: str, complaint: str) -> None:
+    """An invalid specification raises a usage error of one line with the mistake."""
     with pytest.raises(UsageError, match=complaint) as caught:
         parse_source(text)
     assert "\n" not in str(caught.value)
 
 
 def test_no_password_is_shown() -> None:
-    """Users, passwords and secret parameters of an address are hidden, in a spec and in an error about it."""
+    """Users, passwords and secret parameters of an address are masked in a specification and in errors."""
     assert parse_source("https://h/s?token=abc&quality=1").masked == "https://h/s?token=***&quality=1"
     assert (
         mask("cannot open 'rtsp://u:p%40w@h:554/a?pwd=x': refused")
@@ -100,7 +100,7 @@ def test_no_password_is_shown() -> None:
 @pytest.mark.parametrize("sign", [*"#/?[]% ", "1#", "\t", "#@"])
 @pytest.mark.parametrize("place", ["rtsp://user:{}@host/", "http://host/live?password={}&user=me"])
 def test_no_password_is_shown_in_an_error_about_it(place: str, sign: str) -> None:
-    """Also not that of an address which is refused because of a sign in it, wherever the sign is."""
+    """The password of a refused address is masked, wherever the invalid character is."""
     for secret in (f"hun{sign}ter2", f"{sign}hun-ter2"):
         try:
             shown = parse_source(place.format(secret)).masked

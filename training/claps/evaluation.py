@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from edge.claps.confirm import physics
+from edge.claps.confirm import check_physics
 from edge.claps.crop import CLAP_FRONT_END
 from edge.errors import DataError
 from training.claps.learn import probabilities
@@ -99,7 +99,7 @@ def _taken(checkpoint: Checkpoint, sound: NDArray[np.float32]) -> tuple[NDArray[
     onsets, crops = crops_of(sound)
     if not onsets:
         return np.empty(0, np.int64), np.empty(0, np.bool_)
-    possible = np.array([not physics(crop) for crop in crops])
+    possible = np.array([not check_physics(crop) for crop in crops])
     return np.array(onsets), possible & (probabilities(checkpoint.model, np.array(crops)) >= checkpoint.config.claps.on)
 
 

@@ -1,1 +1,1 @@
-"""What `tocsin doctor` looks at, by area: each check takes the settings and tells how one thing is."""
+"""The checks of `tocsin doctor`, by area: each takes the settings and returns one result."""

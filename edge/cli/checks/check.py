@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, how it is, and what to do about it."""
+    """The subject of a check, its state, the findings and a remedy."""
 
     name: str
     state: Literal["ok", "note", "fail"]
@@ -16,5 +16,5 @@ class Check:
     remedy: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Return the result as JSON values; outside programs read the remedy as `mend`."""
+        """Return the result as JSON values, whose keys outside programs read."""
         return {"name": self.name, "state": self.state, "found": self.found, "mend": self.remedy}

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 from edge import systemd
 from edge.cli.checks.check import Check
-from edge.cli.common import folder_of, may_read
+from edge.cli.common import find_state_folder, may_read
 
 if TYPE_CHECKING:
     from edge.settings.tree import Settings
 
 
-def python() -> Check:
-    """Say which interpreter runs; the installation has made sure that it is new enough."""
+def check_python() -> Check:
+    """Report the interpreter; the installation has checked its version."""
     return Check("python", "ok", f"{platform.python_version()} in {sys.prefix}")
 
 
-def state_folder(settings: Settings) -> Check:
-    """Check that history can be written."""
-    folder = folder_of(settings)
+def check_state_folder(settings: Settings) -> Check:
+    """Check that the state folder can be written."""
+    folder = find_state_folder(settings)
     if not may_read(folder):
         return Check("state folder", "fail", f"{folder}: not allowed to look into it", "run 'sudo tocsin doctor'")
     try:
@@ -36,10 +36,10 @@ def state_folder(settings: Settings) -> Check:
     return Check("state folder", "ok", str(folder))
 
 
-def disk(settings: Settings) -> Check:
-    """Check free space."""
-    folder = folder_of(settings)
-    while not os.path.exists(folder):  # noqa: PTH110 - no error where one may not look
+def check_disk(settings: Settings) -> Check:
+    """Check the free disk space."""
+    folder = find_state_folder(settings)
+    while not os.path.exists(folder):  # noqa: PTH110 - raises no error without permission
         folder = folder.parent
     free = shutil.disk_usage(folder).free >> 20
     if free < settings.storage.min_free_mb:
@@ -47,8 +47,8 @@ def disk(settings: Settings) -> Check:
     return Check("disk", "ok", f"{free} MiB free")
 
 
-def clock(settings: Settings) -> Check:  # noqa: ARG001 - every check takes the settings
-    """Check that the time in the messages can be trusted."""
-    if systemd.clock_synced():
+def check_clock(settings: Settings) -> Check:  # noqa: ARG001 - every check takes the settings
+    """Check that the clock is synchronised, so that timestamps are right."""
+    if systemd.is_clock_synced():
         return Check("clock", "ok", "synchronised")
-    return Check("clock", "note", "not synchronised, events say so", "timedatectl set-ntp true")
+    return Check("clock", "note", "not synchronised; events are marked", "timedatectl set-ntp true")

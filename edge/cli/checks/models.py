@@ -1,11 +1,11 @@
-"""Checks of the networks and of what runs them."""
+"""Checks of the networks and of ONNX Runtime."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from edge.cli.checks.check import Check
-from edge.cli.common import clap_network_of, classifier_of, models_folder_of
+from edge.cli.common import find_models_folder, load_clap_classifier, load_event_classifier
 from edge.errors import TocsinError, render
 
 if TYPE_CHECKING:
@@ -16,37 +16,42 @@ if TYPE_CHECKING:
     from edge.settings.tree import Settings
 
 
-def runtime(settings: Settings) -> Check:
-    """Check ONNX Runtime and the wanted provider."""
+def check_runtime(settings: Settings) -> Check:
+    """Check ONNX Runtime and the configured provider."""
     try:
-        from edge.inference.onnx import available_providers
+        from edge.inference.onnx import list_providers
     except ImportError as exc:
         return Check("onnx runtime", "fail", f"cannot be loaded ({exc})", "pip install onnxruntime")
-    ours, wanted = available_providers(), settings.model.provider
+    ours, wanted = list_providers(), settings.model.provider
     if wanted != "auto" and wanted not in ours:
         remedy = "install NVIDIA's wheel of ONNX Runtime, or set model.provider = 'auto'"
         return Check("onnx runtime", "note", f"no {wanted} here, it will run on {ours[0]}", remedy)
     return Check("onnx runtime", "ok", ", ".join(ours))
 
 
-def model(settings: Settings) -> Check:
-    """Check the bundle: files, sums and golden recording."""
+def check_model(settings: Settings) -> Check:
+    """Check the bundle: files, checksums and golden recording."""
     from edge.inference.library import Library
 
-    return _bundle(
-        "model", Library(models_folder_of(settings)).resolve(settings.model.bundle)[0], classifier_of, settings
+    return _check_bundle(
+        "model",
+        Library(find_models_folder(settings)).resolve(settings.model.bundle)[0],
+        load_event_classifier,
+        settings,
     )
 
 
-def claps(settings: Settings) -> Check:
-    """Check the clap network's bundle in the same way."""
+def check_claps(settings: Settings) -> Check:
+    """Check the bundle of the clap network in the same way."""
     from edge.inference.library import Library
 
-    wanted = Library(models_folder_of(settings)).clap_networks(settings.claps.bundle)[0]
-    return _bundle("claps", wanted, clap_network_of, settings)
+    wanted = Library(find_models_folder(settings)).resolve_clap_network(settings.claps.bundle)[0]
+    return _check_bundle("claps", wanted, load_clap_classifier, settings)
 
 
-def _bundle(name: str, wanted: Path, load: Callable[[Settings], OnnxClassifier | None], settings: Settings) -> Check:
+def _check_bundle(
+    name: str, wanted: Path, load: Callable[[Settings], OnnxClassifier | None], settings: Settings
+) -> Check:
     try:
         classifier = load(settings)
     except TocsinError as exc:

@@ -1,4 +1,4 @@
-"""Checks of where what was heard goes: broker, programs and web side."""
+"""Checks of the outputs: broker, actions and API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from edge.cli.checks.check import Check
-from edge.cli.common import secret_of
+from edge.cli.common import find_secret
 from edge.errors import TocsinError, render
 from edge.settings.actions import CommandAction
 
@@ -18,42 +18,45 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 3.0
 
 
-def actions(settings: Settings) -> Check:
-    """Check that the programs of the actions can be started, by whoever asks."""
+def check_actions(settings: Settings) -> Check:
+    """Check that the current user can start the programs of the actions."""
     commands = {name: action for name, action in settings.actions.items() if isinstance(action, CommandAction)}
-    if bad := [f"{name}: {why}" for name, action in commands.items() if (why := _unusable(action))]:
+    if bad := [f"{name}: {why}" for name, action in commands.items() if (why := _explain_unusable(action))]:
         remedy = "install it, correct the action's command or working_dir, or make it executable (chmod +x)"
         return Check("actions", "fail", ", ".join(bad), remedy)
     return Check("actions", "ok", f"{len(settings.actions)} configured, {len(commands)} of them programs")
 
 
-def _unusable(action: CommandAction) -> str:
-    """Return why a program cannot be started; nothing where it can, or where its name depends on the event."""
+def _explain_unusable(action: CommandAction) -> str:
+    """Return why a program cannot be started.
+
+    Empty if it can, or if its name depends on the event.
+    """
     folder, program = action.working_dir, action.command[0]
-    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - no error where one may not look
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - raises no error without permission
         return f"there is no folder {folder}"
-    # As the system looks for it: a bare name on the PATH, any other from the folder that it runs in.
+    # The system looks for a bare name on the PATH, and for any other path from the working folder.
     where = os.path.join(folder or os.curdir, program) if "/" in program else program  # noqa: PTH118 - keeps the ./
     return "" if "$" in program or shutil.which(where) else f"there is no program {program}"
 
 
-def broker(settings: Settings) -> Check:
-    """Check that the broker lets this node in."""
-    from edge.publish.mqtt import check_broker
+def check_broker(settings: Settings) -> Check:
+    """Check that the broker accepts this node."""
+    from edge.publish import mqtt as client
 
     mqtt = settings.mqtt
     if not mqtt.enabled:
         return Check("broker", "note", "mqtt.enabled = false")
     where = f"{mqtt.host}:{mqtt.port}"
     try:
-        check_broker(mqtt, secret_of(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
+        client.check_broker(mqtt, find_secret(mqtt.password, mqtt.password_file, "mqtt_password"), timeout_s=_TIMEOUT_S)
     except TocsinError as exc:
         return Check("broker", "fail", render(exc.what, where=exc.where), exc.remedy)
     return Check("broker", "ok", f"{where} accepts this node")
 
 
-def port(settings: Settings) -> Check:
-    """Check that the web side can listen."""
+def check_port(settings: Settings) -> Check:
+    """Check that the port of the API is free."""
     api = settings.api
     if not api.enabled:
         return Check("port", "note", "api.enabled = false")

@@ -1,4 +1,4 @@
-"""Checks of what is listened to."""
+"""Checks of the sources."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 Spec = TypeVar("Spec")
 
 
-def microphones(settings: Settings) -> Check:
+def check_microphones(settings: Settings) -> Check:
     """Check PortAudio and the microphones that are configured."""
     from edge.audio.sources.devices import list_microphones
     from edge.audio.sources.identity import find_matches, make_unique_ids
     from edge.audio.sources.microphone import describe_ambiguity
     from edge.settings.source_spec import MicSpec
 
-    specs = _specs(settings, MicSpec)
+    specs = _parse_specs(settings, MicSpec)
     bad: Literal["fail", "note"] = "fail" if specs else "note"
     try:
         found = list_microphones()
@@ -47,28 +47,28 @@ def microphones(settings: Settings) -> Check:
     return Check("microphones", "ok", ", ".join(sorted({microphone.id for microphone in found})))
 
 
-def ffmpeg(settings: Settings) -> Check:
+def check_ffmpeg(settings: Settings) -> Check:
     """Check ffmpeg, which opens network streams."""
     from edge.settings.source_spec import UrlSpec
 
     path = shutil.which("ffmpeg")
     if path:
         return Check("ffmpeg", "ok", path)
-    state: Literal["fail", "note"] = "fail" if _specs(settings, UrlSpec) else "note"
+    state: Literal["fail", "note"] = "fail" if _parse_specs(settings, UrlSpec) else "note"
     return Check("ffmpeg", state, "not installed", "rtsp and http sources need it: apt install ffmpeg")
 
 
-def files(settings: Settings) -> Check:
-    """Check that the configured recordings are there."""
+def check_files(settings: Settings) -> Check:
+    """Check that the configured recordings exist."""
     from edge.settings.source_spec import FileSpec
 
-    specs = _specs(settings, FileSpec)
-    if missing := [str(spec.path) for spec in specs if not os.path.isfile(spec.path)]:  # noqa: PTH113 - no error either
+    specs = _parse_specs(settings, FileSpec)
+    if missing := [str(spec.path) for spec in specs if not os.path.isfile(spec.path)]:  # noqa: PTH113 - raises no error
         return Check("files", "fail", f"not there: {', '.join(missing)}", "correct the path in sources")
     return Check("files", "ok", f"{len(specs)} configured")
 
 
-def _specs(settings: Settings, kind: type[Spec]) -> list[Spec]:
+def _parse_specs(settings: Settings, kind: type[Spec]) -> list[Spec]:
     from edge.settings.source_spec import parse_source
 
     parsed = (parse_source(source.spec) for source in settings.sources if source.enabled)

@@ -58,7 +58,7 @@ def test_the_bundle_runs_on_a_device(run: Path) -> None:
     """The service's own reader takes the bundle, and its golden replay passes."""
     bundle = read_bundle(run / "bundle")
     _, windows = golden_features(bundle.golden.waveform, bundle.params)
-    chances = OnnxClassifier(bundle).probabilities(windows)
+    chances = OnnxClassifier(bundle).compute_probabilities(windows)
     assert bundle.labels == LABELS
     assert chances.shape == (len(windows), 4)
     assert ((chances >= 0) & (chances <= 1)).all()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge.claps.confirm import physics
+from edge.claps.confirm import check_physics
 from edge.claps.crop import CLAP_FRONT_END
 from tests.support.claps import row_of_claps, tone_burst
 from training.sound.claps import RATE_HZ, at_speed, coloured, in_room, recorded, room_response, synthetic_clap
@@ -90,7 +90,7 @@ def test_there_is_an_onset_at_each_clap_and_its_crop_is_possible(seed: int) -> N
     begins = np.array([0.5, 0.8, 1.3]) * RATE_HZ
     assert len(onsets) == 3
     assert np.abs(np.array(onsets) - begins).max() <= NEAR_SAMPLES
-    assert [physics(crop) for crop in crops] == ["", "", ""]
+    assert [check_physics(crop) for crop in crops] == ["", "", ""]
     assert {crop.shape for crop in crops} == {SHAPE}
 
 
@@ -123,7 +123,7 @@ def test_scenes_give_crops_and_repeat_themselves(
 def test_claps_of_a_scene_die_away_and_a_tone_does_not(have: Material) -> None:
     """Physics lets most claps through, whatever room they are in, and rules most tones out."""
     rng = dice(9)
-    claps = [not physics(crop) for _ in range(30) for crop in clap_scene(have, rng)]
-    tones = [not physics(crop) for _ in range(30) for crop in other_scene(have, rng)]
+    claps = [not check_physics(crop) for _ in range(30) for crop in clap_scene(have, rng)]
+    tones = [not check_physics(crop) for _ in range(30) for crop in other_scene(have, rng)]
     assert np.mean(claps) > 0.8
     assert np.mean(tones) < 0.5

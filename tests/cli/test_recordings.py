@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Tocsin
 
 HONKS_S = (2.3, 3.3)
-"""Two honks sound from 2.5 to 3.5 s of the clip: either may begin the event."""
+"""Seconds within which the event may begin: two honks sound from 2.5 to 3.5 s."""
 STREET_TRUTH = Path(__file__).parents[1] / "data" / "street.json"
 SLACK_S = 1.0
 
 
 def test_classify_as_json(tocsin: Tocsin, horn: Path) -> None:
-    """One object a line with the path and what POST /classify answers, labels best first."""
+    """The output is one object per line: the path and the answer of POST /classify, best labels first."""
     answer = tocsin("classify", "--json", horn)
     assert answer.returncode == 0
     (line,) = answer.stdout.splitlines()
@@ -44,7 +44,7 @@ def test_classify_as_json(tocsin: Tocsin, horn: Path) -> None:
 
 
 def test_classify_options(tocsin: Tocsin, horn: Path) -> None:
-    """--top-k limits the labels, --hop sets the step, and a hop that makes no sense is wrong usage."""
+    """--top-k limits the labels, --hop sets the step, and a too long hop is wrong usage."""
     answer = tocsin("classify", "--json", "--top-k", "2", "--hop", "0.5", horn)
     assert len(json.loads(answer.stdout)["labels"]) == 2
     answer = tocsin("classify", "--hop", "60", horn)
@@ -53,7 +53,7 @@ def test_classify_options(tocsin: Tocsin, horn: Path) -> None:
 
 
 def test_classify_as_table(tocsin: Tocsin, horn: Path) -> None:
-    """A line a file, the same in a pipe as on a terminal."""
+    """The table has one line per file."""
     head, line = tocsin("classify", horn).stdout.splitlines()
     assert head.split() == ["file", "seconds", "labels", "events"]
     assert line.startswith(str(horn))
@@ -63,8 +63,8 @@ def test_classify_as_table(tocsin: Tocsin, horn: Path) -> None:
     assert HONKS_S[0] <= onset_s <= HONKS_S[1]
 
 
-def test_a_recording_in_opposite_phase_is_heard_and_that_is_said(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
-    """In a line on standard error and in the answer; the labels and events are those of one channel."""
+def test_a_recording_in_opposite_phase_is_classified_with_a_remark(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
+    """A remark is printed and part of the answer; labels and events are those of one channel."""
     samples, rate_hz = sf.read(horn, dtype="float32")
     sf.write(tmp_path / "opposite.wav", np.column_stack((samples, -samples)), rate_hz, "FLOAT")
     answer = tocsin("classify", "--json", horn, tmp_path / "opposite.wav")
@@ -79,7 +79,7 @@ def test_a_recording_in_opposite_phase_is_heard_and_that_is_said(tocsin: Tocsin,
 
 
 def test_one_sample_that_is_no_sound_makes_a_recording_damaged(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
-    """A line and 65, no event and no JSON that is none."""
+    """The exit code is 65, with one line and without output."""
     samples, rate_hz = sf.read(horn, dtype="float32")
     samples[2 * rate_hz] = 1e30
     sf.write(tmp_path / "huge.wav", samples, rate_hz, "FLOAT")
@@ -93,7 +93,7 @@ def test_one_sample_that_is_no_sound_makes_a_recording_damaged(tocsin: Tocsin, h
 
 
 def test_bad_files_do_not_stop_the_others(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
-    """Each is said in one line, the good ones are answered, and the exit code tells of the trouble."""
+    """Each bad file is reported in one line, the others are classified, and the exit code is not 0."""
     (tmp_path / "notes.wav").write_text("no sound")
     answer = tocsin("classify", "--json", tmp_path / "absent.wav", horn, tmp_path / "notes.wav")
     assert [json.loads(line)["path"] for line in answer.stdout.splitlines()] == [str(horn)]
@@ -103,7 +103,7 @@ def test_bad_files_do_not_stop_the_others(tocsin: Tocsin, horn: Path, tmp_path: 
 
 
 def test_a_folder_without_recordings_is_66(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
-    """It is said in one line, and what else was named is answered."""
+    """The folder is reported in one line, and the other paths are classified."""
     (tmp_path / "none").mkdir()
     answer = tocsin("classify", "--json", tmp_path / "none", horn)
     assert answer.returncode == 66
@@ -113,7 +113,7 @@ def test_a_folder_without_recordings_is_66(tocsin: Tocsin, horn: Path, tmp_path:
 
 
 def test_folders_are_searched(tocsin: Tocsin, horn: Path, tmp_path: Path) -> None:
-    """Recordings below a folder are found in order, other files are passed over."""
+    """Recordings below a folder are found in order; other files are skipped."""
     folder = tmp_path / "clips"
     (folder / "b").mkdir(parents=True)
     shutil.copy(horn, folder / "b" / "two.WAV")
@@ -128,18 +128,18 @@ def test_folders_are_searched(tocsin: Tocsin, horn: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("words", [("classify",), ("replay",), ("config", "check", "--config")], ids=" ".join)
-def test_whether_a_file_can_be_read_is_said_by_whoever_opens_it(
+def test_permissions_are_checked_by_opening_a_file(
     words: tuple[str, ...], horn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No look at its rights comes before: that would be wrong usage, and one such file the loss of all others."""
+    """Permissions are not checked in advance, which would end the command as wrong usage."""
     (tmp_path / "tocsin.toml").touch()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert cli.main([*words, str(tmp_path / "tocsin.toml" if "check" in words else horn)]) == 0
 
 
-def essence(line: str) -> dict[str, Any]:
-    """Return an event without what differs from run to run: ids and wall times."""
+def strip_event(line: str) -> dict[str, Any]:
+    """Return an event without ids and wall times, which differ between runs."""
     event: dict[str, Any] = json.loads(line)
     for name in ("id", "time", "recordedtime"):
         del event[name]
@@ -149,15 +149,17 @@ def essence(line: str) -> dict[str, Any]:
 
 
 def test_replay_is_the_same_at_every_speed(tocsin: Tocsin, horn: Path) -> None:
-    """As fast as it goes and at eight times real time, the events are the same."""
+    """The events at full speed and at eight times real time are the same."""
     fast, slow = (tocsin("replay", horn, "--speed", speed) for speed in ("max", "8"))
     assert fast.returncode == slow.returncode == 0
     assert fast.stdout.count("\n") >= 2
-    assert [essence(line) for line in fast.stdout.splitlines()] == [essence(line) for line in slow.stdout.splitlines()]
+    assert [strip_event(line) for line in fast.stdout.splitlines()] == [
+        strip_event(line) for line in slow.stdout.splitlines()
+    ]
 
 
 def test_replay_prints_cloud_events(tocsin: Tocsin, horn: Path) -> None:
-    """Each line follows the published schema and says where in the file the sound is."""
+    """Each line follows the published schema and has the position of the sound in the file."""
     answer = tocsin("replay", horn, "--source-name", "corner")
     events = [json.loads(line) for line in answer.stdout.splitlines()]
     start = events[0]
@@ -171,7 +173,7 @@ def test_replay_prints_cloud_events(tocsin: Tocsin, horn: Path) -> None:
 
 
 def test_replay_of_nothing(tocsin: Tocsin, silence: Path, tmp_path: Path) -> None:
-    """Silence has no events; a missing file is 66 and a text file 65."""
+    """Silence gives no events; a missing file gives exit code 66, a text file 65."""
     answer = tocsin("replay", silence)
     assert (answer.returncode, answer.stdout) == (0, "")
     assert tocsin("replay", tmp_path / "absent.wav").returncode == 66
@@ -180,7 +182,7 @@ def test_replay_of_nothing(tocsin: Tocsin, silence: Path, tmp_path: Path) -> Non
 
 
 def test_replay_writes_each_event_at_once(home: dict[str, str], horn: Path) -> None:
-    """Who reads the pipe has an event before the recording is over."""
+    """An event is written before the recording ends."""
     command = [sys.executable, "-m", "edge", "replay", str(horn), "--speed", "1"]
     with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -189,23 +191,23 @@ def test_replay_writes_each_event_at_once(home: dict[str, str], horn: Path) -> N
         process.terminate()
 
 
-def test_street_scene_is_heard(tocsin: Tocsin) -> None:
-    """Every event of the scene is reported within its span, and none that is not there."""
+def test_street_scene_is_detected(tocsin: Tocsin) -> None:
+    """Every event of the scene is reported within its span, and no other."""
     truth = json.loads(STREET_TRUTH.read_text(encoding="utf-8"))["events"]
     events = [json.loads(line) for line in tocsin("replay", street_path()).stdout.splitlines()]
     onsets = [(e["subject"], e["data"]["onset_s"]) for e in events if e["data"]["phase"] == "start"]
 
-    def within(span: dict[str, Any], label: str, onset_s: float) -> bool:
+    def matches(span: dict[str, Any], label: str, onset_s: float) -> bool:
         near: bool = span["onset_s"] - SLACK_S <= onset_s <= span["end_s"] + SLACK_S
         return near and label == span["label"]
 
-    assert [span for span in truth if not any(within(span, *onset) for onset in onsets)] == []
-    assert [onset for onset in onsets if not any(within(span, *onset) for span in truth)] == []
+    assert [span for span in truth if not any(matches(span, *onset) for onset in onsets)] == []
+    assert [onset for onset in onsets if not any(matches(span, *onset) for span in truth)] == []
 
 
 @pytest.mark.parametrize("late_s", [0.016, 0.047, 0.078, 0.109])
 def test_the_scene_has_no_shot_before_its_first(tocsin: Tocsin, tmp_path: Path, late_s: float) -> None:
-    """However the decisions fall upon it, and at half the threshold: what fades in is nothing like a bang."""
+    """At any offset of the decisions, and at half the threshold, the fade-in causes no gunshot."""
     samples, rate_hz = sf.read(street_path(), dtype="float32", frames=20 * 32_000)
     sf.write(tmp_path / "late.wav", np.concatenate([np.zeros(round(late_s * rate_hz)), samples]), rate_hz)
     (tmp_path / "keen.toml").write_text("[detection.classes.gunshot]\non = 0.3\noff = 0.2\n")

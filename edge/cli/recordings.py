@@ -1,4 +1,4 @@
-"""`tocsin classify` and `tocsin replay`: recordings in, labels and events out."""
+"""`tocsin classify` and `tocsin replay`: labels and events of recordings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edge.cli.common import (
-    clap_network_of,
-    log_plainly,
-    model_of,
-    node_name,
-    say_json,
-    say_table,
-    settings_of,
+    choose_node_name,
+    load_clap_classifier,
+    load_model,
+    print_json,
+    print_table,
+    read_settings,
+    set_up_command_log,
     warn,
 )
-from edge.cli.progress import bar
+from edge.cli.progress import show_progress
 from edge.errors import InputMissing, TocsinError, UsageError, describe_bug
 from edge.settings.profiles import make_replay_settings
 from edge.settings.section import SLUG_RULE
@@ -36,25 +36,30 @@ _SUFFIXES |= {".m4a", ".mp4", ".webm", ".aac", ".amr", ".wma", ".spx", ".mp2", "
 _TABLE_LABELS = 3
 
 
-def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s: float | None, as_json: bool) -> int:
-    """Classify recordings; one that cannot be used is said, and the others go on. Returns the last such exit code."""
-    log_plainly()
+def classify_recordings(
+    paths: list[Path], config: Path | None, *, top_k: int | None, hop_s: float | None, as_json: bool
+) -> int:
+    """Classify recordings and print the results.
+
+    An unreadable recording is reported and skipped. Returns the exit code of the last one, or 0.
+    """
+    set_up_command_log()
     if hop_s is not None and not 0 < hop_s < math.inf:
         msg = "the hop must be a number of seconds above 0"
         raise UsageError(msg, where=f"--hop {hop_s:g}")
     from edge.pipeline.clip import ClipClassifier
 
-    classifier, settings = model_of(settings_of(config))
+    classifier, settings = load_model(read_settings(config))
     clips = ClipClassifier(classifier, settings.detection)
     wanted = top_k if as_json or top_k else _TABLE_LABELS
-    files, code = _files(paths)
+    files, code = _collect_files(paths)
     rows: list[tuple[str, ...]] = []
     bugs: list[_InternalError] = []
     try:
-        with bar("classifying", shown=not (as_json and sys.stdout.isatty())) as on_progress:
+        with show_progress("classifying", shown=not (as_json and sys.stdout.isatty())) as on_progress:
             for done, path in enumerate(files):
                 on_progress(done, len(files))
-                answer = _try(functools.partial(clips.classify, hop_s=hop_s, top_k=wanted), path)
+                answer = _classify_one(functools.partial(clips.classify, hop_s=hop_s, top_k=wanted), path)
                 if isinstance(answer, TocsinError):
                     code = answer.exit_code
                     if isinstance(answer, _InternalError):
@@ -65,12 +70,12 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
                 if "remark" in answer:
                     warn(f"{path}: {answer['remark']}")
                 if as_json:
-                    say_json({"path": str(path), **answer})
+                    print_json({"path": str(path), **answer})
                 else:
-                    rows.append(_row(path, answer))
-    finally:  # also of what was interrupted
+                    rows.append(_format_row(path, answer))
+    finally:  # also after an interruption
         if rows:
-            say_table(("file", "seconds", "labels", "events"), rows)
+            print_table(("file", "seconds", "labels", "events"), rows)
     for bug in bugs[:-1]:
         warn(str(bug))
     if bugs:
@@ -79,28 +84,34 @@ def classify(paths: list[Path], config: Path | None, *, top_k: int | None, hop_s
 
 
 class _InternalError(TocsinError):
-    """A fault of Tocsin with one recording."""
+    """An internal error of Tocsin with one recording."""
 
 
-def _try(classify: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, Any] | TocsinError:
-    """Return the answer for one recording, or why there is none: no recording costs the answers for the others."""
+def _classify_one(classify: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, Any] | TocsinError:
+    """Classify one recording and return the answer or the error.
+
+    The error of one recording must not stop the others.
+    """
     try:
         return classify(path)
     except UsageError:
         raise
     except TocsinError as exc:
         return exc
-    except Exception as exc:  # noqa: BLE001 - whatever it is
+    except Exception as exc:  # noqa: BLE001 - any internal error
         bug = _InternalError(describe_bug(exc), where=path)
         bug.__cause__ = exc
         return bug
 
 
-def _files(paths: Iterable[Path]) -> tuple[list[Path], int]:
-    """Return the recordings at and below some paths, and the exit code that folders without any lead to."""
+def _collect_files(paths: Iterable[Path]) -> tuple[list[Path], int]:
+    """Return the recordings at and below some paths, and an exit code.
+
+    The code is that of `InputMissing` if a folder contains no recording, otherwise 0.
+    """
     files, code = [], 0
     for path in paths:
-        found = _recordings(path)
+        found = _find_recordings(path)
         if not found:
             warn(f"{path}: there is no recording in this folder ({' '.join(sorted(_SUFFIXES))})")
             code = InputMissing.exit_code
@@ -108,35 +119,35 @@ def _files(paths: Iterable[Path]) -> tuple[list[Path], int]:
     return files, code
 
 
-def replay(file: Path, config: Path | None, *, speed: str, source_name: str, away: bool) -> int:
-    """Print the events of a recording as they come."""
-    log_plainly()
-    from edge.pipeline.replay import replay as events_of
+def replay_recording(file: Path, config: Path | None, *, speed: str, source_name: str, away: bool) -> int:
+    """Print the events of a recording as they occur."""
+    set_up_command_log()
+    from edge.pipeline.replay import replay
 
-    times = _speed(speed)
+    times = _parse_speed(speed)
     try:
         Source(name=source_name)
     except ValidationError as exc:
         msg = f"the name must be {SLUG_RULE}"
         raise UsageError(msg, where=f"--source-name {source_name}") from exc
-    classifier, settings = model_of(make_replay_settings(settings_of(config), away=away))
-    # Where the events themselves appear on the terminal they show that it goes on.
-    with bar("replaying", shown=not sys.stdout.isatty()) as on_progress:
-        for event in events_of(
+    classifier, settings = load_model(make_replay_settings(read_settings(config), away=away))
+    # Events on the terminal show the progress by themselves.
+    with show_progress("replaying", shown=not sys.stdout.isatty()) as on_progress:
+        for event in replay(
             file,
             classifier,
             settings,
-            node=node_name(settings),
+            node=choose_node_name(settings),
             speed=times,
             source_name=source_name,
-            clap_network=clap_network_of(settings),
+            clap_network=load_clap_classifier(settings),
             on_progress=on_progress,
         ):
-            say_json(event)
+            print_json(event)
     return 0
 
 
-def _speed(text: str) -> float | None:
+def _parse_speed(text: str) -> float | None:
     if text == "max":
         return None
     with contextlib.suppress(ValueError):
@@ -147,14 +158,14 @@ def _speed(text: str) -> float | None:
     raise UsageError(msg, where=f"--speed {text}")
 
 
-def _recordings(path: Path) -> list[Path]:
-    """Return the recordings below a folder, in order, or the file itself."""
-    if not os.path.isdir(path):  # noqa: PTH112 - no error where one may not look
+def _find_recordings(path: Path) -> list[Path]:
+    """Return the recordings below a folder in order, or the file itself."""
+    if not os.path.isdir(path):  # noqa: PTH112 - raises no error without permission
         return [path]
     return sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and os.path.isfile(p))  # noqa: PTH113
 
 
-def _row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:
+def _format_row(path: Path, answer: dict[str, Any]) -> tuple[str, str, str, str]:
     labels = ", ".join(f"{entry['label']} {entry['score']:.2f}" for entry in answer["labels"])
     events = ", ".join(f"{e['label']} {e['onset_s']:.1f}-{e['offset_s']:.1f} s" for e in answer["events"])
     return str(path), f"{answer['duration_s']:.1f}", labels, events or "-"
