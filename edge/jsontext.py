@@ -34,7 +34,10 @@ def encode(value: object) -> bytes:
 
 
 def _members(record: object) -> dict[str, Any]:
-    """Return the members of a record (a dataclass); a field whose default is None is left out where it is None."""
+    """Return the members of a record, a dataclass, without empty optional fields.
+
+    A field is optional if its default is None.
+    """
     names = _names(cast("Hashable", type(record)))
     return {name: value for name, kept in names if (value := getattr(record, name)) is not None or kept}
 

@@ -10,16 +10,16 @@ from training.commands.commandline import Command, run_command
 COMMANDS = {
     "bundle": Command("calibrate, measure, and write a bundle", bundle.add_arguments, bundle.run),
     "claps": Command("measure a clap network, and write its bundle", claps.add_arguments, claps.run),
-    "onnx": Command("write the network alone", onnx.add_arguments, onnx.run),
-    "int8": Command("write the network in 8 bits where that pays", int8.add_arguments, int8.run),
+    "onnx": Command("write the network without a bundle", onnx.add_arguments, onnx.run),
+    "int8": Command("write the network in 8 bits if it is faster and accurate", int8.add_arguments, int8.run),
     "tensorrt": Command("build a TensorRT engine", tensorrt.add_arguments, tensorrt.run),
-    "verify": Command("put a network's forms side by side", verify.add_arguments, verify.run),
-    "bench": Command("say what networks cost here", bench.add_arguments, bench.run),
+    "verify": Command("compare the forms of a network", verify.add_arguments, verify.run),
+    "bench": Command("print the cost of networks on this machine", bench.add_arguments, bench.run),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return the exit status."""
+    """Run a command and return the exit status."""
     return run_command("python -m export", "Turn checkpoints into bundles.", COMMANDS, arguments)
 
 

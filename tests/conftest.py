@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,17 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
         for name in {marker.name for marker in item.iter_markers()} & NEEDS.keys():
             if not NEEDS[name].is_met:
                 item.add_marker(pytest.mark.skip(reason=f"needs {NEEDS[name].text}"))
+
+
+@pytest.fixture(autouse=True)
+def _restore_loggers() -> Iterator[None]:
+    """Undo the log setup of a command, which is for a whole process."""
+    loggers = [logging.getLogger(), logging.getLogger("tocsin")]
+    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 settings.register_profile("tocsin", deadline=None)  # a busy machine is no fault

@@ -1,1 +1,4 @@
-"""Training of Tocsin's networks: data, augmentation, models, engine and figures. Runs from a checkout."""
+"""Training of Tocsin's networks: data, augmentation, models, engine and figures.
+
+It runs from a checkout.
+"""

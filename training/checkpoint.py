@@ -1,4 +1,4 @@
-"""Checkpoints: weights, and all that is needed to build the network they belong to."""
+"""Checkpoints: weights, and the settings that build their network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORMAT = 1
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A trained network with its settings, front end, labels and the step it was written at."""
+    """A trained network with its settings, front end, labels and last step."""
 
     model: nn.Module
     config: Config
@@ -34,7 +34,10 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint of plain values and tensors; the file is whole or not there."""
+    """Write a checkpoint of plain values and tensors.
+
+    The file is replaced as a whole, never left in part.
+    """
     values: dict[str, Any] = {
         "format": _FORMAT,
         "config": checkpoint.config.to_dict(),
@@ -47,12 +50,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint and build its network, ready to be asked (`eval`), without running any code of the file.
+    """Read a checkpoint and build its network in evaluation mode.
 
-    Raises what `read_values` does, and `DataError` for weights of another version's network.
+    No code of the file is run. Raises what `read_values` does, and `DataError` for weights of another version's
+    network.
     """
     values = read_values(path, _FORMAT, "a checkpoint")
-    config = config_of(path, values)
+    config = parse_config(path, values)
     try:
         params, labels = FrontEndParams.from_dict(values["frontend"]), tuple(values["labels"])
         weights, step = dict(values["weights"]), int(values["step"])
@@ -68,8 +72,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(model.eval(), config, params, labels, step)
 
 
-def config_of(path: Path, values: dict[str, Any]) -> Config:
-    """Return the settings among the values of a file; raise `DataError` for those of another version."""
+def parse_config(path: Path, values: dict[str, Any]) -> Config:
+    """Parse the settings in a file's values; raise `DataError` for another version's."""
     try:
         return config_from_dict(values["config"])
     except (ConfigError, KeyError) as exc:
@@ -78,16 +82,20 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
 
 
 def write_values(path: Path, values: dict[str, Any]) -> None:
-    """Write plain values and tensors; the file is whole or not there."""
+    """Write plain values and tensors to a file.
+
+    The file is replaced as a whole, never left in part.
+    """
     part = path.with_suffix(".part")
     torch.save(values, part)
     part.replace(path)
 
 
 def read_values(path: Path, form: int, what: str) -> dict[str, Any]:
-    """Read plain values and tensors whose `format` is `form`, without running any code of the file.
+    """Read plain values and tensors whose `format` is `form`.
 
-    Raises `DataError` for a file that is not `what` of this version, `OSError` when it cannot be read.
+    No code of the file is run. Raises `DataError` for a file that is not `what` of this version, `OSError` when it
+    cannot be read.
     """
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):

@@ -1,4 +1,4 @@
-"""The state of a node: its sources, and the reasons against readiness."""
+"""State of each source, and readiness of a node."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Stream:
 
 
 def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labels: Sequence[str]) -> LiveFrame:
-    """Return the scores of a window, shape (labels,), with its levels and mel bands."""
+    """Return a window's scores, shape (labels,), levels and mel bands."""
     params = stream.pipeline.params
     newest = window.features[-params.decision_frames :].max(axis=0)
     low, high = params.silence, params.offset * params.scale  # silence, and a band at full scale

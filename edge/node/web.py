@@ -1,4 +1,4 @@
-"""The answers of a node to its web side and to `tocsin listen`."""
+"""Answers of a node to the web server and the terminal."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class NodeWeb:
         return mask_settings(self.active.settings)
 
     def ready(self) -> list[str]:
-        """Return the reasons why the node is not ready; empty when it is."""
+        """Return the reasons why the node is not ready, if any."""
         return not_ready(
             self.engine.stats(),
             engine_alive=self.engine.alive,
@@ -107,7 +107,7 @@ class NodeWeb:
         )
 
     def _outbox(self) -> tuple[int, float]:
-        """Return the number and the greatest age (in seconds) of messages for the broker."""
+        """Return the number of waiting messages, and the oldest one's age in seconds."""
         return self.store.outbox_stats() if self.active.settings.mqtt.enabled else (0, 0.0)
 
     def away(self) -> AwayStatus:
@@ -135,7 +135,7 @@ class NodeWeb:
     def classify(
         self, path: Path, *, hop_s: float | None, top_k: int | None, threshold: float | None, max_s: float
     ) -> ClipAnswer:
-        """Classify an uploaded clip."""
+        """Classify an uploaded recording."""
         clips = ClipClassifier(self.classifier, self.active.settings.detection)
         return read_clip_answer(clips.classify(path, hop_s=hop_s, top_k=top_k, threshold=threshold, max_s=max_s))
 

@@ -1,4 +1,4 @@
-"""A bundle: the network with all that a device must know to use it."""
+"""Bundles: the network with everything that a device needs to run it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from edge.inference.bundle import EVENTS, FORMAT, GOLDEN, MANIFEST, MODEL, STREAMING, WINDOW
 from edge.jsontext import dumps
-from export.bundle.card import model_card
-from export.bundle.golden import golden_features, golden_waveform
-from export.graph.fold import folded
+from export.bundle.card import render_model_card
+from export.bundle.golden import compute_golden_features, cut_golden_waveform
+from export.graph.fold import fold
 from export.graph.onnx import run_onnx, to_onnx
-from export.graph.parity import Parity, compare
+from export.graph.parity import Parity, compare_networks
 from training.models.streamnet import Streaming
 
 if TYPE_CHECKING:
@@ -39,20 +39,20 @@ def write_bundle(
     out: Path,
     *,
     task: str = EVENTS,
-    card: Card = model_card,
+    card: Card = render_model_card,
 ) -> Parity:
-    """Write the bundle of a checkpoint to the folder `out`; return how far the export differs from training.
+    """Write the bundle of a checkpoint to `out`; return the differences of the export.
 
     `card` writes the model card from the manifest, the checkpoint and `about.notes`. The manifest is written last, so
-    a bundle that was cut short is refused by its reader. Raises `DataError` when the exported network does not
-    compute what the trained one does.
+    an interrupted bundle is refused by its reader. Raises `DataError` when the exported network does not compute what
+    the trained one does.
     """
     params = checkpoint.params
-    network = to_onnx(folded(checkpoint.model), params)
-    waveform = golden_waveform(about.golden, params.sample_rate_hz)
+    network = to_onnx(fold(checkpoint.model), params)
+    waveform = cut_golden_waveform(about.golden, params.sample_rate_hz)
     streaming = isinstance(checkpoint.model, Streaming)
-    mel, features = golden_features(waveform, params, streaming=streaming)
-    parity = compare(checkpoint.model, network, features)
+    mel, features = compute_golden_features(waveform, params, streaming=streaming)
+    parity = compare_networks(checkpoint.model, network, features)
     parity.check()
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def write_bundle(
     np.savez_compressed(out / GOLDEN, waveform=waveform, mel=mel, logits=run_onnx(network, features))
     manifest = _manifest(checkpoint, evaluation, about, task)
     (out / CARD).write_text(card(manifest, checkpoint, about.notes), encoding="utf-8")
-    manifest["sha256"] = {name: _sha256(out / name) for name in (MODEL, GOLDEN, CARD)}
+    manifest["sha256"] = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in (MODEL, GOLDEN, CARD)}
     (out / MANIFEST).write_text(dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return parity
 
@@ -80,7 +80,7 @@ def _manifest(checkpoint: Checkpoint, evaluation: Evaluation, about: About, task
             "bias": [round(float(value), 4) for value in calibration.bias],
         },
         "thresholds": {
-            # a device decides on a short sound by one window, and smooths the others
+            # a device decides on a short sound by one window, and smooths the scores of others
             label: {**pair, "impulsive": True} if label in checkpoint.config.data.impulsive else dict(pair)
             for label, pair in evaluation.thresholds.items()
         },
@@ -96,7 +96,3 @@ def _network(model: nn.Module) -> dict[str, Any]:
     if isinstance(model, Streaming):
         return {"network": STREAMING, "state_size": model.state_size}
     return {"network": WINDOW}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

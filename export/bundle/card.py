@@ -1,4 +1,4 @@
-"""The model card: what a person should know before trusting a bundle."""
+"""The model card of a bundle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.inference.bundle import STREAMING
 from training.measure.evaluation import ALLOWED_LASTING, ALLOWED_SHORT, PRIOR
-from training.report.tables import brief
+from training.report.tables import tabulate_brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ _STRANGER = {"recipe": "RECIPE.toml", "said": "--id {name}", "folder": "{name}"}
 _ABOUT = Path(__file__).parents[1] / "about"
 
 
-def model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:
+def render_model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:
     """Return the card of a bundle as Markdown."""
     params, figures, name = checkpoint.params, manifest["measured"], manifest["id"]
     listens = _STREAM if manifest["network"] == STREAMING else _WINDOWS
@@ -81,7 +81,7 @@ def model_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) 
         training_data=manifest["training_data"],
         licence=manifest["licence"],
         ambience_hours=round(ambience, 2),
-        table=brief(figures).markdown(),
+        table=tabulate_brief(figures).to_markdown(),
         prior=PRIOR,
         short=ALLOWED_SHORT,
         lasting=ALLOWED_LASTING,

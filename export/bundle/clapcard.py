@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from training.report.claps import claps_table, others_table
+from training.report.claps import tabulate_claps, tabulate_others
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +30,9 @@ An onset is taken for a clap where cheap physics (it decays, and is not dull) do
 gives it {on:g} or more, as the recipe says. The service then asks for a pattern of them, and what else sounds, so it
 answers to far fewer.
 
-Takes that training did not see. Nobody marked where their claps are: they are counted where the service's own
-detector finds them, except in recordings under half a second, which begin with theirs. *Onsets found* are the claps
-with a whole crop, at which the service looks:
+Takes that were not used for training. Their claps are not annotated: they are counted where the service's own
+detector finds them, except in recordings under half a second, which begin with a clap. *Onsets found* are the claps
+with a whole crop, as the service needs it:
 
 {claps}
 
@@ -45,18 +45,18 @@ with a whole crop, at which the service looks:
     python -m training claps --config training/recipes/{name}.toml --data FOLDER --out runs/{name}
     python -m export claps runs/{name}/last.pt --about export/about/{name}.toml --data FOLDER --out edge/models/{name}
 """
-_LEFT_OUT = """Recordings without claps that training did not see: fold {fold} of five, divided by recording and by
-uploader. An onset counts where the recording goes on long enough after it:
+_LEFT_OUT = """Recordings without claps that were not used for training: fold {fold} of five, divided by recording and
+by uploader. An onset counts where the recording goes on long enough after it:
 
 {table}"""
-_NONE_LEFT_OUT = "No recordings without claps were left out of training, so nothing is said about them here."
+_NONE_LEFT_OUT = "No recordings without claps were left out of training, so there are no figures of them."
 
 
-def clap_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:
+def render_clap_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -> str:
     """Return the card of a clap network's bundle as Markdown."""
     figures = manifest["measured"]["clap"]
     people = checkpoint.config.claps.people
-    left_out = _LEFT_OUT.format(fold=figures["fold"], table=others_table(figures).markdown())
+    left_out = _LEFT_OUT.format(fold=figures["fold"], table=tabulate_others(figures).to_markdown())
     return _CARD.format(
         id=manifest["id"],
         version=manifest["version"],
@@ -68,7 +68,7 @@ def clap_card(manifest: Mapping[str, Any], checkpoint: Checkpoint, notes: str) -
         people=", ".join(f"{which} of `{group}`" for group, which in people.items()),
         licence=manifest["licence"],
         on=figures["on"],
-        claps=claps_table(figures).markdown(),
+        claps=tabulate_claps(figures).to_markdown(),
         others=left_out if figures["others"] else _NONE_LEFT_OUT,
         notes=notes.strip(),
         name=manifest["id"],

@@ -1,4 +1,4 @@
-"""The golden recording of a bundle: sound, features and logits that every start must find again."""
+"""The golden recording of a bundle: waveform, features and expected logits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from edge.errors import DataError
 from edge.frontend.mel import log_mel
 from training.data.features import load_audio
-from training.measure.scoring import windows_of
+from training.measure.scoring import cut_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 _LENGTH_S = 6.0
 
 
-def golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
-    """Return the loudest 6 s of a recording, or all of a shorter one, as multiples of 1/32768.
+def cut_golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
+    """Return the loudest 6 s of a recording, as multiples of 1/32768.
 
-    Raises `DataError` for what is not audio.
+    A shorter recording is returned as a whole. Raises `DataError` for a file that is not audio.
     """
     samples, length = load_audio(recording, rate_hz), round(_LENGTH_S * rate_hz)
     if len(samples) > length:
@@ -34,28 +34,28 @@ def golden_waveform(recording: Path, rate_hz: int) -> NDArray[np.float32]:
     return np.asarray(np.round(np.clip(samples, -1.0, 1.0) * 32767.0) / 32768.0, np.float32)
 
 
-def golden_features(
+def compute_golden_features(
     waveform: NDArray[np.float32], params: FrontEndParams, *, streaming: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the features, shape (frames, n_mels), and what the network gets of them, as `network_features` has it.
+    """Return the features, (frames, n_mels), and the network's input.
 
-    Raises `DataError` when the waveform is shorter than a window.
+    The input is that of `arrange_features`. Raises `DataError` when the waveform is shorter than a window.
     """
     mel = log_mel(waveform, params)
     if len(mel) < params.window_frames:
         msg = f"the golden recording must be longer than {params.window_s:.2f} s"
         raise DataError(msg)
-    return mel, network_features(mel, params, streaming=streaming)
+    return mel, arrange_features(mel, params, streaming=streaming)
 
 
-def network_features(mel: NDArray[np.float32], params: FrontEndParams, *, streaming: bool) -> NDArray[np.float32]:
-    """Return what a network gets of a clip's features, shape (frames, n_mels).
+def arrange_features(mel: NDArray[np.float32], params: FrontEndParams, *, streaming: bool) -> NDArray[np.float32]:
+    """Return a network's input from a clip's features, shape (frames, n_mels).
 
     A window network gets the service's windows, (windows, window_frames, n_mels); a streaming network the whole steps
-    of the clip as one sequence, (1, decision_frames * steps, n_mels). Silence comes before a clip that is too short.
+    of the clip as one sequence, (1, decision_frames * steps, n_mels). A clip that is too short is preceded by silence.
     """
     if not streaming:
-        return windows_of(mel, params, params.decision_frames)
+        return cut_windows(mel, params, params.decision_frames)
     step = params.decision_frames
     missing = -len(mel) % step if len(mel) < params.window_frames else 0
     mel = np.pad(mel, ((missing, 0), (0, 0)), constant_values=params.silence)

@@ -1,4 +1,4 @@
-"""Further measured tables for a model card, from a JSON file that says what was measured."""
+"""Further measured tables for a model card, from a JSON file."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def _section(values: dict[str, Any]) -> str:
     parts = [f"## {values['title']}", values.get("text", "").strip()]
     if columns:
         cells = [["-" if value is None else str(value) for value in row] for row in rows]
-        parts.append(Table([str(name) for name in columns], cells).markdown())
+        parts.append(Table([str(name) for name in columns], cells).to_markdown())
     return "\n\n".join(part for part in parts if part)

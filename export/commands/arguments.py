@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what they stand for."""
+"""Arguments shared by several commands, and their values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NETWORK = "a checkpoint, or a bundle's folder"
 
 
 def add_golden(parser: argparse.ArgumentParser) -> None:
-    """Add the recording that forms of a network are compared by."""
+    """Add the recording by which forms of a network are compared."""
     parser.add_argument("--golden", type=Path, default=GOLDEN, help="recording to compare by (default: %(default)s)")
 
 
@@ -30,18 +30,21 @@ def add_engines(parser: argparse.ArgumentParser) -> None:
 
 
 def add_bundle(parser: argparse.ArgumentParser) -> None:
-    """Add the recordings, a checkpoint, and what to say about the bundle that is made of it."""
+    """Add the recordings, a checkpoint, and the text about its bundle."""
     add_data(parser)
     add_golden(parser)
     parser.add_argument("checkpoint", type=Path)
-    said = parser.add_mutually_exclusive_group()
-    said.add_argument("--about", type=Path, help="what a person says about it, see export/about")
-    said.add_argument("--id", help="its name, where nothing else is said (default: the folder's name)")
+    text = parser.add_mutually_exclusive_group()
+    text.add_argument("--about", type=Path, help="TOML file with the text about it, see export/about")
+    text.add_argument("--id", help="its name, without --about (default: the folder's name)")
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder")
 
 
-def about_of(options: argparse.Namespace) -> About:
-    """Return what is said about a bundle; raise `UsageError` for a name that a device would refuse."""
+def build_about(options: argparse.Namespace) -> About:
+    """Return the text about a bundle.
+
+    Raises `UsageError` for a name that a device would refuse.
+    """
     if options.about is not None:
         about = read_about(options.about, options.golden)
     else:

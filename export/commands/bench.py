@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     parser.add_argument("networks", type=Path, nargs="+", metavar="BUNDLE", help=NETWORK)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what bundles or checkpoints cost on one thread here, beside the published figures of others."""
-    from export.compare.source import open_source
-    from export.compare.speed import bench_table, time_networks
+    """Print the cost of bundles or checkpoints on one thread of this machine.
 
-    print(bench_table(time_networks([open_source(path) for path in options.networks])))
+    Published figures of other networks follow.
+    """
+    from export.compare.source import open_source
+    from export.compare.speed import tabulate_speed, time_networks
+
+    print(tabulate_speed(time_networks([open_source(path) for path in options.networks])))

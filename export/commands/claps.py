@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.commands.arguments import about_of
 from export.commands.arguments import add_bundle as add_arguments
-from training.commands.arguments import data_of
+from export.commands.arguments import build_about
+from training.commands.arguments import require_data
 
 if TYPE_CHECKING:
     import argparse
@@ -19,30 +19,33 @@ __all__ = ("add_arguments", "run")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure a clap network, write its bundle, and open it as a device does."""
+    """Measure a clap network, write its bundle, and verify it."""
     from edge.inference.bundle import CLAPS
     from edge.inference.load import verify_bundle
     from edge.pipeline.build import check_bundle
     from export.bundle.bundle import write_bundle
-    from export.bundle.clapcard import clap_card
-    from export.bundle.clapcrops import graded_claps
-    from export.graph.parity import compare
+    from export.bundle.clapcard import render_clap_card
+    from export.bundle.clapcrops import make_graded_claps
+    from export.graph.parity import compare_networks
     from training.checkpoint import load_checkpoint
 
-    data, checkpoint = data_of(options), load_checkpoint(options.checkpoint)
-    about = about_of(options)
-    evaluation = _evaluation(data, checkpoint)
-    print(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=clap_card))
+    data, checkpoint = require_data(options), load_checkpoint(options.checkpoint)
+    about = build_about(options)
+    evaluation = _evaluate(data, checkpoint)
+    print(write_bundle(checkpoint, evaluation, about, options.out, task=CLAPS, card=render_clap_card))
     opened = verify_bundle(options.out, CLAPS, check=check_bundle)
-    # The golden recording holds no clap, so nothing in it would show a difference where it counts.
-    parity = compare(checkpoint.model, opened.model_path, graded_claps())
+    # The golden recording holds no clap, so it would not show a difference in their probabilities.
+    parity = compare_networks(checkpoint.model, opened.model_path, make_graded_claps())
     print(f"on claps: {parity}")
     parity.check()
     print(f"{options.out}: written and verified")
 
 
-def _evaluation(data: Path, checkpoint: Checkpoint) -> Evaluation:
-    """Return the figures; logits are taken as they are, and believed from the probability that the recipe set."""
+def _evaluate(data: Path, checkpoint: Checkpoint) -> Evaluation:
+    """Return the figures of a clap network.
+
+    Logits are not calibrated; the recipe sets the threshold.
+    """
     import numpy as np
 
     from training.claps.evaluation import evaluate_claps

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_data(parser)
     add_engines(parser)
     parser.add_argument("network", type=Path, metavar="CHECKPOINT", help=NETWORK)
@@ -21,16 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Build the TensorRT engine of a checkpoint or bundle for this machine's GPU, or find it in the cache."""
+    """Build the TensorRT engine of a checkpoint or bundle for this machine's GPU.
+
+    A cached engine is used if there is one.
+    """
     from export.compare.recordings import quantize_for_tensorrt
     from export.compare.source import open_source
-    from export.graph.tensorrt import engine_of, require
+    from export.graph.tensorrt import open_engine, require_tensorrt
 
-    package, gpu = require()
+    package, gpu = require_tensorrt()
     source, network = open_source(options.network), None
     if options.precision == "int8":
         network = quantize_for_tensorrt(source, options.data, options.cache)
-    path = engine_of(
+    path = open_engine(
         network or source.network, source.params, options.precision, options.engines, package=package, gpu=gpu
     )
     print(f"{path}: {options.precision} engine for {gpu.name} ({gpu.capability}), TensorRT {package.__version__}")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
-    # not the recordings of the environment: those may have other labels
+    """Add the arguments of the command."""
+    # without TOCSIN_DATA as the default: those recordings may have other labels
     parser.add_argument("--data", type=Path, help="folder with manifest.csv, to measure on its recordings too")
     add_cache(parser)
     add_golden(parser)
@@ -25,27 +25,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Put the forms of a network side by side on its golden recording and, with `--data`, on a labelled set.
+    """Compare the forms of a network on its golden recording.
 
-    Raises `DataError` when folding or ONNX changes a probability by more than the limit.
+    With `--data` they are compared on a labelled set too. Raises `DataError` when folding or ONNX changes a probability
+    by more than the limit.
     """
     from edge.inference.onnx import OnnxClassifier
-    from export.compare.forms import Places, compare_forms, forms_of, forms_table
-    from export.compare.recordings import labelled_of
+    from export.compare.forms import Places, compare_forms, open_forms, tabulate_forms
+    from export.compare.recordings import open_labelled_set
     from export.compare.source import open_source
-    from export.graph.parity import compare
+    from export.graph.parity import compare_networks
 
     source = open_source(options.network)
     if options.bundle is not None:
-        source = dataclasses.replace(open_source(options.bundle), checkpoint=source.required_checkpoint())
+        source = dataclasses.replace(open_source(options.bundle), checkpoint=source.require_checkpoint())
     if source.bundle is not None:
         OnnxClassifier(source.bundle)
-    forms, absent = forms_of(source, Places(options.data, options.cache, options.engines))
-    golden = source.golden(options.golden)
+    forms, absent = open_forms(source, Places(options.data, options.cache, options.engines))
+    golden = source.read_golden(options.golden)
     wanted = source.bundle.golden.logits if source.checkpoint is None and source.bundle else forms["torch"](golden)
-    rows = compare_forms(forms, wanted, golden, source, labelled_of(source, options.data, options.cache))
-    print(forms_table(rows, absent))
+    rows = compare_forms(forms, wanted, golden, source, open_labelled_set(source, options.data, options.cache))
+    print(tabulate_forms(rows, absent))
     if source.checkpoint is not None:
-        parity = compare(source.checkpoint.model, source.network, golden)
+        parity = compare_networks(source.checkpoint.model, source.network, golden)
         print(parity)
         parity.check()

@@ -1,1 +1,1 @@
-"""Forms of one network side by side: what each costs, and what it loses."""
+"""Comparison of the forms of one network: cost and accuracy."""

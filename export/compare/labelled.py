@@ -1,4 +1,4 @@
-"""A labelled set, to see whether a form of a network still hears what the trained one does."""
+"""Labelled set, to compare the accuracy of forms of a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
-from export.bundle.golden import network_features
+from export.bundle.golden import arrange_features
 from training.measure.metrics import average_precision
 from training.measure.scoring import ClipScores
 
@@ -24,28 +24,31 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Network = Callable[[Floats], Floats]
-    """A form of a network: what `network_features` gives, to logits of shape (decisions, labels)."""
+    """A form of a network: it maps the input of `arrange_features` to logits of shape (decisions, labels)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LabelledSet:
-    """Clips with their features, and the labels that are asked for."""
+    """Clips with their features, and the labels of a network."""
 
     clips: tuple[Clip, ...]
     store: FeatureStore
     labels: tuple[str, ...]
 
     def scores(self, network: Network, *, streaming: bool) -> NDArray[np.float64]:
-        """Return one score a clip, shape (clips, labels), see `ClipScores.pooled`.
+        """Return one score per clip, shape (clips, labels), see `ClipScores.pool`.
 
-        Decisions count that have heard a whole window, or the last one of a shorter clip.
+        Decisions after a whole window count, or the last one of a shorter clip.
         """
         bar = tqdm(self.clips, desc="score", unit="clip", disable=None, leave=False)
-        rows = [_heard(network, self.store.of(clip), self.store.params, streaming=streaming) for clip in bar]
-        return ClipScores(list(self.clips), rows).pooled()
+        rows = [_score_clip(network, self.store.get(clip), self.store.params, streaming=streaming) for clip in bar]
+        return ClipScores(list(self.clips), rows).pool()
 
     def mean_average_precision(self, scores: NDArray[np.float64]) -> float:
-        """Return the mean over the labels that a clip of the set carries; raises `DataError` when none does."""
+        """Return the mean average precision over the labels present in the set.
+
+        Raises `DataError` when no clip has a label of the network.
+        """
         truths = [np.array([label in clip.labels for clip in self.clips]) for label in self.labels]
         each = [average_precision(truth, scores[:, i]) for i, truth in enumerate(truths) if truth.any()]
         if not each:
@@ -54,8 +57,11 @@ class LabelledSet:
         return float(np.mean(each))
 
 
-def thinned(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
-    """Return up to `most` clips of each label, spread evenly over the label's clips: enough to compare two forms by."""
+def thin_clips(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
+    """Select up to `most` clips of each label, spread evenly over its clips.
+
+    They are enough to compare two forms.
+    """
     by_label: dict[str, list[Clip]] = {}
     for clip in clips:
         by_label.setdefault(clip.label, []).append(clip)
@@ -63,6 +69,6 @@ def thinned(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
     return tuple(group[i] for group, chosen in zip(by_label.values(), spread, strict=True) for i in chosen)
 
 
-def _heard(network: Network, mel: Floats, params: FrontEndParams, *, streaming: bool) -> Floats:
-    logits = network(network_features(mel, params, streaming=streaming))
+def _score_clip(network: Network, mel: Floats, params: FrontEndParams, *, streaming: bool) -> Floats:
+    logits = network(arrange_features(mel, params, streaming=streaming))
     return logits[-(-min(params.window_frames, len(mel)) // params.decision_frames) - 1 :] if streaming else logits

@@ -9,8 +9,8 @@ import numpy as np
 
 from edge.errors import UsageError
 from edge.inference.bundle import read_bundle
-from export.bundle.golden import golden_features, golden_waveform
-from export.graph.fold import folded
+from export.bundle.golden import compute_golden_features, cut_golden_waveform
+from export.graph.fold import fold
 from export.graph.onnx import to_onnx
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.models.streamnet import Streaming
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from edge.inference.bundle import Bundle
 
 INT8 = "model.int8.onnx"
-"""The 8-bit network, beside the one that it was made from."""
+"""File name of the 8-bit network, beside its original."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """A network as ONNX, with what is known about it."""
+    """A network as ONNX, with its parameters and origin."""
 
     name: str
     network: bytes
@@ -42,22 +42,25 @@ class Source:
 
     @property
     def int8(self) -> bytes | None:
-        """The 8-bit network beside it, None where none was written."""
+        """The 8-bit network beside it, None if there is no such file."""
         path = self.folder / INT8
         return path.read_bytes() if path.exists() else None
 
-    def golden(self, recording: Path) -> NDArray[np.float32]:
-        """Return what the network gets of a bundle's own golden recording, or of the loudest part of `recording`."""
-        rate_hz = self.params.sample_rate_hz
-        waveform = self.bundle.golden.waveform if self.bundle else golden_waveform(recording, rate_hz)
-        return golden_features(waveform, self.params, streaming=self.streaming)[1]
+    def read_golden(self, recording: Path) -> NDArray[np.float32]:
+        """Return the network's input from a bundle's own golden recording.
 
-    def live_features(self) -> NDArray[np.float32]:
-        """Return the features of one live decision in silence, shape (1, frames, n_mels)."""
+        For a checkpoint the loudest part of `recording` is used.
+        """
+        rate_hz = self.params.sample_rate_hz
+        waveform = self.bundle.golden.waveform if self.bundle else cut_golden_waveform(recording, rate_hz)
+        return compute_golden_features(waveform, self.params, streaming=self.streaming)[1]
+
+    def make_live_features(self) -> NDArray[np.float32]:
+        """Return the features of one live decision in silence, (1, frames, n_mels)."""
         frames = self.params.decision_frames if self.streaming else self.params.window_frames
         return np.full((1, frames, self.params.n_mels), self.params.silence, np.float32)
 
-    def required_checkpoint(self) -> Checkpoint:
+    def require_checkpoint(self) -> Checkpoint:
         """Return the checkpoint; raise `UsageError` for a bundle."""
         if self.checkpoint is None:
             msg = "this is a bundle, but the command needs a checkpoint"
@@ -66,9 +69,9 @@ class Source:
 
 
 def open_source(path: Path) -> Source:
-    """Open a bundle's folder, or a checkpoint, whose network is folded and exported.
+    """Open a bundle's folder, or a checkpoint.
 
-    Raises `BundleError` and what `load_checkpoint` raises.
+    The network of a checkpoint is folded and exported. Raises `BundleError` and what `load_checkpoint` raises.
     """
     if path.is_dir():
         bundle = read_bundle(path)
@@ -77,5 +80,5 @@ def open_source(path: Path) -> Source:
         return Source(name, network, bundle.params, bundle.labels, bundle.streaming, path, bundle=bundle)
     checkpoint = load_checkpoint(path)
     streaming = isinstance(checkpoint.model, Streaming)
-    network = to_onnx(folded(checkpoint.model), checkpoint.params)
+    network = to_onnx(fold(checkpoint.model), checkpoint.params)
     return Source(path.stem, network, checkpoint.params, checkpoint.labels, streaming, path.parent, checkpoint)

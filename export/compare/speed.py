@@ -1,4 +1,4 @@
-"""The speed of bundles here, beside the published figures of others."""
+"""The speed of bundles on this machine, beside published figures of others."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.compare.timing import side_by_side_ms
-from export.graph.cost import Cost, cost
-from export.graph.onnx import INPUT, STATE, session, state_size
+from export.compare.timing import time_jobs_ms
+from export.graph.cost import Cost, count_cost
+from export.graph.onnx import INPUT, STATE, get_state_size, open_session
 from training.report.tables import Table
 
 if TYPE_CHECKING:
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Published:
-    """A network that is known from elsewhere, without its features, as ours are counted."""
+class PublishedCost:
+    """The published cost of another network.
+
+    It excludes features, as for ours.
+    """
 
     name: str
     parameters_m: float
@@ -31,12 +34,12 @@ class Published:
 
 
 PUBLISHED = (
-    Published("YAMNet (tensorflow/models)", 3.73, 69.2, 0.96),
-    Published("EfficientAT mn04_as (Schmid et al. 2023)", 0.983, 110.0, 10.0),
+    PublishedCost("YAMNet (tensorflow/models)", 3.73, 69.2, 0.96),
+    PublishedCost("EfficientAT mn04_as (Schmid et al. 2023)", 0.983, 110.0, 10.0),
 )
-"""Multiplications and mn04's parameters from their READMEs, YAMNet's parameters from its layers; that mn04's count is
-for 10 s is how its training cuts clips. Patches are laid end to end: YAMNet's own overlap of a half doubles its cost.
-"""
+"""Multiplications and mn04's parameters are from their READMEs, YAMNet's parameters from its layers; mn04's count is
+for 10 s, the length of its training clips. Patches are laid end to end: YAMNet's own overlap of a half doubles its
+cost."""
 
 
 _COLUMNS = (
@@ -46,34 +49,34 @@ _COLUMNS = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Measured:
-    """A bundle's cost, and its milliseconds on one thread, features excluded."""
+class MeasuredCost:
+    """A bundle's cost, and its milliseconds on one thread, without features."""
 
     source: Source
     cost: Cost
     decision_ms: float
     """One live decision."""
     second_ms: float
-    """The decisions of a second of sound, one after the other as they fall live."""
+    """The decisions of a second of sound, one after the other as in live operation."""
     at_once_ms: float
-    """The same second in one call, as a clip is classified."""
+    """The same second in one call, as for a recorded clip."""
 
 
-def time_networks(sources: Sequence[Source]) -> list[Measured]:
-    """Time all networks side by side, each round every one of them."""
+def time_networks(sources: Sequence[Source]) -> list[MeasuredCost]:
+    """Time all networks side by side, all of them in every round."""
     jobs = []
     for source in sources:
-        opened, params = session(source.network), source.params
-        one = source.live_features()
+        opened, params = open_session(source.network), source.params
+        one = source.make_live_features()
         decisions = round(params.frames_per_s / params.decision_frames)
         second = np.concatenate([one] * decisions, axis=1 if source.streaming else 0)
-        state = {STATE: np.zeros((1, state_size(opened)), np.float32)} if source.streaming else {}
+        state = {STATE: np.zeros((1, get_state_size(opened)), np.float32)} if source.streaming else {}
         jobs += [functools.partial(opened.run, None, {INPUT: features, **state}) for features in (one, second)]
-    taken_ms = side_by_side_ms(jobs)
+    taken_ms = time_jobs_ms(jobs)
     return [
-        Measured(
+        MeasuredCost(
             source,
-            cost(source.network, source.params),
+            count_cost(source.network, source.params),
             one_ms,
             one_ms * source.params.frames_per_s / source.params.decision_frames,
             at_once_ms,
@@ -82,8 +85,8 @@ def time_networks(sources: Sequence[Source]) -> list[Measured]:
     ]
 
 
-def bench_table(rows: Sequence[Measured]) -> str:
-    """Return a Markdown table of the bundles, and of the published networks below them."""
+def tabulate_speed(rows: Sequence[MeasuredCost]) -> str:
+    """Return a Markdown table of the bundles, then the published networks."""
     lines = []
     for row in rows:
         counted = row.cost
@@ -94,4 +97,4 @@ def bench_table(rows: Sequence[Measured]) -> str:
     for other in PUBLISHED:
         each, steady = f"{other.macs_m:g} M for {other.heard_s:g} s", f"{other.macs_m / other.heard_s:.1f} M"
         lines.append([other.name, f"{other.parameters_m:g} M", "-", each, steady, "-", "-", "-"])
-    return Table(_COLUMNS, lines).markdown()
+    return Table(_COLUMNS, lines).to_markdown()

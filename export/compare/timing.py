@@ -1,4 +1,4 @@
-"""Jobs timed side by side."""
+"""Timing of several jobs side by side."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _IN_A_ROW = 10
-"""Runs of a job before the next one's turn: enough for its numbers to be near the processor again."""
+"""Runs of a job in a row: enough for its data to be in the processor's cache again."""
 
 
-def side_by_side_ms(jobs: Sequence[Callable[[], object]], rounds: int = 30) -> list[float]:
-    """Return the median milliseconds of each job, after a round that does not count.
+def time_jobs_ms(jobs: Sequence[Callable[[], object]], rounds: int = 30) -> list[float]:
+    """Return the median milliseconds of each job, after a warm-up round.
 
-    The jobs take turns in every round, so that whatever else the machine does troubles all of them alike.
+    The jobs take turns in every round, so that other load on the machine affects all of them alike.
     """
     times: list[list[float]] = [[] for _ in jobs]
     for round_ in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""What a network costs: its parameters, and the multiplications of one decision, counted in its ONNX graph."""
+"""Cost of a network: parameters, and multiplications per decision."""
 
 from __future__ import annotations
 
@@ -20,31 +20,34 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network costs."""
+    """Cost of a network, counted in its ONNX graph."""
 
     parameters: int
-    """Numbers that were learned."""
+    """Learned numbers."""
     macs: int
-    """Multiplications with an addition of one decision: those of convolutions and matrix products."""
+    """Multiply-accumulate operations of one decision, in convolutions and matrix products."""
     nodes: int
-    """Operations of the graph: each costs a call, however little it computes."""
+    """Operations of the graph: each costs a call, even if it computes little."""
 
     def macs_per_s(self, params: FrontEndParams) -> float:
-        """Return the multiplications for a second of sound, at the service's rate of decisions."""
+        """Return the multiplications for a second of sound.
+
+        Decisions come at the service's rate.
+        """
         return self.macs * params.frames_per_s / params.decision_frames
 
 
-def cost(network: bytes, params: FrontEndParams) -> Cost:
-    """Count a network in its ONNX file, streaming or not."""
+def count_cost(network: bytes, params: FrontEndParams) -> Cost:
+    """Count the cost of a network in its ONNX file, streaming or not."""
     graph = onnx.load_from_string(network)
     streaming = any(node.name == STATE for node in graph.graph.input)
-    shapes = _shapes(graph, params.decision_frames if streaming else params.window_frames)
-    macs = sum(_macs(node, shapes) for node in graph.graph.node)
+    shapes = _infer_shapes(graph, params.decision_frames if streaming else params.window_frames)
+    macs = sum(_count_macs(node, shapes) for node in graph.graph.node)
     learned = (tensor for tensor in graph.graph.initializer if tensor.data_type != onnx.TensorProto.INT64)
     return Cost(sum(math.prod(tensor.dims) for tensor in learned), macs, len(graph.graph.node))
 
 
-def _shapes(graph: onnx.ModelProto, frames: int) -> dict[str, Shape]:
+def _infer_shapes(graph: onnx.ModelProto, frames: int) -> dict[str, Shape]:
     """Return the shape of every tensor for one decision of one stream."""
     for node in graph.graph.input:
         dims = node.type.tensor_type.shape.dim
@@ -60,8 +63,11 @@ def _shapes(graph: onnx.ModelProto, frames: int) -> dict[str, Shape]:
     return known
 
 
-def _macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
-    """Return the products of a node: output numbers, times those that each is summed from."""
+def _count_macs(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
+    """Return the multiplications of a node.
+
+    These are its output numbers, times the products summed for each.
+    """
     if node.op_type == "Conv":
         return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])
     if node.op_type in ("MatMul", "Gemm"):

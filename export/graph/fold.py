@@ -1,7 +1,7 @@
-"""Batch norms folded into the convolutions before them, by the modules of a network: nothing is traced.
+"""Batch norms folded into the convolutions before them, module by module.
 
-A norm is ``gamma * (y - mean) / sqrt(variance + eps) + beta``: a factor and a shift for each channel. Both are worked
-out in 64 bits. Leaving out `eps` changes probabilities by more than a tenth where a variance is small.
+A norm is ``gamma * (y - mean) / sqrt(variance + eps) + beta``: a factor and a shift for each channel. Both are computed
+in 64 bits. Leaving out `eps` changes probabilities by more than a tenth where a variance is small. Nothing is traced.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class MelAffine(nn.Module):
-    """What is left of a norm of the mel bands: a factor and a shift for each."""
+    """Affine map of a folded mel norm.
+
+    It has a factor and a shift for each band.
+    """
 
     def __init__(self, norm: MelNorm) -> None:
-        """Take both from a trained norm."""
+        """Compute both from a trained norm."""
         super().__init__()
-        self.factor, self.shift = (nn.Parameter(value.float()) for value in _affine(norm))
+        self.factor, self.shift = (nn.Parameter(value.float()) for value in _derive_affine(norm))
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Map (batch, frames, n_mels) to the same shape."""
         return log_mel * self.factor + self.shift
 
 
-def folded(model: nn.Module) -> nn.Module:
-    """Return a copy of a trained network that computes the same without a batch norm.
+def fold(model: nn.Module) -> nn.Module:
+    """Return a copy of a trained network without batch norms.
 
-    A norm is folded that directly follows its convolution in an `nn.Sequential`, or a sum of convolutions (`SumNorm`);
-    that of the features (`MelNorm`) becomes an affine map. Raises `ValueError` when another norm is left over: it would
-    be paid for at every window.
+    It computes the same. A norm is folded that directly follows its convolution in an `nn.Sequential`, or a sum of
+    convolutions (`SumNorm`); that of the features (`MelNorm`) becomes an affine map. Raises `ValueError` for any other
+    norm, which would cost time at every window.
     """
     model = copy.deepcopy(model).eval()
     for parent in list(model.modules()):
@@ -53,8 +56,8 @@ def folded(model: nn.Module) -> nn.Module:
 
 
 def fold_pair(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Return one convolution that computes what `norm(conv(x))` does in evaluation."""
-    return _scaled(conv, *_affine(norm))
+    """Return one convolution equal to `norm(conv(x))` in evaluation."""
+    return _scale(conv, *_derive_affine(norm))
 
 
 def _fold_children(parent: nn.Sequential) -> None:
@@ -66,17 +69,17 @@ def _fold_children(parent: nn.Sequential) -> None:
 
 
 def _fold_sum(parent: SumNorm) -> None:
-    """Scale every branch; the shift is added once, by the first."""
+    """Scale every branch; the first one adds the shift."""
     if isinstance(parent.norm, nn.BatchNorm2d):
-        factor, shift = _affine(parent.norm)
+        factor, shift = _derive_affine(parent.norm)
         branches = [branch for branch in parent.branches if isinstance(branch, nn.Conv2d)]
         for index, branch in enumerate(branches):
-            parent.branches[index] = _scaled(branch, factor, None if index else shift)
+            parent.branches[index] = _scale(branch, factor, None if index else shift)
         parent.norm = nn.Identity()
 
 
 @torch.no_grad()
-def _scaled(conv: nn.Conv2d, factor: Tensor, shift: Tensor | None) -> nn.Conv2d:
+def _scale(conv: nn.Conv2d, factor: Tensor, shift: Tensor | None) -> nn.Conv2d:
     """Return a convolution whose output is ``factor * conv(x) + shift``."""
     new = copy.deepcopy(conv)
     new.weight = nn.Parameter((conv.weight.double() * factor[:, None, None, None]).float())
@@ -88,7 +91,7 @@ def _scaled(conv: nn.Conv2d, factor: Tensor, shift: Tensor | None) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _derive_affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Return the factor and the shift of each channel, in 64 bits."""
     if norm.running_mean is None or norm.running_var is None:
         msg = "a batch norm without running statistics cannot be folded"

@@ -1,4 +1,7 @@
-"""Static quantization to 8 bits (Jacob et al. 2018), as ONNX with explicit quantize and dequantize nodes."""
+"""Static quantization to 8 bits (Jacob et al. 2018).
+
+The result is ONNX with explicit quantize and dequantize nodes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edge.errors import DataError
-from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, session, state_size
+from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, get_state_size, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,26 +31,29 @@ if TYPE_CHECKING:
     Feed = dict[str, Floats]
 
 ALLOWED_LOSS = 0.005
-"""How much mean average precision an 8-bit network may lose."""
+"""Largest loss of mean average precision of an 8-bit network."""
 _KINDS = ["Conv", "MatMul", "Gemm"]
-"""Where the multiplications are. The state of a stream stays in 32 bits: what is rounded there adds up."""
+"""Operators with multiplications. The state of a stream stays in 32 bits, as its rounding errors would accumulate."""
 _PERCENTILE = 99.99
 _PIECE_DECISIONS = 8
 
 
-def quantized(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = False) -> bytes:
-    """Return a network whose convolutions and products are of 8-bit numbers, from what they meet on `feeds`.
+def quantize(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = False) -> bytes:
+    """Return a network with 8-bit convolutions and products, scaled by `feeds`.
 
-    Weights have a scale a channel, activations a range a tensor that leaves out the highest and lowest of 10,000
-    numbers. TensorRT reads ranges around zero only, and biases that are floats. Raises `DataError` without feeds.
+    Weights have a scale per channel, activations a range per tensor that leaves out the highest and lowest of 10,000
+    numbers. TensorRT reads only ranges around zero and float biases. Raises `DataError` without feeds.
     """
     feeds = iter(feeds)
     if (first := next(feeds, None)) is None:
         msg = "no training clip is as long as a window, so the scales of an 8-bit network cannot be set"
         raise DataError(msg)
-    logging.getLogger().addFilter(_no_advice)
+    logging.getLogger().addFilter(_drop_advice)
     try:
-        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):  # its progress is no answer
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            contextlib.redirect_stdout(None),
+        ):  # its progress is not part of the output
             target = Path(folder) / "int8.onnx"
             quantize_static(
                 onnx.load_from_string(network),
@@ -69,17 +75,17 @@ def quantized(network: bytes, feeds: Iterable[Feed], *, for_tensorrt: bool = Fal
             )
             return target.read_bytes()
     finally:
-        logging.getLogger().removeFilter(_no_advice)
+        logging.getLogger().removeFilter(_drop_advice)
 
 
-def calibration_feeds(network: bytes, clips: Iterable[Floats], params: FrontEndParams) -> Iterator[Feed]:
-    """Yield what a network meets when it hears clips, each log-mel of shape (frames, n_mels).
+def make_feeds(network: bytes, clips: Iterable[Floats], params: FrontEndParams) -> Iterator[Feed]:
+    """Yield the inputs of a network for clips, each log-mel of shape (frames, n_mels).
 
-    A window network meets windows that do not overlap; a streaming one pieces of each clip with the state that the
-    pieces before left behind. A clip without a whole window is left out.
+    A window network gets windows that do not overlap; a streaming one pieces of each clip with the state after the
+    previous pieces. A clip without a whole window is left out.
     """
-    opened = session(network)
-    size = state_size(opened)
+    opened = open_session(network)
+    size = get_state_size(opened)
     step = _PIECE_DECISIONS * params.decision_frames if size else params.window_frames
     for mel in clips:
         state = np.zeros((1, size), np.float32)
@@ -91,8 +97,8 @@ def calibration_feeds(network: bytes, clips: Iterable[Floats], params: FrontEndP
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
-    """An 8-bit network beside the one that it was made from."""
+class Comparison:
+    """An 8-bit network compared with its original."""
 
     float_ms: float
     int8_ms: float
@@ -100,8 +106,8 @@ class Verdict:
     int8_map: float
 
     @property
-    def ships(self) -> bool:
-        """Whether it is faster and loses no more than it may."""
+    def pays(self) -> bool:
+        """Whether it is faster and its loss is small enough."""
         return self.int8_ms < self.float_ms and self.float_map - self.int8_map <= ALLOWED_LOSS
 
     def __str__(self) -> str:
@@ -117,7 +123,7 @@ class Verdict:
 
 
 class _Feeds(CalibrationDataReader):  # type: ignore[misc] # the package carries no types
-    """Feeds as the quantizer asks for them: one at a time, then None."""
+    """Adapter for the quantizer, which reads one feed at a time, then None."""
 
     def __init__(self, feeds: Iterable[Feed]) -> None:
         self._feeds = iter(feeds)
@@ -126,6 +132,9 @@ class _Feeds(CalibrationDataReader):  # type: ignore[misc] # the package carries
         return next(self._feeds, None)
 
 
-def _no_advice(record: logging.LogRecord) -> bool:
-    """Drop the quantizer's advice to prepare a network: ours is folded and has its shapes."""
+def _drop_advice(record: logging.LogRecord) -> bool:
+    """Drop the quantizer's advice to pre-process a network.
+
+    The network is folded and has its shapes already.
+    """
     return "pre-processing" not in record.getMessage()

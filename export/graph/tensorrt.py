@@ -1,7 +1,7 @@
-"""TensorRT engines, through NVIDIA's Python package where it is installed.
+"""TensorRT engines, through NVIDIA's Python package if it is installed.
 
 An engine fits one network, one TensorRT, one precision, one profile of shapes and one kind of GPU: it is built on the
-machine that runs it, and its name in the cache says all of these.
+machine that runs it, and its name in the cache contains all of these.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     """Smallest, usual and largest."""
 
 PRECISIONS = {"fp32": (), "fp16": ("FP16",), "int8": ("INT8", "FP16")}
-"""Precision → what the builder may use; int8 wants a network with explicit quantize and dequantize nodes."""
+"""Precision → builder flags; int8 needs a network with explicit quantize and dequantize nodes."""
 SUPPORTED = frozenset(
     {
         *("Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "Div", "Flatten", "Gather", "Gemm"),
@@ -55,7 +55,7 @@ SUPPORTED = frozenset(
         *("Transpose", "Unsqueeze", "QuantizeLinear", "DequantizeLinear"),
     }
 )
-"""The part of the parser's operators (onnx/onnx-tensorrt, docs/operators.md, 8.4) that networks here are made of."""
+"""The operators of the parser (onnx/onnx-tensorrt, docs/operators.md, 8.4) used by networks here."""
 _STREAMS = (1, 8, PAD_SIZES[-1])
 _DECISIONS = (1, 1, 64)
 """Fewest, usual and most streams in a batch, and decisions of a streaming network in a call."""
@@ -65,14 +65,17 @@ _INSTALL = "on a Jetson 'apt install python3-libnvinfer', elsewhere 'pip install
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gpu:
-    """The device that an engine is built for."""
+    """The GPU that an engine is built for."""
 
     name: str
     capability: str
 
 
-def require() -> tuple[Any, Gpu]:
-    """Return NVIDIA's package and the GPU; raises `Unavailable` that says which of them is missing."""
+def require_tensorrt() -> tuple[Any, Gpu]:
+    """Return NVIDIA's package and the GPU.
+
+    Raises `Unavailable` naming the missing one.
+    """
     try:
         package = importlib.import_module("tensorrt")
     except ImportError as exc:
@@ -85,8 +88,8 @@ def require() -> tuple[Any, Gpu]:
     return package, Gpu(torch.cuda.get_device_name(), f"{major}.{minor}")
 
 
-def profile_of(network: bytes, params: FrontEndParams) -> dict[str, Shapes]:
-    """Return the smallest, usual and largest shape of each input of a network in an ONNX file."""
+def make_profile(network: bytes, params: FrontEndParams) -> dict[str, Shapes]:
+    """Return the smallest, usual and largest shape of each input of a network."""
     inputs = {node.name: node.type.tensor_type.shape.dim for node in onnx.load_from_string(network).graph.input}
     if STATE not in inputs:
         return {INPUT: tuple((batch, params.window_frames, params.n_mels) for batch in _STREAMS)}
@@ -97,12 +100,12 @@ def profile_of(network: bytes, params: FrontEndParams) -> dict[str, Shapes]:
     }
 
 
-def unsupported(network: bytes) -> list[str]:
+def list_unsupported(network: bytes) -> list[str]:
     """Return the operators of a network that are not in `SUPPORTED`."""
     return sorted({node.op_type for node in onnx.load_from_string(network).graph.node} - SUPPORTED)
 
 
-def engine_of(
+def open_engine(
     network: bytes,
     params: FrontEndParams,
     precision: str,
@@ -111,20 +114,21 @@ def engine_of(
     package: Any,  # noqa: ANN401 - it carries no types
     gpu: Gpu,
 ) -> Path:
-    """Return the engine of a network, built into the folder `cache` where it is not there yet.
+    """Return the engine of a network; build it if it is not cached.
 
-    Raises `DataError` for a network that TensorRT cannot read, `Unavailable` when it cannot build for this GPU.
+    `cache` is the folder of engines. Raises `DataError` for a network that TensorRT cannot read, `Unavailable` when it
+    cannot build for this GPU.
     """
-    if unknown := unsupported(network):
+    if unknown := list_unsupported(network):
         msg = f"the network has operators that TensorRT may not support: {', '.join(unknown)}"
         raise DataError(msg)
-    profile = profile_of(network, params)
+    profile = make_profile(network, params)
     sha256 = hashlib.sha256(network).hexdigest()
     key = make_engine_key(sha256, package.__version__, precision, repr(profile), gpu.name, gpu.capability)
     target = cache / f"{key}.engine"
     if not target.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        plan = build(network, profile, precision, package)
+        plan = build_engine(network, profile, precision, package)
         handle, part = tempfile.mkstemp(dir=cache, suffix=".part")
         with os.fdopen(handle, "wb") as file:
             file.write(plan)
@@ -132,11 +136,13 @@ def engine_of(
     return target
 
 
-def build(network: bytes, profile: Mapping[str, Shapes], precision: str, package: Any) -> bytes:  # noqa: ANN401
-    """Return the serialized engine of a network; this can take minutes."""
+def build_engine(network: bytes, profile: Mapping[str, Shapes], precision: str, package: Any) -> bytes:  # noqa: ANN401
+    """Build the serialized engine of a network; this can take minutes."""
     logger = package.Logger(package.Logger.WARNING)
     builder = package.Builder(logger)
-    explicit = getattr(package.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None)  # from 10 on there is no other
+    explicit = getattr(
+        package.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None
+    )  # the only mode from version 10 on
     definition = builder.create_network(0 if explicit is None else 1 << int(explicit))
     parser = package.OnnxParser(definition, logger)
     if not parser.parse(network):
@@ -158,10 +164,10 @@ def build(network: bytes, profile: Mapping[str, Shapes], precision: str, package
 
 
 class Engine:
-    """An engine that is loaded and ready to run."""
+    """A loaded engine."""
 
     def __init__(self, plan: bytes, params: FrontEndParams, package: Any, device: str = "cuda") -> None:  # noqa: ANN401
-        """Load a serialized engine; raises `Unavailable` for one of another TensorRT or GPU."""
+        """Load a serialized engine; raise `Unavailable` for another TensorRT or GPU."""
         self._runtime = package.Runtime(package.Logger(package.Logger.WARNING))
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
@@ -174,18 +180,18 @@ class Engine:
         self._piece = _DECISIONS[-1] * params.decision_frames
         self._device = device
 
-    def logits(self, features: Floats) -> Floats:
-        """Return the logits, shape (decisions, labels), of what `export.graph.onnx.run_onnx` takes."""
+    def compute_logits(self, features: Floats) -> Floats:
+        """Return the logits, (decisions, labels), of the input of `run_onnx`."""
         x = torch.from_numpy(features).to(self._device)
         if not self._streaming:
-            return _numpy(torch.cat([self._run({INPUT: part})[OUTPUT] for part in torch.split(x, _STREAMS[-1])]))
+            return _to_numpy(torch.cat([self._run({INPUT: part})[OUTPUT] for part in torch.split(x, _STREAMS[-1])]))
         state = torch.zeros(1, int(self._engine.get_tensor_shape(STATE)[1]), device=self._device)
         rows = []
         for piece in torch.split(x, self._piece, dim=1):
             answer = self._run({INPUT: piece, STATE: state})
             state = answer[STATE_OUT]
             rows.append(answer[OUTPUT][0])
-        return _numpy(torch.cat(rows))
+        return _to_numpy(torch.cat(rows))
 
     def _run(self, feed: Mapping[str, Tensor]) -> dict[str, Tensor]:
         held = {name: tensor.contiguous() for name, tensor in feed.items()}
@@ -203,5 +209,5 @@ class Engine:
         return answer
 
 
-def _numpy(logits: Tensor) -> Floats:
+def _to_numpy(logits: Tensor) -> Floats:
     return np.asarray(logits.cpu().numpy(), np.float32)

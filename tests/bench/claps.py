@@ -35,7 +35,7 @@ from edge.types import AudioBlock
 from tests.bench.clap_scenes import BACKGROUNDS, PEOPLE, RATE_HZ, Material, Sequence, parse_number, read, read_rows
 from tests.bench.clap_tables import CLAPS, SNR_DB, Heard, print_false, print_sequences, print_takes
 from training.data.manifest import read_manifest
-from training.data.split import families
+from training.data.split import group_families
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +124,7 @@ def others(folder: Path, arguments: argparse.Namespace) -> Iterator[dict[str, st
 
 def fold(folder: Path, number: int) -> set[int]:
     """Return the rows of the manifest in one of five parts, which share no recording and no person."""
-    parts = ((family, min(clip.group for clip in family)) for family in families(read_manifest(folder)))
+    parts = ((family, min(clip.group for clip in family)) for family in group_families(read_manifest(folder)))
     return {
         clip.index
         for family, key in parts

@@ -91,7 +91,7 @@ def mix(folder: Path) -> np.ndarray:
         sound = placed(folder, placement)
         at = round(placement.at_s * RATE_HZ)
         scene[at : at + sound.size] += sound[: scene.size - at]
-    return scene * min(1.0, PEAK / np.abs(scene).max())
+    return np.asarray(scene * min(1.0, PEAK / float(np.abs(scene).max())))
 
 
 def main(folder: Path) -> None:

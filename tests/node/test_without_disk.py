@@ -109,7 +109,7 @@ def test_a_disk_that_refuses_writes_from_the_start(
         check_all_events(node, listener)
         assert len(listener.events()) == sent
     log = node.log_path.read_text()
-    assert log.count("waits in memory") == 1
+    assert log.count("messages wait in memory") == 1
     assert "the history can be written again" in log
     assert "Traceback" not in log
 

@@ -39,5 +39,5 @@ def test_only_the_fullest_windows_count() -> None:
 def test_device_and_training_compute_the_same_score() -> None:
     """Figures of a model card also hold for `tocsin classify`."""
     logits = np.random.default_rng(1).normal(0, 3, (20, 5))
-    trained = ClipScores([], [logits.astype(np.float32)]).pooled()[0]
+    trained = ClipScores([], [logits.astype(np.float32)]).pool()[0]
     assert np.allclose(compute_scores(1 / (1 + np.exp(-logits))), trained, atol=1e-5)

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from tests.support.recordings import COLUMNS
-from training.sound.claps import RATE_HZ, synthetic_clap
+from training.sound.claps import RATE_HZ, make_clap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def row_of_claps(rng: Generator, begins_s: tuple[float, ...], length_s: float = 
     """Return claps with onsets at given seconds, with faint noise."""
     sound = rng.normal(0.0, 3e-4, round(length_s * RATE_HZ)).astype(np.float32)
     for begin_s in begins_s:
-        clap, begin = 0.5 * synthetic_clap(rng), round(begin_s * RATE_HZ)
+        clap, begin = 0.5 * make_clap(rng), round(begin_s * RATE_HZ)
         sound[begin : begin + clap.size] += clap
     return sound
 

@@ -21,7 +21,7 @@ def clicks(at_s: list[float], length_s: float = 3.0) -> np.ndarray:
     return log_mel(wave.astype(np.float32), PARAMS)
 
 
-def store_of(features: list[np.ndarray]) -> FeatureStore:
+def make_store(features: list[np.ndarray]) -> FeatureStore:
     """Return a store of these clips' features."""
     offsets = np.cumsum([0] + [len(mel) for mel in features])
     return FeatureStore(np.concatenate(features).astype(np.float16), offsets, PARAMS)

@@ -12,9 +12,9 @@ import torch
 
 from edge.frontend.params import FrontEndParams
 from training.config import Config, ModelConfig, Stage, load_config
+from training.data.dataset import Dataset
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
-from training.data.material import Material
 from training.data.teacher import LogitTeacher
 from training.learn import engine
 
@@ -32,7 +32,7 @@ _CLIPS, _FRAMES, _CLASSES = 18, 130, 5
 _SMALL = ModelConfig(stem=4, head=8, stages=(Stage(8, 1, 2, 2, residual=False),))
 
 
-def material() -> Material:
+def make_dataset() -> Dataset:
     """Return clips of two seconds, two thirds for training, with another teacher's logits."""
     rng = np.random.default_rng(1)
     mel = rng.normal(-1.0, 0.1, (_CLIPS, _FRAMES, PARAMS.n_mels))
@@ -44,10 +44,10 @@ def material() -> Material:
         Clip(i, f"{i}.wav", LABELS[i % 3], "c", group=f"g{i}", uploader="", licence="", name="", duration_s=2.0)
         for i in range(_CLIPS)
     ]
-    told = LogitTeacher(
+    teacher = LogitTeacher(
         torch.from_numpy(rng.normal(size=(2 * _CLIPS, _CLASSES)).astype(np.float16)), torch.arange(_CLIPS + 1) * 2
     )
-    return Material(clips[:12], clips[12:], LABELS, store, None, told)
+    return Dataset(clips[:12], clips[12:], LABELS, store, None, teacher)
 
 
 def config(**settings: Any) -> Config:
@@ -59,11 +59,11 @@ def config(**settings: Any) -> Config:
 
 def signal_at_validation(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     """Send this process a signal during the first validation of a run."""
-    look = engine.validation_figures
+    validate = engine.validate
 
-    def signalled(*arguments: Any) -> dict[str, float]:
+    def send_signal(*arguments: Any) -> dict[str, float]:
         os.kill(os.getpid(), number)
-        monkeypatch.setattr(engine, "validation_figures", look)
-        return look(*arguments)
+        monkeypatch.setattr(engine, "validate", validate)
+        return validate(*arguments)
 
-    monkeypatch.setattr(engine, "validation_figures", signalled)
+    monkeypatch.setattr(engine, "validate", send_signal)

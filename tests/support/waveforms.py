@@ -14,7 +14,7 @@ Samples = NDArray[np.float32]
 RATE_HZ = 16_000
 
 
-def dice(seed: int = 1) -> Generator:
+def make_rng(seed: int = 1) -> Generator:
     return np.random.default_rng(seed)
 
 

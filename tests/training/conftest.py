@@ -1,4 +1,4 @@
-"""What tests of several rooms of training share: recordings of two corpora."""
+"""Fixtures of several rooms of training: recordings of two corpora."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(name="data", scope="session")
 def _data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return made-up recordings of two corpora, the second with folds and labels of its own."""
+    """Return synthetic recordings of two corpora, the second with its own folds and labels."""
     folder = made_up(tmp_path_factory.mktemp("data"))
     path = folder / "manifest.csv"
     with path.open(encoding="utf-8", newline="") as file:

@@ -43,7 +43,7 @@ class Trap:
 
 
 @pytest.mark.parametrize("content", [pickle.dumps(Trap()), b"", b"text", None], ids=["code", "empty", "text", "other"])
-def test_what_is_no_checkpoint_is_refused(content: bytes | None, tmp_path: Path) -> None:
+def test_another_file_is_refused(content: bytes | None, tmp_path: Path) -> None:
     """Code, emptiness, text and another program's file are one clear error, and nothing of them is run."""
     path = tmp_path / "x.pt"
     if content is None:
@@ -78,7 +78,7 @@ def test_a_checkpoint_of_another_version_is_refused(values: dict[str, object], s
 
 
 def test_the_state_of_a_run_comes_back(tmp_path: Path) -> None:
-    """Values and tensors are the same, on whatever device the settings want it."""
+    """Values and tensors are the same, for any device in the settings."""
     save_resume(tmp_path / "r.pt", Config(), {"step": 3, "dice": torch.arange(4)})
     values = load_resume(tmp_path / "r.pt", Config(train=TrainConfig(device="cpu")))
     assert values["step"] == 3
@@ -86,7 +86,7 @@ def test_the_state_of_a_run_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_run_with_other_settings_is_refused(tmp_path: Path) -> None:
-    """Every setting that differs is named with what it was."""
+    """Every setting that differs is named with its old value."""
     save_resume(tmp_path / "r.pt", Config(), {})
     other = Config(train=TrainConfig(lr=0.01), model=ModelConfig(head=9))
     with pytest.raises(DataError, match=r"model\.head was 256 and is 9, train\.lr was 0\.003 and is 0\.01"):

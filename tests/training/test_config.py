@@ -20,7 +20,7 @@ def test_every_recipe_is_read_and_survives_a_checkpoint(path: Path) -> None:
     assert config_from_dict(config.to_dict()) == config
 
 
-def test_nothing_said_means_the_defaults() -> None:
+def test_an_empty_config_has_the_defaults() -> None:
     """Without a file and overrides every value is its default."""
     assert load_config(None) == Config()
 
@@ -58,7 +58,7 @@ def test_a_stage_is_a_record() -> None:
     ],
 )
 def test_what_does_not_fit_is_named(values: dict[str, object], named: str) -> None:
-    """An unknown key or a wrong value is an error that says where."""
+    """An unknown key or a wrong value is an error with its key."""
     with pytest.raises(ConfigError, match=named):
         config_from_dict(values)
 
@@ -79,7 +79,7 @@ def test_a_bad_override_is_refused(override: str, error: type[TocsinError], said
 
 @pytest.mark.parametrize("content", [b"train = [", b'[train]\ninit = "\xff"\n'])
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
-    """The message says which file, in whatever encoding it is."""
+    """The message names the file, in any encoding."""
     (tmp_path / "bad.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"bad\.toml: the file is not valid TOML"):
         load_config(tmp_path / "bad.toml")

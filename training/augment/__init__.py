@@ -1,4 +1,4 @@
-"""Augmentations of log-mel batches: pure functions of tensors and a generator, most of them on power.
+"""Augmentations of log-mel batches: pure functions of tensors and a generator.
 
-Sounds add as power, not as logarithms; so a batch is brought to power, worked on, and brought back once.
+Most work on power: sounds add as power, not as logarithms. So a batch is converted to power once and back once.
 """

@@ -11,17 +11,20 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Batch:
-    """Samples and what is known of them; `target`, `sure` and `soft` have the shape (batch, labels)."""
+    """Samples with their targets.
+
+    `target`, `sure` and `soft` have the shape (batch, labels).
+    """
 
     features: Tensor
     """Log-mel, shape (batch, frames, mels)."""
     target: Tensor
-    """1 where a label holds, 0 where not, between where it is faint."""
+    """1 for a label that holds, 0 for one that does not, between for a faint one."""
     sure: Tensor
-    """Weight of each target: 0 where a sound may be there without a label."""
+    """Weight of each target: 0 for a sound that may be present without a label."""
     soft: Tensor
     """The teacher's probabilities."""
     logits: Tensor | None = None
     """Another teacher's logits of its own classes, shape (batch, classes)."""
-    told: Tensor | None = None
+    logits_weight: Tensor | None = None
     """Weight of each sample's logits, shape (batch,)."""

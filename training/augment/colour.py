@@ -1,4 +1,4 @@
-"""Microphones, rooms and codecs: what lies between a sound and its samples."""
+"""Spectral changes of a batch: microphones, rooms, noise and codecs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from edge.frontend.mel import hz_to_mel, mel_filterbank, mel_to_hz
-from training.augment.power import from_db, uniform
+from training.augment.power import draw_uniform, from_db
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -27,19 +27,25 @@ def band_centres_hz(params: FrontEndParams) -> Tensor:
 
 
 def colour(power: Tensor, spread_db: float, generator: Generator) -> Tensor:
-    """Weigh the bands of each sample by a smooth random curve of standard deviation `spread_db` / 2."""
+    """Weight the bands of each sample by a smooth random curve.
+
+    The curve has a standard deviation of `spread_db` / 2.
+    """
     points = torch.randn((len(power), 1, _CURVE_POINTS), generator=generator) * (spread_db / 2)
     curve_db = torch.nn.functional.interpolate(points, size=power.shape[2], mode="linear", align_corners=True)
     return power * from_db(curve_db)
 
 
 def band_limit(power: Tensor, params: FrontEndParams, generator: Generator) -> Tensor:
-    """Cut each sample above 1.5 to 8 kHz, half of the time near a telephone's 4 kHz, and below 40 to 400 Hz."""
+    """Limit the frequency range of each sample.
+
+    The upper limit is 1.5 to 8 kHz, half of the time near a telephone's 4 kHz; the lower one 40 to 400 Hz.
+    """
     batch = len(power)
-    wide = torch.exp(uniform((batch,), math.log(1500.0), math.log(8000.0), generator))
-    narrow = uniform((batch,), 3400.0, 4000.0, generator)
+    wide = torch.exp(draw_uniform((batch,), math.log(1500.0), math.log(8000.0), generator))
+    narrow = draw_uniform((batch,), 3400.0, 4000.0, generator)
     high = torch.where(torch.rand(batch, generator=generator) < 0.5, narrow, wide)  # noqa: PLR2004
-    low = torch.exp(uniform((batch,), math.log(40.0), math.log(400.0), generator))
+    low = torch.exp(draw_uniform((batch,), math.log(40.0), math.log(400.0), generator))
     centres = band_centres_hz(params)
     octaves_out = torch.maximum(torch.log2(centres / high[:, None]), torch.log2(low[:, None] / centres) / 4)
     cut_db = -(octaves_out * _SLOPE_DB_PER_OCTAVE).clamp(0.0, _DEEPEST_DB)
@@ -47,11 +53,14 @@ def band_limit(power: Tensor, params: FrontEndParams, generator: Generator) -> T
 
 
 def reverberate(power: Tensor, params: FrontEndParams, generator: Generator) -> Tensor:
-    """Add an exponential tail of 0.15 to 1.5 s (60 dB) to each sample, at -15 to 3 dB of the direct sound."""
+    """Add an exponential reverberation tail to each sample.
+
+    It falls by 60 dB in 0.15 to 1.5 s and starts at -15 to 3 dB of the direct sound.
+    """
     batch = len(power)
-    rt60_s = torch.exp(uniform((batch, 1), math.log(0.15), math.log(1.5), generator))
+    rt60_s = torch.exp(draw_uniform((batch, 1), math.log(0.15), math.log(1.5), generator))
     decay = from_db(-60.0 / (rt60_s * params.frames_per_s))
-    wet = from_db(uniform((batch, 1), -15.0, 3.0, generator)) * (1.0 - decay)
+    wet = from_db(draw_uniform((batch, 1), -15.0, 3.0, generator)) * (1.0 - decay)
     tail = torch.zeros_like(power[:, 0])
     out = [power[:, 0]]
     for frame in range(1, power.shape[1]):
@@ -60,10 +69,10 @@ def reverberate(power: Tensor, params: FrontEndParams, generator: Generator) -> 
     return torch.stack(out, dim=1)
 
 
-def noise(shape: tuple[int, int, int], level_db: Tensor, params: FrontEndParams, generator: Generator) -> Tensor:
-    """Return the band powers of steady coloured noise of `level_db` dBFS, shape (batch, frames, mels).
+def draw_noise(shape: tuple[int, int, int], level_db: Tensor, params: FrontEndParams, generator: Generator) -> Tensor:
+    """Draw the band powers of steady coloured noise, shape (batch, frames, mels).
 
-    A band of k bins fluctuates as the mean of k exponential variables does: by 1 / sqrt(k).
+    `level_db` is in dBFS. A band of k bins fluctuates like the mean of k exponential variables: by 1 / sqrt(k).
     """
     bins = torch.from_numpy(mel_filterbank(params).sum(axis=0))  # (mels,)
     flat = from_db(level_db)[:, None, None] * bins / (params.n_fft / 2)
@@ -73,17 +82,20 @@ def noise(shape: tuple[int, int, int], level_db: Tensor, params: FrontEndParams,
 
 
 def add_noise(power: Tensor, snr_db: Tensor, params: FrontEndParams, generator: Generator) -> Tensor:
-    """Add steady coloured noise `snr_db`, shape (batch,), below each sample's mean power: 5 and 15 dB as published."""
+    """Add steady coloured noise to each sample.
+
+    It is `snr_db`, shape (batch,), below the sample's mean power; 5 and 15 dB are published values.
+    """
     level = power.sum(dim=2).mean(dim=1)  # (batch,)
-    hiss = noise((len(power), power.shape[1], power.shape[2]), torch.zeros(len(power)), params, generator)
+    hiss = draw_noise((len(power), power.shape[1], power.shape[2]), torch.zeros(len(power)), params, generator)
     wanted = level / from_db(snr_db) / hiss.sum(dim=2).mean(dim=1)
     return power + hiss * wanted[:, None, None]
 
 
 def sparsify(power: Tensor, below_db: float) -> Tensor:
-    """Silence the bands more than `below_db` under their frame's loudest, as a codec does that has few bits.
+    """Silence the bands that are more than `below_db` below their frame's loudest.
 
-    Perceptual coders spend nothing on what a louder sound masks: at a low rate, holes come and go.
+    Perceptual coders spend no bits on what a louder sound masks, so at a low rate bands drop out for some frames.
     """
     audible = power.amax(dim=2, keepdim=True) * 10.0 ** (-below_db / 10.0)
     return torch.where(power >= audible, power, 0.0)

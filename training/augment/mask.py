@@ -1,4 +1,4 @@
-"""Parts of a picture taken away, and silence before a stream begins."""
+"""Masks of log-mel features: stripes, patches, and silence at the start."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-def _stripe(batch: int, size: int, widest: int, generator: Generator) -> Tensor:
-    """Return a stripe of random place and width for each sample, shape (batch, size) of bool."""
-    return _span(batch, size, torch.randint(0, widest + 1, (batch, 1), generator=generator), generator)
+def _draw_stripe(batch: int, size: int, widest: int, generator: Generator) -> Tensor:
+    """Draw a stripe of random place and width per sample, bool (batch, size)."""
+    return _draw_span(batch, size, torch.randint(0, widest + 1, (batch, 1), generator=generator), generator)
 
 
-def _span(batch: int, size: int, width: Tensor | int, generator: Generator) -> Tensor:
-    """Return a stripe of a given width at a random place for each sample, shape (batch, size) of bool."""
+def _draw_span(batch: int, size: int, width: Tensor | int, generator: Generator) -> Tensor:
+    """Draw a stripe of given width at a random place, bool (batch, size)."""
     last = torch.as_tensor(size - width + 1).clamp_min(1)
     start = (torch.rand((batch, 1), generator=generator) * last).long()
     steps = torch.arange(size)
@@ -32,39 +32,41 @@ def spec_augment(
     mel_stripes: int = 2,
     time_stripes: int = 1,
 ) -> Tensor:
-    """Fill stripes of mel bands and of frames in each sample (SpecAugment, Park et al., Interspeech 2019).
+    """Mask stripes of mel bands and frames (SpecAugment, Park et al., Interspeech 2019).
 
     Widths go up to `mel_mask` bands and `time_mask` frames; 2 + 2 stripes up to 20 wide are the published form. By
-    default there is one stripe of frames, and it is to be shorter than a clap: a masked clap would keep its label.
+    default there is one stripe of frames, which should be shorter than a clap: a masked clap would keep its label.
     """
     batch, frames, mels = features.shape
     bands = torch.zeros((batch, mels), dtype=torch.bool)
     for _ in range(mel_stripes):
-        bands |= _stripe(batch, mels, mel_mask, generator)
+        bands |= _draw_stripe(batch, mels, mel_mask, generator)
     times = torch.zeros((batch, frames), dtype=torch.bool)
     for _ in range(time_stripes):
-        times |= _stripe(batch, frames, time_mask, generator)
+        times |= _draw_stripe(batch, frames, time_mask, generator)
     return features.masked_fill(bands[:, None, :] | times[:, :, None], fill)
 
 
 def patch_augment(features: Tensor, fill: float, generator: Generator, patches: int = 5, size: int = 10) -> Tensor:
-    """Fill `patches` squares of `size` frames by `size` bands in each sample (PatchAugment; 5 of 10 x 10 as published).
+    """Mask square patches in each sample (PatchAugment; 5 of 10 x 10 are published).
 
-    Cutout (DeVries & Taylor, arXiv:1708.04552) on a spectrogram: several holes, each wholly inside the picture, so that
-    neither a whole band nor a whole moment is lost. Squares may overlap; a picture that is smaller is filled.
+    There are `patches` squares of `size` frames by `size` bands. This is Cutout (DeVries & Taylor, arXiv:1708.04552) on
+    a spectrogram: several holes, each wholly inside, so that neither a whole band nor a whole frame is lost. Squares
+    may overlap; a spectrogram smaller than a square is masked as a whole.
     """
     batch, frames, mels = features.shape
     holes = torch.zeros(features.shape, dtype=torch.bool)
     for _ in range(patches):
-        times = _span(batch, frames, size, generator)
-        holes |= times[:, :, None] & _span(batch, mels, size, generator)[:, None, :]
+        times = _draw_span(batch, frames, size, generator)
+        holes |= times[:, :, None] & _draw_span(batch, mels, size, generator)[:, None, :]
     return features.masked_fill(holes, fill)
 
 
-def silence_before(features: Tensor, which: Tensor, fill: float, generator: Generator) -> Tensor:
-    """Silence the first frames, all but 6 at most, of the samples that `which` (batch,) of bool chooses.
+def silence_start(features: Tensor, which: Tensor, fill: float, generator: Generator) -> Tensor:
+    """Silence the first frames of the samples that `which` marks.
 
-    So begins every stream: a network must not hear a shot where sound starts all at once.
+    `which` is bool, shape (batch,). Between 1 and all but 6 frames are silenced. Every stream begins like this: a
+    network must not take a sudden start of sound for a shot.
     """
     batch, frames, _ = features.shape
     begin = torch.randint(1, frames - 5, (batch, 1), generator=generator)

@@ -1,4 +1,4 @@
-"""Two sounds at once: what a street is."""
+"""Mixtures of two sounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EPSILON = 1e-12
 
 
 def loudness(power: Tensor) -> Tensor:
-    """Return the mean power of the loudest tenth of each sample's frames, shape (batch,).
+    """Return the mean power of each sample's loudest tenth, shape (batch,).
 
     A clap fills a tenth of a window: its level is that of the clap, not of the silence around it.
     """
@@ -26,9 +26,10 @@ def loudness(power: Tensor) -> Tensor:
 
 
 def mix_at_snr(signal: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
-    """Add `noise` to `signal`, both power of shape (batch, frames, mels), at `snr_db` of shape (batch,).
+    """Add `noise` to `signal` at a signal-to-noise ratio.
 
-    The signal keeps its level. Where it is silent, or the noise is, the noise is added as it is.
+    Both are power of shape (batch, frames, mels); `snr_db` has the shape (batch,). The signal keeps its level. If the
+    signal or the noise is silent, the noise is added unchanged.
     """
     level, floor = loudness(signal), noise.sum(dim=2).mean(dim=1)
     audible = (level > _EPSILON) & (floor > _EPSILON)
@@ -36,18 +37,21 @@ def mix_at_snr(signal: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:
     return signal + noise * gain[:, None, None]
 
 
-def presence(snr_db: Tensor) -> Tensor:
-    """Return how far a background is to be reported, shape of `snr_db`: 1 at 0 dB and below, 0 from 20 dB on."""
+def snr_to_target(snr_db: Tensor) -> Tensor:
+    """Return the target of a background by its signal-to-noise ratio.
+
+    It is 1 at 0 dB and below, 0 from 20 dB on, in the shape of `snr_db`.
+    """
     return (1.0 - snr_db / 20.0).clamp(0.0, 1.0)
 
 
 def mixup(inputs: Tensor, targets: Tensor, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Blend each sample, and its targets by the same share, with another of the batch (Zhang et al., ICLR 2018).
+    """Blend each sample and its targets with another one (mixup, Zhang et al., ICLR 2018).
 
-    Both have the batch first. The shares are drawn from Beta(alpha, alpha).
+    Both arrays have the batch first. The shares are drawn from Beta(alpha, alpha).
     """
     size = len(inputs)
-    # torch draws no Beta from a generator of one's own
+    # torch cannot draw from Beta with a given generator
     rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     share = torch.from_numpy(rng.beta(alpha, alpha, size)).to(inputs.dtype)
     order = torch.randperm(size, generator=generator)

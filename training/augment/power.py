@@ -1,4 +1,4 @@
-"""From features to the power of each mel band, and back."""
+"""Conversion between features and the power of each mel band."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def to_power(features: Tensor, params: FrontEndParams) -> Tensor:
 
 
 def to_features(power: Tensor, params: FrontEndParams) -> Tensor:
-    """Take the front end's logarithm of band powers."""
+    """Convert band powers to features by the front end's logarithm."""
     return (torch.log(power + params.log_floor) + params.offset) * params.scale
 
 
@@ -27,11 +27,11 @@ def from_db(level_db: Tensor) -> Tensor:
     return torch.pow(10.0, level_db / 10.0)
 
 
-def uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
-    """Draw evenly from low to high."""
+def draw_uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    """Draw uniformly from low to high."""
     return torch.rand(shape, generator=generator) * (high - low) + low
 
 
-def chosen(batch: int, chance: float, generator: Generator) -> Tensor:
-    """Draw which samples of a batch something happens to, shape (batch,) of bool."""
+def draw_mask(batch: int, chance: float, generator: Generator) -> Tensor:
+    """Draw a mask of a batch with this chance, bool (batch,)."""
     return torch.rand(batch, generator=generator) < chance

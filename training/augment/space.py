@@ -1,4 +1,4 @@
-"""Air and walls between a source and a microphone, on the power of mel bands."""
+"""Propagation through air and rooms, on the power of mel bands."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from edge.frontend.params import FrontEndParams
 
 
-def at_distance(power: Tensor, metres: Tensor, params: FrontEndParams) -> Tensor:
-    """Return samples that were recorded 1 m away as they are `metres`, shape (batch,), away.
+def simulate_distance(power: Tensor, metres: Tensor, params: FrontEndParams) -> Tensor:
+    """Attenuate samples from a distance of 1 m to `metres`, shape (batch,).
 
-    By 1 / r, and by what air of 15 degrees and 60 % humidity takes from each band (ISO 9613-1).
+    The loss is 1 / r, and the absorption of each band by air of 15 degrees and 60 % humidity (ISO 9613-1).
     """
     metres = metres.clamp_min(1.0)[:, None]
     per_m = torch.from_numpy(air_absorption_db_per_m(band_centres_hz(params).numpy())).to(power.dtype)  # (mels,)
     return power * from_db(-per_m * metres - 20.0 * torch.log10(metres))[:, None, :]
 
 
-def in_space(power: Tensor, response: NDArray[np.float32], params: FrontEndParams) -> Tensor:
-    """Return samples, shape (batch, frames, mels), as heard through an impulse response at the front end's rate.
+def apply_response(power: Tensor, response: NDArray[np.float32], params: FrontEndParams) -> Tensor:
+    """Apply an impulse response to samples of shape (batch, frames, mels).
 
-    Echoes add as power, hop by hop: right for a room's and a street's tail (`training.sound.rooms`), blind to the comb
-    that the earliest reflections make.
+    The response is at the front end's rate. Echoes add as power, hop by hop: right for the tail of a room or street
+    (`training.sound.rooms`), but without the comb filter of the earliest reflections.
     """
     hop = params.hop_samples
     hops = np.square(np.pad(response, (0, -response.size % hop))).reshape(-1, hop).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Slower, faster, higher, lower: log-mel pictures drawn out along one axis."""
+"""Changes of tempo and pitch: log-mel features stretched along one axis."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def time_stretch(features: Tensor, speed: float) -> Tensor:
-    """Play samples of shape (batch, frames, mels) `speed` times as fast; returns round(frames / speed) frames.
+    """Play samples of shape (batch, frames, mels) `speed` times as fast.
 
-    0.8 and 1.2 are the published speeds. Frames are blended in the logarithm. Raises `ValueError` unless `speed` is
-    above 0.
+    The result has round(frames / speed) frames, interpolated in the logarithm. 0.8 and 1.2 are the published speeds.
+    Raises `ValueError` unless `speed` is above 0.
     """
     if not speed > 0.0:
         msg = f"time stretch: speed is {speed}, it must be above 0"
@@ -32,10 +32,10 @@ def time_stretch(features: Tensor, speed: float) -> Tensor:
 
 
 def pitch_shift(features: Tensor, semitones: Tensor, params: FrontEndParams) -> Tensor:
-    """Raise samples of shape (batch, frames, mels) by `semitones` of shape (batch,); 2 up and down are published.
+    """Shift the pitch of samples, shape (batch, frames, mels), by `semitones`, (batch,).
 
-    All frequencies grow by one factor, so low bands move less than high ones. What comes from beyond the bands is
-    silence.
+    2 up and down are the published values. All frequencies are multiplied by one factor, so low bands move less than
+    high ones. Bands without a source are silent.
     """
     batch, frames, mels = features.shape
     centres = band_centres_hz(params).double()
@@ -46,9 +46,9 @@ def pitch_shift(features: Tensor, semitones: Tensor, params: FrontEndParams) -> 
     below = at.floor().long().clamp(0, mels - 1)
     part = (at - below).clamp(0.0, 1.0).to(features.dtype)
 
-    def bands(index: Tensor) -> Tensor:
+    def take_bands(index: Tensor) -> Tensor:
         return features.gather(2, index[:, None, :].expand(batch, frames, mels))
 
-    moved = torch.lerp(bands(below), bands((below + 1).clamp_max(mels - 1)), part[:, None, :])
+    moved = torch.lerp(take_bands(below), take_bands((below + 1).clamp_max(mels - 1)), part[:, None, :])
     outside = at.round().clamp(0, mels - 1) != at.round()
     return moved.masked_fill(outside[:, None, :], params.silence)

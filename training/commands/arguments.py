@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what they stand for."""
+"""Arguments shared by several commands, and their values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from training.config import Config
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tocsin"
-"""The folder for all that can be computed again."""
+"""The folder for files that can be computed again."""
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -31,22 +31,22 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """Add the recordings, a recipe with changes, and the folder for what is made."""
+    """Add the recordings, a recipe with changes, and the output folder."""
     add_data(parser)
     parser.add_argument("--config", type=Path, required=True, help="a recipe, see training/recipes")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one of its settings")
-    parser.add_argument("--out", type=Path, default=Path("runs/last"), help="folder for what is made")
+    parser.add_argument("--out", type=Path, default=Path("runs/last"), help="output folder")
 
 
-def add_measured(parser: argparse.ArgumentParser) -> None:
-    """Add the recordings, a checkpoint to measure, and a file for its figures."""
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add the recordings, a checkpoint, and a file for its figures."""
     add_data(parser)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--json", type=Path, help="write the figures here too")
 
 
-def data_of(options: argparse.Namespace) -> Path:
-    """Return the folder of the recordings; raise `UsageError` where none is named."""
+def require_data(options: argparse.Namespace) -> Path:
+    """Return the folder of the recordings; raise `UsageError` without one."""
     data: Path | None = options.data
     if data is None:
         msg = "the folder of recordings is missing"
@@ -54,8 +54,11 @@ def data_of(options: argparse.Namespace) -> Path:
     return data
 
 
-def recipe_of(options: argparse.Namespace) -> Config:
-    """Read the recipe, with `--set` and `--device` over it; raises what `load_config` does."""
+def load_recipe(options: argparse.Namespace) -> Config:
+    """Read the recipe and apply `--set` and `--device`.
+
+    Raises what `load_config` does.
+    """
     device = getattr(options, "device", None)
     return load_config(options.config, [*options.set, *([f"train.device={device}"] if device else [])])
 

@@ -1,4 +1,4 @@
-"""The command `claps`: the network that confirms claps."""
+"""The command `claps`: training of the network that confirms claps."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import logging
 from typing import TYPE_CHECKING
 
 from training.commands.arguments import add_recipe as add_arguments
-from training.commands.arguments import data_of, recipe_of
+from training.commands.arguments import load_recipe, require_data
 
 if TYPE_CHECKING:
     import argparse
 
 __all__ = ("add_arguments", "run")
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train the clap network of a recipe on the crops of claps and all else in the recordings."""
+    """Train the clap network of a recipe on crops of the recordings."""
     from training.claps.crops import open_crops
     from training.claps.learn import train_claps
     from training.data.manifest import read_manifest
 
-    data, config = data_of(options), recipe_of(options)
+    data, config = require_data(options), load_recipe(options)
     crops = open_crops(data, read_manifest(data), options.cache, config)
-    _log.info("crops: %d of claps, %d of others", len(crops.claps), len(crops.others))
+    log.info("crops: %d of claps, %d of others", len(crops.claps), len(crops.others))
     train_claps(crops, config, options.out)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.commands.arguments import add_measured as add_arguments
-from training.commands.arguments import data_of, write_figures
+from training.commands.arguments import add_checkpoint as add_arguments
+from training.commands.arguments import require_data, write_figures
 
 if TYPE_CHECKING:
     import argparse
@@ -14,11 +14,11 @@ __all__ = ("add_arguments", "run")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the figures of a clap network as tables; write them to `--json` too."""
+    """Print the figures of a clap network as tables, and write `--json`."""
     from training.checkpoint import load_checkpoint
     from training.claps.evaluation import evaluate_claps
-    from training.report.claps import claps_table, others_table
+    from training.report.claps import tabulate_claps, tabulate_others
 
-    figures = evaluate_claps(data_of(options), load_checkpoint(options.checkpoint))
-    print(claps_table(figures).markdown(), others_table(figures).markdown(), sep="\n\n")
+    figures = evaluate_claps(require_data(options), load_checkpoint(options.checkpoint))
+    print(tabulate_claps(figures).to_markdown(), tabulate_others(figures).to_markdown(), sep="\n\n")
     write_figures(options, figures)

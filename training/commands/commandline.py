@@ -1,7 +1,7 @@
-"""The command line of `training` and `export`: a table of commands, and one line for whatever goes wrong.
+"""The command line of `training` and `export`: commands, and one line per error.
 
-What a user can put right is a `TocsinError`, with its exit code of sysexits(3), or an `OSError`. Anything else is a
-fault of Tocsin: status 70, and its traceback with `--debug`.
+An error that a user can correct is a `TocsinError`, with its exit code of sysexits(3), or an `OSError`. Anything else
+is a fault of Tocsin: status 70, and its traceback with `--debug`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Command(NamedTuple):
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], None]
-    """Imports what it needs by itself: torch takes seconds to load, and `--help` does without."""
+    """Imports its modules inside: torch takes seconds to load, and `--help` needs none of them."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors have the exit code of all errors of usage."""
+    """A parser whose errors have the exit code of a usage error."""
 
     def error(self, message: str) -> NoReturn:
-        """End the program with the usage and one line."""
+        """Print the usage and one line, and end the program."""
         self.print_usage(sys.stderr)
         self.exit(UsageError.exit_code, f"{self.prog}: error: {message}\n")
 
@@ -42,7 +42,7 @@ class _Parser(argparse.ArgumentParser):
 def run_command(
     prog: str, description: str, commands: Mapping[str, Command], arguments: Sequence[str] | None = None
 ) -> int:
-    """Run the command that the arguments name; return the exit status."""
+    """Run the command named by the arguments; return the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser(prog, description, commands).parse_args([item for item in given if item != _DEBUG])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -50,7 +50,7 @@ def run_command(
         commands[options.command].run(options)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except Exception as exc:  # noqa: BLE001 - nothing leaves as a traceback unasked
+    except Exception as exc:  # noqa: BLE001 - tracebacks are shown only on request
         if _DEBUG in given:
             traceback.print_exception(exc)
         line, code = _describe(exc)
@@ -69,7 +69,10 @@ def _parser(prog: str, description: str, commands: Mapping[str, Command]) -> arg
 
 
 def _describe(exc: Exception) -> tuple[str, int]:
-    """Return the line and the exit code of an exception; a file that cannot be used is missing."""
+    """Return the line and the exit code of an exception.
+
+    A file that cannot be used counts as missing.
+    """
     line, code = describe_error(exc)
     if isinstance(exc, OSError) and code == TocsinError.exit_code:
         line, code = describe_error(from_os_error(exc, action="opened", kind=InputMissing))

@@ -1,4 +1,4 @@
-"""The command `import`: recordings in a folder with a manifest."""
+"""The command `import`: recordings copied into a folder with a manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge.errors import UsageError
 from training.data.imports import LAYOUTS
 from training.data.imports.classes import read_classes
-from training.data.imports.collect import collect
+from training.data.imports.collect import import_corpus
 from training.data.imports.cut import PART_S
 from training.data.manifest import split_labels
 from training.report.tables import Table
@@ -17,13 +17,13 @@ from training.report.tables import Table
 if TYPE_CHECKING:
     import argparse
 
-    from training.data.imports.collect import Imported
+    from training.data.imports.collect import ImportResult
 
 _FEWEST_GROUPS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     layouts = "; ".join(f"{name}: {layout.what}" for name, layout in LAYOUTS.items())
     parser.description = f"Recordings become 16 kHz mono FLAC in parts of about {PART_S} s. {layouts}."
     parser.add_argument("layout", choices=LAYOUTS)
@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Import a corpus and print what came of it.
+    """Import a corpus and print a summary.
 
-    Raises `DataError` for a corpus that cannot be used, `OSError` for one that is not there.
+    Raises `DataError` for a corpus that cannot be used, `OSError` for one that does not exist.
     """
     source, out = options.source.resolve(), options.out.resolve()
     if out.is_relative_to(source):
@@ -45,12 +45,15 @@ def run(options: argparse.Namespace) -> None:
     layout = LAYOUTS[options.layout]
     new_of = read_classes(options.map) if options.map else {}
     corpus = options.corpus or layout.corpus or source.name
-    imported = collect(corpus, layout.read(options.source), out, new_of)
-    print(summary(imported))
+    imported = import_corpus(corpus, layout.read(options.source), out, new_of)
+    print(summarize(imported))
 
 
-def summary(imported: Imported) -> str:
-    """Return what an import came to: a line a label, what is left out, and which labels have too few recordings."""
+def summarize(imported: ImportResult) -> str:
+    """Return the summary of an import as text.
+
+    It has a row per label, the recordings left out, and the labels with too few recordings.
+    """
     groups: defaultdict[str, set[str]] = defaultdict(set)
     clips, seconds = Counter[str](), Counter[str]()
     for row in imported.rows:
@@ -62,7 +65,7 @@ def summary(imported: Imported) -> str:
         [label, str(len(mine)), str(clips[label]), f"{seconds[label] / 60:.1f}"]
         for label, mine in sorted(groups.items())
     ]
-    lines = [Table(["label", "recordings", "clips", "minutes"], rows).markdown()]
+    lines = [Table(["label", "recordings", "clips", "minutes"], rows).to_markdown()]
     if imported.skipped:
         lines.append(f"{imported.skipped} recordings cannot be used and are left out, see above")
     if imported.dropped:

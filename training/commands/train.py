@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.commands.arguments import add_recipe, data_of, recipe_of
+from training.commands.arguments import add_recipe, load_recipe, require_data
 
 if TYPE_CHECKING:
     import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the arguments of the command."""
+    """Add the arguments of the command."""
     add_recipe(parser)
-    parser.add_argument("--resume", action="store_true", help="go on with the run in OUT, if there is one")
+    parser.add_argument("--resume", action="store_true", help="resume the run in OUT, if there is one")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="as --set train.device=DEVICE")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train a network from scratch, or go on with the run in `--out`; see `training.learn.engine.train`."""
-    from training.data.material import open_material
+    """Train a network from scratch, or resume the run in `--out`.
+
+    See `training.learn.engine.train`.
+    """
+    from training.data.dataset import open_dataset
     from training.learn.engine import train
 
-    data, config = data_of(options), recipe_of(options)
-    train(open_material(data, options.cache, config), config, options.out, resume=options.resume)
+    data, config = require_data(options), load_recipe(options)
+    train(open_dataset(data, options.cache, config), config, options.out, resume=options.resume)

@@ -1,4 +1,4 @@
-"""The settings of a training run: one tree of frozen records, read from TOML and `--set key=value`."""
+"""The settings of a training run, read from TOML and `--set key=value`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import UsageError
-from training.config.records import record_of
+from training.config.records import build_record
 from training.config.sections import (
     TRAIN_CHOICES,
     AugmentConfig,
@@ -16,7 +16,7 @@ from training.config.sections import (
     Stage,
     TrainConfig,
 )
-from training.config.toml import read_toml, toml_value
+from training.config.toml import parse_toml_value, read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ __all__ = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Config:
-    """Everything a run needs to be repeated."""
+    """All settings of a run: enough to repeat it."""
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -47,20 +47,23 @@ class Config:
     claps: ClapsConfig = dataclasses.field(default_factory=ClapsConfig)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values: what a checkpoint carries."""
+        """Return the settings as plain values, as a checkpoint stores them."""
         return dataclasses.asdict(self)
 
 
 def config_from_dict(values: dict[str, Any]) -> Config:
-    """Build the settings from plain values; raises `ConfigError` that names the key at fault."""
-    return record_of(Config, values)
+    """Build the settings from plain values.
+
+    Raises `ConfigError` with the key at fault.
+    """
+    return build_record(Config, values)
 
 
 def load_config(path: Path | None, overrides: Iterable[str] = ()) -> Config:
-    """Read a TOML file and lay `section.key=value` overrides over it (values in TOML, bare words are strings).
+    """Read a TOML file and apply overrides of the form `section.key=value`.
 
-    Raises `ConfigError` for a key or value that does not fit, `UsageError` for an override that is none, `OSError` when
-    the file cannot be read.
+    Values are TOML; bare words are strings. Raises `ConfigError` for a key or value that does not fit, `UsageError` for
+    an invalid override, `OSError` when the file cannot be read.
     """
     values = read_toml(path) if path else {}
     for item in overrides:
@@ -80,4 +83,4 @@ def _override(values: dict[str, Any], item: str) -> None:
             msg = f"{name} is not a table and has no keys"
             raise UsageError(msg, where=f"--set {item}")
         values = inner
-    values[last] = toml_value(text)
+    values[last] = parse_toml_value(text)

@@ -1,8 +1,8 @@
-"""Frozen records from plain values, with the key at fault in every message.
+"""Frozen records built from plain values, with the key at fault in every message.
 
-`edge.settings.section.Section` would change recipes and messages: pydantic takes `"5"` and `5.0` for a whole number and
-1 for true, and names a row of `model.stages` by its number. The records are also built by position, copied by
-`dataclasses.replace` and kept in checkpoints as plain values, which a `Section` is not made for.
+`edge.settings.section.Section` would change recipes and messages: pydantic accepts `"5"` and `5.0` as a whole number
+and 1 as true, and names a row of `model.stages` by its number. The records are also built by position, copied by
+`dataclasses.replace` and stored in checkpoints as plain values, which a `Section` does not support.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from edge.errors import ConfigError, suggest
 T = TypeVar("T")
 
 
-def record_of(cls: type[T], values: Any, where: str = "") -> T:  # noqa: ANN401 - plain values of any shape
-    """Return the record of plain values; raise `ConfigError` that names the key at fault below `where`."""
+def build_record(cls: type[T], values: Any, where: str = "") -> T:  # noqa: ANN401 - plain values of any shape
+    """Build a record from plain values.
+
+    Raises `ConfigError` with the key at fault below `where`.
+    """
     if not isinstance(values, dict):
         msg = f"{where or 'the file'} must be a table, not {values!r}"
         raise ConfigError(msg, where="config")
@@ -30,19 +33,19 @@ def record_of(cls: type[T], values: Any, where: str = "") -> T:  # noqa: ANN401 
     if absent := [name for name in needed if name not in values]:
         msg = f"{where}{absent[0]} is missing"
         raise ConfigError(msg, where="config")
-    return cls(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
+    return cls(**{name: _convert(hints[name], value, f"{where}{name}") for name, value in values.items()})
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a field of any type
+def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - a field of any type
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return record_of(hint, value, f"{where}.")
+        return build_record(hint, value, f"{where}.")
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple and isinstance(value, (list, tuple)):
         kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
         if len(kinds) == len(value):
-            return tuple(_value(kind, item, where) for kind, item in zip(kinds, value, strict=True))
+            return tuple(_convert(kind, item, where) for kind, item in zip(kinds, value, strict=True))
     elif origin is dict and isinstance(value, dict):
-        return {str(key): _value(args[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {str(key): _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
     elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     elif isinstance(hint, type) and type(value) is hint:

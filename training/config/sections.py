@@ -1,4 +1,4 @@
-"""The sections of a recipe: data, model, augmentation, training and claps, as frozen records."""
+"""The sections of a recipe as frozen records: data, model, augment, train, claps."""
 
 from __future__ import annotations
 
@@ -13,53 +13,55 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Which recordings take part, and how they are divided."""
+    """Choice of the recordings, and their division into parts."""
 
     test_share: float = 0.15
-    """Share of each class's clips that is kept for the final figures."""
+    """Share of each class's clips in the test part."""
     validation_share: float = 0.10
-    """Share of each class's clips that calibrates, and shows how a run goes."""
+    """Share of each class's clips in the validation part, for calibration and early stopping."""
     test_corpora: tuple[str, ...] = ()
     """Corpora that belong to the test part as a whole."""
     exclude_names: tuple[str, ...] = ()
-    """Clips of these original file names take no part at all."""
+    """Original file names of clips to leave out."""
     events: tuple[str, ...] = ()
-    """Classes that matter most: what reports begin with, and what is left out corpus by corpus; empty for all."""
+    """The most important classes: reports begin with them, and `kfold --corpora` leaves their corpora out. Empty for
+    all."""
     impulsive: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Classes of short sounds: the chance that a window is laid around an onset, not around any loud frame."""
+    """Classes of short sounds, with the chance that a window is placed at an onset instead of at any loud frame."""
     recent: float = 0.35
-    """Share of the short sounds that begin in the last 300 ms of their window: the more, the sooner they are heard."""
+    """Share of short sounds placed in the last 300 ms of their window. A higher share makes detection earlier."""
     p_sudden: float = 0.0
-    """Chance that a short sound comes out of digital silence."""
+    """Chance that a short sound follows digital silence."""
     classes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """New names of classes, each with the old ones that become it; classes that are not named take no part, and the
-    old name `*` stands for what has no named class. Empty keeps all as they are."""
+    """New names of classes, each with the old ones that become it. Classes without a name here are left out, and the
+    old name `*` stands for all clips without a named class. Empty keeps all classes."""
     background: tuple[str, ...] = ()
-    """Classes that other sounds are mixed into; empty for the ambience that there is, or all classes without any."""
+    """Classes that other sounds are mixed into; empty for the usual ambience classes, or all classes without any."""
     class_weights: dict[str, float] = dataclasses.field(default_factory=dict)
-    """How often a class is drawn; 1 where nothing is said."""
+    """Relative frequency of each class in batches; 1 by default."""
     quiet_label: str = ""
-    """The class of a window in which nothing sounds; empty for `background`, or none where there is no such class."""
+    """The class of a window without sound; empty for `background`, or no class if the recordings have none of that
+    name."""
     spread: bool = False
-    """Give every class that has recordings for it one in each part, whatever the shares say."""
+    """Put at least one recording of every class into each part, even against the shares."""
     teacher: str = ""
     """Class probabilities of a teacher, an `.npz` below the data folder; empty trains without."""
     logits: str = ""
     """Logits of a public network's own classes, an `.npz` below the data folder; empty trains without."""
     copies: int = 0
-    """Copies of the recordings that went through other rooms, distances, microphones and codecs."""
+    """Number of varied copies of the recordings, with other rooms, distances, microphones and codecs."""
     made: dict[str, int] = dataclasses.field(default_factory=dict)
-    """How many sirens and claps are made up."""
+    """Number of synthetic sirens and claps."""
     leave_out: tuple[str, ...] = ()
-    """Corpora that take no part at all."""
+    """Corpora to leave out."""
     only: tuple[str, ...] = ()
-    """Corpora that take part; empty for all."""
+    """Corpora to use; empty for all."""
     fine: bool = False
     """Learn the corpus's own labels (the manifest's column `fine`) instead of the classes."""
 
 
 def _require_at_least(least: int, section: str, record: object, names: Iterable[str]) -> None:
-    """Refuse smaller values of some settings of a section."""
+    """Raise `ConfigError` for a setting below a minimum."""
     for name in names:
         if (value := getattr(record, name)) < least:
             msg = f"{value} must be at least {least}"
@@ -78,7 +80,7 @@ class Stage:
     residual: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what no layer can be made of."""
+        """Check the values."""
         if min(self.channels, self.repeats, self.stride_time, self.stride_mel, self.expand) < 1:
             msg = f"{self}: the numbers must be at least 1"
             raise ConfigError(msg, where="config: model.stages")
@@ -86,24 +88,24 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The network: a name in the registry and its table."""
+    """The network: a name in the registry, and its table."""
 
     name: str = "resnet"
     stem: int = 16
     stages: tuple[Stage, ...] = ()
     head: int = 256
     width: float = 1.0
-    """Width multiplier of the published MobileNetV2, which is built where there are no stages."""
+    """Width multiplier of the published MobileNetV2, which is built if there are no stages."""
     dropout: float = 0.2
     tower: int = 192
     """Channels of the blocks over time of a streaming network."""
     kernels: tuple[int, ...] = (3, 3, 5, 5)
-    """Steps that each of those blocks sees."""
+    """Kernel sizes of those blocks, in steps."""
     pool: int = 12
-    """Steps that a decision of a streaming network is pooled from."""
+    """Steps pooled for a decision of a streaming network."""
 
     def __post_init__(self) -> None:
-        """Refuse what no network can be made of."""
+        """Check the values."""
         _require_at_least(1, "model", self, ("stem", "head", "tower", "pool"))
         if not 0.0 <= self.dropout <= 1.0:
             msg = f"{self.dropout} must be from 0 to 1"
@@ -128,17 +130,17 @@ class AugmentConfig:
     speed: float = 0.12
     """Largest change of tempo, as a share."""
     mel_mask: int = 10
-    """Most bands in each stripe of them that SpecAugment blanks."""
+    """Largest number of bands in each stripe masked by SpecAugment."""
     mel_stripes: int = 2
     time_mask: int = 5
-    """Most frames in each stripe of them."""
+    """Largest number of frames in each stripe."""
     time_stripes: int = 1
     p_patch: float = 0.0
     """Chance of PatchAugment: five holes of 10 x 10."""
     p_distance: float = 0.0
-    """Chance that a window is heard from 5 to 300 m instead of 1."""
+    """Chance that a window is attenuated from a distance of 1 m to 5 to 300 m."""
     p_codec: float = 0.0
-    """Chance that what is 15 to 40 dB under the loudest band of its frame is lost, as in a codec of few bits."""
+    """Chance that bands 15 to 40 dB below the loudest one of their frame are dropped, as by a codec at a low rate."""
     p_left_silence: float = 0.1
     p_silence: float = 0.02
 
@@ -153,57 +155,57 @@ TRAIN_CHOICES = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """The loss, the optimiser and its schedule, and what they run on."""
+    """The loss, the optimiser, its schedule and the device."""
 
     seed: int = 3
     init: str = ""
-    """A checkpoint to begin with: its weights, as far as they fit; empty begins with chance."""
+    """A checkpoint whose matching weights are the start; empty starts from random weights."""
     steps: int = 10_000
     batch: int = 128
-    """Samples of a step, of all processes together."""
+    """Samples of a step, in all processes together."""
     lr: float = 3e-3
     weight_decay: float = 0.02
     schedule: str = "cosine"
-    """`cosine` (to 0 at the last step), `plateau` (less when validation stops getting better) or `constant`."""
+    """`cosine` (to 0 at the last step), `plateau` (lower when validation stops improving) or `constant`."""
     warmup_steps: int = 300
     plateau_patience: int = 3
-    """Looks at the validation part without improvement that `plateau` bears; one more, and the rate falls."""
+    """Validations without improvement after which `plateau` lowers the rate at the next one."""
     plateau_factor: float = 0.5
     patience: int = 0
-    """Looks without improvement after which a run ends, with its best weights; 0 runs to the last step."""
+    """Validations without improvement after which a run ends, with its best weights; 0 runs to the last step."""
     ema_decay: float = 0.999
     loss: str = "bce"
     """`bce`, `weighted-bce`, `focal`, `cross-entropy`, or `hybrid` and `hybrid-bce`: contrastive beside one of them."""
     focal_gamma: float = 2.0
-    """How much less a focal loss says of what is right already."""
+    """Focusing parameter of the focal loss: a higher one gives correct samples less weight."""
     focal_alpha: float = 0.25
-    """Weight of the labels that hold in a focal loss; the others have 1 less this."""
+    """Weight of positive labels in the focal loss; negative ones have 1 less this."""
     label_smoothing: float = 0.0
-    """Share of a cross-entropy's target that all labels have alike."""
+    """Share of the cross-entropy target that is spread evenly over all labels."""
     contrast_weight: float = 0.5
     """Share of the contrastive loss in a hybrid one."""
     temperature: float = 0.05
-    """Of the contrastive loss: smaller looks at the nearest samples only."""
+    """Temperature of the contrastive loss: a lower one compares only the nearest samples."""
     distil_weight: float = 1.0
-    """Weight of the teacher's loss beside the labels' loss; 0 leaves `data.teacher` to say only what is unsure."""
+    """Weight of the teacher's loss beside the labels' loss; with 0 `data.teacher` only marks unsure targets."""
     logit_weight: float = 0.0
-    """Weight of the loss against `data.logits`, learnt by a layer that is not exported."""
+    """Weight of the loss against `data.logits`, computed by a layer that is not exported."""
     unsure_above: float = 0.3
-    """A class that the label leaves out is not held against the network where the teacher gives it more than this."""
+    """A label that a clip lacks is not trained as absent if the teacher's probability is above this."""
     validate_every: int = 500
     device: str = "auto"
-    """`cpu`, `cuda`, `mps`, or `auto`: the first there is of `cuda`, `mps` and `cpu`."""
+    """`cpu`, `cuda`, `mps`, or `auto`: the first available of `cuda`, `mps` and `cpu`."""
     amp: str = "auto"
-    """Mixed precision: `bf16`, `fp16`, `off`, or `auto`: on CUDA what it can, elsewhere off."""
+    """Mixed precision: `bf16`, `fp16`, `off`, or `auto`: on CUDA the best available, elsewhere off."""
     workers: int = 1
-    """Threads that prepare batches; with another number other batches are drawn."""
+    """Threads that prepare batches; another number draws other batches."""
     threads: int = 1
-    """Threads of the network's arithmetic on the CPU."""
+    """CPU threads of the network's arithmetic."""
     bf16: bool = True
-    """Multiply in bfloat16 where the processor can; weights and sums stay 32-bit."""
+    """Multiply in bfloat16 if the processor supports it; weights and sums stay 32-bit."""
 
     def __post_init__(self) -> None:
-        """Refuse what no run can be made with."""
+        """Check the values."""
         for name, known in TRAIN_CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 msg = f"{value!r} is unknown"
@@ -214,35 +216,35 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClapsConfig:
-    """What the clap network learns from, and from which probability it is believed."""
+    """Training data and decision threshold of the clap network."""
 
     crops: int = 40_000
-    """Crops of claps."""
+    """Number of crops of claps."""
     other_crops: int = 80_000
-    """Crops of onsets that are no claps."""
+    """Number of crops of other onsets."""
     fold: int = -1
-    """The fifth of the recordings without claps that is left out for figures; -1 leaves none out."""
+    """The fifth of the recordings without claps that is held out for figures; -1 holds none out."""
     people: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Groups whose claps are trained on: all takes (`all`), or those of an even number (`even`)."""
+    """Groups whose claps are trained on: all takes (`all`), or those with an even number (`even`)."""
     others: tuple[str, ...] = ()
-    """Groups of claps that are only measured."""
+    """Groups whose claps are only measured."""
     background: tuple[str, ...] = ("traffic", "background", "weather", "speech", "machine", "engine", "music", "human")
     """Classes that claps are mixed into."""
     finer: tuple[str, ...] = ("impact", "human", "background")
-    """Classes of many kinds of sound, each of which is drawn as if it were a class."""
+    """Classes of many kinds of sound: each of their fine labels is drawn like a class."""
     hard_every: int = 1_500
-    """Steps after which the other crops that look most like claps are chosen anew; a twelfth of a batch is of them."""
+    """Steps between two selections of hard crops, the others most similar to claps; they fill a twelfth of a batch."""
     tilt_db: float = 10.0
     """Spread of the random equaliser that each crop goes through."""
     p_noise: float = 0.4
-    """Chance of some more hiss."""
+    """Chance of additional noise."""
     mel_mask: int = 4
-    """Most mel bands in each of two stripes that are blanked."""
+    """Largest number of mel bands in each of two masked stripes."""
     smoothing: float = 0.02
-    """How far the target of a clap stays below 1, and that of all else above 0."""
+    """Distance of the targets from 1 for a clap and from 0 for others."""
     on: float = 0.1
-    """Probability from which an onset is a clap."""
+    """Probability at which an onset counts as a clap."""
 
     def __post_init__(self) -> None:
-        """Refuse what no crops can be drawn with."""
+        """Check the values."""
         _require_at_least(1, "claps", self, ("crops", "other_crops", "hard_every"))

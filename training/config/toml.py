@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raise `ConfigError` for anything else, `OSError` where it cannot be read."""
+    """Read a TOML file.
+
+    Raises `ConfigError` for anything else, `OSError` when it cannot be read.
+    """
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
@@ -26,8 +29,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     return values
 
 
-def toml_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
-    """Return the value that a text stands for in TOML; a bare word is a string."""
+def parse_toml_value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+    """Parse a TOML value; a bare word is a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,1 +1,1 @@
-"""Recordings: the manifest, its division into parts, the cached features, teachers and changed copies."""
+"""Recordings: manifest, parts, cached features, teachers and varied copies."""

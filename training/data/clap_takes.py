@@ -1,4 +1,4 @@
-"""What scenes are made of, cut out of the recordings of a manifest."""
+"""Sounds for clap scenes, cut from the recordings of a manifest."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from edge.errors import ConfigError, DataError
 from training.data.features import load_audio
-from training.data.split import families
+from training.data.split import group_families
+from training.sound.clap_scenes import SceneSounds, detect_onsets
 from training.sound.claps import RATE_HZ
-from training.sound.scenes import Material, onsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 CLAP = "clap"
 FOLDS = 5
 _EVEN, _ALL = "even", "all"
-_CUT_OUT_S = 0.5  # a shorter recording is a clap cut out of its room, and begins with it
+_CUT_OUT_S = 0.5  # a shorter recording is a single clap without its room, and begins with it
 _AROUND = round(0.25 * RATE_HZ)
-_LEVELS_DB = 25.0  # below the loudest onset of a take, from where on it is no clap
-_STEEP = 0.3  # of the steepest step, where a clap begins
+_LEVELS_DB = 25.0  # an onset further below the loudest one of its take is not a clap
+_STEEP = 0.3  # share of the steepest step at which a clap begins
 _CLAP_SAMPLES, _BEFORE, _FADE = round(0.15 * RATE_HZ), 16, round(0.03 * RATE_HZ)
 _STRETCH, _STRETCH_BEFORE = 2 * RATE_HZ, round(0.75 * RATE_HZ)
 _SHORT, _SILENCE = round(0.75 * RATE_HZ), round(0.375 * RATE_HZ)
@@ -42,31 +42,37 @@ _OF_A_GROUP, _OF_A_KIND = 25, 400
 _BACKGROUNDS, _BACKGROUND_S, _FAINT = 800, (2, 4), 0.01
 
 
-def fold_of(clips: Iterable[Clip]) -> dict[int, int]:
-    """Return the fold of each clip by its index; a family of clips is in one fold, whatever else there is."""
+def assign_folds(clips: Iterable[Clip]) -> dict[int, int]:
+    """Return the fold of each clip by its index.
+
+    All clips of a family are in one fold, which does not depend on other clips.
+    """
     folds = {}
-    for family in families(clips):
+    for family in group_families(clips):
         name = min(clip.group for clip in family)
         fold = int(hashlib.sha256(name.encode()).hexdigest(), 16) % FOLDS
         folds.update({clip.index: fold for clip in family})
     return folds
 
 
-def trained_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[Clip]]:
-    """Return the clips of claps to train on, by group; raises `ConfigError` for a word other than `even` and `all`."""
+def select_takes(clips: Iterable[Clip], config: ClapsConfig) -> dict[str, list[Clip]]:
+    """Select the clips of claps to train on, by group.
+
+    Raises `ConfigError` for a word other than `even` and `all`.
+    """
     if wrong := sorted(set(config.people.values()) - {_EVEN, _ALL}):
         msg = f"{wrong[0]!r} is neither {_EVEN!r} nor {_ALL!r}"
         raise ConfigError(msg, where="claps.people")
     takes: defaultdict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         which = config.people.get(clip.group)
-        if clip.label == CLAP and which and (which == _ALL or number_of(clip) % 2 == 0):
+        if clip.label == CLAP and which and (which == _ALL or parse_number(clip) % 2 == 0):
             takes[clip.group].append(clip)
     return dict(takes)
 
 
-def number_of(clip: Clip) -> int:
-    """Return the first number in a clip's name; raises `DataError` where there is none."""
+def parse_number(clip: Clip) -> int:
+    """Return the first number in a clip's name; raise `DataError` without one."""
     found = re.search(r"\d+", clip.name)
     if found is None:
         msg = f"{clip.name!r} has no number, so it is neither even nor odd"
@@ -74,32 +80,36 @@ def number_of(clip: Clip) -> int:
     return int(found[0])
 
 
-def without_claps(clips: Iterable[Clip], config: Config) -> list[Clip]:
-    """Return the clips that are known to hold no clap, and may be used."""
+def select_without_claps(clips: Iterable[Clip], config: Config) -> list[Clip]:
+    """Select the clips that are known to hold no clap, except excluded ones."""
     left_out = set(config.data.exclude_names)
     return [clip for clip in clips if clip.label not in ("", CLAP) and clip.name not in left_out]
 
 
-def take_of(sound: NDArray[np.float32], dice: int) -> Take:
-    """Return a recording of claps with something before and after them, and the sample indices where they begin.
+def make_take(sound: NDArray[np.float32], seed: int) -> Take:
+    """Pad a recording of claps, and find the sample indices of its claps.
 
-    A clap that was cut out of its room gets hiss around it, 6 dB below its end, from a generator of seed `dice`.
+    A single clap that was cut out of its room is padded with noise, 6 dB below its end, from a generator of seed
+    `seed`.
     """
     if sound.size < _CUT_OUT_S * RATE_HZ:
         step = np.abs(np.diff(sound, prepend=np.float32(0.0)))
         begin = int(np.argmax(step > step.max() * _STEEP))
-        # What counts for an onset is the level of the difference; at the cut the room still rings, so half of it.
+        # An onset is found by the level of the difference; the room still rings at the cut, so half of it is used.
         level = max(1e-5, 0.5 * float(np.median(np.abs(np.diff(sound[-RATE_HZ // 20 :])))))
-        hiss = np.random.default_rng(dice).standard_normal((2, _AROUND)).astype(np.float32) * np.float32(level)
+        hiss = np.random.default_rng(seed).standard_normal((2, _AROUND)).astype(np.float32) * np.float32(level)
         return np.concatenate((hiss[0], sound, hiss[1])), np.array([begin + _AROUND])
-    onsets = onsets_of(sound)
+    onsets = detect_onsets(sound)
     loudest_db = max((onset.level_db for onset in onsets), default=0.0)
     begins = [onset.at for onset in onsets if onset.level_db > loudest_db - _LEVELS_DB]
     return np.concatenate((sound, sound[: -_AROUND - 1 : -1])), np.array(begins, np.int64)
 
 
-def single_claps(take: Take) -> list[NDArray[np.float32]]:
-    """Return the claps of a take, each from just before its attack to where it has faded."""
+def cut_claps(take: Take) -> list[NDArray[np.float32]]:
+    """Cut the claps out of a take.
+
+    Each reaches from just before its attack to where it has faded.
+    """
     sound, begins = take
     claps = []
     for begin in begins:
@@ -110,17 +120,20 @@ def single_claps(take: Take) -> list[NDArray[np.float32]]:
     return claps
 
 
-def gather(data: Path, clips: Sequence[Clip], config: Config) -> Material:
-    """Read the recordings to train on; raises `DataError` where there are no claps, no others or no backgrounds."""
+def gather_sounds(data: Path, clips: Sequence[Clip], config: Config) -> SceneSounds:
+    """Read the recordings to train on.
+
+    Raises `DataError` if there are no claps, no others or no backgrounds.
+    """
     takes = {
-        group: [take_of(load_audio(data / clip.file, RATE_HZ), clip.index) for clip in members]
-        for group, members in trained_takes(clips, config.claps).items()
+        group: [make_take(load_audio(data / clip.file, RATE_HZ), clip.index) for clip in members]
+        for group, members in select_takes(clips, config.claps).items()
     }
     takes = {group: [take for take in members if take[1].size] for group, members in takes.items()}
-    claps = {group: [clap for take in members for clap in single_claps(take)] for group, members in takes.items()}
-    folds = fold_of(clips)
-    usable = [clip for clip in without_claps(clips, config) if folds[clip.index] != config.claps.fold]
-    others, backgrounds = _stretches(data, usable, config)
+    claps = {group: [clap for take in members for clap in cut_claps(take)] for group, members in takes.items()}
+    folds = assign_folds(clips)
+    usable = [clip for clip in select_without_claps(clips, config) if folds[clip.index] != config.claps.fold]
+    others, backgrounds = _cut_stretches(data, usable, config)
     for what, found in (
         ("claps of claps.people", claps),
         ("onsets without claps", others),
@@ -129,13 +142,16 @@ def gather(data: Path, clips: Sequence[Clip], config: Config) -> Material:
         if not found:
             msg = f"there is no {what} to train on"
             raise DataError(msg, where=data)
-    return Material(claps, takes, others, backgrounds)
+    return SceneSounds(claps, takes, others, backgrounds)
 
 
-def _stretches(
+def _cut_stretches(
     data: Path, clips: Sequence[Clip], config: Config
 ) -> tuple[dict[str, list[NDArray[np.float32]]], list[NDArray[np.float32]]]:
-    """Return stretches around an onset by kind, and backgrounds; a recording is read only where one is wanted."""
+    """Return stretches around an onset by kind, and backgrounds.
+
+    Only recordings that are needed are read.
+    """
     rng = np.random.default_rng([config.train.seed, 0])
     others: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
     backgrounds: list[NDArray[np.float32]] = []
@@ -151,20 +167,20 @@ def _stretches(
         sound = load_audio(data / clip.file, RATE_HZ)
         if behind and sound.size >= least and np.abs(sound).max() > _FAINT:
             backgrounds.append(sound[:most].copy())
-        if wanted and (stretch := _stretch(sound, rng)) is not None:
+        if wanted and (stretch := _cut_stretch(sound, rng)) is not None:
             others[kind].append(stretch)
             of_group[kind, clip.group] += 1
     return {kind: found for kind, found in others.items() if found}, backgrounds
 
 
 def _kind(clip: Clip, finer: Sequence[str]) -> str:
-    """Return a clip's class, with the corpus's own label where the class is one of `finer`."""
+    """Return a clip's class, with its fine label for classes in `finer`."""
     return f"{clip.label}:{clip.fine}" if clip.label in finer else clip.label
 
 
-def _stretch(sound: NDArray[np.float32], rng: Generator) -> NDArray[np.float32] | None:
-    """Return two seconds around one of a recording's onsets; None where it has none."""
-    onsets = onsets_of(sound)
+def _cut_stretch(sound: NDArray[np.float32], rng: Generator) -> NDArray[np.float32] | None:
+    """Cut two seconds around an onset of a recording; None without an onset."""
+    onsets = detect_onsets(sound)
     if not onsets:
         return None
     begin = max(0, onsets[rng.integers(len(onsets))].at - _STRETCH_BEFORE)

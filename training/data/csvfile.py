@@ -1,4 +1,4 @@
-"""CSV files with a heading: manifests, and the tables of corpora."""
+"""CSV files with a header: manifests, and the tables of corpora."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def read_csv(path: Path, columns: Iterable[str], remedy: str = "") -> tuple[list[str], list[dict[str, str]]]:
-    """Return the heading and the rows of a file, "" where a row has no cell.
+    """Return the header and the rows of a file, "" for a missing cell.
 
-    Raises `DataError` for a file that is no CSV or lacks one of `columns`, with `remedy`, `OSError` where it
-    cannot be read.
+    Raises `DataError` for another file or one without one of `columns`, with `remedy` after the message, and `OSError`
+    when it cannot be read.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

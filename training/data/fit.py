@@ -1,4 +1,4 @@
-"""The settings that name classes, fitted to the classes that the recordings have."""
+"""Check and defaults of the settings that name classes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from training.config import DataConfig
 
 QUIET = "background"
-"""The class of a window in which nothing sounds, where the recordings have it and the settings do not name another."""
+"""The class of a window without sound, unless the settings name another."""
 AMBIENCE = (QUIET, "weather", "traffic", "engine", "machine", "human", "speech", "animal")
-"""Classes that other sounds are mixed into, as far as the recordings have them and the settings name no others."""
+"""Classes that other sounds are mixed into, unless the settings name others."""
 
 
 def fit_to_labels(config: DataConfig, labels: Sequence[str]) -> DataConfig:
-    """Check that every class which the settings name is one of `labels`, and fill in what they leave open.
+    """Check that all classes in the settings are in `labels`, and fill in defaults.
 
-    Other sounds are mixed into all classes where the recordings have no ambience; `quiet_label` stays empty where they
-    have no background: silence is then none of the classes. Raises `ConfigError` for a class that is not there.
+    Other sounds are mixed into all classes if the recordings have no ambience; `quiet_label` stays empty if they have
+    no background: silence then has no class. Raises `ConfigError` for a class that does not exist.
     """
-    _require("impulsive", config.impulsive, labels)
-    _require("class_weights", config.class_weights, labels)
-    _require("background", config.background, labels)
-    _require("made", [label for label, count in config.made.items() if count], labels)
-    _require("quiet_label", [config.quiet_label] if config.quiet_label else [], labels)
+    _require_labels("impulsive", config.impulsive, labels)
+    _require_labels("class_weights", config.class_weights, labels)
+    _require_labels("background", config.background, labels)
+    _require_labels("made", [label for label, count in config.made.items() if count], labels)
+    _require_labels("quiet_label", [config.quiet_label] if config.quiet_label else [], labels)
     ambience = tuple(label for label in AMBIENCE if label in labels) or tuple(labels)
     quiet = QUIET if QUIET in labels else ""
     return dataclasses.replace(
@@ -36,7 +36,7 @@ def fit_to_labels(config: DataConfig, labels: Sequence[str]) -> DataConfig:
     )
 
 
-def _require(key: str, named: Collection[str], labels: Sequence[str]) -> None:
+def _require_labels(key: str, named: Collection[str], labels: Sequence[str]) -> None:
     if unknown := sorted(set(named) - set(labels)):
         msg = f"the recordings have no {', '.join(unknown)}"
         raise ConfigError(msg, where=f"config: data.{key}", remedy=suggest(unknown[0], list(labels)))

@@ -1,11 +1,11 @@
-"""Recordings that training never saw, with the moment their sound begins: what latency is measured with."""
+"""Clips not used for training with their onsets, for latency measurements."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from training.data.onsets import loud_frames, onsets
+from training.data.onsets import find_loud_frames, find_onsets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
     from training.data.manifest import Clip
 
 
-def held_out(
+def select_clips(
     clips: Sequence[Clip], labels: Sequence[str], store: FeatureStore, impulsive: Collection[str], most: int
 ) -> dict[str, list[dict[str, str | int]]]:
-    """Return up to `most` clips of each label, as `file` and `onset_sample`, one of each recording before a second.
+    """Select up to `most` clips of each label, as `file` and `onset_sample`.
 
-    The onset is the first sample that is new in the frame of the first steep rise, for a label in `impulsive`, or in
-    the first loud frame, for others: at most one hop before the sound itself.
+    Each recording gives one clip before any gives a second. The onset is the first new sample in the frame of the first
+    steep rise, for a label in `impulsive`, or in the first loud frame, for others: at most one hop before the sound
+    itself.
     """
     chosen: dict[str, list[dict[str, str | int]]] = {}
     for label in labels:
-        find = onsets if label in impulsive else loud_frames
+        find = find_onsets if label in impulsive else find_loud_frames
         chosen[label] = [
             {
                 "file": clip.file,
-                "onset_sample": _first_new_sample(int(find(store.of(clip), store.params)[0]), store.params),
+                "onset_sample": _first_new_sample(int(find(store.get(clip), store.params)[0]), store.params),
             }
-            for clip in _one_of_each_group([clip for clip in clips if clip.label == label])[:most]
+            for clip in _alternate_groups([clip for clip in clips if clip.label == label])[:most]
         ]
     return chosen
 
@@ -40,8 +41,8 @@ def _first_new_sample(frame: int, params: FrontEndParams) -> int:
     return 0 if frame == 0 else (frame - 1) * params.hop_samples + params.n_fft
 
 
-def _one_of_each_group(clips: Sequence[Clip]) -> list[Clip]:
-    """Put the first clip of every group first, then every second one, and so on."""
+def _alternate_groups(clips: Sequence[Clip]) -> list[Clip]:
+    """Order clips so that the first of every group precede all second ones."""
     seen: defaultdict[str, int] = defaultdict(int)
     ranked = []
     for clip in clips:

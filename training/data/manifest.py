@@ -1,4 +1,4 @@
-"""The manifest: one row a clip, with one label or several."""
+"""The manifest: one row per clip, with one or several labels."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.csv"
 SEPARATOR = ";"
-"""Between the labels of a clip in the column `class`."""
+"""Separator of the labels of a clip in the column `class`."""
 EVERYTHING_ELSE = "*"
-"""In a class mapping: the clips none of whose labels the mapping names."""
+"""Key of a class mapping for clips without a mapped label."""
 _COLUMNS = {"file", "class", "corpus", "group", "uploader", "licence", "name", "duration_s"}
 _FILLED = ("file", "group", "duration_s")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
-    """A recording, or a cut of one."""
+    """A recording, or a part of one."""
 
     index: int
-    """Row of the manifest, from 0: teachers and caches are keyed by it."""
+    """Row of the manifest, from 0; key of teachers and caches."""
     file: str
     """Path below the manifest's folder."""
     label: str
-    """The first class: what it is drawn and divided by; empty when nobody is sure."""
+    """The first class, used for division and drawing; empty if unknown."""
     corpus: str
     group: str
-    """Clips of one recording or session share it."""
+    """Shared by clips of one recording or session."""
     uploader: str
-    """Who put it online; empty when unknown."""
+    """The person who published it; empty if unknown."""
     licence: str
     name: str
     """File name in its corpus."""
     duration_s: float
     fine: str = ""
-    """The corpus's own label, where the manifest has it."""
+    """The corpus's own label, if the manifest has it."""
     others: tuple[str, ...] = ()
-    """Further classes that sound in it."""
+    """Further classes audible in it."""
     fold: str = ""
-    """The corpus's own fold, where it has one."""
+    """The corpus's own fold, if it has one."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All classes, `label` first; none when nobody is sure."""
+        """All classes, `label` first; empty if unknown."""
         return (self.label, *self.others) if self.label else ()
 
 
@@ -59,10 +59,10 @@ def read_manifest(folder: Path) -> list[Clip]:
     Raises `DataError` when columns are missing or a row cannot be used, `OSError` when there is no such file.
     """
     path = folder / MANIFEST
-    return [_clip(path, index, row) for index, row in enumerate(read_csv(path, sorted(_COLUMNS))[1])]
+    return [_parse_clip(path, index, row) for index, row in enumerate(read_csv(path, sorted(_COLUMNS))[1])]
 
 
-def _clip(path: Path, index: int, row: Mapping[str, str]) -> Clip:
+def _parse_clip(path: Path, index: int, row: Mapping[str, str]) -> Clip:
     label, *others = split_labels(row["class"]) or ("",)
     if empty := [name for name in _FILLED if not row[name]]:
         msg = f"{empty[0]} is empty"
@@ -89,19 +89,19 @@ def _clip(path: Path, index: int, row: Mapping[str, str]) -> Clip:
 
 
 def split_labels(text: str) -> tuple[str, ...]:
-    """Return the labels of a cell of the column `class`, each once."""
+    """Split a cell of the column `class` into its labels, without repeats."""
     return tuple(dict.fromkeys(name for part in text.split(SEPARATOR) if (name := part.strip())))
 
 
-def labels_of(clips: Iterable[Clip]) -> tuple[str, ...]:
+def collect_labels(clips: Iterable[Clip]) -> tuple[str, ...]:
     """Return the classes of the clips, sorted: the order of a network's outputs."""
     return tuple(sorted({label for clip in clips for label in clip.labels}))
 
 
-def renaming(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Turn a class mapping, new name → old names, around.
+def invert_mapping(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Invert a class mapping of new name → old names.
 
-    Raises `ConfigError` for an old name that stands under two new ones, and for a new name that a manifest cannot hold.
+    Raises `ConfigError` for an old name under two new ones, and for a new name that a manifest cannot hold.
     """
     new_of: dict[str, str] = {}
     for new, olds in mapping.items():
@@ -115,10 +115,11 @@ def renaming(mapping: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return new_of
 
 
-def renamed(labels: Sequence[str], new_of: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the new names of a clip's labels, each once; labels that `new_of` does not name are dropped.
+def rename_labels(labels: Sequence[str], new_of: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the new names of a clip's labels, without repeats.
 
-    A clip none of whose labels is named gets the new name of `EVERYTHING_ELSE`, if there is one.
+    Labels that `new_of` does not name are dropped. A clip without a named label gets the new name of `EVERYTHING_ELSE`,
+    if there is one.
     """
     kept = [new_of[label] for label in labels if label in new_of]
     if not kept and labels and EVERYTHING_ELSE in new_of:
@@ -127,20 +128,20 @@ def renamed(labels: Sequence[str], new_of: Mapping[str, str]) -> tuple[str, ...]
 
 
 def map_classes(clips: Iterable[Clip], mapping: Mapping[str, Sequence[str]]) -> list[Clip]:
-    """Rename the classes of clips by a mapping, new name → old names; an empty one changes nothing.
+    """Rename the classes of clips by a mapping of new name → old names.
 
-    A clip none of whose classes the mapping names keeps its row and loses its label, so it takes no part. Raises
-    `ConfigError` for an old name that no clip has.
+    An empty mapping changes nothing. A clip without a named class keeps its row and loses its label, so it takes no
+    part. Raises `ConfigError` for an old name that no clip has.
     """
     clips = list(clips)
     if not mapping:
         return clips
-    new_of, known = renaming(mapping), labels_of(clips)
+    new_of, known = invert_mapping(mapping), collect_labels(clips)
     if unknown := sorted(set(new_of) - set(known) - {EVERYTHING_ELSE}):
         msg = f"the recordings have no {', '.join(unknown)}"
         raise ConfigError(msg, where="classes", remedy=suggest(unknown[0], list(known)))
     changed = []
     for clip in clips:
-        label, *others = renamed(clip.labels, new_of) or ("",)
+        label, *others = rename_labels(clip.labels, new_of) or ("",)
         changed.append(dataclasses.replace(clip, label=label, others=tuple(others)))
     return changed

@@ -1,4 +1,4 @@
-"""Where in a clip short sounds begin, and where the clip is loud."""
+"""Onsets of short sounds in a clip, and its loud frames."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ _BELOW_LOUDEST_DB = 12.0
 _FLOOR_DB = -90.0
 
 
-def level_db(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float64]:
-    """Return the level of each frame, shape (frames,), of features of shape (frames, n_mels)."""
+def compute_level_db(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float64]:
+    """Compute the level of each frame, (frames,), of features (frames, n_mels)."""
     power = np.exp(mel.astype(np.float64) / params.scale - params.offset) - params.log_floor
     return np.asarray(10 * np.log10(np.maximum(power.sum(axis=1), 10 ** (_FLOOR_DB / 10))))
 
 
-def onsets(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.int64]:
-    """Return the frames where the loudest short sounds of a clip begin; never empty for a clip with frames.
+def find_onsets(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.int64]:
+    """Return the onset frames of the loudest short sounds of a clip.
 
     An onset is the steepest rise in its neighbourhood, at least half as steep as the steepest of all, and leads to
-    within 12 dB of the loudest frame. A clip without any counts as beginning at its loudest frame.
+    within 12 dB of the loudest frame. A clip without any counts as beginning at its loudest frame, so the result is
+    never empty for a clip with frames.
     """
-    level = level_db(mel, params)
+    level = compute_level_db(mel, params)
     padded = np.concatenate((np.full(_BEFORE_FRAMES, _FLOOR_DB + 20), level, np.full(_AFTER_FRAMES, _FLOOR_DB)))
     before = np.lib.stride_tricks.sliding_window_view(padded[: len(level) + _BEFORE_FRAMES - 1], _BEFORE_FRAMES)
     after = np.lib.stride_tricks.sliding_window_view(padded[_BEFORE_FRAMES:], _AFTER_FRAMES + 1).max(axis=1)
@@ -48,7 +49,7 @@ def onsets(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.int64
     return np.array(sorted(found) or [int(level.argmax())], np.int64)
 
 
-def loud_frames(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.int64]:
-    """Return the frames within 15 dB of the 95th percentile of a clip's level."""
-    level = level_db(mel, params)
+def find_loud_frames(mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.int64]:
+    """Return the frames within 15 dB of the 95th percentile of the level."""
+    level = compute_level_db(mel, params)
     return np.flatnonzero(level >= np.percentile(level, 95) - 15.0)

@@ -1,4 +1,4 @@
-"""Which labels hold in which clips."""
+"""Label matrix of clips."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from training.data.manifest import Clip
 
 
-def label_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each label holds in each clip, shape (clips, labels); `labels` has all that the clips have."""
+def build_label_matrix(clips: Sequence[Clip], labels: Sequence[str]) -> NDArray[np.bool_]:
+    """Return whether each label holds in each clip, shape (clips, labels).
+
+    `labels` must contain all labels of the clips.
+    """
     holds = np.zeros((len(clips), len(labels)), np.bool_)
     column = {label: index for index, label in enumerate(labels)}
     for row, clip in enumerate(clips):

@@ -1,4 +1,4 @@
-"""What teachers say of the clips of a manifest: class probabilities, and logits of a public network's own classes."""
+"""Teachers of a manifest's clips: class probabilities, or a public network's logits."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Teacher:
-    """Probabilities on windows of 2 s, one a second, of every clip."""
+    """Probabilities on windows of 2 s, one per second, of every clip."""
 
     scores: Tensor
     """Shape (windows of all clips, labels), uint8; probability = value / 255."""
     offsets: Tensor
     """Clip i owns the rows ``offsets[i]:offsets[i + 1]``."""
 
-    def at(self, clips: Tensor, centre_s: Tensor) -> Tensor:
-        """Return the probabilities, shape (batch, labels), of the windows nearest to `centre_s` in the clips."""
-        return self.scores[_nearest(self.offsets, clips, centre_s)].float() / 255.0
+    def look_up(self, clips: Tensor, centre_s: Tensor) -> Tensor:
+        """Return the probabilities, (batch, labels), of the windows nearest to `centre_s`.
 
-    def highest(self, clip: int) -> Tensor:
+        `clips` holds the index of each sample's clip.
+        """
+        return self.scores[_find_nearest(self.offsets, clips, centre_s)].float() / 255.0
+
+    def get_highest(self, clip: int) -> Tensor:
         """Return the highest probability of each label over a clip, shape (labels,)."""
         return self.scores[self.offsets[clip] : self.offsets[clip + 1]].amax(dim=0).float() / 255.0
 
@@ -40,9 +43,9 @@ class Teacher:
 def read_teacher(path: Path, labels: Sequence[str], n_clips: int) -> Teacher:
     """Read an `.npz` of `scores`, `offsets` and `labels`.
 
-    Raises `DataError` for another file, other labels or another number of clips, `OSError` when it is not there.
+    Raises `DataError` for another file, other labels or another number of clips, `OSError` when it does not exist.
     """
-    scores, offsets, known = _arrays(path, ("scores", "offsets", "labels"), n_clips)
+    scores, offsets, known = _read_arrays(path, ("scores", "offsets", "labels"), n_clips)
     names = [str(name) for name in known]
     if missing := sorted(set(labels) - set(names)):
         msg = f"the teacher does not know {', '.join(missing)}"
@@ -53,7 +56,7 @@ def read_teacher(path: Path, labels: Sequence[str], n_clips: int) -> Teacher:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LogitTeacher:
-    """Logits of a network that knows many more sounds than the labels, on the same windows.
+    """Logits of a network with many more classes, on the same windows.
 
     They are standardised for each of its classes, so that a rare sound counts as much as a frequent one.
     """
@@ -68,24 +71,31 @@ class LogitTeacher:
         """Number of the teacher's classes."""
         return self.logits.shape[1]
 
-    def at(self, clips: Tensor, centre_s: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits, (batch, classes), of the windows nearest to `centre_s`, and which clips it has heard."""
-        heard = clips < len(self.offsets) - 1
-        rows = _nearest(self.offsets, clips.clamp_max(len(self.offsets) - 2), centre_s)
-        return self.logits[rows].float(), heard
+    def look_up(self, clips: Tensor, centre_s: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of the windows nearest to `centre_s`, and which are known.
+
+        The logits have the shape (batch, classes). They are known for the clips of the manifest, not for synthetic
+        ones.
+        """
+        known = clips < len(self.offsets) - 1
+        rows = _find_nearest(self.offsets, clips.clamp_max(len(self.offsets) - 2), centre_s)
+        return self.logits[rows].float(), known
 
 
 def read_logits(path: Path, n_clips: int) -> LogitTeacher:
-    """Read an `.npz` of `scores` (uint8, logit = value * 0.08 - 14) and `offsets`; raises what `read_teacher` does."""
-    levels, offsets = _arrays(path, ("scores", "offsets"), n_clips)
+    """Read an `.npz` of `scores` (uint8, logit = value * 0.08 - 14) and `offsets`.
+
+    Raises what `read_teacher` does.
+    """
+    levels, offsets = _read_arrays(path, ("scores", "offsets"), n_clips)
     scores = levels.astype(np.float32)
     # steps of 0.08 and the shift of -14 cancel out
     standard = (scores - scores.mean(axis=0)) / np.maximum(scores.std(axis=0), 1.0)
     return LogitTeacher(torch.from_numpy(standard.astype(np.float16)), torch.from_numpy(offsets.astype(np.int64)))
 
 
-def _arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]]:
-    """Read arrays of an `.npz`, `scores` and `offsets` of `n_clips` clips among them."""
+def _read_arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]]:
+    """Read arrays of an `.npz`, including `scores` and `offsets` of `n_clips` clips."""
     try:
         with np.load(path) as archive:
             values = {name: archive[name] for name in names}
@@ -102,6 +112,6 @@ def _arrays(path: Path, names: Sequence[str], n_clips: int) -> list[NDArray[Any]
     return [values[name] for name in names]
 
 
-def _nearest(offsets: Tensor, clips: Tensor, centre_s: Tensor) -> Tensor:
+def _find_nearest(offsets: Tensor, clips: Tensor, centre_s: Tensor) -> Tensor:
     first, last = offsets[clips], offsets[clips + 1] - 1
     return (first + (centre_s - 1.0).round().long()).clamp(min=first, max=last)

@@ -1,7 +1,7 @@
-"""Features of changed copies of the recordings, and of sounds that were made up.
+"""Features of varied copies of the recordings, and of synthetic sounds.
 
-Copies went through other rooms, distances, microphones and codecs: what changes a waveform is too slow to do for every
-batch, so it is done before.
+Copies have other rooms, distances, microphones and codecs. Changes of a waveform are too slow for every batch, so they
+are made before a run.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from training.data.clap_takes import CLAP, single_claps, take_of
-from training.data.features import features_of, frame_values, load_audio
+from training.data.clap_takes import CLAP, cut_claps, make_take
+from training.data.features import compute_features, load_audio, select_frame_params
 from training.sound import synthesis
 from training.sound.chain import vary
 
@@ -41,70 +41,80 @@ _CHAIN = "training.augment.waveform.chain.vary 1"  # names the copies; another n
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Made:
-    """Sounds that were made up, as features."""
+class SyntheticSounds:
+    """Synthetic sounds of one label, as features."""
 
     label: str
     features: list[NDArray[np.float16]]
-    """Of each sound, shape (frames, n_mels)."""
+    """One array per sound, shape (frames, n_mels)."""
 
 
 def open_copy(data: Path, clips: Sequence[Clip], cache: Path, params: FrontEndParams, seed: int) -> Frames:
-    """Return the features of a changed copy of every clip, end to end as in `open_features`, computed the first time.
+    """Open the features of a varied copy of every clip; compute them if not cached.
 
-    Clip i of copy `seed` always goes through the same chain. Raises what `load_audio` does.
+    They are concatenated as in `open_features`. Clip i of copy `seed` always gets the same changes. Raises what
+    `load_audio` does.
     """
-    key = json.dumps([frame_values(params), [clip.file for clip in clips], seed, _CHAIN]).encode()
+    key = json.dumps([select_frame_params(params), [clip.file for clip in clips], seed, _CHAIN]).encode()
     path = cache / f"copy-{hashlib.sha256(key).hexdigest()[:16]}.npy"
     if not path.exists():
-        blocks = _each(partial(_changed, data, params, seed), clips, f"copy {seed}")
+        blocks = _process_clips(partial(_vary_clip, data, params, seed), clips, f"copy {seed}")
         _save(path, np.concatenate(blocks))
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
-def _each(work: Callable[[Clip], Frames], clips: Sequence[Clip], name: str) -> list[Frames]:
-    """Do the work on every clip, in one process a core: each is busy in NumPy."""
+def _process_clips(work: Callable[[Clip], Frames], clips: Sequence[Clip], name: str) -> list[Frames]:
+    """Process every clip, in one process per core.
+
+    NumPy keeps each process busy.
+    """
     bar = partial(tqdm, desc=name, total=len(clips), unit="clip", disable=None)
     if len(clips) <= _AT_ONCE:
         return list(bar(map(work, clips)))
-    # a fork would copy the locks of torch's threads
+    # not by fork, which would copy the locks of torch's threads
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         return list(bar(pool.map(work, clips, chunksize=_AT_ONCE)))
 
 
-def _changed(data: Path, params: FrontEndParams, seed: int, clip: Clip) -> Frames:
+def _vary_clip(data: Path, params: FrontEndParams, seed: int, clip: Clip) -> Frames:
     samples = load_audio(data / clip.file, params.sample_rate_hz)
     changed = vary(samples, params.sample_rate_hz, np.random.default_rng([seed, clip.index]))
-    return features_of(changed, params)
+    return compute_features(changed, params)
 
 
-def make_sirens(count: int, params: FrontEndParams, seed: int) -> Made:
-    """Return sirens that nobody recorded."""
-    dice = [np.random.default_rng([seed, 1, number]) for number in range(count)]
-    sounds = (_levelled(synthesis.siren(rng), rng) for rng in tqdm(dice, "sirens", disable=None))
-    return Made(SIREN, [features_of(sound, params) for sound in sounds])
+def make_sirens(count: int, params: FrontEndParams, seed: int) -> SyntheticSounds:
+    """Make the features of synthetic sirens."""
+    rngs = [np.random.default_rng([seed, 1, number]) for number in range(count)]
+    sounds = (_set_level(synthesis.make_siren(rng), rng) for rng in tqdm(rngs, "sirens", disable=None))
+    return SyntheticSounds(SIREN, [compute_features(sound, params) for sound in sounds])
 
 
-def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndParams, seed: int) -> Made:
-    """Return sequences of claps, of the hands in the clips labelled so and of made-up ones, in made-up rooms."""
+def make_claps(data: Path, clips: Iterable[Clip], count: int, params: FrontEndParams, seed: int) -> SyntheticSounds:
+    """Make the features of synthetic sequences of claps.
+
+    The claps are those in clips labelled as claps, and synthetic ones, in synthetic rooms.
+    """
     people: defaultdict[str, list[NDArray[np.float32]]] = defaultdict(list)
     for clip in clips:
         if clip.label == CLAP:
-            people[clip.group].extend(single_claps(take_of(load_audio(data / clip.file, params.sample_rate_hz), 0)))
+            people[clip.group].extend(cut_claps(make_take(load_audio(data / clip.file, params.sample_rate_hz), 0)))
     have = {group: hands for group, hands in people.items() if hands}
-    dice = [np.random.default_rng([seed, 2, number]) for number in range(count)]
-    sounds = (_levelled(synthesis.claps(have, rng), rng) for rng in tqdm(dice, "claps", disable=None))
-    return Made(CLAP, [features_of(sound, params) for sound in sounds])
+    rngs = [np.random.default_rng([seed, 2, number]) for number in range(count)]
+    sounds = (_set_level(synthesis.make_claps(have, rng), rng) for rng in tqdm(rngs, "claps", disable=None))
+    return SyntheticSounds(CLAP, [compute_features(sound, params) for sound in sounds])
 
 
-def _levelled(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return a sound of peak 1 at -40 to 0 dBFS over a microphone's hiss."""
+def _set_level(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Set a sound of peak 1 to -40 to 0 dBFS, with a microphone's noise."""
     hiss = rng.standard_normal(sound.size) * 10.0 ** (rng.uniform(-85.0, -50.0) / 20.0)
     return np.asarray(sound * 10.0 ** (rng.uniform(-40.0, 0.0) / 20.0) + hiss, np.float32)
 
 
 def _save(path: Path, frames: Frames) -> None:
-    """Write an array so that the file is whole or not there."""
+    """Write an array to a file.
+
+    The file is replaced as a whole, never left in part.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.npy")
     np.save(part, frames)

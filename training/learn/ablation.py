@@ -1,4 +1,4 @@
-"""What each augmentation is worth: the recipe, the recipe without one after another, and the recipe without any."""
+"""Ablation of augmentations: the recipe, without one of them each, and without any."""
 
 from __future__ import annotations
 
@@ -20,52 +20,55 @@ if TYPE_CHECKING:
     Measure = Callable[[Config], Mapping[str, float]]
     Results = dict[str, dict[str, dict[str, float | None]]]
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 RECIPE, BARE = "recipe", "bare"
 _DETAILS = {"snr_db", "tilt_db", "mel_stripes", "time_stripes"}
-"""Settings that say how, not whether: the chance beside them turns their augmentation off."""
+"""Settings of an augmentation that another setting, its chance, turns off."""
 _TOGETHER = {"mel_mask": "spec_augment", "time_mask": "spec_augment"}
-"""Settings of one published augmentation."""
+"""Settings that belong to one published augmentation."""
 _MADE_BEFORE = ("copies", "made")
-"""Augmentations of `data`: what is computed before a run."""
+"""Augmentations of `data`, computed before a run."""
 
 
-def variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
-    """Return the recipe, a copy without each augmentation that it has, and one without any, by name.
+def make_variants(config: Config, without: Iterable[str] = ()) -> dict[str, Config]:
+    """Return the recipe, a copy without each augmentation, and one without any, by name.
 
-    `without` chooses which augmentations are left out one by one; nothing means all. Raises `UsageError` for a name
+    `without` selects the augmentations that are left out one by one; empty means all. Raises `UsageError` for a name
     that the recipe does not have.
     """
-    parts = _augmentations(config)
+    parts = _find_augmentations(config)
     chosen = tuple(without) or tuple(parts)
     if unknown := [name for name in chosen if name not in parts]:
         msg = f"the recipe has no augmentation {unknown[0]!r}"
         raise UsageError(msg, where="ablation", remedy=suggest(unknown[0], list(parts)))
-    single = {f"without {name}": _off(config, [name], parts) for name in chosen}
-    return {RECIPE: config, **single, BARE: _off(config, parts, parts)}
+    single = {f"without {name}": _turn_off(config, [name], parts) for name in chosen}
+    return {RECIPE: config, **single, BARE: _turn_off(config, parts, parts)}
 
 
-def _augmentations(config: Config) -> dict[str, list[tuple[str, str]]]:
-    """Return the section and key of the settings that turn each augmentation off, without those that are off."""
+def _find_augmentations(config: Config) -> dict[str, list[tuple[str, str]]]:
+    """Return the settings, as section and key, that turn each augmentation off.
+
+    Augmentations that are off already are left out.
+    """
     parts: dict[str, list[tuple[str, str]]] = {}
     keys = [("augment", field.name) for field in dataclasses.fields(config.augment) if field.name not in _DETAILS]
     for section, key in [*keys, *(("data", key) for key in _MADE_BEFORE)]:
         value = getattr(getattr(config, section), key)
-        if value != _nothing(value):
+        if value != _get_off_value(value):
             parts.setdefault(_TOGETHER.get(key, key.removeprefix("p_").removesuffix("_db")), []).append((section, key))
     return parts
 
 
-def _nothing(value: Any) -> Any:  # noqa: ANN401 - a setting of any type
+def _get_off_value(value: Any) -> Any:  # noqa: ANN401 - a setting of any type
     """Return the value of a chance, count or range that changes nothing."""
-    return tuple(_nothing(item) for item in value) if isinstance(value, tuple) else type(value)()
+    return tuple(_get_off_value(item) for item in value) if isinstance(value, tuple) else type(value)()
 
 
-def _off(config: Config, names: Iterable[str], parts: Mapping[str, list[tuple[str, str]]]) -> Config:
+def _turn_off(config: Config, names: Iterable[str], parts: Mapping[str, list[tuple[str, str]]]) -> Config:
     for section, key in [place for name in names for place in parts[name]]:
         record = getattr(config, section)
-        quiet = dataclasses.replace(record, **{key: _nothing(getattr(record, key))})
+        quiet = dataclasses.replace(record, **{key: _get_off_value(getattr(record, key))})
         config = dataclasses.replace(config, **{section: quiet})
     return config
 
@@ -77,22 +80,23 @@ def ablate(
     out: Path,
     tabulate: Callable[[Results], str],
 ) -> Results:
-    """Measure every variant with every seed; return average precisions by variant, seed and label.
+    """Measure every variant with every seed.
 
     `train_and_measure` trains the network of a config and returns each label's average precision on the validation
-    part, NaN where it has no recording. `out`/ablation.json and, by `tabulate`, `out`/ablation.md are written after
-    each training, and what they hold is not trained again: an ablation that was cut short goes on. Raises `DataError`
-    where they are of other settings, `OSError` where they cannot be written.
+    part, NaN without a recording. The result is average precisions by variant, seed and label. `out`/ablation.json and,
+    by `tabulate`, `out`/ablation.md are written after each training, and their results are not trained again: an
+    interrupted ablation is resumed. Raises `DataError` for results of other settings, `OSError` when a file cannot be
+    written.
     """
     out.mkdir(parents=True, exist_ok=True)
     wanted = {name: json.loads(json.dumps(config.to_dict())) for name, config in configs.items()}
     settings, results = _read(out / "ablation.json", wanted)
-    # seed by seed: what is there when the time is up compares all variants
+    # seed by seed, so that an interrupted ablation can compare all variants
     for seed in seeds:
         for name, config in configs.items():
             if str(seed) in results.get(name, {}):
                 continue
-            _log.info("%s, seed %d", name, seed)
+            log.info("%s, seed %d", name, seed)
             run = dataclasses.replace(config, train=dataclasses.replace(config.train, seed=seed))
             measured = {
                 label: None if math.isnan(value) else float(value) for label, value in train_and_measure(run).items()
@@ -104,7 +108,7 @@ def ablate(
 
 
 def _read(path: Path, wanted: dict[str, Any]) -> tuple[dict[str, Any], Results]:
-    """Return the settings of all variants, measured and wanted ones, and what was measured."""
+    """Return the settings of all variants, and the results so far."""
     if not path.exists():
         return wanted, {}
     try:
@@ -120,7 +124,10 @@ def _read(path: Path, wanted: dict[str, Any]) -> tuple[dict[str, Any], Results]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file so that it is whole or not there."""
+    """Write a text file.
+
+    The file is replaced as a whole, never left in part.
+    """
     part = path.with_suffix(f".{os.getpid()}")
     part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)

@@ -1,4 +1,4 @@
-"""Augmented batches, each prepared by another thread while the one before is learnt from."""
+"""Prefetching of augmented batches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edge.errors import ConfigError
+from training.augment.augmenter import Augmenter
 from training.augment.batch import Batch
-from training.augment.recipe import Recipe
 from training.data.fit import fit_to_labels
 from training.learn.losses import CONTRASTIVE
-from training.learn.sampler import CropSampler, pool_of
+from training.learn.sampler import CropSampler, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -24,63 +24,65 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.config import Config
-    from training.data.material import Material
+    from training.data.dataset import Dataset
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Batches:
-    """Batches without end: the same ones for the same seed, and from a saved state the ones that would have followed.
+    """An endless, reproducible sequence of batches.
 
-    Threads take turns, each with a generator of its own, so that the order does not depend on who is faster.
+    The same seed gives the same batches, and a saved state the batches that would have followed. Threads take turns,
+    each with its own generator, so that the order does not depend on their speed.
     """
 
     def __init__(self, prepare: Callable[[torch.Generator], Batch], seed: int, workers: int) -> None:
-        """Begin at the first batch; `prepare` may run in `workers` threads at once."""
+        """Start at the first batch; `prepare` may run in `workers` threads at once."""
         self._prepare = prepare
         self._generators = [torch.Generator().manual_seed(seed + worker) for worker in range(workers)]
         self._states = [generator.get_state() for generator in self._generators]
 
-    def state(self) -> Tensor:
-        """Return what the batches that were not taken yet are drawn from, shape (workers, bytes)."""
+    def get_state(self) -> Tensor:
+        """Return the generator states of the next batches, (workers, bytes)."""
         return torch.stack(self._states)
 
     def set_state(self, state: Tensor) -> None:
-        """Go on as the one did whose `state` this was."""
-        self._states = [mine.clone() for mine in state]  # a generator reads no view of a larger tensor
+        """Restore a state returned by `get_state`."""
+        self._states = [mine.clone() for mine in state]  # a generator does not accept a view of a larger tensor
         for generator, mine in zip(self._generators, self._states, strict=True):
             generator.set_state(mine)
 
-    def following(self, taken: int) -> Generator[Batch, None, None]:
-        """Yield the batches that follow after this many."""
+    def iterate(self, taken: int) -> Generator[Batch, None, None]:
+        """Yield the batches after the first `taken`."""
         first = taken % len(self._generators)
         turns = [*range(first, len(self._generators)), *range(first)]
         with ThreadPoolExecutor(len(turns), initializer=torch.set_num_threads, initargs=(1,)) as workers:
-            coming = deque((turn, workers.submit(self._next, turn)) for turn in turns)
+            coming = deque((turn, workers.submit(self._prepare_next, turn)) for turn in turns)
             while True:
                 turn, done = coming.popleft()
                 batch, self._states[turn] = done.result()
-                coming.append((turn, workers.submit(self._next, turn)))
+                coming.append((turn, workers.submit(self._prepare_next, turn)))
                 yield batch
 
-    def _next(self, turn: int) -> tuple[Batch, Tensor]:
+    def _prepare_next(self, turn: int) -> tuple[Batch, Tensor]:
         generator = self._generators[turn]
         return self._prepare(generator), generator.get_state()
 
 
-def preparer(material: Material, config: Config, size: int, *, pinned: bool) -> Callable[[torch.Generator], Batch]:
-    """Return what draws and augments `size` samples; for a contrastive loss, two views of half as many.
+def make_preparer(dataset: Dataset, config: Config, size: int, *, pinned: bool) -> Callable[[torch.Generator], Batch]:
+    """Return a function that draws and augments `size` samples.
 
-    What is `pinned` can be copied to CUDA while that computes. Raises `ConfigError` when pairs are to be made of an odd
-    number, and for settings about classes that are not there.
+    For a contrastive loss these are two views of half as many. With `pinned`, batches can be copied to CUDA while it
+    computes. Raises `ConfigError` when pairs are to be made of an odd number, and for settings about classes that do
+    not exist.
     """
-    config = dataclasses.replace(config, data=fit_to_labels(config.data, material.labels))
-    sounds, backgrounds = _samplers(material, config)
-    recipe = Recipe(
+    config = dataclasses.replace(config, data=fit_to_labels(config.data, dataset.labels))
+    sounds, backgrounds = _make_samplers(dataset, config)
+    augment = Augmenter(
         config.augment,
-        material.store.params,
-        torch.tensor([label in config.data.impulsive for label in material.labels]),
-        material.labels.index(config.data.quiet_label) if config.data.quiet_label else None,
+        dataset.store.params,
+        torch.tensor([label in config.data.impulsive for label in dataset.labels]),
+        dataset.labels.index(config.data.quiet_label) if config.data.quiet_label else None,
     )
     views = 2 if config.train.loss in CONTRASTIVE else 1
     if size % views:
@@ -89,21 +91,27 @@ def preparer(material: Material, config: Config, size: int, *, pinned: bool) -> 
 
     def prepare(generator: torch.Generator) -> Batch:
         drawn = sounds.draw(size // views, generator)
-        batch = _each(
-            torch.cat, *(recipe(drawn, backgrounds.draw(size // views, generator), generator) for _ in range(views))
+        batch = _map_fields(
+            torch.cat, *(augment(drawn, backgrounds.draw(size // views, generator), generator) for _ in range(views))
         )
-        return _each(lambda parts: parts[0].pin_memory(), batch) if pinned else batch
+        return _map_fields(lambda parts: parts[0].pin_memory(), batch) if pinned else batch
 
     return prepare
 
 
-def placed(batch: Batch, device: torch.device) -> Batch:
-    """Return a batch on a device; a pinned one is copied to it while it computes."""
-    return _each(lambda parts: parts[0].to(device, non_blocking=True), batch)
+def move_batch(batch: Batch, device: torch.device) -> Batch:
+    """Move a batch to a device.
+
+    A pinned batch is copied while the device computes.
+    """
+    return _map_fields(lambda parts: parts[0].to(device, non_blocking=True), batch)
 
 
-def _each(change: Callable[[list[Tensor]], Tensor], *batches: Batch) -> Batch:
-    """Return the batch whose every field is made of those of others, as far as they have it."""
+def _map_fields(change: Callable[[list[Tensor]], Tensor], *batches: Batch) -> Batch:
+    """Return a batch with each field computed from that field of all batches.
+
+    A field that is None stays None.
+    """
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Batch):
         parts = [getattr(batch, field.name) for batch in batches]
@@ -111,19 +119,19 @@ def _each(change: Callable[[list[Tensor]], Tensor], *batches: Batch) -> Batch:
     return Batch(**values)
 
 
-def _samplers(material: Material, config: Config) -> tuple[CropSampler, CropSampler]:
+def _make_samplers(dataset: Dataset, config: Config) -> tuple[CropSampler, CropSampler]:
     started = time.monotonic()
-    behind = [clip for clip in material.train if clip.label in config.data.background]
+    behind = [clip for clip in dataset.train if clip.label in config.data.background]
     if not behind:
         kinds = ", ".join(config.data.background)
         msg = f"no training clip is of {kinds}"
         raise ConfigError(msg, where="config: data.background", remedy="name classes to mix into the others")
-    shared = (material.labels, material.teacher, material.logits, config)
-    whole = pool_of(material.store, material.train, material.copies, material.made)
+    shared = (dataset.labels, dataset.teacher, dataset.logits, config)
+    whole = make_pool(dataset.store, dataset.train, dataset.copies, dataset.synthetic)
     samplers = (
         CropSampler(whole, *shared, config.data.class_weights),
-        CropSampler(pool_of(material.store, behind, material.copies), *shared, {}),
+        CropSampler(make_pool(dataset.store, behind, dataset.copies), *shared, {}),
     )
     took_s = time.monotonic() - started
-    _log.info("%d clips, %d of them backgrounds, ready in %.0f s", len(material.train), len(behind), took_s)
+    log.info("%d clips, %d of them backgrounds, ready in %.0f s", len(dataset.train), len(behind), took_s)
     return samplers

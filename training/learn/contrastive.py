@@ -1,4 +1,4 @@
-"""Samples of a class drawn together, those of other classes pushed apart."""
+"""Supervised contrastive loss."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROJECTED = 64
-"""Width of what is compared: a dense layer makes it of the embedding (Nasiri & Hu, arXiv:2103.01929)."""
+"""Width of the projection of the embedding, by a dense layer (Nasiri & Hu, arXiv:2103.01929)."""
 
 
 def supervised_contrastive(projected: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Return the mean supervised contrastive loss (L_out of Khosla et al., NeurIPS 2020) of views (views, width).
+    """Return the mean supervised contrastive loss (Khosla et al., NeurIPS 2020, L_out).
 
-    Two views belong together as far as their `targets`, shape (views, labels), point the same way: with one label each,
-    as published, wholly or not at all. A view that belongs to no other one does not count.
+    `projected` has the shape (views, width). Two views are positives as far as their `targets`, shape (views, labels),
+    point the same way: with one label each, as published, wholly or not at all. A view without a positive does not
+    count.
     """
-    with torch.autocast(projected.device.type, enabled=False):  # a temperature of 0.05 leaves no bits to spare
+    with torch.autocast(projected.device.type, enabled=False):  # 16 bits are too coarse at a temperature of 0.05
         directions, kinds = normalize(projected.float(), dim=1), normalize(targets.float(), dim=1)
         itself = torch.eye(len(directions), dtype=torch.bool, device=directions.device)
         likeness = (directions @ directions.T / temperature).masked_fill(itself, -torch.inf)

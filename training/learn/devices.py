@@ -1,4 +1,4 @@
-"""Where a run computes, and how exactly."""
+"""Device, precision and random state of a run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from training.config import TrainConfig
 
 
-def device_of(name: str, place: int = 0) -> torch.device:
-    """Return the device `train.device` names; of several CUDA ones that of a process' `place` on this machine.
+def choose_device(name: str, place: int = 0) -> torch.device:
+    """Return the device named by `train.device`.
 
-    Raises `Unavailable` for a device that is not there.
+    With several CUDA devices it is that of a process' `place` on this machine. Raises `Unavailable` for a device that
+    does not exist.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -33,16 +34,19 @@ def device_of(name: str, place: int = 0) -> torch.device:
     return torch.device(name, place) if name == "cuda" else torch.device(name)
 
 
-def half_of(amp: str, device: torch.device) -> torch.dtype | None:
-    """Return the 16-bit type of mixed precision, None to compute in 32 bits."""
+def choose_half_type(amp: str, device: torch.device) -> torch.dtype | None:
+    """Return the 16-bit type of mixed precision, None for 32 bits."""
     if amp == "auto" and device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(amp)
 
 
 @contextmanager
-def arithmetic(config: TrainConfig) -> Iterator[None]:
-    """Use the run's threads and precision on the CPU, and put back what was there: they belong to the whole process."""
+def set_arithmetic(config: TrainConfig) -> Iterator[None]:
+    """Set the run's threads and precision on the CPU, and restore them afterwards.
+
+    They belong to the whole process.
+    """
     kinds: list[Any] = [torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul]  # type: ignore[attr-defined]
     threads, before = torch.get_num_threads(), [kind.fp32_precision for kind in kinds]
     torch.set_num_threads(config.threads)
@@ -56,15 +60,15 @@ def arithmetic(config: TrainConfig) -> Iterator[None]:
             kind.fp32_precision = precision
 
 
-def dice_state(device: torch.device) -> Tensor:
-    """Return the state of the generator that dropout draws from on a device."""
+def get_rng_state(device: torch.device) -> Tensor:
+    """Return the state of the generator used for dropout on a device."""
     if device.type == "cuda":
         return torch.cuda.get_rng_state(device)
     return torch.mps.get_rng_state() if device.type == "mps" else torch.get_rng_state()
 
 
-def set_dice_state(device: torch.device, state: Tensor) -> None:
-    """Go on drawing from what `dice_state` returned."""
+def set_rng_state(device: torch.device, state: Tensor) -> None:
+    """Restore a state returned by `get_rng_state`."""
     if device.type == "cuda":
         torch.cuda.set_rng_state(state, device)
     elif device.type == "mps":

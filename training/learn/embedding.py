@@ -1,4 +1,4 @@
-"""What a network knows of a sound before it puts names to it."""
+"""The activations before the classifier layer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def embedded(model: nn.Module, log_mel: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logits of log-mel (batch, frames, mels), and the embedding that they are made of, (batch, width).
+def embed(model: nn.Module, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits, (batch, labels), and the embedding, (batch, width).
 
-    The embedding is what the network's last dense layer is given, dropout included, so every network that ends in one
-    has it. Raises `ConfigError` for a network without.
+    `log_mel` has the shape (batch, frames, mels). The embedding is the input of the network's last dense layer, dropout
+    included, so every network that ends in one has it. Raises `ConfigError` for a network without one.
     """
     seen: list[Tensor] = []
-    hook = _classifier(model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    hook = _find_classifier(model).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     try:
         logits: Tensor = model(log_mel)
     finally:
@@ -29,13 +29,16 @@ def embedded(model: nn.Module, log_mel: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def embedding_width(model: nn.Module, window: tuple[int, int]) -> int:
-    """Return the width of the embedding of windows of (frames, mels), by a try that leaves torch's dice alone."""
+def measure_embedding_width(model: nn.Module, window: tuple[int, int]) -> int:
+    """Return the width of the embedding of windows of (frames, mels).
+
+    It runs the network once, and leaves torch's random state unchanged.
+    """
     with torch.random.fork_rng(devices=()):
-        return embedded(model, torch.zeros(2, *window))[1].shape[1]
+        return embed(model, torch.zeros(2, *window))[1].shape[1]
 
 
-def _classifier(model: nn.Module) -> nn.Module:
+def _find_classifier(model: nn.Module) -> nn.Module:
     dense = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     if not dense:
         name = type(model).__name__

@@ -1,4 +1,4 @@
-"""A run that is asked to end keeps what it has learnt."""
+"""Signals that end a run, so that it can save its state."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(TocsinError):  # noqa: N818 - nothing went wrong
-    """A run was ended by a signal; the message says how to go on."""
+    """A run was ended by a signal; the message says how to resume it."""
 
     exit_code = 75
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether SIGINT or SIGTERM came; a second one ends the process as ever.
+def catch_signals() -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns whether SIGINT or SIGTERM came.
 
-    Signals belong to the main thread: in another one nothing is changed, and none comes.
+    A second signal ends the process as usual. Signals belong to the main thread: in another one nothing is changed, and
+    the function returns false.
     """
-    asked = threading.Event()
+    stop_asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield stop_asked.is_set
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
-    def note(_number: int, _frame: object) -> None:
-        asked.set()
+    def handle(_number: int, _frame: object) -> None:
+        stop_asked.set()
         for number, handler in before.items():
             signal.signal(number, handler)
 
     for number in _SIGNALS:
-        signal.signal(number, note)
+        signal.signal(number, handle)
     try:
-        yield asked.is_set
+        yield stop_asked.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""A network, and beside it the layers that only learning needs."""
+"""A network with the layers that are used in training only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from training.learn.contrastive import PROJECTED, supervised_contrastive
-from training.learn.embedding import embedded, embedding_width
+from training.learn.embedding import embed, measure_embedding_width
 from training.learn.losses import CONTRASTIVE, label_and_teacher_loss, logit_loss
 
 if TYPE_CHECKING:
@@ -18,33 +18,38 @@ if TYPE_CHECKING:
 
 
 class Learner(nn.Module):
-    """A network, a layer that guesses another teacher's logits from its embedding, and one whose output is compared."""
+    """A network with its loss.
+
+    It has a layer that predicts another teacher's logits from the embedding, and a projection for the contrastive loss,
+    if they are needed.
+    """
 
     positive: Tensor
 
     def __init__(
         self, model: nn.Module, config: TrainConfig, positive: Tensor, n_logits: int, window: tuple[int, int]
     ) -> None:
-        """Add the layer of `n_logits` where they are not 0, and the other for a hybrid loss.
+        """Add the layers that the loss needs.
 
-        `positive` is what `positive_weights` returns, `window` is (frames, mels). Raises `ConfigError` for a network
-        that has no embedding where one is needed.
+        These are one of `n_logits` unless they are 0, and the projection for a hybrid loss. `positive` is the result of
+        `compute_positive_weights`, `window` is (frames, mels). Raises `ConfigError` for a network without an embedding
+        where one is needed.
         """
         super().__init__()
         self.model, self._config = model, config
         self.register_buffer("positive", positive, persistent=False)
         contrasts = config.loss in CONTRASTIVE
-        width = embedding_width(model, window) if n_logits or contrasts else 0
+        width = measure_embedding_width(model, window) if n_logits or contrasts else 0
         self.guess = nn.Linear(width, n_logits) if n_logits else None
         self.project = nn.Linear(width, PROJECTED) if contrasts else None
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return what is to be made smaller."""
+        """Return the loss of a batch."""
         config = self._config
         if self.guess is None and self.project is None:
-            return self._told(self.model(batch.features), batch)
-        logits, embedding = embedded(self.model, batch.features)
-        loss = self._told(logits, batch)
+            return self._compute_label_loss(self.model(batch.features), batch)
+        logits, embedding = embed(self.model, batch.features)
+        loss = self._compute_label_loss(logits, batch)
         if self.project is not None:
             apart = supervised_contrastive(self.project(embedding), batch.target, config.temperature)
             loss = config.contrast_weight * apart + (1.0 - config.contrast_weight) * loss
@@ -52,5 +57,5 @@ class Learner(nn.Module):
             loss = loss + config.logit_weight * logit_loss(self.guess(embedding).float(), batch)
         return loss
 
-    def _told(self, logits: Tensor, batch: Batch) -> Tensor:
+    def _compute_label_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return label_and_teacher_loss(logits.float(), batch, self._config, self.positive)

@@ -1,4 +1,4 @@
-"""The optimiser, its steps, and the average of the weights."""
+"""The optimiser, its steps, and the averaged weights."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
             kept.copy_(new)
 
 
-def optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """Return AdamW that decays kernels and leaves norms and biases alone."""
+def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """Return AdamW with weight decay on kernels, not on norms and biases."""
     kernels = [weight for weight in model.parameters() if weight.ndim > 1]
     others = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -33,7 +33,7 @@ def optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 def take_step(
     steps: torch.optim.Optimizer, loss: Tensor, rate: float, scaler: torch.amp.GradScaler | None = None
 ) -> Tensor:
-    """Step down the gradient of a loss at this learning rate; return the loss."""
+    """Take a step down the gradient at this learning rate; return the loss."""
     scaler = scaler or torch.amp.GradScaler(enabled=False)
     for group in steps.param_groups:
         group["lr"] = rate

@@ -1,4 +1,4 @@
-"""The processes that learn one network together: one, or as many as torchrun has started."""
+"""The processes that train one network together, as started by torchrun."""
 
 from __future__ import annotations
 
@@ -20,23 +20,32 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Processes:
-    """This process among its like; every method is called by all of them at the same step."""
+    """This process among the others.
+
+    Every method is called by all of them at the same step.
+    """
 
     rank: int = 0
-    """Number of this one; 0 looks, logs and saves."""
+    """Number of this process; 0 validates, logs and saves."""
     size: int = 1
     place: int = 0
-    """Number of this one on its machine."""
+    """Number of this process on its machine."""
 
-    def share_of(self, batch: int) -> int:
-        """Return this process' part of a batch; raises `ConfigError` when it cannot be divided."""
+    def divide_batch(self, batch: int) -> int:
+        """Return this process' part of a batch size.
+
+        Raises `ConfigError` when it cannot be divided.
+        """
         if batch % self.size:
             msg = f"{batch} cannot be divided by {self.size} processes"
             raise ConfigError(msg, where="config: train.batch")
         return batch // self.size
 
-    def together(self, learner: nn.Module) -> nn.Module:
-        """Return a module whose gradients are the mean over all processes; `ConfigError` on MPS, which cannot."""
+    def wrap(self, learner: nn.Module) -> nn.Module:
+        """Wrap a module so that gradients are the mean over all processes.
+
+        Raises `ConfigError` on MPS, which does not support it.
+        """
         if self.size == 1:
             return learner
         if any(weight.device.type == "mps" for weight in learner.parameters()):
@@ -44,24 +53,24 @@ class Processes:
             raise ConfigError(msg, where="train.device", remedy="start it without torchrun, or use cpu")
         return DistributedDataParallel(learner)
 
-    def told(self, figure: float) -> float:
-        """Return the figure that process 0 has."""
+    def broadcast(self, figure: float) -> float:
+        """Return the figure of process 0."""
         if self.size == 1:
             return figure
         known = torch.tensor(figure, dtype=torch.float64)
         distributed.broadcast(known, 0)
         return known.item()
 
-    def any_of(self, said: bool) -> bool:  # noqa: FBT001 - what a process says
-        """Return whether any process says so."""
+    def reduce_any(self, flag: bool) -> bool:  # noqa: FBT001 - the flag of this process
+        """Return whether the flag is true in any process."""
         if self.size == 1:
-            return said
-        known = torch.tensor(said, dtype=torch.uint8)
+            return flag
+        known = torch.tensor(flag, dtype=torch.uint8)
         distributed.all_reduce(known, distributed.ReduceOp.MAX)
         return bool(known.item())
 
-    def gathered(self, mine: Tensor) -> Tensor:
-        """Return what every process has, on the CPU and of one shape, stacked by rank."""
+    def gather(self, mine: Tensor) -> Tensor:
+        """Return the CPU tensors of all processes, of one shape, stacked by rank."""
         if self.size == 1:
             return mine[None]
         theirs = [torch.empty_like(mine) for _ in range(self.size)]
@@ -70,10 +79,10 @@ class Processes:
 
 
 @contextmanager
-def processes() -> Iterator[Processes]:
-    """Join the processes that torchrun has started; without it there is this one.
+def join_processes() -> Iterator[Processes]:
+    """Join the processes that torchrun has started; without it there is only this one.
 
-    What the CPU has goes through gloo, what CUDA has through NCCL.
+    CPU tensors go through gloo, CUDA tensors through NCCL.
     """
     if not distributed.is_torchelastic_launched():
         yield Processes()

@@ -1,11 +1,11 @@
-"""What a run needs to go on as if it had never ended: plain values and tensors beside its checkpoint."""
+"""The state of a run for resuming it: plain values and tensors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import DataError
-from training.checkpoint import config_of, read_values, write_values
+from training.checkpoint import parse_config, read_values, write_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,19 +19,23 @@ _MAY_DIFFER = {"train.device"}
 
 
 def save_resume(path: Path, config: Config, values: dict[str, Any]) -> None:
-    """Write the state of a run; the file is whole or not there."""
+    """Write the state of a run.
+
+    The file is replaced as a whole, never left in part.
+    """
     write_values(path, {"format": _FORMAT, "config": config.to_dict(), **values})
 
 
 def load_resume(path: Path, config: Config) -> dict[str, Any]:
-    """Read the state of a run that had the same settings, wherever it ran.
+    """Read the state of a run with the same settings.
 
-    Raises `DataError` for another file or other settings, which are named, `OSError` when it cannot be read.
+    The device may differ. Raises `DataError` for another file or other settings, which are named, `OSError` when it
+    cannot be read.
     """
     values = read_values(path, _FORMAT, "the state of a run")
     if changed := [
         f"{name} was {before!r} and is {now!r}"
-        for (name, before), (_, now) in zip(_flat(config_of(path, values)), _flat(config), strict=True)
+        for (name, before), (_, now) in zip(_flatten(parse_config(path, values)), _flatten(config), strict=True)
         if before != now and name not in _MAY_DIFFER
     ]:
         msg = f"the settings differ: {', '.join(changed)}"
@@ -41,7 +45,7 @@ def load_resume(path: Path, config: Config) -> dict[str, Any]:
     return values
 
 
-def _flat(config: Config) -> Iterator[tuple[str, Any]]:
+def _flatten(config: Config) -> Iterator[tuple[str, Any]]:
     for section, values in config.to_dict().items():
         for name, value in values.items():
             yield f"{section}.{name}", value

@@ -1,4 +1,4 @@
-"""How fast a run learns, and when it has learnt enough."""
+"""Learning-rate schedules and early stopping."""
 
 from __future__ import annotations
 
@@ -12,33 +12,37 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Progress:
-    """What the looks at the validation part have shown so far."""
+    """Progress on the validation part."""
 
     best: float = -math.inf
     """The highest mean average precision."""
     waited: int = 0
-    """Looks since then."""
+    """Validations since then."""
     stale: int = 0
-    """Looks since then, or since the rate was last cut."""
+    """Validations since then, or since the last cut of the rate."""
     cuts: int = 0
-    """How often the rate was cut."""
+    """Number of cuts of the rate."""
 
-    def looked(self, figure: float, config: TrainConfig) -> Progress:
-        """Return the progress after a look that showed this mean average precision; NaN is no improvement."""
+    def update(self, figure: float, config: TrainConfig) -> Progress:
+        """Return the progress after a validation with this mean average precision.
+
+        NaN is no improvement.
+        """
         if figure > self.best:
             return Progress(figure, cuts=self.cuts)
         cut = config.schedule == "plateau" and self.stale >= config.plateau_patience
         return Progress(self.best, self.waited + 1, 0 if cut else self.stale + 1, self.cuts + cut)
 
-    def over(self, config: TrainConfig) -> bool:
-        """Return whether a run is to end before its last step."""
+    def is_over(self, config: TrainConfig) -> bool:
+        """Return whether a run ends before its last step."""
         return 0 < config.patience <= self.waited
 
 
 def learning_rate(step: int, config: TrainConfig, cuts: int = 0) -> float:
-    """Return the rate of a step: a straight rise, then by `config.schedule`.
+    """Return the learning rate of a step.
 
-    `cosine` is half a cosine down to 0 (Loshchilov & Hutter 2017); `plateau` has been cut `cuts` times.
+    It rises linearly, then follows `config.schedule`. `cosine` is half a cosine down to 0 (Loshchilov & Hutter 2017);
+    `plateau` has been cut `cuts` times.
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps

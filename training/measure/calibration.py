@@ -1,4 +1,7 @@
-"""From logits to probabilities and thresholds, fitted on recordings that the network did not learn from."""
+"""Calibration of logits to probabilities, and decision thresholds.
+
+Both are fitted on recordings that the network was not trained on.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from training.data.onsets import loud_frames, onsets
+from training.data.onsets import find_loud_frames, find_onsets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,12 +31,12 @@ _HEARD_FRAMES = 4
 _LOUD_SHARE = 0.25
 _NEWTON_STEPS = 50
 _PULL = 1e-3
-"""How strongly a fit is pulled to scale 1 and bias 0: enough to hold a class of few clips."""
+"""Strength of the regularisation towards scale 1 and bias 0, for classes of few clips."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Calibration:
-    """probability = sigmoid(scale * logit + bias), each of shape (labels,)."""
+    """Calibration with probability = sigmoid(scale * logit + bias), each (labels,)."""
 
     scale: Floats
     bias: Floats
@@ -43,43 +46,43 @@ class Calibration:
         return np.asarray(1.0 / (1.0 + np.exp(-(self.scale * logits + self.bias))), np.float64)
 
 
-def window_truth(
+def label_windows(
     clip: Clip, labels: Sequence[str], store: FeatureStore, teacher: Teacher | None, config: Config, hop_frames: int
 ) -> Floats:
-    """Return what is known of each window of a clip, shape (windows, labels): 1, 0, or NaN where nobody is sure.
+    """Return the truth of each window of a clip, (windows, labels): 1, 0 or NaN.
 
-    A clip's own labels hold in windows with an onset (classes of short sounds) or with loud frames in a quarter of
-    them (others). Another label does not hold, unless the teacher thinks it might.
+    NaN means unknown. A clip's own labels hold in windows with an onset (classes of short sounds) or with loud frames
+    in a quarter of them (others). Another label does not hold, unless the teacher considers it possible.
     """
-    mel, params = store.of(clip), store.params
+    mel, params = store.get(clip), store.params
     shift = max(0, params.window_frames - len(mel))
     begins = np.arange(0, max(1, len(mel) - params.window_frames + 1), hop_frames) - shift
     truth = np.zeros((len(begins), len(labels)))
     if teacher is not None:
         centre_s = torch.from_numpy((begins + params.window_frames / 2) / params.frames_per_s)
-        soft = teacher.at(torch.full((len(begins),), clip.index), centre_s).numpy()
+        soft = teacher.look_up(torch.full((len(begins),), clip.index), centre_s).numpy()
         truth[soft > config.train.unsure_above] = np.nan
     for label in clip.labels:
-        enough = _enough(mel, begins, params, impulsive=label in config.data.impulsive)
+        enough = _holds_enough(mel, begins, params, impulsive=label in config.data.impulsive)
         truth[:, labels.index(label)] = np.where(enough, 1.0, np.nan)
     return truth
 
 
-def _enough(
+def _holds_enough(
     mel: NDArray[np.float32], begins: NDArray[np.int64], params: FrontEndParams, *, impulsive: bool
 ) -> NDArray[np.bool_]:
-    """Return which windows hold enough of the sound of a clip."""
-    anchors = onsets(mel, params) if impulsive else loud_frames(mel, params)
+    """Return whether each window holds enough of a clip's sound."""
+    anchors = find_onsets(mel, params) if impulsive else find_loud_frames(mel, params)
     last = params.window_frames - (_HEARD_FRAMES if impulsive else 0)
     held = (anchors >= begins[:, None]) & (anchors < begins[:, None] + last)
     return np.asarray(held.sum(axis=1) >= (1 if impulsive else _LOUD_SHARE * min(params.window_frames, len(mel))))
 
 
 def fit_platt(logits: Floats, truth: NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
-    """Return (scale, bias) of the weighted logistic regression of `truth` on `logits`, all of shape (n,).
+    """Fit the weighted logistic regression of `truth` on `logits`; return (scale, bias).
 
-    Newton's method on two parameters (Platt 1999, Lin et al. 2007), with a small pull towards (1, 0). The scale is
-    kept positive: a calibration must not turn an order around.
+    All arrays have the shape (n,). Newton's method on two parameters (Platt 1999, Lin et al. 2007), with a small pull
+    towards (1, 0). The scale is kept positive: a calibration must not reverse an order.
     """
     weights = weights / weights.sum()
     start = np.array([1.0, 0.0])
@@ -95,9 +98,10 @@ def fit_platt(logits: Floats, truth: NDArray[np.bool_], weights: Floats) -> tupl
 
 
 def calibrate(scored: ClipScores, truths: Sequence[Floats], prior: float) -> Calibration:
-    """Fit every label so that its score is its probability where a share `prior` of the windows holds it.
+    """Fit every label so that its score is its probability at a prior.
 
-    Every clip counts the same, however long it is. A label that holds in every window, or in none, keeps its logit.
+    `prior` is the share of windows in which the label holds. Every clip counts the same, however long it is. A label
+    that holds in every window, or in none, keeps its logit.
     """
     logits, truth = np.concatenate(scored.windows).astype(np.float64), np.concatenate(truths)
     per_clip = np.concatenate([np.full(len(part), 1.0 / len(part)) for part in scored.windows])
@@ -116,12 +120,13 @@ def _fit_label(logits: Floats, truth: Floats, per_clip: Floats, prior: float) ->
     return fit_platt(logits[known], holds, weights)
 
 
-def thresholds(
+def choose_thresholds(
     labels: Sequence[str], scores: Floats, truth: Floats, allowed: Sequence[float], bounds: tuple[float, float]
 ) -> dict[str, Mapping[str, float]]:
-    """Return `on` and `off` of each label from calibrated window scores, shape (windows, labels), and their truth.
+    """Choose `on` and `off` of each label from calibrated scores and their truth.
 
-    `on` lets the label's share in `allowed` of the windows without it through, within `bounds`; `off` is 0.6 of it.
+    Both arrays have the shape (windows, labels). `on` is reached by the label's share in `allowed` of the windows
+    without it, within `bounds`; `off` is 0.6 of it.
     """
     chosen: dict[str, Mapping[str, float]] = {}
     for column, label in enumerate(labels):

@@ -1,8 +1,8 @@
-"""Event-based F1 (Mesaros et al. 2016): whether sounds are found, and begin and end in the right place.
+"""Event-based F1 (Mesaros et al. 2016): correct onsets and offsets of sounds.
 
-Of two files of events a hit is a pair, each event in one pair at most and as many pairs as can be, whose onsets differ
-by no more than 200 ms and whose offsets by no more than 200 ms or a fifth of the reference's length, whichever is more:
-the rule of sed_eval, with its optimal matching.
+Of two lists of events a hit is a pair, each event in one pair at most and as many pairs as possible, whose onsets
+differ by no more than 200 ms and whose offsets by no more than 200 ms or a fifth of the reference's length, whichever
+is more: the rule of sed_eval, with its optimal matching.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from training.data.onsets import loud_frames
+from training.data.onsets import find_loud_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 COLLAR_S, COLLAR_SHARE = 0.2, 0.2
 _PAUSE_S = 0.5
-"""Silences up to this long do not end a reference event: a siren breathes, a motor knocks."""
+"""Longest silence within a reference event: a siren pauses, a motor knocks."""
 
 
 class Event(NamedTuple):
-    """When a sound is heard."""
+    """Onset and offset of a sound."""
 
     onset_s: float
     offset_s: float
 
 
 class Delay(NamedTuple):
-    """How long after a sound begins and ends its decisions do."""
+    """Delay of the decisions after the onset and offset of a sound."""
 
     onset_s: float = 0.0
     offset_s: float = 0.0
@@ -58,13 +58,16 @@ class EventCount:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall; NaN where there is no event at all."""
+        """Harmonic mean of precision and recall; NaN without any event."""
         events = self.references + self.estimates
         return 2 * self.hits / events if events else float("nan")
 
 
 def count_events(reference: Sequence[Event], estimated: Sequence[Event], *, offsets: bool = True) -> EventCount:
-    """Compare the events of one label in one recording; without `offsets` only the onsets must agree."""
+    """Compare the events of one label in one recording.
+
+    Without `offsets` only the onsets must agree.
+    """
     if not reference or not estimated:
         return EventCount(0, len(reference), len(estimated))
     wanted, found = np.array(reference), np.array(estimated)  # (references, 2), (estimates, 2)
@@ -77,30 +80,31 @@ def count_events(reference: Sequence[Event], estimated: Sequence[Event], *, offs
     return EventCount(int(np.sum(pairs >= 0)), len(reference), len(estimated))
 
 
-def events_of(
+def find_events(
     chances: NDArray[np.float64], on: float, off: float, step_s: float, delay: Delay = NO_DELAY
 ) -> list[Event]:
-    """Return the events in decisions, shape (decisions,), the first of which is about the first `step_s`.
+    """Return the events in decisions, shape (decisions,).
 
-    An event begins with the step that reaches `on` and ends with the first that is below `off`, less the delay of both;
-    it lasts a step at least.
+    The first decision is about the first `step_s`. An event begins with the step that reaches `on` and ends with the
+    first that is below `off`, less the delay of both; it lasts a step at least.
     """
-    known = np.where(chances >= on, 1, np.where(chances < off, 0, -1))  # -1: as before
+    known = np.where(chances >= on, 1, np.where(chances < off, 0, -1))  # -1: unchanged
     last = np.maximum.accumulate(np.where(known >= 0, np.arange(len(known)), 0))
-    found = [(a * step_s - delay.onset_s, b * step_s - delay.offset_s) for a, b in _runs(known[last] == 1)]
+    found = [(a * step_s - delay.onset_s, b * step_s - delay.offset_s) for a, b in _find_runs(known[last] == 1)]
     return [Event(onset_s, max(offset_s, onset_s + step_s)) for onset_s, offset_s in found]
 
 
-def loud_events(mel: NDArray[np.float32], params: FrontEndParams) -> list[Event]:
-    """Return where a clip, shape (frames, n_mels), is loud: the reference events of a clip of one sound.
+def find_loud_events(mel: NDArray[np.float32], params: FrontEndParams) -> list[Event]:
+    """Return the loud stretches of a clip, shape (frames, n_mels), as events.
 
-    Recordings without annotated times have none better. Pauses up to half a second do not part an event.
+    They are the best reference for recordings of one sound without annotated times. Pauses up to half a second do not
+    split an event.
     """
     loud = np.zeros(len(mel), np.bool_)
-    loud[loud_frames(mel, params)] = True
+    loud[find_loud_frames(mel, params)] = True
     pause = round(_PAUSE_S * params.frames_per_s)
     events: list[tuple[int, int]] = []
-    for begin, end in _runs(loud):
+    for begin, end in _find_runs(loud):
         if events and begin - events[-1][1] <= pause:
             events[-1] = (events[-1][0], end)
         else:
@@ -108,7 +112,7 @@ def loud_events(mel: NDArray[np.float32], params: FrontEndParams) -> list[Event]
     return [Event(begin / params.frames_per_s, end / params.frames_per_s) for begin, end in events]
 
 
-def _runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return begin and end, the end not included, of every stretch of true values."""
+def _find_runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return begin and end (exclusive) of every run of true values."""
     edges = np.flatnonzero(np.diff(active.astype(np.int8), prepend=0, append=0))
     return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]

@@ -1,4 +1,4 @@
-"""Where in time and pitch a network looks: Grad-CAM (Selvaraju et al. 2017)."""
+"""Saliency maps by Grad-CAM (Selvaraju et al. 2017)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _MAP_AXES = 4
 
 
 def grad_cam(model: nn.Module, log_mel: NDArray[np.float32], label: int) -> NDArray[np.float32]:
-    """Return how much each place of a window speaks for a label, shape (frames, n_mels), 0 to 1.
+    """Return the saliency of a label in a window, shape (frames, n_mels), 0 to 1.
 
     `log_mel` is one window, (frames, n_mels); `label` is a column of the logits. The map is the last that still has
-    more than one step and more than one band, in the order in which the network computes them: its channels are weighed
-    by their mean gradient, summed, cut off at 0, and stretched to the window. All is 0 where nothing speaks for the
+    more than one step and more than one band, in the order in which the network computes them: its channels are
+    weighted by their mean gradient, summed, cut off at 0, and stretched to the window. All is 0 if nothing supports the
     label. Raises `DataError` for a network without such a map, `ValueError` for a label it does not have.
     """
     was_training = model.training
     model.eval()
     try:
         with torch.enable_grad():
-            heat = _heat(model, torch.from_numpy(log_mel)[None].requires_grad_(), label)
+            heat = _compute_heat(model, torch.from_numpy(log_mel)[None].requires_grad_(), label)
     finally:
         model.train(was_training)
     stretched = nn.functional.interpolate(heat[None, None], log_mel.shape, mode="bilinear", align_corners=False)[0, 0]
@@ -37,8 +37,8 @@ def grad_cam(model: nn.Module, log_mel: NDArray[np.float32], label: int) -> NDAr
     return result
 
 
-def _heat(model: nn.Module, window: Tensor, label: int) -> Tensor:
-    """Return the weighted sum of the last map, shape (steps, bands), without a gradient."""
+def _compute_heat(model: nn.Module, window: Tensor, label: int) -> Tensor:
+    """Return the weighted sum of the last map, (steps, bands), without a gradient."""
     maps: list[Tensor] = []
 
     def keep(_module: nn.Module, _inputs: object, output: Any) -> None:  # noqa: ANN401 - modules return what they like

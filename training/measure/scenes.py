@@ -1,6 +1,6 @@
-"""Sounds in noise at known times: recall by signal-to-noise ratio, and event-based F1.
+"""Synthetic scenes of sounds in noise: recall by SNR, and event-based F1.
 
-A scene is a held-out clip with held-out background before, under and after it: the network heard neither.
+A scene is a held-out clip with held-out background before, under and after it: the network was trained on neither.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from edge.frontend.mel import log_mel
 from training.data.features import load_audio
-from training.measure.events import Delay, EventCount, count_events, events_of, loud_events
+from training.measure.events import Delay, EventCount, count_events, find_events, find_loud_events
 from training.sound.noise import loud_power, mix_at_snr
 
 if TYPE_CHECKING:
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     """Log-mel (frames, n_mels) → calibrated probabilities (decisions, labels), the first after a whole window."""
 
 SNRS_DB: tuple[float | None, ...] = (None, 20.0, 10.0, 5.0, 0.0)
-"""None is the clip as it was recorded."""
+"""Signal-to-noise ratios; None is the clip as it was recorded."""
 EVENT_SNR_DB = 10.0
-"""Where event-based F1 is counted."""
+"""Signal-to-noise ratio of event-based F1."""
 _AFTER_S = 1.0
-_LINGERS = 0.8
-"""Share of a window that a short sound is heard for after its end."""
+_AFTER_SHARE = 0.8
+"""Share of a window for which a short sound is detected after its end."""
 _TINY = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Stage:
-    """Where scenes are made of recordings: held-out clips in held-out background, always the same by the seed."""
+class SceneMaker:
+    """Maker of scenes: held-out clips in held-out background, reproducible by a seed."""
 
     data: Path
     params: FrontEndParams
@@ -52,19 +52,22 @@ class Stage:
     impulsive: Collection[str] = ()
     """Classes of short sounds."""
     most: int = 60
-    """Clips of each event and fold, from as many recordings as can be."""
+    """Largest number of clips of each event and fold, from as many recordings as possible."""
     seed: int = 3
 
-    def delay(self, label: str) -> Delay:
-        """Return how late decisions are, as the service reckons it.
+    def get_delay(self, label: str) -> Delay:
+        """Return the delay of decisions, as the service computes it.
 
-        A short sound is heard at once and until it leaves the window; of a lasting one half a window must be filled.
+        A short sound is detected at once and until it leaves the window; a lasting one must fill half a window.
         """
         window_s = self.params.window_s
-        return Delay(0.0, _LINGERS * window_s) if label in self.impulsive else Delay(window_s / 2, window_s / 2)
+        return Delay(0.0, _AFTER_SHARE * window_s) if label in self.impulsive else Delay(window_s / 2, window_s / 2)
 
-    def drawn(self, clips: Sequence[Clip]) -> list[Clip]:
-        """Return up to `most` clips in an order that the seed shuffles, one of every recording before a second."""
+    def select(self, clips: Sequence[Clip]) -> list[Clip]:
+        """Select up to `most` clips, shuffled by the seed.
+
+        Each recording gives one clip before any gives a second.
+        """
         shuffled = sorted(clips, key=lambda clip: hashlib.sha256(f"{self.seed} {clip.file}".encode()).digest())
         seen: dict[str, int] = {}
         ranked = []
@@ -73,15 +76,15 @@ class Stage:
             ranked.append((seen[clip.group], clip))
         return [clip for _, clip in sorted(ranked, key=lambda pair: pair[0])][: self.most]
 
-    def sound(self, clip: Clip) -> NDArray[np.float32]:
+    def read(self, clip: Clip) -> NDArray[np.float32]:
         """Read a clip."""
         return load_audio(self.data / clip.file, self.params.sample_rate_hz)
 
-    def features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def compute_features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the log-mel, shape (frames, n_mels), of at least one frame."""
         return log_mel(np.pad(samples, (0, max(0, self.params.n_fft - samples.size))), self.params)
 
-    def scene(
+    def make_scene(
         self, sound: NDArray[np.float32], under: NDArray[np.float32], snr_db: float | None, number: int
     ) -> NDArray[np.float32]:
         """Return the log-mel of a sound with background before, under and after it.
@@ -93,42 +96,43 @@ class Stage:
         before = (params.window_frames - params.decision_frames) * params.hop_samples
         around = np.pad(sound, (before, round(_AFTER_S * params.sample_rate_hz)))
         if snr_db is None:
-            return self.features(around)
-        # the silence around a sound makes its loudest tenth look quieter than it is
-        looks = loud_power(around, params.sample_rate_hz) / max(loud_power(sound, params.sample_rate_hz), _TINY)
+            return self.compute_features(around)
+        # the silence around a sound makes its loudest tenth quieter
+        dilution = loud_power(around, params.sample_rate_hz) / max(loud_power(sound, params.sample_rate_hz), _TINY)
         rng = np.random.default_rng([self.seed, number])
-        ratio_db = snr_db + 10.0 * float(np.log10(max(looks, _TINY)))
-        return self.features(mix_at_snr(around, under, params.sample_rate_hz, ratio_db, rng))
+        ratio_db = snr_db + 10.0 * float(np.log10(max(dilution, _TINY)))
+        return self.compute_features(mix_at_snr(around, under, params.sample_rate_hz, ratio_db, rng))
 
 
 @dataclasses.dataclass(slots=True)
 class SceneCount:
-    """What was found of one event."""
+    """Detections of one event."""
 
     found: dict[float | None, list[bool]] = dataclasses.field(default_factory=lambda: {snr: [] for snr in SNRS_DB})
-    """For each ratio, whether each clip of the event reached the threshold `on`."""
+    """By ratio, whether each clip of the event reached the threshold `on`."""
     events: EventCount = dataclasses.field(default_factory=EventCount)
-    """With onsets and offsets, at `EVENT_SNR_DB`; the event heard in scenes of others counts as well."""
+    """Onsets and offsets, at `EVENT_SNR_DB`; detections in scenes of other events count too."""
     onsets: EventCount = dataclasses.field(default_factory=EventCount)
     """The same with onsets alone."""
 
 
-def play_scenes(
-    networks: Sequence[tuple[Trial, Decide]], labels: Sequence[str], events: Sequence[str], stage: Stage
+def score_scenes(
+    networks: Sequence[tuple[Trial, Decide]], labels: Sequence[str], events: Sequence[str], maker: SceneMaker
 ) -> dict[str, SceneCount]:
-    """Put held-out clips of each event into held-out background; return what each fold's own network finds of them.
+    """Score scenes of each event by each fold's own network.
 
-    A trial that held no background out takes no part. Raises what `load_audio` does.
+    A trial without held-out background takes no part. Raises what `load_audio` does.
     """
     counts = {event: SceneCount() for event in events}
     for trial, decide in networks:
-        behind = [clip for clip in trial.scored.clips if clip.label in stage.background]
-        chosen = [(event, clip) for event in events for clip in stage.drawn(_of(trial, event))]
+        behind = [clip for clip in trial.scored.clips if clip.label in maker.background]
+        holding = {event: [clip for clip in trial.scored.clips if event in clip.labels] for event in events}
+        chosen = [(event, clip) for event in events for clip in maker.select(holding[event])]
         for event, clip in tqdm(chosen, f"scenes {trial.name}", unit="clip", disable=None, leave=False):
             free = [under for under in behind if event not in under.labels]
             if free:
-                under = free[_number(stage.seed, clip) % len(free)]
-                _play(trial, decide, stage, _Scene(event, clip, under), counts, labels)
+                under = free[_hash_clip(maker.seed, clip) % len(free)]
+                _score_scene(trial, decide, maker, _Scene(event, clip, under), counts, labels)
     return counts
 
 
@@ -138,33 +142,31 @@ class _Scene:
     clip: Clip
     under: Clip
 
-    def knows(self, label: str) -> bool:
-        """Whether it is known when a label sounds: always or never would be guesses."""
+    def is_known(self, label: str) -> bool:
+        """Return whether the times of a label are known in this scene."""
         return label == self.event or label not in (*self.clip.labels, *self.under.labels)
 
 
-def _play(
-    trial: Trial, decide: Decide, stage: Stage, scene: _Scene, counts: dict[str, SceneCount], labels: Sequence[str]
+def _score_scene(
+    trial: Trial, decide: Decide, maker: SceneMaker, scene: _Scene, counts: dict[str, SceneCount], labels: Sequence[str]
 ) -> None:
-    sound, under = stage.sound(scene.clip), stage.sound(scene.under)
-    step_s = stage.params.decision_frames / stage.params.frames_per_s
+    sound, under = maker.read(scene.clip), maker.read(scene.under)
+    step_s = maker.params.decision_frames / maker.params.frames_per_s
     for snr_db in SNRS_DB:
-        chances = decide(stage.scene(sound, under, snr_db, scene.clip.index))
+        chances = decide(maker.make_scene(sound, under, snr_db, scene.clip.index))
         found = chances[:, labels.index(scene.event)].max() >= trial.thresholds[scene.event]["on"]
         counts[scene.event].found[snr_db].append(bool(found))
         if snr_db != EVENT_SNR_DB:
             continue
-        for label in filter(scene.knows, counts):
+        for label in filter(scene.is_known, counts):
             rule = trial.thresholds[label]
-            heard = events_of(chances[:, labels.index(label)], rule["on"], rule["off"], step_s, stage.delay(label))
-            wanted = loud_events(stage.features(sound), stage.params) if label == scene.event else []
-            counts[label].events += count_events(wanted, heard)
-            counts[label].onsets += count_events(wanted, heard, offsets=False)
+            found = find_events(
+                chances[:, labels.index(label)], rule["on"], rule["off"], step_s, maker.get_delay(label)
+            )
+            wanted = find_loud_events(maker.compute_features(sound), maker.params) if label == scene.event else []
+            counts[label].events += count_events(wanted, found)
+            counts[label].onsets += count_events(wanted, found, offsets=False)
 
 
-def _of(trial: Trial, event: str) -> list[Clip]:
-    return [clip for clip in trial.scored.clips if event in clip.labels]
-
-
-def _number(seed: int, clip: Clip) -> int:
+def _hash_clip(seed: int, clip: Clip) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {clip.file} under".encode()).digest()[:8], "big")

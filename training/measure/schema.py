@@ -1,7 +1,7 @@
-"""What `figures.json` holds: written by `report` and `kfold`, and what the page and the model card are made of.
+"""The schema of `figures.json`, as written by `report` and `kfold`.
 
-Figures are rounded; None stands where there was nothing to measure on. A score of a clip is the generalised mean, of
-power 1/2, of the odds of its decisions.
+The page and the model card are made of it. Figures are rounded; None is a figure that could not be measured. A score of
+a clip is the generalised mean, of power 1/2, of the odds of its decisions.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ FORMAT = 1
 
 
 class Alarms(TypedDict):
-    """False alarms on background of corpora that the networks never heard."""
+    """False alarms on background of corpora unseen by the networks."""
 
     hours: float
     corpora: int
     threshold: float | None
-    """The probability that keeps 90 % of the held-out clips of the label."""
+    """The probability that keeps 90 % of the label's held-out clips."""
     per_hour: float | None
-    """False alarms an hour at that threshold."""
+    """False alarms per hour at that threshold."""
     sure_hours: float
-    """Hours without the decisions at which a teacher hears the label too: there nobody is sure."""
+    """Hours without the decisions at which a teacher detects the label too, so that the truth is unknown."""
     sure_per_hour: float | None
-    """False alarms an hour at the same threshold, on those hours."""
+    """False alarms per hour at the same threshold, on those hours."""
     curve: list[tuple[float, float]]
-    """(recall, false alarms an hour), on all hours."""
+    """(recall, false alarms per hour), on all hours."""
 
 
 class Bin(TypedDict):
-    """A bar of the reliability diagram, that has at least one decision in it."""
+    """A bar of the reliability diagram with at least one decision."""
 
     weight: float
     """Share of the decisions."""
     chance: float
     """Their mean probability."""
     share: float
-    """How many of them were true."""
+    """Share of them that was true."""
 
 
 class CorpusFigures(TypedDict):
-    """One label in one corpus, against all held-out clips of other labels of all corpora."""
+    """Figures of one label in one corpus, against held-out clips of other labels."""
 
     clips: int
     recordings: int
@@ -54,7 +54,7 @@ class CorpusFigures(TypedDict):
 
 
 class LabelFigures(TypedDict):
-    """One label on all that was held out."""
+    """Figures of one label on all held-out clips."""
 
     clips: int
     recordings: int
@@ -62,28 +62,28 @@ class LabelFigures(TypedDict):
     average_precision: float | None
     """Every clip weighs the same."""
     average_precision_by_recording: float | None
-    """Every recording weighs the same, however many clips were cut from it."""
+    """Every recording weighs the same, however many clips it has."""
     roc_auc: float | None
     false_positive_rate_at_recall_90: float | None
     """Share of the clips without the label that score above 90 % of those with it."""
     precision: float | None
-    """Of clips with a decision at or above the threshold `on`, as are recall and F1."""
+    """Precision of clips with a decision at or above the threshold `on`, as for recall and F1."""
     recall: float | None
     f1: float | None
     expected_calibration_error: float | None
-    """Of decisions, the share of true ones weighed to the prior of the calibration."""
+    """Error of decisions, with true ones weighted to the prior of the calibration."""
     false_alarms_per_hour: float | None
     """At the threshold `on`, on all held-out ambience."""
     ambience_hours: float
     alarms: Alarms
     event_f1: float | None
-    """Event-based, in scenes at 10 dB; onsets and offsets must be right."""
+    """Event-based F1 in scenes at 10 dB; onsets and offsets must be correct."""
     event_onset_f1: float | None
-    """The same, onsets alone."""
+    """The same for onsets alone."""
     recall_by_snr: dict[str, float | None]
-    """Share of clips that reach `on`: `clean`, and by the ratio to the background in dB. Empty where not measured."""
+    """Share of clips that reach `on`: `clean`, and by the ratio to the background in dB. Empty if not measured."""
     scenes: int
-    """Clips that `recall_by_snr` is about."""
+    """Number of clips in `recall_by_snr`."""
     precision_recall: list[tuple[float, float]]
     """(recall, precision) from the highest score down."""
     reliability: list[Bin]
@@ -91,55 +91,55 @@ class LabelFigures(TypedDict):
 
 
 class Summary(TypedDict):
-    """The network as a whole."""
+    """Figures of the network as a whole."""
 
     clips: int
     recordings: int
     accuracy: float | None
     """Share of clips of one label whose highest score is that label."""
     mean_average_precision: float | None
-    """Over labels; the same holds for the next three."""
+    """Mean over labels, as are the next three."""
     macro_f1: float | None
     roc_auc: float | None
     expected_calibration_error: float | None
 
 
 class FoldFigures(TypedDict):
-    """What was held out in one fold, scored by that fold's own network."""
+    """Figures of the held-out clips of one fold, scored by its own network."""
 
     name: str
     clips: int
     corpora: list[str]
-    """Corpora of the held-out clips that its network never heard."""
+    """Corpora of the held-out clips that its network was not trained on."""
     accuracy: float | None
     mean_average_precision: float | None
     average_precision: dict[str, float | None]
 
 
 class Confusion(TypedDict):
-    """Clips of one label (row) by the label that they were taken for (column)."""
+    """Clips of one label (row) by the label with the highest score (column)."""
 
     labels: list[str]
     counts: list[list[int]]
 
 
 class Figures(TypedDict):
-    """Everything that was measured."""
+    """All figures of a report."""
 
     format: int
     title: str
     method: str
-    """How what was measured on was kept apart, in a sentence."""
+    """A sentence about how the test clips were kept apart."""
     events: list[str]
-    """The labels that the report draws; all others are in its tables only."""
+    """The labels in the charts; all others are in the tables only."""
     summary: Summary
     labels: dict[str, LabelFigures]
     confusion: Confusion
     folds: list[FoldFigures]
 
 
-def measured(figures: Figures) -> dict[str, dict[str, float | None]]:
-    """Return the single numbers of every label, without curves: what a bundle's manifest carries."""
+def summarize(figures: Figures) -> dict[str, dict[str, float | None]]:
+    """Return the single numbers of every label, for a bundle's manifest."""
     brief: dict[str, dict[str, float | None]] = {}
     for label, values in figures["labels"].items():
         alarms = values["alarms"]
@@ -150,12 +150,15 @@ def measured(figures: Figures) -> dict[str, dict[str, float | None]]:
 
 
 def save_figures(figures: Figures, path: Path) -> None:
-    """Write figures as JSON; `OSError` where that cannot be done."""
+    """Write figures as JSON; raise `OSError` if that fails."""
     path.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def load_figures(path: Path) -> Figures:
-    """Read what `save_figures` wrote; `DataError` for anything else, `OSError` for no file."""
+    """Read a file of `save_figures`.
+
+    Raises `DataError` for anything else, `OSError` for no file.
+    """
     try:
         values = json.loads(path.read_text("utf-8"))
     except ValueError as exc:

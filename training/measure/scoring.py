@@ -1,4 +1,4 @@
-"""Scores of whole clips: every window of the service's grid through a network."""
+"""Scores of whole clips, on the service's grid of windows."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 _BATCH = 256
 
 
-def windows_of(mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int) -> NDArray[np.float32]:
-    """Return overlapping windows, shape (windows, window_frames, n_mels), of a clip's features.
+def cut_windows(mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int) -> NDArray[np.float32]:
+    """Return overlapping windows of a clip, shape (windows, window_frames, n_mels).
 
-    A clip shorter than a window is one, at its end: that is how the service hears a sound that begins a stream.
+    A clip shorter than a window gives one, with the clip at its end, as for a sound that begins a stream in the
+    service.
     """
     missing = params.window_frames - len(mel)
     if missing > 0:
@@ -37,18 +38,18 @@ def windows_of(mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int
 
 
 @torch.inference_mode()
-def logits_of(model: nn.Module, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits, shape (windows, labels), of windows of shape (windows, frames, n_mels)."""
+def compute_logits(model: nn.Module, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the logits, (windows, labels), of windows (windows, frames, n_mels)."""
     parts = [model(torch.from_numpy(windows[at : at + _BATCH])).numpy() for at in range(0, len(windows), _BATCH)]
     return np.concatenate(parts)
 
 
 @torch.inference_mode()
-def decisions_of(model: Streaming, mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
-    """Return the logits, shape (decisions, labels), that a streaming network gives to a clip fed from its start.
+def stream_logits(model: Streaming, mel: NDArray[np.float32], params: FrontEndParams) -> NDArray[np.float32]:
+    """Return the logits, (decisions, labels), of a streaming network on a clip.
 
-    As in the service, it has heard silence before. Only decisions that have heard a whole window of the clip count, as
-    `windows_of` has it; the last one of a shorter clip.
+    As in the service, silence precedes the clip. Only decisions after a whole window of the clip count, as in
+    `cut_windows`, or the last one of a shorter clip.
     """
     step, window = params.decision_frames, params.window_frames
     before = window - step + (-len(mel) % step if len(mel) < window else 0)
@@ -67,10 +68,11 @@ class ClipScores:
     windows: list[NDArray[np.float32]]
     """For each clip, shape (windows, labels)."""
 
-    def pooled(self) -> NDArray[np.float64]:
-        """Return one score a clip, shape (clips, labels): the generalised mean, of power 1/2, of its windows' odds.
+    def pool(self) -> NDArray[np.float64]:
+        """Return one score per clip, shape (clips, labels).
 
-        It lies between the highest window, which one mistake decides, and the average, which drowns a single shot.
+        It is the generalised mean, of power 1/2, of the odds of the windows: between the maximum, which one error
+        decides, and the average, in which a single shot disappears.
         """
         halves = [logits.astype(np.float64) / 2.0 for logits in self.windows]
         highest = [half.max(axis=0) for half in halves]
@@ -79,21 +81,21 @@ class ClipScores:
 
 
 def score_clips(model: nn.Module, clips: Iterable[Clip], store: FeatureStore, hop_frames: int) -> ClipScores:
-    """Run a network in evaluation mode over whole clips, a window every `hop_frames`.
+    """Score whole clips by a network in evaluation mode, a window every `hop_frames`.
 
-    A streaming network decides every `decision_frames` of its front end; of those decisions, every
-    `hop_frames` / `decision_frames`-th is taken.
+    A streaming network decides every `decision_frames` of its front end; of those decisions, every `hop_frames` /
+    `decision_frames`-th is taken.
     """
     clips = list(clips)
     model.eval()
     bar = tqdm(clips, desc="score", unit="clip", disable=None, leave=False)
-    return ClipScores(clips, [logits_of_clip(model, store.of(clip), store.params, hop_frames) for clip in bar])
+    return ClipScores(clips, [compute_clip_logits(model, store.get(clip), store.params, hop_frames) for clip in bar])
 
 
-def logits_of_clip(
+def compute_clip_logits(
     model: nn.Module, mel: NDArray[np.float32], params: FrontEndParams, hop_frames: int
 ) -> NDArray[np.float32]:
-    """Return the logits, shape (decisions, labels), of a whole clip's features, shape (frames, n_mels)."""
+    """Return the logits, (decisions, labels), of a clip's features (frames, n_mels)."""
     if isinstance(model, Streaming):
-        return decisions_of(model, mel, params)[:: max(1, hop_frames // params.decision_frames)]
-    return logits_of(model, windows_of(mel, params, hop_frames))
+        return stream_logits(model, mel, params)[:: max(1, hop_frames // params.decision_frames)]
+    return compute_logits(model, cut_windows(mel, params, hop_frames))

@@ -1,4 +1,4 @@
-"""A network on recordings that it never heard: what every figure is counted on, one for each fold."""
+"""Calibrated scores of one network on its held-out clips."""
 
 from __future__ import annotations
 
@@ -24,34 +24,37 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What one network said of its held-out clips, calibrated: scores of several networks can then be pooled."""
+    """Calibrated scores of one network on its held-out clips.
+
+    Calibration makes the scores of several networks comparable.
+    """
 
     name: str
     scored: ClipScores
     """Calibrated logits of every decision, see `calibrated`."""
     truths: list[Floats]
-    """What is known of every decision (`calibration.window_truth`), shape (decisions, labels) for each clip."""
+    """Truth of every decision (`calibration.label_windows`), shape (decisions, labels) for each clip."""
     thresholds: Mapping[str, Mapping[str, float]]
     """`on` and `off` of each label, chosen on the fold's own validation part."""
     corpora: Collection[str]
-    """Corpora that the network has learnt from or was calibrated on."""
+    """Corpora that the network was trained or calibrated on."""
 
     @functools.cached_property
     def chances(self) -> list[Floats]:
         """The probabilities of every decision, shape (decisions, labels) for each clip."""
         return [1.0 / (1.0 + np.exp(-logits.astype(np.float64))) for logits in self.scored.windows]
 
-    def unseen(self) -> list[bool]:
-        """Whether the corpus of each clip is new to the network."""
+    def mark_unseen(self) -> list[bool]:
+        """Return whether the corpus of each clip is new to the network."""
         return [clip.corpus not in self.corpora for clip in self.scored.clips]
 
 
-def calibrated(scored: ClipScores, calibration: Calibration) -> ClipScores:
-    """Return scores whose logits are those of the calibrated probabilities."""
+def apply_calibration(scored: ClipScores, calibration: Calibration) -> ClipScores:
+    """Return scores with the logits of the calibrated probabilities."""
     logits = [np.asarray(calibration.scale * part + calibration.bias, np.float32) for part in scored.windows]
     return ClipScores(scored.clips, logits)
 
 
-def holding(clips: Sequence[Clip], label: str) -> Bools:
-    """Return which clips hold a label, shape (clips,)."""
+def mark_label(clips: Sequence[Clip], label: str) -> Bools:
+    """Return whether each clip holds a label, shape (clips,)."""
     return np.array([label in clip.labels for clip in clips], np.bool_)

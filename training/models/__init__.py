@@ -1,4 +1,4 @@
-"""The registry of architectures: a name, and a builder that takes what a network must know."""
+"""The registry of architectures: names and builders."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ REGISTRY: dict[str, Callable[[ModelConfig, int, int], nn.Module]] = {
 
 
 def build_model(config: ModelConfig, n_mels: int, n_labels: int) -> nn.Module:
-    """Return the untrained network that `config` names.
+    """Build the untrained network named by `config`.
 
-    Its `forward` takes log-mel of shape (batch, frames, n_mels) and returns logits of shape (batch, n_labels).
-    Raises `ConfigError` for a name that is not in the registry.
+    Its `forward` takes log-mel of shape (batch, frames, n_mels) and returns logits of shape (batch, n_labels). Raises
+    `ConfigError` for a name that is not in the registry.
     """
     if config.name not in REGISTRY:
         msg = f"the architecture {config.name!r} is unknown"
@@ -46,10 +46,10 @@ def build_model(config: ModelConfig, n_mels: int, n_labels: int) -> nn.Module:
     return REGISTRY[config.name](config, n_mels, n_labels)
 
 
-def step_frames(config: ModelConfig) -> int:
-    """Return the frames between two decisions of the network that `config` names.
+def compute_step_frames(config: ModelConfig) -> int:
+    """Return the frames between two decisions of the network described by `config`.
 
-    Raises `ConfigError` for a streaming network whose strides do not divide the window that it is taught on.
+    Raises `ConfigError` for a streaming network whose strides do not divide the training window.
     """
     usual = FrontEndParams()
     if config.name != "streamnet":

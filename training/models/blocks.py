@@ -1,4 +1,4 @@
-"""What the architectures share: convolutions with their norm, a norm of the features, and heads that pool over time."""
+"""Shared blocks: convolutions with their norm, a feature norm, and pooling heads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class ConvNorm(nn.Sequential):
-    """A convolution, its batch norm and, unless it closes a block, a ReLU."""
+    """A convolution, its batch norm and, unless `act` is off, a ReLU."""
 
     def __init__(
         self,
@@ -20,7 +20,10 @@ class ConvNorm(nn.Sequential):
         pad: bool | tuple[int, int] = True,
         act: bool = True,
     ) -> None:
-        """Pad so that stride 1 keeps the size, or by `pad` steps and bands; where `pad` is off the kernel must fit."""
+        """Pad to keep the size at stride 1, or by `pad` steps and bands.
+
+        Without `pad` the kernel must fit.
+        """
         same = (kernel[0] // 2, kernel[1] // 2) if pad else (0, 0)
         padding = pad if isinstance(pad, tuple) else same
         conv = nn.Conv2d(c_in, c_out, kernel, stride, padding, groups=groups, bias=False)
@@ -29,10 +32,10 @@ class ConvNorm(nn.Sequential):
 
 
 class SumNorm(nn.Module):
-    """The sum of several convolutions of one input, and one batch norm after it."""
+    """The sum of several convolutions of one input, with one batch norm."""
 
     def __init__(self, *branches: nn.Conv2d) -> None:
-        """Expect convolutions of the same channels and output size."""
+        """Take convolutions of the same channels and output size."""
         super().__init__()
         self.branches = nn.ModuleList(branches)
         self.norm: nn.Module = nn.BatchNorm2d(branches[0].out_channels)
@@ -48,21 +51,21 @@ class SumNorm(nn.Module):
 
 
 class MelNorm(nn.BatchNorm1d):
-    """A batch norm of the features, each mel band by itself."""
+    """A batch norm of the features, one per mel band."""
 
-    def forward(self, log_mel: Tensor) -> Tensor:  # a name that says more than `input`
+    def forward(self, log_mel: Tensor) -> Tensor:
         """Map (batch, frames, n_mels) to the same shape."""
         return super().forward(log_mel.transpose(1, 2)).transpose(1, 2)
 
 
 class TimePoolHead(nn.Module):
-    """Collapses the mel axis by a learned filter, pools time by mean and by maximum, and classifies.
+    """Head that filters the mel axis and pools time by mean and maximum.
 
-    The maximum lets one short event at the very end of a window speak as loudly as a long one.
+    The maximum gives one short event at the very end of a window as much weight as a long one.
     """
 
     def __init__(self, width: int, bands: int, hidden: int, dropout: float, n_labels: int) -> None:
-        """Expect maps of `width` channels and `bands` mel steps."""
+        """Build the head for maps of `width` channels and `bands` mel steps."""
         super().__init__()
         self.collapse = ConvNorm(width, width, (1, bands), groups=width, pad=False)
         self.widen = ConvNorm(width, hidden)
@@ -78,10 +81,16 @@ class TimePoolHead(nn.Module):
 
 
 class MaxMeanHead(nn.Module):
-    """Averages the mel axis, adds maximum and mean over time, and classifies by two dense layers (Kong et al. 2020)."""
+    """Head with the mean over mel, maximum plus mean over time, and two dense layers.
+
+    As in Kong et al. 2020.
+    """
 
     def __init__(self, width: int, n_labels: int, dropout: tuple[float, float]) -> None:
-        """Expect maps of `width` channels; `dropout` stands before each of the dense layers."""
+        """Build the head for maps of `width` channels.
+
+        `dropout` holds the values before each of the two dense layers.
+        """
         super().__init__()
         before, between = dropout
         hidden = nn.Linear(width, width)
@@ -96,6 +105,6 @@ class MaxMeanHead(nn.Module):
         return logits
 
 
-def after_stride(size: int, stride: int) -> int:
-    """Return the length of an axis after a padded 3-tap convolution of this stride."""
+def divide_by_stride(size: int, stride: int) -> int:
+    """Return an axis length after a padded 3-tap convolution of this stride."""
     return -(-size // stride)

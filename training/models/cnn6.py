@@ -1,7 +1,7 @@
-"""CNN6 of the PANNs (Kong et al. 2020, "Large-scale pretrained audio neural networks"): a reference, not for devices.
+"""CNN6 of the PANNs (Kong et al. 2020): a reference, not for devices.
 
-For 64 mel bands and ten labels it stores 4,574,287 numbers, the running statistics and counters of its norms among
-them; 4,572,234 of these are parameters.
+The paper is "Large-scale pretrained audio neural networks". For 64 mel bands and ten labels it stores 4,574,287
+numbers, including the running statistics and counters of its norms; 4,572,234 of these are parameters.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Cnn6(nn.Module):
     """A norm of each mel band, four blocks, and two dense layers."""
 
     def __init__(self, config: ModelConfig, n_mels: int, n_labels: int) -> None:
-        """Build the network for features of `n_mels` bands (at least 16) and `n_labels` labels.
+        """Build the network for `n_mels` bands (at least 16) and `n_labels` labels.
 
         Of `config` only the dropout of the blocks is read; 0.2, the default, is the published one.
         """
@@ -48,6 +48,9 @@ class Cnn6(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Map log-mel of shape (batch, frames, n_mels), at least 16 frames, to logits of shape (batch, n_labels)."""
+        """Map log-mel of shape (batch, frames, n_mels) to logits of shape (batch, n_labels).
+
+        There must be at least 16 frames.
+        """
         logits: Tensor = self.head(self.features(self.norm(log_mel).unsqueeze(1)))
         return logits

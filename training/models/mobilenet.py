@@ -1,7 +1,7 @@
-"""A MobileNetV2 (Sandler et al. 2018) for one-channel log-mel: few multiplications, for processors that count them.
+"""MobileNetV2 (Sandler et al. 2018) for one-channel log-mel.
 
-Stem and blocks are the published ones, with ReLU for ReLU6; the head keeps the mel bands apart until it has seen which
-is which, and pools over time.
+It needs few multiplications. Stem and blocks are the published ones, with ReLU for ReLU6; the head uses one filter per
+channel over all mel bands, and then pools over time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edge.errors import ConfigError
 from training.config import Stage
-from training.models.blocks import ConvNorm, TimePoolHead, after_stride
+from training.models.blocks import ConvNorm, TimePoolHead, divide_by_stride
 
 if TYPE_CHECKING:
     from training.config import ModelConfig
@@ -32,10 +32,13 @@ _TABLE = (
 
 
 class InvertedResidual(nn.Module):
-    """Widen (1x1), filter each channel (3x3), narrow (1x1); added to the input when the shapes agree."""
+    """Inverted residual block: widen (1x1), filter each channel (3x3), narrow (1x1).
+
+    The input is added when the shapes agree.
+    """
 
     def __init__(self, c_in: int, c_out: int, expand: int, stride: tuple[int, int]) -> None:
-        """Leave the widening out for an `expand` of 1: a plain separable block."""
+        """Build the block; an `expand` of 1 has no widening convolution."""
         super().__init__()
         wide = c_in * expand
         widen = [ConvNorm(c_in, wide)] if expand > 1 else []
@@ -50,8 +53,8 @@ class InvertedResidual(nn.Module):
         return x + y if self.skips else y
 
 
-def published_table(width: float) -> tuple[int, tuple[Stage, ...], int]:
-    """Return the channels of the stem, the stages, and the channels of the head for a width multiplier.
+def make_published_table(width: float) -> tuple[int, tuple[Stage, ...], int]:
+    """Return the stem channels, stages and head channels for a width multiplier.
 
     The head is widened but never narrowed, as in the paper. Raises `ConfigError` for a width of 0 or less.
     """
@@ -63,7 +66,10 @@ def published_table(width: float) -> tuple[int, tuple[Stage, ...], int]:
 
 
 def round_to_8(channels: float) -> int:
-    """Return the multiple of 8 nearest to `channels` that takes away no more than a tenth of them."""
+    """Round channels to a multiple of 8.
+
+    The result is at least nine tenths of `channels`.
+    """
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8
 
@@ -72,20 +78,20 @@ class MobileNet(nn.Module):
     """A stem of stride 2, the table of stages, and the pooling head."""
 
     def __init__(self, config: ModelConfig, n_mels: int, n_labels: int) -> None:
-        """Build the network for features of `n_mels` bands and `n_labels` independent labels.
+        """Build the network for `n_mels` bands and `n_labels` independent labels.
 
         Without stages in `config` it is the published table at `config.width`, with its own stem and head.
         """
         super().__init__()
         own = (config.stem, config.stages, config.head)
-        stem, stages, head = own if config.stages else published_table(config.width)
+        stem, stages, head = own if config.stages else make_published_table(config.width)
         blocks: list[nn.Module] = [ConvNorm(1, stem, (3, 3), (2, 2))]
-        width, bands = stem, after_stride(n_mels, 2)
+        width, bands = stem, divide_by_stride(n_mels, 2)
         for stage in stages:
             for index in range(stage.repeats):
                 stride = (stage.stride_time, stage.stride_mel) if index == 0 else (1, 1)
                 blocks.append(InvertedResidual(width, stage.channels, stage.expand, stride))
-                width, bands = stage.channels, after_stride(bands, stride[1])
+                width, bands = stage.channels, divide_by_stride(bands, stride[1])
         self.features = nn.Sequential(*blocks)
         self.head = TimePoolHead(width, bands, head, config.dropout, n_labels)
 

@@ -20,7 +20,10 @@ STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and the input, which a 1x1 convolution brings to a new shape (option B of the paper)."""
+    """Two 3x3 convolutions with a shortcut.
+
+    A 1x1 convolution changes the shape of the shortcut if needed (option B of the paper).
+    """
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         """Map (batch, c_in, time, mel) to (batch, c_out, time', mel')."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from training.report.svg import COLOURS, Axis, Series, line_chart
+from training.report.svg import COLOURS, Axis, Series, draw_line_chart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +16,11 @@ _TENTHS = [(at / 5, f"{at / 5:g}") for at in range(6)]
 _RATES = [(0.1, "≤ 0.1"), (1.0, "1"), (10.0, "10"), (100.0, "100")]
 
 
-def charts_of(figures: Figures) -> Iterator[str]:
-    """Yield the charts of the events as HTML, a block for each few events that can be told apart."""
+def draw_charts(figures: Figures) -> Iterator[str]:
+    """Yield the charts of the events as HTML.
+
+    A block has few enough events to distinguish them.
+    """
     labels, events = figures["labels"], figures["events"]
     for at in range(0, len(events), COLOURS):
         some = events[at : at + COLOURS]
@@ -33,7 +36,7 @@ def charts_of(figures: Figures) -> Iterator[str]:
 
 def _precision_recall(labels: Mapping[str, LabelFigures], some: Sequence[str]) -> str:
     lines = [Series(name, labels[name]["precision_recall"], steps=True) for name in some]
-    return line_chart(lines, _share("recall"), _share("precision"), "Precision over recall")
+    return draw_line_chart(lines, _share("recall"), _share("precision"), "Precision over recall")
 
 
 def _alarms(labels: Mapping[str, LabelFigures], some: Sequence[str]) -> str:
@@ -41,7 +44,9 @@ def _alarms(labels: Mapping[str, LabelFigures], some: Sequence[str]) -> str:
     if not any(line.points for line in lines):
         return ""
     x = Axis("recall", 0.5, 1.0, [(at / 10, f"{at / 10:g}") for at in range(5, 11)])
-    return line_chart(lines, x, Axis("false alarms an hour", 0.1, 200.0, _RATES, log=True), "False alarms over recall")
+    return draw_line_chart(
+        lines, x, Axis("false alarms an hour", 0.1, 200.0, _RATES, log=True), "False alarms over recall"
+    )
 
 
 def _snr(labels: Mapping[str, LabelFigures], some: Sequence[str]) -> str:
@@ -57,12 +62,12 @@ def _snr(labels: Mapping[str, LabelFigures], some: Sequence[str]) -> str:
         for name in some
     ]
     x = Axis("signal to noise, dB", 0.0, len(steps) - 1.0, [(number, snr) for number, snr in enumerate(steps)])
-    return line_chart(lines, x, _share("recall"), "Recall by signal-to-noise ratio")
+    return draw_line_chart(lines, x, _share("recall"), "Recall by signal-to-noise ratio")
 
 
 def _reliability(labels: Mapping[str, LabelFigures], some: Sequence[str]) -> str:
     lines = [Series(name, [(bar["chance"], bar["share"]) for bar in labels[name]["reliability"]]) for name in some]
-    return line_chart(lines, _share("probability said"), _share("share true"), "Reliability", diagonal=True)
+    return draw_line_chart(lines, _share("probability said"), _share("share true"), "Reliability", diagonal=True)
 
 
 def _share(title: str) -> Axis:

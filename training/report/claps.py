@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from training.report.tables import Table, columns_of
+from training.report.tables import Table, tabulate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,11 +20,11 @@ _OTHERS = {
 }
 
 
-def claps_table(figures: Mapping[str, Any]) -> Table:
-    """Return the figures of claps, a line a person."""
-    return columns_of("claps of", _CLAPS, figures["claps"])
+def tabulate_claps(figures: Mapping[str, Any]) -> Table:
+    """Return the table of claps, a row per person."""
+    return tabulate("claps of", _CLAPS, figures["claps"])
 
 
-def others_table(figures: Mapping[str, Any]) -> Table:
-    """Return the figures of recordings without claps, a line a class."""
-    return columns_of("class", _OTHERS, figures["others"])
+def tabulate_others(figures: Mapping[str, Any]) -> Table:
+    """Return the table of recordings without claps, a row per class."""
+    return tabulate("class", _OTHERS, figures["others"])

@@ -1,4 +1,4 @@
-"""The report: one HTML page that asks for nothing from outside, in light and dark."""
+"""The report as one self-contained HTML page, in light and dark."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.report import tables
-from training.report.charts import charts_of
-from training.report.tables import cell
+from training.report.charts import draw_charts
+from training.report.tables import format_cell
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -47,21 +47,31 @@ _TERMS = {
 }
 
 
-def write_report(figures: Figures, path: Path, pictures: Sequence[Picture] = ()) -> None:
-    """Write the page; raises `OSError` where that cannot be done."""
-    path.write_text(report_page(figures, pictures), encoding="utf-8")
+def write_page(figures: Figures, path: Path, pictures: Sequence[Picture] = ()) -> None:
+    """Write the page; raise `OSError` if that fails."""
+    path.write_text(render_page(figures, pictures), encoding="utf-8")
 
 
-def report_page(figures: Figures, pictures: Sequence[Picture] = ()) -> str:
-    """Return the page of figures, and of pictures if there are any; it carries the figures as JSON too."""
+def render_page(figures: Figures, pictures: Sequence[Picture] = ()) -> str:
+    """Render the page of figures and pictures.
+
+    The page contains the figures as JSON too.
+    """
     events = figures["events"]
     sections = (
         _section("Summary", _tiles(figures)),
-        _section("Events", _table(tables.labels(figures, events)), *charts_of(figures), _table(tables.noise(figures))),
-        _section("All labels", _table(tables.labels(figures, figures["labels"]), events)),
-        _section("By corpus", _table(tables.corpora(figures)), about=_BY_CORPUS),
         _section(
-            "Folds", _table(tables.folds(figures)), about="Every fold is scored by a network that did not hear it."
+            "Events",
+            _table(tables.tabulate_labels(figures, events)),
+            *draw_charts(figures),
+            _table(tables.tabulate_noise(figures)),
+        ),
+        _section("All labels", _table(tables.tabulate_labels(figures, figures["labels"]), events)),
+        _section("By corpus", _table(tables.tabulate_corpora(figures)), about=_BY_CORPUS),
+        _section(
+            "Folds",
+            _table(tables.tabulate_folds(figures)),
+            about="Every fold is scored by a network that did not hear it.",
         ),
         _section(
             "Confusion", _confusion(figures["confusion"]), about="Rows: what it was. Columns: what scored highest."
@@ -94,12 +104,17 @@ def _tiles(figures: Figures) -> str:
         "clips": summary["clips"],
         "recordings": summary["recordings"],
     }
-    tiles = "".join(f"<div><dt>{escape(name)}</dt><dd>{cell(value)}</dd></div>" for name, value in values.items())
+    tiles = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{format_cell(value)}</dd></div>" for name, value in values.items()
+    )
     return f'<dl class="tiles">{tiles}</dl>'
 
 
 def _table(table: Table, marked: Collection[str] = ()) -> str:
-    """Return a table as HTML, nothing for one without rows; the rows of `marked` names stand out."""
+    """Return a table as HTML, "" for one without rows.
+
+    The rows of the names in `marked` are highlighted.
+    """
     if not table.rows:
         return ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.head)

@@ -1,4 +1,7 @@
-"""Pictures of what a network heard, and where it looked: its surest hits, worst misses and worst false alarms."""
+"""Pictures of windows with saliency maps.
+
+They show the surest hits, the worst misses and the worst false alarms.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.measure.explain import grad_cam
-from training.measure.scoring import logits_of, windows_of
-from training.measure.trial import holding
+from training.measure.scoring import compute_logits, cut_windows
+from training.measure.trial import mark_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,46 +29,46 @@ if TYPE_CHECKING:
 HIT, MISS, FALSE_ALARM = "hit", "miss", "false alarm"
 _HEAT_COLOUR = (255, 122, 0)
 _STRONGEST = 0.75
-"""How much of a pixel the heat covers at most."""
+"""Largest opacity of the heat."""
 _WHITE, _DARKEST = 235.0, 0.3
-"""The grey of the loudest place, and the share of its colour that heat keeps in the quietest."""
+"""Grey value of the loudest place, and the share of its colour that heat keeps in the quietest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Picture:
-    """One window of a clip: its log-mel in grey, and what spoke for the label in orange."""
+    """One window of a clip: its log-mel in grey, its saliency in orange."""
 
     label: str
     kind: str
     """`HIT`, `MISS` or `FALSE_ALARM`."""
     caption: str
     png: bytes
-    """A column a frame, a row a mel band, low pitch at the bottom."""
+    """A column per frame, a row per mel band, low pitch at the bottom."""
 
 
-def pictures_of(
+def draw_pictures(
     model: nn.Module, trial: Trial, labels: Sequence[str], events: Sequence[str], store: FeatureStore, each: int = 3
 ) -> list[Picture]:
-    """Return up to `each` hits, misses and false alarms of every event in a trial of this network.
+    """Draw up to `each` hits, misses and false alarms of every event in a trial.
 
     Each is of another recording. A hit or false alarm has a decision at or above the threshold `on`, a miss has none.
-    The window shown is the one that scores highest in the clip. Raises what `grad_cam` does.
+    The window is the one with the clip's highest score. Raises what `grad_cam` does.
     """
     made = []
     for event in events:
         column = labels.index(event)
-        for kind, clip, chance in _chosen(trial, event, column, each):
-            windows = windows_of(store.of(clip), store.params, store.params.decision_frames)
-            window = windows[int(logits_of(model, windows)[:, column].argmax())]
+        for kind, clip, chance in _choose_clips(trial, event, column, each):
+            windows = cut_windows(store.get(clip), store.params, store.params.decision_frames)
+            window = windows[int(compute_logits(model, windows)[:, column].argmax())]
             heat = grad_cam(model, window, column)
             really = f", {' and '.join(clip.labels)}" if kind == FALSE_ALARM else ""
             caption = f"{chance:.2f}{really}: {clip.name}, {clip.corpus}"
-            made.append(Picture(event, kind, caption, _png(_overlaid(window, heat))))
+            made.append(Picture(event, kind, caption, _encode_png(_overlay(window, heat))))
     return made
 
 
-def _chosen(trial: Trial, event: str, column: int, each: int) -> Iterator[tuple[str, Clip, float]]:
-    holds = holding(trial.scored.clips, event)
+def _choose_clips(trial: Trial, event: str, column: int, each: int) -> Iterator[tuple[str, Clip, float]]:
+    holds = mark_label(trial.scored.clips, event)
     highest = np.array([chance[:, column].max() for chance in trial.chances])
     alarm = highest >= trial.thresholds[event]["on"]
     order = np.argsort(-highest, kind="stable")
@@ -82,23 +85,28 @@ def _chosen(trial: Trial, event: str, column: int, each: int) -> Iterator[tuple[
                 yield kind, clip, float(highest[place])
 
 
-def _overlaid(mel: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return pixels, shape (n_mels, frames, 3), of features and heat of shape (frames, n_mels)."""
+def _overlay(mel: NDArray[np.float32], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return pixels, (n_mels, frames, 3), of features and heat, (frames, n_mels)."""
     low, high = float(mel.min()), float(mel.max())
     grey = np.repeat(((mel - low) / max(high - low, 1e-6) * _WHITE)[..., None], 3, axis=2)
     cover = (heat * _STRONGEST)[..., None]
-    colour = np.array(_HEAT_COLOUR) * (_DARKEST + (1.0 - _DARKEST) * grey / _WHITE)  # the sound is seen through it
+    colour = np.array(_HEAT_COLOUR) * (_DARKEST + (1.0 - _DARKEST) * grey / _WHITE)  # the sound stays visible
     pixels = grey * (1.0 - cover) + colour * cover
     return np.ascontiguousarray(pixels.transpose(1, 0, 2)[::-1].round().astype(np.uint8))
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
+def _encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """Return pixels of shape (height, width, 3) as a PNG file (RFC 2083)."""
 
-    def chunk(name: bytes, body: bytes) -> bytes:
+    def make_chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     height, width, _ = pixels.shape
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)  # each row is stored unfiltered
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + make_chunk(b"IHDR", header)
+        + make_chunk(b"IDAT", zlib.compress(rows, 9))
+        + make_chunk(b"IEND", b"")
+    )

@@ -1,6 +1,7 @@
-"""Line charts as inline SVG, coloured by the page's style sheet, so that they follow its light and dark form.
+"""Line charts as inline SVG.
 
-matplotlib draws more, but its colours are fixed in the file and it is a heavy dependency for three charts of lines.
+The page's style sheet colours them, so that they follow its light and dark form. matplotlib draws more, but its colours
+are fixed in the file and it is a heavy dependency for a few line charts.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COLOURS = 6
-"""Lines that can be told apart in one chart."""
+"""Largest number of lines in one chart."""
 _WIDTH, _HEIGHT = 460, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 12, 46
 _FEW_POINTS = 20
@@ -27,12 +28,12 @@ class Series:
     name: str
     points: Sequence[tuple[float, float]]
     steps: bool = False
-    """Whether a value holds from the point before to its own, as precision does over recall."""
+    """Whether a value holds from the previous point to its own, as for precision over recall."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis: what it shows, from where to where, and the marked values with their words."""
+    """An axis: title, range, and labelled ticks."""
 
     title: str
     low: float
@@ -40,16 +41,22 @@ class Axis:
     ticks: Sequence[tuple[float, str]]
     log: bool = False
 
-    def place(self, value: float) -> float:
-        """Return where a value lies, 0 to 1; what is beyond an end lies on it."""
+    def locate(self, value: float) -> float:
+        """Return the position of a value, 0 to 1.
+
+        A value outside the axis is moved to its end.
+        """
         value = min(max(value, self.low), self.high)
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
 
-def line_chart(series: Sequence[Series], x: Axis, y: Axis, about: str, *, diagonal: bool = False) -> str:
-    """Return a chart with its legend as HTML; `about` says in words what it shows. Up to `COLOURS` lines."""
+def draw_line_chart(series: Sequence[Series], x: Axis, y: Axis, about: str, *, diagonal: bool = False) -> str:
+    """Return a chart with its legend as HTML.
+
+    `about` is its description in words. There may be up to `COLOURS` lines.
+    """
     grid = "".join(_tick_x(x, at, text) for at, text in x.ticks) + "".join(_tick_y(y, at, text) for at, text in y.ticks)
     ideal = f'<path class="ideal" d="M{_x(x, x.low)} {_y(y, y.low)}L{_x(x, x.high)} {_y(y, y.high)}"/>'
     lines = "".join(_line(number, one, x, y) for number, one in enumerate(series))
@@ -99,8 +106,8 @@ def _tick_y(axis: Axis, at: float, text: str) -> str:
 
 
 def _x(axis: Axis, value: float) -> float:
-    return round(_LEFT + axis.place(value) * (_WIDTH - _LEFT - _RIGHT), 1)
+    return round(_LEFT + axis.locate(value) * (_WIDTH - _LEFT - _RIGHT), 1)
 
 
 def _y(axis: Axis, value: float) -> float:
-    return round(_HEIGHT - _BOTTOM - axis.place(value) * (_HEIGHT - _TOP - _BOTTOM), 1)
+    return round(_HEIGHT - _BOTTOM - axis.locate(value) * (_HEIGHT - _TOP - _BOTTOM), 1)

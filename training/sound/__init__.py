@@ -1,4 +1,4 @@
-"""Waveforms: pure functions of float32 mono samples of shape (n,), their rate and their own random generator.
+"""Waveforms: pure functions of float32 mono samples, their rate and a generator.
 
-All but `time.time_stretch` keep the length. Silence stays finite, and full scale is 1.
+Samples have the shape (n,). All but `time.time_stretch` keep the length. Silence stays finite, and full scale is 1.
 """

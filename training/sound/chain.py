@@ -1,4 +1,4 @@
-"""One random, believable way from a source to a file, for whole clips: varied copies of recordings, made offline."""
+"""Random chain of acoustic changes for varied copies of whole clips."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.sound.claps import in_room
-from training.sound.device import band_limit, clip_hard, clip_soft, microphone, through_codec
-from training.sound.noise import gain
-from training.sound.rooms import at_distance, room_response, street_response
+from training.sound.claps import add_room
+from training.sound.device import apply_codec, apply_microphone, band_limit, clip_hard, clip_soft
+from training.sound.noise import apply_gain
+from training.sound.rooms import make_room_response, make_street_response, simulate_distance
 from training.sound.time import SEMITONES, pitch_shift
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Step = Callable[[NDArray[np.float32], int, Generator], NDArray[np.float32]]
 
 _CODEC_WEIGHTS = {"vorbis": 0.3, "mp3": 0.35, "opus": 0.05, "gsm": 0.1, "mu_law": 0.1, "adpcm": 0.1}
-"""How often each codec is met; Opus is slow, and what the recordings come in already."""
+"""Frequency of each codec; Opus is slow, and most recordings are in it already."""
 _BAND_RATES_HZ = (8_000, 8_000, 11_025, 12_000)
 _FAINTEST = 1e-6
 
@@ -31,8 +31,8 @@ def _pitch(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArra
 
 
 def _distance(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    """5 to 300 m, in any weather, now and then around a corner."""
-    return at_distance(
+    """Simulate 5 to 300 m in any weather, sometimes around a corner."""
+    return simulate_distance(
         samples,
         rate_hz,
         np.exp(rng.uniform(np.log(5.0), np.log(300.0))),
@@ -45,12 +45,12 @@ def _distance(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDA
 
 
 def _space(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    response = street_response if rng.random() < 0.6 else room_response  # noqa: PLR2004
-    return in_room(samples, response(rate_hz, rng))
+    response = make_street_response if rng.random() < 0.6 else make_room_response  # noqa: PLR2004
+    return add_room(samples, response(rate_hz, rng))
 
 
 def _microphone(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    return microphone(samples, rate_hz, rng.uniform(1.0, 5.0), rng)
+    return apply_microphone(samples, rate_hz, rng.uniform(1.0, 5.0), rng)
 
 
 def _clip(samples: NDArray[np.float32], _rate_hz: int, rng: Generator) -> NDArray[np.float32]:
@@ -64,11 +64,7 @@ def _band(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray
 
 def _codec(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
     name = rng.choice(tuple(_CODEC_WEIGHTS), p=tuple(_CODEC_WEIGHTS.values()))
-    return through_codec(samples, rate_hz, str(name), rng)
-
-
-def _level(samples: NDArray[np.float32], _rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    return gain(samples, rng.uniform(-12.0, 6.0))
+    return apply_codec(samples, rate_hz, str(name), rng)
 
 
 _STEPS: tuple[tuple[float, Step], ...] = (
@@ -80,34 +76,37 @@ _STEPS: tuple[tuple[float, Step], ...] = (
     (0.15, _band),
     (0.5, _codec),
 )
-"""The way a sound takes, in its order, and the chance of each part of it."""
+"""The steps in their order, each with its chance."""
 
 
 def vary(samples: NDArray[np.float32], rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    """Return a varied copy of a clip of shape (n,), as long and with its sounds where they were.
+    """Return a varied copy of a clip of shape (n,), with its length and timing.
 
-    Pitch, distance, room or street, microphone, clipping, band limit and codec, each by its chance. Whoever records
-    from afar turns the gain up: the loss of a way is made good, and the level then changes by -12 to 6 dB, less
-    where full scale would be exceeded. Empty and silent clips come back as they are.
+    Pitch, distance, room or street, microphone, clipping, band limit and codec are each applied by their chance. A
+    recorder is turned up for distant sounds: each step's loss of level is restored, and the level then changes by -12
+    to 6 dB, less where full scale would be exceeded. Empty and silent clips are returned unchanged.
     """
-    before = _effective(samples)
+    before = _compute_rms(samples)
     if before < _FAINTEST:
         return np.array(samples, np.float32)
     out = samples
     for chance, step in _STEPS:
         if rng.random() < chance:
-            out = _restored(step(out, rate_hz, rng), before)
-    out = _level(out, rate_hz, rng)
+            out = _restore_level(step(out, rate_hz, rng), before)
+    out = apply_gain(out, rng.uniform(-12.0, 6.0))
     peak = float(np.abs(out).max())
     return np.asarray(out / max(1.0, peak), np.float32)
 
 
-def _restored(samples: NDArray[np.float32], level: float) -> NDArray[np.float32]:
-    """Bring a clip back to a level; where a step left nothing of it, as it is."""
-    now = _effective(samples)
+def _restore_level(samples: NDArray[np.float32], level: float) -> NDArray[np.float32]:
+    """Scale a clip to a level.
+
+    A clip that a step made silent is left as it is.
+    """
+    now = _compute_rms(samples)
     return np.asarray(samples * np.float32(level / now), np.float32) if now > _FAINTEST else samples
 
 
-def _effective(samples: NDArray[np.float32]) -> float:
-    """Return the root of the mean square of a clip, 0 for an empty one."""
+def _compute_rms(samples: NDArray[np.float32]) -> float:
+    """Return the root mean square of a clip, 0 for an empty one."""
     return float(np.sqrt(np.mean(np.square(samples)))) if samples.size else 0.0

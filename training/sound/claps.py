@@ -1,4 +1,4 @@
-"""Waveforms of claps and of what lies between a clap and its samples. Every function is pure, with its own dice."""
+"""Synthetic claps, and their rooms and recorders: pure functions with a generator."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE_HZ = 16_000
-_HAND_MODES_HZ = (420.0, 3_000.0)  # where hands resonate, from cupped to flat
+_HAND_MODES_HZ = (420.0, 3_000.0)  # resonances of hands, from cupped to flat
 _BANDWIDTH_HZ = (250.0, 1_500.0)
 
 
-def synthetic_clap(rng: Generator) -> NDArray[np.float32]:
-    """Return a clap of hands that never existed, shape (n,), peak 1.
+def make_clap(rng: Generator) -> NDArray[np.float32]:
+    """Return a synthetic clap of hands, shape (n,), peak 1.
 
     A burst of noise that decays within some milliseconds, through one to three resonances of the hands' cavity
     (Peltola, Erkut, Cook & Välimäki, "Synthesis of hand clapping sounds", IEEE TASLP 2007).
@@ -38,13 +38,16 @@ def synthetic_clap(rng: Generator) -> NDArray[np.float32]:
     return np.asarray(clap / np.abs(clap).max(), np.float32)
 
 
-def at_speed(sound: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Play a sound `factor` times as fast: smaller hands, a smaller room, a higher voice."""
+def change_speed(sound: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """Play a sound `factor` times as fast, at a higher pitch."""
     return np.asarray(soxr.resample(sound, RATE_HZ * factor, RATE_HZ, quality="LQ"), np.float32)
 
 
-def coloured(sound: NDArray[np.float32], spread_db: float, rng: Generator) -> NDArray[np.float32]:
-    """Pass a sound through a smooth random equaliser of standard deviation `spread_db`, now and then band-limited."""
+def colour(sound: NDArray[np.float32], spread_db: float, rng: Generator) -> NDArray[np.float32]:
+    """Apply a smooth random equaliser of standard deviation `spread_db`.
+
+    Sometimes the sound is band-limited too.
+    """
     spectrum, hz = np.fft.rfft(sound), np.fft.rfftfreq(sound.size, 1.0 / RATE_HZ)
     octave = np.log2(np.maximum(hz, 60.0) / 60.0)
     gain_db = np.interp(octave, np.arange(8), rng.normal(0.0, spread_db, 8))
@@ -54,11 +57,11 @@ def coloured(sound: NDArray[np.float32], spread_db: float, rng: Generator) -> ND
     return np.asarray(np.fft.irfft(spectrum * 10.0 ** (gain_db / 20.0), sound.size), np.float32)
 
 
-def room_response(rng: Generator) -> NDArray[np.float32]:
-    """Return an impulse response, shape (n,): the direct sound, a few early reflections and a tail.
+def make_room_response(rng: Generator) -> NDArray[np.float32]:
+    """Return an impulse response, shape (n,): direct sound, early reflections and a tail.
 
-    The tail falls by 60 dB in 0.1 to 1.2 s and darkens as it does; it holds -3 to 20 dB less energy than the direct
-    sound. Now and then a wall across the street answers.
+    The tail falls by 60 dB in 0.1 to 1.2 s and becomes duller; it holds -3 to 20 dB less energy than the direct sound.
+    Sometimes there is an echo from a distant wall.
     """
     rt60_s = np.exp(rng.uniform(np.log(0.1), np.log(1.2)))
     n = round(min(rt60_s, 0.6) * RATE_HZ) + 1
@@ -78,16 +81,16 @@ def room_response(rng: Generator) -> NDArray[np.float32]:
     return np.asarray(response, np.float32)
 
 
-def in_room(sound: NDArray[np.float32], response: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a sound as heard through an impulse response, as long as it was."""
+def add_room(sound: NDArray[np.float32], response: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Convolve a sound with an impulse response; keep its length."""
     n = sound.size + response.size - 1
     size = 1 << (n - 1).bit_length()
     wet = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(response, size), size)
     return np.asarray(wet[: sound.size], np.float32)
 
 
-def recorded(sound: NDArray[np.float32], clip_db: float, rng: Generator) -> NDArray[np.float32]:
-    """Return what a microphone makes of a sound: some hiss, a limit `clip_db` below the peak, 16 bits."""
+def simulate_recorder(sound: NDArray[np.float32], clip_db: float, rng: Generator) -> NDArray[np.float32]:
+    """Simulate a recorder: noise, clipping `clip_db` below the peak, and 16 bits."""
     hiss_db = rng.uniform(-75.0, -45.0)
     sound = sound / max(1e-6, float(np.abs(sound).max())) + rng.standard_normal(sound.size) * 10.0 ** (hiss_db / 20.0)
     limit = 10.0 ** (-clip_db / 20.0)

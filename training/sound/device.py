@@ -1,4 +1,4 @@
-"""What a recorder makes of a sound: its microphone, its limits, its band, its codec."""
+"""Recording devices: microphone, clipping, band limit and codec."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from training.sound.spectrum import from_db, shaped
-from training.sound.time import fitted
+from training.sound.spectrum import filter_spectrum, from_db
+from training.sound.time import fit_length
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -22,16 +22,16 @@ _LOWEST_HZ = 60.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Codec:
-    """A way to store sound that loses some of it."""
+    """A lossy audio format."""
 
     container: str
     """The name of the container in libsndfile."""
     subtype: str
     """The name of the codec in libsndfile."""
     rates_hz: tuple[int, ...]
-    """Sampling rates that it is met with."""
+    """Usual sampling rates."""
     compression: tuple[float, float] | None = None
-    """Least and most compression, 0 to 1, where it has a choice."""
+    """Least and most compression, 0 to 1, if it can be chosen."""
 
 
 CODECS = {
@@ -44,20 +44,20 @@ CODECS = {
 }
 
 
-def resampled(samples: NDArray[np.float32], rate_hz: int, to_hz: int) -> NDArray[np.float32]:
-    """Return samples at another rate; what that rate cannot carry is cut off sharply."""
+def resample(samples: NDArray[np.float32], rate_hz: int, to_hz: int) -> NDArray[np.float32]:
+    """Resample to another rate, with a sharp cut above its band."""
     return samples if to_hz == rate_hz else np.asarray(soxr.resample(samples, rate_hz, to_hz, quality="MQ"), np.float32)
 
 
 def band_limit(samples: NDArray[np.float32], rate_hz: int, as_rate_hz: int) -> NDArray[np.float32]:
-    """Return a sound as if recorded at `as_rate_hz`: nothing is left above half of it."""
+    """Limit a sound to the band of a recording at `as_rate_hz`."""
     if as_rate_hz >= rate_hz:
         return np.array(samples, np.float32)
-    return fitted(resampled(resampled(samples, rate_hz, as_rate_hz), as_rate_hz, rate_hz), samples.size)
+    return fit_length(resample(resample(samples, rate_hz, as_rate_hz), as_rate_hz, rate_hz), samples.size)
 
 
-def through_codec(samples: NDArray[np.float32], rate_hz: int, name: str, rng: Generator) -> NDArray[np.float32]:
-    """Encode and decode a sound by one of `CODECS`, at a rate and compression that the dice choose.
+def apply_codec(samples: NDArray[np.float32], rate_hz: int, name: str, rng: Generator) -> NDArray[np.float32]:
+    """Encode and decode a sound by one of `CODECS`, at a random rate and compression.
 
     Raises `ValueError` for an unknown name.
     """
@@ -68,18 +68,20 @@ def through_codec(samples: NDArray[np.float32], rate_hz: int, name: str, rng: Ge
     usual = [rate for rate in codec.rates_hz if rate <= rate_hz] or [min(codec.rates_hz)]
     stored_hz = int(rng.choice(usual))
     level = float(rng.uniform(*codec.compression)) if codec.compression else None
-    # integer formats hold nothing above full scale; so do not let them decide what a clip's peak is
+    # integer formats clip at full scale, so scale the clip below it
     peak = max(1.0, float(np.abs(samples).max(initial=0.0)))
     file = io.BytesIO()
-    stored = resampled(samples / np.float32(peak), rate_hz, stored_hz)
+    stored = resample(samples / np.float32(peak), rate_hz, stored_hz)
     soundfile.write(file, stored, stored_hz, codec.subtype, format=codec.container, compression_level=level)
     file.seek(0)
-    heard, _ = soundfile.read(file, dtype="float32")
-    return fitted(resampled(np.nan_to_num(heard), stored_hz, rate_hz) * np.float32(peak), samples.size)
+    decoded, _ = soundfile.read(file, dtype="float32")
+    return fit_length(resample(np.nan_to_num(decoded), stored_hz, rate_hz) * np.float32(peak), samples.size)
 
 
-def microphone(samples: NDArray[np.float32], rate_hz: int, spread_db: float, rng: Generator) -> NDArray[np.float32]:
-    """Colour a sound as a cheap microphone in a case does.
+def apply_microphone(
+    samples: NDArray[np.float32], rate_hz: int, spread_db: float, rng: Generator
+) -> NDArray[np.float32]:
+    """Colour a sound like a cheap microphone in a case.
 
     A smooth random curve of standard deviation `spread_db` over octaves, one to three resonances of up to 12 dB with a
     quality of 1 to 8 (the case and its opening), and a high-pass of 20 to 200 Hz (the capsule).
@@ -100,20 +102,23 @@ def microphone(samples: NDArray[np.float32], rate_hz: int, spread_db: float, rng
         factor *= from_db(np.interp(octave, np.arange(curve_db.size), curve_db))
         return np.asarray(np.interp(hz, table, factor), np.complex64)
 
-    return shaped(samples, rate_hz, response)
+    return filter_spectrum(samples, rate_hz, response)
 
 
 def clip_hard(samples: NDArray[np.float32], below_peak_db: float) -> NDArray[np.float32]:
-    """Hold a sound at `below_peak_db` below its peak, as a converter at its limit does."""
-    limit = _limit(samples, below_peak_db)
+    """Clip a sound at `below_peak_db` below its peak, as a converter does."""
+    limit = _find_limit(samples, below_peak_db)
     return np.asarray(np.clip(samples, -limit, limit), np.float32)
 
 
 def clip_soft(samples: NDArray[np.float32], below_peak_db: float) -> NDArray[np.float32]:
-    """Bend a sound towards `below_peak_db` below its peak, as an amplifier or a limiter does: a hyperbolic tangent."""
-    limit = _limit(samples, below_peak_db)
+    """Limit a sound softly at `below_peak_db` below its peak, by a hyperbolic tangent.
+
+    An amplifier or a limiter does this.
+    """
+    limit = _find_limit(samples, below_peak_db)
     return np.asarray(limit * np.tanh(samples / max(limit, 1e-9)), np.float32)
 
 
-def _limit(samples: NDArray[np.float32], below_peak_db: float) -> float:
+def _find_limit(samples: NDArray[np.float32], below_peak_db: float) -> float:
     return float(np.abs(samples).max(initial=0.0) * 10.0 ** (-below_peak_db / 20.0))

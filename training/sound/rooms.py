@@ -1,4 +1,4 @@
-"""What lies between a source and a microphone: air, ground, corners, walls."""
+"""Propagation from source to microphone: air, ground, corners and walls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 
 from training.sound import claps as sound
-from training.sound.spectrum import from_db, shaped
+from training.sound.spectrum import filter_spectrum, from_db
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -22,7 +22,10 @@ _STREET_S = 1.2
 def air_absorption_db_per_m(
     hz: NDArray[np.floating], temperature_c: float = 15.0, humidity_percent: float = 60.0
 ) -> NDArray[np.float64]:
-    """Return the absorption of a pure tone by air at sea level, in dB a metre (ISO 9613-1:1993, equations 3 to 5)."""
+    """Return the absorption of a pure tone by air, in dB per metre.
+
+    At sea level (ISO 9613-1:1993, equations 3 to 5).
+    """
     kelvin = temperature_c + _ZERO_C_K
     ratio = kelvin / 293.15
     saturation = 10.0 ** (-6.8346 * (273.16 / kelvin) ** 1.261 + 4.6151)
@@ -36,16 +39,16 @@ def air_absorption_db_per_m(
 
 
 def barrier_loss_db(hz: NDArray[np.floating], detour_m: float) -> NDArray[np.float64]:
-    """Return what a corner or wall takes away where sound goes `detour_m` further around it, 24 dB at most.
+    """Return the loss at a corner or wall with a detour of `detour_m`.
 
-    10 lg(3 + 20 N) with the Fresnel number N = 2 detour / wavelength (Maekawa, Applied Acoustics 1, 1968; ISO 9613-2
-    has the same form), less the 5 dB that low frequencies lose too.
+    It is 24 dB at most. 10 lg(3 + 20 N) with the Fresnel number N = 2 detour / wavelength (Maekawa, Applied Acoustics
+    1, 1968; ISO 9613-2 has the same form), less the 5 dB that low frequencies lose too.
     """
     fresnel = 2.0 * detour_m * np.asarray(hz, np.float64) / SPEED_OF_SOUND_M_S
     return np.minimum(10.0 * np.log10((3.0 + 20.0 * fresnel) / 3.0), 24.0)
 
 
-def at_distance(
+def simulate_distance(
     samples: NDArray[np.float32],
     rate_hz: int,
     metres: float,
@@ -56,16 +59,17 @@ def at_distance(
     height_m: float = 1.5,
     detour_m: float = 0.0,
 ) -> NDArray[np.float32]:
-    """Return a sound that was recorded 1 m away as it is `metres` away: fainter by 1 / r, and duller.
+    """Attenuate a sound from a distance of 1 m to `metres`.
 
-    Air takes its part by ISO 9613-1. `ground` is the share that the ground reflects at low frequencies, less at high
-    ones; source and microphone are `height_m` above it, and both ways interfere. `detour_m` puts a corner between.
+    The level falls by 1 / r, and air absorbs by ISO 9613-1. `ground` is the share that the ground reflects at low
+    frequencies, less at high ones; source and microphone are `height_m` above it, and both paths interfere. `detour_m`
+    puts a corner between them.
     """
     metres = max(1.0, metres)
     reflected_m = float(np.hypot(metres, 2.0 * height_m))
 
     def response(hz: NDArray[np.float32]) -> NDArray[np.complex64]:
-        # the curves are smooth: a table does, and costs nothing beside the transform
+        # the curves are smooth: a table suffices, and costs little compared with the transform
         table = np.linspace(0.0, rate_hz / 2.0, 257)
         loss_db = air_absorption_db_per_m(table, temperature_c, humidity_percent) * metres
         if detour_m > 0.0:
@@ -77,32 +81,35 @@ def at_distance(
         lag = np.float32(-2.0 * np.pi * (reflected_m - metres) / SPEED_OF_SOUND_M_S) * hz
         return np.asarray(direct * (1.0 + mirrored * np.exp(1j * lag)), np.complex64)
 
-    return shaped(samples, rate_hz, response)
+    return filter_spectrum(samples, rate_hz, response)
 
 
-def room_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    """Return an impulse response of a room, shape (n,), the direct sound first (`training.sound.claps`)."""
-    response = sound.room_response(rng)
+def make_room_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    """Return an impulse response of a room, shape (n,), the direct sound first.
+
+    See `training.sound.claps`.
+    """
+    response = sound.make_room_response(rng)
     if rate_hz == sound.RATE_HZ:
         return response
     return np.asarray(soxr.resample(response, sound.RATE_HZ, rate_hz, quality="LQ"), np.float32)
 
 
-def street_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
-    """Return an impulse response of a street between facades, shape (n,), 1.2 s at most, the direct sound first.
+def make_street_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
+    """Return an impulse response of a street between facades, shape (n,).
 
-    Images of the source in two parallel walls, 8 to 40 m apart, give a flutter of echoes, each of which the relief of
-    a facade scatters over some milliseconds; a sparse tail of 0.4 to 1.6 s (60 dB) comes from what lies further on. So
-    do measured streets look (Picaut et al., "Experimental study of sound propagation in a street", Applied Acoustics
-    2005): few strong reflections, then echoes apart from each other.
+    It has 1.2 s at most, the direct sound first. Images of the source in two parallel walls, 8 to 40 m apart, give a
+    flutter of echoes, each scattered over some milliseconds by the relief of a facade; a sparse tail of 0.4 to 1.6 s
+    (60 dB) comes from further away. Measured streets have few strong reflections, then separate echoes (Picaut et al.,
+    "Experimental study of sound propagation in a street", Applied Acoustics 2005).
     """
     rt60_s = rng.uniform(0.4, 1.6)
     n = round(min(_STREET_S, 0.75 * rt60_s) * rate_hz)
     echoes = np.zeros(n, np.float32)
-    delays_s, levels = _facades(rng)
+    delays_s, levels = _reflect_in_facades(rng)
     at = np.round(delays_s * rate_hz).astype(int)
     np.add.at(echoes, at[at < n], levels[at < n])
-    echoes += _sparse_tail(n, rate_hz, rt60_s, rng)
+    echoes += _make_sparse_tail(n, rate_hz, rt60_s, rng)
     scatter = rng.standard_normal(round(rng.uniform(0.001, 0.006) * rate_hz)).astype(np.float32)
     scatter *= np.exp(-np.linspace(0.0, 4.0, scatter.size, dtype=np.float32))
     response = np.convolve(echoes, scatter / np.linalg.norm(scatter))[:n]
@@ -110,8 +117,11 @@ def street_response(rate_hz: int, rng: Generator) -> NDArray[np.float32]:
     return np.asarray(response, np.float32)
 
 
-def _facades(rng: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return delays behind the direct sound, in seconds, and levels of a source's images in two facades."""
+def _reflect_in_facades(rng: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return delays and levels of a source's images in two facades.
+
+    Delays are behind the direct sound, in seconds.
+    """
     width_m, along_m = rng.uniform(8.0, 40.0), np.exp(rng.uniform(np.log(3.0), np.log(100.0)))
     source_m, microphone_m = rng.uniform(0.1, 0.9, 2) * width_m
     turn = np.arange(-4, 5)
@@ -123,8 +133,11 @@ def _facades(rng: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return (path_m - direct_m)[order > 0] / SPEED_OF_SOUND_M_S, level[order > 0]
 
 
-def _sparse_tail(n: int, rate_hz: int, rt60_s: float, rng: Generator) -> NDArray[np.float32]:
-    """Return single echoes, some hundred a second, that fall by 60 dB in `rt60_s`; -25 to -6 dB of the direct sound."""
+def _make_sparse_tail(n: int, rate_hz: int, rt60_s: float, rng: Generator) -> NDArray[np.float32]:
+    """Return single echoes, some hundred per second, that fall by 60 dB in `rt60_s`.
+
+    Their level is -25 to -6 dB of the direct sound.
+    """
     count = max(1, round(n / rate_hz * rng.uniform(80.0, 500.0)))
     at = rng.integers(min(n - 1, round(0.02 * rate_hz)), n, count)
     tail = np.zeros(n, np.float32)

@@ -1,7 +1,7 @@
-"""Sounds that nobody recorded: sirens of all patterns and claps of people and rooms that recordings are few of.
+"""Synthetic sirens of all patterns, and claps of many people in many rooms.
 
-Electronic sirens are made by a formula to begin with: a pattern of pitch, a square wave, a horn. Recordings hold a
-handful of patterns; a network that has heard only those takes the next town's siren for music.
+Electronic sirens follow a formula anyway: a pattern of pitch, a square wave, a horn. Recordings hold few patterns, and
+a network trained on only those takes an unknown siren for music.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import signal
 
-from training.sound.claps import RATE_HZ, at_speed, coloured, in_room, room_response, synthetic_clap
+from training.sound.claps import RATE_HZ, add_room, change_speed, colour, make_clap, make_room_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +25,11 @@ _SIREN_S, _CLAPS_S = 5.0, 3.0
 _SOUND_M_S = 343.0
 
 
-def siren(rng: Generator) -> NDArray[np.float32]:
-    """Return 5 s of a siren at 16 kHz, peak 1: wail, yelp, phaser, two tones, rise and fall, or one after another."""
+def make_siren(rng: Generator) -> NDArray[np.float32]:
+    """Return 5 s of a siren at 16 kHz, peak 1.
+
+    The pattern is wail, yelp, phaser, two tones, rise and fall, or one after another.
+    """
     time_s = np.arange(round(_SIREN_S * RATE_HZ)) / RATE_HZ
     pitch_hz = _pattern(time_s, rng)
     if rng.random() < 0.25:  # noqa: PLR2004 - a driver turns the switch
@@ -40,9 +43,9 @@ def siren(rng: Generator) -> NDArray[np.float32]:
         sound = sound + rng.uniform(0.2, 0.8) * _waveform(np.cumsum(other) * 2 * np.pi / RATE_HZ, other.max(), rng)
     low_hz, high_hz = rng.uniform(150.0, 500.0), rng.uniform(2_000.0, 7_500.0)
     horn = signal.butter(2, (low_hz, high_hz), "bandpass", fs=RATE_HZ, output="sos")
-    wet = coloured(np.asarray(signal.sosfilt(horn, sound), np.float32), 4.0, rng)
+    wet = colour(np.asarray(signal.sosfilt(horn, sound), np.float32), 4.0, rng)
     if rng.random() < 0.7:  # noqa: PLR2004
-        wet = in_room(wet, room_response(rng))
+        wet = add_room(wet, make_room_response(rng))
     return np.asarray(wet / max(1e-6, float(np.abs(wet).max())), np.float32)
 
 
@@ -69,7 +72,7 @@ def _pattern(time_s: Floats, rng: Generator) -> Floats:
 
 
 def _passing(time_s: Floats, rng: Generator) -> tuple[Floats, Floats]:
-    """Return the Doppler factor and the level of a vehicle that comes, passes or goes."""
+    """Return the Doppler factor and the level of a passing vehicle."""
     speed_m_s, nearest_m = rng.uniform(0.0, 25.0), np.exp(rng.uniform(np.log(4.0), np.log(150.0)))
     along_m = speed_m_s * (time_s - rng.uniform(-5.0, 10.0))
     distance_m = np.hypot(along_m, nearest_m)
@@ -77,7 +80,10 @@ def _passing(time_s: Floats, rng: Generator) -> tuple[Floats, Floats]:
 
 
 def _waveform(phase: Floats, highest_hz: float, rng: Generator) -> Floats:
-    """Return a wave between a sine and a square or saw, of the harmonics that fit below 7.5 kHz."""
+    """Return a wave between a sine and a square or saw.
+
+    It has the harmonics below 7.5 kHz.
+    """
     odd_only, tilt = rng.random() < 0.5, rng.uniform(0.7, 2.5)  # noqa: PLR2004
     count = max(1, min(12, int(7_500.0 / highest_hz)))
     wave = np.zeros_like(phase)
@@ -87,14 +93,15 @@ def _waveform(phase: Floats, highest_hz: float, rng: Generator) -> Floats:
     return np.tanh(wave * rng.uniform(0.5, 3.0))
 
 
-def claps(people: Mapping[str, Sequence[NDArray[np.float32]]], rng: Generator) -> NDArray[np.float32]:
-    """Return 3 s with one to eight claps of one person in one room, at 16 kHz, peak 1.
+def make_claps(people: Mapping[str, Sequence[NDArray[np.float32]]], rng: Generator) -> NDArray[np.float32]:
+    """Return 3 s with one to eight claps of one person in one room.
 
-    `people` has single claps that begin with their attack, by person; four hands in ten are made up.
+    The rate is 16 kHz, the peak 1. `people` has single claps that begin with their attack, by person; four in ten are
+    synthetic.
     """
     names = tuple(people)
     if not names or rng.random() < 0.4:  # noqa: PLR2004
-        hands: Sequence[NDArray[np.float32]] = [synthetic_clap(rng)]
+        hands: Sequence[NDArray[np.float32]] = [make_clap(rng)]
     else:
         hands = people[names[rng.integers(len(names))]]
     speed = 2.0 ** rng.uniform(-0.4, 0.4)
@@ -102,10 +109,10 @@ def claps(people: Mapping[str, Sequence[NDArray[np.float32]]], rng: Generator) -
     begins_s = rng.uniform(0.0, 1.0) + np.concatenate(([0.0], np.cumsum(gaps_s)))
     sound = np.zeros(round(_CLAPS_S * RATE_HZ), np.float32)
     for begin in np.round(begins_s[begins_s < _CLAPS_S - 0.1] * RATE_HZ).astype(int):
-        clap = at_speed(hands[int(rng.integers(len(hands)))], speed * rng.uniform(0.97, 1.03))
+        clap = change_speed(hands[int(rng.integers(len(hands)))], speed * rng.uniform(0.97, 1.03))
         clap = clap * 10.0 ** (rng.uniform(-6.0, 0.0) / 20.0) / max(1e-6, float(np.abs(clap).max()))
         sound[begin : begin + clap.size] += clap[: sound.size - begin]
     if rng.random() < 0.7:  # noqa: PLR2004
-        sound = in_room(sound, room_response(rng))
-    sound = coloured(sound, 5.0, rng)
+        sound = add_room(sound, make_room_response(rng))
+    sound = colour(sound, 5.0, rng)
     return np.asarray(sound / max(1e-6, float(np.abs(sound).max())), np.float32)

@@ -14,12 +14,12 @@ from edge.errors import DataError
 from export.__main__ import main
 from export.bundle.about import About
 from export.bundle.bundle import write_bundle
-from export.compare.labelled import LabelledSet, thinned
+from export.compare.labelled import LabelledSet, thin_clips
 from export.compare.speed import PUBLISHED
-from export.compare.timing import side_by_side_ms
-from export.graph.cost import cost
-from export.graph.fold import folded
-from export.graph.int8 import Verdict
+from export.compare.timing import time_jobs_ms
+from export.graph.cost import count_cost
+from export.graph.fold import fold
+from export.graph.int8 import Comparison
 from export.graph.onnx import to_onnx
 from tests.support.networks import EVALUATION, MODELS, PARAMS, make_small_checkpoint, make_trained_model
 from tests.support.recordings import LABELS, made_up
@@ -56,7 +56,7 @@ def places(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_int8_says_what_it_found_and_writes_when_told(
+def test_int8_prints_the_comparison_and_writes_with_force(
     kind: str, folder: Path, places: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One table of both networks; with --force the file is there, and it runs."""
@@ -72,9 +72,9 @@ def test_int8_says_what_it_found_and_writes_when_told(
 def test_int8_that_does_not_pay_removes_only_its_own(
     folder: Path, places: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An older 8-bit network beside the checkpoint must not pass for this one's; a file that --out names stays."""
-    monkeypatch.setattr(Verdict, "ships", False)
-    monkeypatch.setattr("export.graph.int8.quantized", lambda network, _: network)
+    """An older 8-bit network beside the checkpoint is removed; a file named by --out stays."""
+    monkeypatch.setattr(Comparison, "pays", False)
+    monkeypatch.setattr("export.graph.int8.quantize", lambda network, _: network)
     path = tmp_path / "last.pt"
     path.write_bytes((folder / "window" / "last.pt").read_bytes())
     older, named = tmp_path / "model.int8.onnx", tmp_path / "named.onnx"
@@ -88,7 +88,7 @@ def test_int8_that_does_not_pay_removes_only_its_own(
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_verify_shows_every_form_and_says_what_is_absent(
+def test_verify_shows_every_form_and_the_absent_ones(
     kind: str, folder: Path, places: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Checkpoint and bundle agree on the golden recording; a labelled set adds its figure."""
@@ -114,7 +114,7 @@ def test_a_bundle_alone_is_verified_by_its_own_golden_logits(
 def test_a_bundle_of_another_checkpoint_fails(
     folder: Path, places: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A network that computes something else is status 65, and its difference is said."""
+    """Another network is status 65, and its difference is printed."""
     checkpoint = make_small_checkpoint("window")
     checkpoint.model.get_parameter("head.classifier.bias").data += 1.0
     save_checkpoint(folder / "other.pt", checkpoint)
@@ -150,7 +150,7 @@ def test_costs_are_those_counted_by_hand() -> None:
     constants.append(onnx.numpy_helper.from_array(np.array([1]), "one"))
     graph = onnx.helper.make_graph(nodes, "counted", values[:1], values[1:], constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
-    counted = cost(model.SerializeToString(), PARAMS)
+    counted = count_cost(model.SerializeToString(), PARAMS)
     maps = ((96 - 3) // 2 + 1) * ((64 - 3) // 2 + 1) * 5
     assert (counted.parameters, counted.macs, counted.nodes) == (45 + 20 + 4, maps * 9 + 20, 4)
     assert counted.macs_per_s(PARAMS) == 8 * counted.macs
@@ -158,15 +158,15 @@ def test_costs_are_those_counted_by_hand() -> None:
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_all_parameters_of_a_folded_network_are_counted(kind: str) -> None:
-    """The graph holds what PyTorch holds."""
-    model = folded(make_trained_model(MODELS[kind]))
-    assert cost(to_onnx(model, PARAMS), PARAMS).parameters == sum(weight.numel() for weight in model.parameters())
+    """The graph has as many as PyTorch."""
+    model = fold(make_trained_model(MODELS[kind]))
+    assert count_cost(to_onnx(model, PARAMS), PARAMS).parameters == sum(weight.numel() for weight in model.parameters())
 
 
 def test_a_stream_is_counted_for_its_new_frames_only() -> None:
-    """The same network costs less than a tenth of what it would for its window."""
+    """A network costs less than a tenth of the cost for its window."""
     model = make_trained_model(MODELS["streaming"])
-    assert cost(to_onnx(folded(model), PARAMS), PARAMS).macs < 0.2e6
+    assert count_cost(to_onnx(fold(model), PARAMS), PARAMS).macs < 0.2e6
 
 
 def test_jobs_take_turns() -> None:
@@ -180,7 +180,7 @@ def test_jobs_take_turns() -> None:
         order.append("b")
         return sum(range(20_000))
 
-    fast, slow = side_by_side_ms([idle, count], rounds=2)
+    fast, slow = time_jobs_ms([idle, count], rounds=2)
     assert "".join(order) == ("a" * 10 + "b" * 10) * 3
     assert 0 < fast < slow
 
@@ -198,10 +198,10 @@ def test_a_labelled_set_counts_every_label_that_it_has(folder: Path) -> None:
 
 
 def test_a_labelled_set_scores_decisions_of_whole_windows(folder: Path) -> None:
-    """Of a stream the decisions before a window has been heard do not count, as in training."""
+    """The decisions of a stream before its first whole window do not count, as in training."""
     clips = read_manifest(folder / "data")[:1]
     store = open_features(folder / "data", read_manifest(folder / "data"), folder / "cache", PARAMS)
-    steps = len(store.of(clips[0])) // 8
+    steps = len(store.get(clips[0])) // 8
 
     def first_only(features: np.ndarray) -> np.ndarray:
         """Say yes to the decisions before the twelfth, no to the rest."""
@@ -214,4 +214,4 @@ def test_a_labelled_set_scores_decisions_of_whole_windows(folder: Path) -> None:
 def test_a_few_clips_of_each_label_are_spread() -> None:
     """Up to the number asked for of each label, from its first clip to its last."""
     clips = [type("Clip", (), {"label": label, "index": i})() for i, label in enumerate("aaaaaaabb")]
-    assert [clip.index for clip in thinned(clips, 3)] == [0, 3, 6, 7, 8]
+    assert [clip.index for clip in thin_clips(clips, 3)] == [0, 3, 6, 7, 8]

@@ -1,4 +1,4 @@
-"""What the commands say when something is wrong."""
+"""Errors of the commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.errors import ConfigError, DataError
 from edge.frontend.params import FrontEndParams
 from export.__main__ import main
 from export.bundle.about import read_about
-from export.bundle.golden import golden_features, golden_waveform
+from export.bundle.golden import compute_golden_features, cut_golden_waveform
 from tests.support.networks import make_small_checkpoint
 from training.checkpoint import save_checkpoint
 
@@ -35,7 +35,7 @@ def test_a_missing_checkpoint_is_one_clear_line(tmp_path: Path, capsys: pytest.C
     assert "none.pt" in capsys.readouterr().err
 
 
-def test_an_about_file_says_everything_or_is_refused(tmp_path: Path) -> None:
+def test_an_incomplete_about_file_is_refused(tmp_path: Path) -> None:
     """A bundle without its licence note is not written."""
     about = tmp_path / "about.toml"
     about.write_text('id = "x"\nversion = "1"\n', encoding="utf-8")
@@ -61,7 +61,7 @@ def test_the_golden_waveform_is_the_loudest_part(tmp_path: Path) -> None:
     samples = np.full(20 * rate, 0.001)
     samples[11 * rate : 13 * rate] = 0.5
     soundfile.write(tmp_path / "long.wav", samples, rate)
-    waveform = golden_waveform(tmp_path / "long.wav", rate)
+    waveform = cut_golden_waveform(tmp_path / "long.wav", rate)
     assert waveform.shape == (6 * rate,)
     assert np.sum(waveform > 0.4) == 2 * rate
     assert np.array_equal(waveform * 32768, np.round(waveform * 32768))
@@ -69,7 +69,7 @@ def test_the_golden_waveform_is_the_loudest_part(tmp_path: Path) -> None:
 
 def test_golden_windows_begin_at_every_decision() -> None:
     """Windows follow each other as the service's do."""
-    mel, windows = golden_features(np.random.default_rng(1).normal(0, 0.1, 64_000).astype(np.float32), PARAMS)
+    mel, windows = compute_golden_features(np.random.default_rng(1).normal(0, 0.1, 64_000).astype(np.float32), PARAMS)
     assert np.array_equal(windows[3], mel[24 : 24 + 96])
     assert len(windows) == (len(mel) - 96) // 8 + 1
 
@@ -77,4 +77,4 @@ def test_golden_windows_begin_at_every_decision() -> None:
 def test_a_golden_recording_shorter_than_a_window_is_refused() -> None:
     """There is nothing to replay in it."""
     with pytest.raises(DataError, match="longer than"):
-        golden_features(np.zeros(1000, np.float32), PARAMS)
+        compute_golden_features(np.zeros(1000, np.float32), PARAMS)

@@ -12,21 +12,21 @@ from torch import Tensor, nn
 
 from edge.data import street_path
 from edge.errors import DataError
-from export.bundle.golden import golden_features, golden_waveform
-from export.graph.fold import folded
+from export.bundle.golden import compute_golden_features, cut_golden_waveform
+from export.graph.fold import fold
 from export.graph.onnx import (
     INPUT,
     OUTPUT,
     STATE,
     STATE_OUT,
+    get_state_size,
+    open_session,
     run_onnx,
     run_pieces,
     run_torch,
-    session,
-    state_size,
     to_onnx,
 )
-from export.graph.parity import compare
+from export.graph.parity import compare_networks
 from tests.support.networks import MODELS, PARAMS, make_trained_model, sequence
 from tests.support.recordings import LABELS
 
@@ -61,53 +61,53 @@ def model() -> nn.Module:
 @pytest.fixture(scope="module")
 def network(model: nn.Module) -> bytes:
     """Return it as ONNX."""
-    return to_onnx(folded(model), PARAMS)
+    return to_onnx(fold(model), PARAMS)
 
 
 def test_inputs_and_outputs_are_those_of_the_service(network: bytes, model: nn.Module) -> None:
     """Features and state go in, logits and state come out; batch, frames and decisions are free."""
-    opened = session(network)
+    opened = open_session(network)
     size = model.state_size
     assert [(node.name, node.shape[2:]) for node in opened.get_inputs()] == [(INPUT, [64]), (STATE, [])]
     assert [node.name for node in opened.get_outputs()] == [OUTPUT, STATE_OUT]
     assert opened.get_inputs()[1].shape == opened.get_outputs()[1].shape == ["batch", size]
     assert opened.get_outputs()[0].shape == ["batch", "decisions", len(LABELS)]
-    assert state_size(opened) == size
+    assert get_state_size(opened) == size
 
 
 def test_pieces_give_what_the_whole_gives(network: bytes, model: nn.Module) -> None:
     """One decision at a time, unequal pieces and all at once agree with PyTorch."""
     whole = sequence(9)
     wanted = run_torch(model, whole)
-    opened = session(network)
-    zeros = np.zeros((1, state_size(opened)), np.float32)
+    opened = open_session(network)
+    zeros = np.zeros((1, get_state_size(opened)), np.float32)
     for cuts in (range(STEP, 9 * STEP, STEP), [STEP, 5 * STEP]):
         pieces = np.split(whole, list(cuts), axis=1)
         assert np.allclose(run_pieces(opened, pieces, zeros), wanted, atol=1e-4)
-    compare(model, network, whole).check()
+    compare_networks(model, network, whole).check()
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_real_sound_is_heard_alike(kind: str) -> None:
+def test_real_sound_has_the_same_scores(kind: str) -> None:
     """On the street recording folding and ONNX stay within the limit, for either kind of network."""
     model = make_trained_model(MODELS[kind])
-    waveform = golden_waveform(street_path(), PARAMS.sample_rate_hz)
-    _, features = golden_features(waveform, PARAMS, streaming=kind == "streaming")
-    compare(model, to_onnx(folded(model), PARAMS), features).check()
+    waveform = cut_golden_waveform(street_path(), PARAMS.sample_rate_hz)
+    _, features = compute_golden_features(waveform, PARAMS, streaming=kind == "streaming")
+    compare_networks(model, to_onnx(fold(model), PARAMS), features).check()
 
 
 def test_the_last_decision_is_what_a_window_gets(model: nn.Module) -> None:
-    """`forward`, which is trained, says what `sequence`, which ships, says at the end."""
+    """`forward`, which is trained, equals the end of `sequence`, which is exported."""
     whole = sequence(PARAMS.window_frames // STEP)
     with torch.inference_mode():
         assert np.allclose(model(torch.from_numpy(whole)).numpy()[0], run_torch(model, whole)[-1], atol=1e-4)
 
 
 def test_streams_of_a_batch_do_not_mix(network: bytes) -> None:
-    """Two streams together get what each gets alone."""
+    """Two streams together have the results that each has alone."""
     both = np.concatenate([sequence(3, seed) for seed in (1, 2)])
-    opened = session(network)
-    state = np.zeros((2, state_size(opened)), np.float32)
+    opened = open_session(network)
+    state = np.zeros((2, get_state_size(opened)), np.float32)
     (logits,) = opened.run([OUTPUT], {INPUT: both, STATE: state})
     assert np.allclose(logits, [run_onnx(opened, part[None]) for part in both], atol=1e-5)
 
@@ -122,7 +122,7 @@ def test_a_state_that_is_wrong_is_seen(model: nn.Module, network: bytes) -> None
     forgetful.graph.node.append(onnx.helper.make_node("Mul", ["kept", "nothing"], [STATE_OUT]))
     assert np.allclose(run_onnx(forgetful.SerializeToString(), sequence(9)), run_torch(model, sequence(9)), atol=1e-4)
     with pytest.raises(DataError, match="the exported network differs"):
-        compare(model, forgetful.SerializeToString(), sequence(9)).check()
+        compare_networks(model, forgetful.SerializeToString(), sequence(9)).check()
 
 
 def test_shapes_are_worked_out_before_they_ship(network: bytes) -> None:
@@ -130,7 +130,7 @@ def test_shapes_are_worked_out_before_they_ship(network: bytes) -> None:
     kinds = Counter(node.op_type for node in onnx.load_from_string(network).graph.node)
     assert not set(kinds) & {"Constant", "Identity", "If", "Cast", "Shape", "Gather", "Sub", "Mul"}
     asks = Running().eval()
-    compare(asks, to_onnx(asks, PARAMS), sequence(7)).check()
+    compare_networks(asks, to_onnx(asks, PARAMS), sequence(7)).check()
 
 
 def test_shapes_are_written_down(network: bytes) -> None:

@@ -1,4 +1,4 @@
-"""TensorRT without TensorRT: operators, profiles, cache keys, and what is asked of NVIDIA's package."""
+"""TensorRT without TensorRT: operators, profiles, cache keys, and calls of NVIDIA's package."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import torch
 from edge.errors import DataError, Unavailable
 from export.__main__ import main
 from export.graph import tensorrt
-from export.graph.fold import folded
-from export.graph.int8 import calibration_feeds, quantized
+from export.graph.fold import fold
+from export.graph.int8 import make_feeds, quantize
 from export.graph.onnx import INPUT, OUTPUT, STATE, STATE_OUT, to_onnx
-from export.graph.tensorrt import Engine, Gpu, build, engine_of, profile_of, unsupported
+from export.graph.tensorrt import Engine, Gpu, build_engine, list_unsupported, make_profile, open_engine
 from tests.support.networks import MODELS, PARAMS, make_trained_model, sequence
 from training.models.streamnet import Streaming
 
@@ -31,7 +31,7 @@ SIZE = STREAMING.state_size
 
 
 class FakeTensorRT:
-    """NVIDIA's package as far as the exporter uses it, writing down what it is asked for."""
+    """A fake of NVIDIA's package that records the calls of the exporter."""
 
     MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
     BuilderFlag = SimpleNamespace(FP16="fp16", INT8="int8")
@@ -83,21 +83,21 @@ class FakeTensorRT:
 @pytest.fixture(scope="module", params=["window", "streaming"])
 def network(request: pytest.FixtureRequest) -> bytes:
     """Return a network of either kind as ONNX."""
-    return to_onnx(folded(make_trained_model(MODELS[request.param])), PARAMS)
+    return to_onnx(fold(make_trained_model(MODELS[request.param])), PARAMS)
 
 
 def test_networks_are_made_of_what_its_parser_reads(network: bytes) -> None:
     """In 32 bits as in 8 no operator is outside the documented set; another one is named."""
-    small = quantized(network, calibration_feeds(network, [sequence(20)[0]], PARAMS), for_tensorrt=True)
+    small = quantize(network, make_feeds(network, [sequence(20)[0]], PARAMS), for_tensorrt=True)
     foreign = onnx.load_from_string(network)
     foreign.graph.node[0].op_type = "NonZero"
-    assert unsupported(network) == unsupported(small) == []
-    assert unsupported(foreign.SerializeToString()) == ["NonZero"]
+    assert list_unsupported(network) == list_unsupported(small) == []
+    assert list_unsupported(foreign.SerializeToString()) == ["NonZero"]
 
 
 def test_a_profile_covers_one_stream_to_the_largest_batch(network: bytes) -> None:
     """Smallest, usual and largest shapes of every input; a stream's pieces are one decision to 64."""
-    profile = profile_of(network, PARAMS)
+    profile = make_profile(network, PARAMS)
     if STATE in profile:
         assert profile[INPUT] == ((1, 8, 64), (8, 8, 64), (64, 512, 64))
         assert profile[STATE] == ((1, SIZE), (8, SIZE), (64, SIZE))
@@ -108,14 +108,14 @@ def test_a_profile_covers_one_stream_to_the_largest_batch(network: bytes) -> Non
 @pytest.mark.parametrize(("precision", "flags"), [("fp32", []), ("fp16", ["fp16"]), ("int8", ["int8", "fp16"])])
 def test_the_builder_gets_precision_and_shapes(precision: str, flags: list[str], network: bytes) -> None:
     """The flags are the precision's, the profile is set for every input."""
-    package, profile = FakeTensorRT(), profile_of(network, PARAMS)
-    assert build(network, profile, precision, package) == b"plan"
+    package, profile = FakeTensorRT(), make_profile(network, PARAMS)
+    assert build_engine(network, profile, precision, package) == b"plan"
     assert (package.flags, package.shapes, package.definitions) == (flags, profile, [1])
 
 
 def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> None:
     """The same request finds the file; another network, version, precision or GPU gets one of its own."""
-    window, other = (to_onnx(folded(make_trained_model(MODELS[kind])), PARAMS) for kind in MODELS)
+    window, other = (to_onnx(fold(make_trained_model(MODELS[kind])), PARAMS) for kind in MODELS)
     package = FakeTensorRT()
     wants: list[tuple[bytes, str, FakeTensorRT, Gpu]] = [
         (window, "fp16", package, GPU),
@@ -125,23 +125,23 @@ def test_an_engine_is_built_once_for_all_that_it_depends_on(tmp_path: Path) -> N
         (window, "fp16", package, Gpu("T4", "8.7")),
         (other, "fp16", package, GPU),
     ]
-    paths = [engine_of(net, PARAMS, kind, tmp_path, package=trt, gpu=gpu) for net, kind, trt, gpu in wants * 2]
+    paths = [open_engine(net, PARAMS, kind, tmp_path, package=trt, gpu=gpu) for net, kind, trt, gpu in wants * 2]
     assert len(set(paths)) == len(wants) == len(list(tmp_path.iterdir()))
     assert package.builds == len(wants) - 1
     assert paths[0].read_bytes() == b"plan"
 
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
-    """An unreadable network and a GPU that cannot are said in one line each; no file is half there."""
-    window = to_onnx(folded(make_trained_model(MODELS["window"])), PARAMS)
+    """An unreadable network and an unsuitable GPU are errors of one line each; no partial file is left."""
+    window = to_onnx(fold(make_trained_model(MODELS["window"])), PARAMS)
     with pytest.raises(DataError, match="cannot read the network: node 3"):
-        engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(parses=False), gpu=GPU)
+        open_engine(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(parses=False), gpu=GPU)
     with pytest.raises(Unavailable, match="did not build a fp16 engine"):
-        engine_of(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(plan=None), gpu=GPU)
+        open_engine(window, PARAMS, "fp16", tmp_path, package=FakeTensorRT(plan=None), gpu=GPU)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_package_the_command_says_what_to_install(
+def test_without_the_package_the_error_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 69 and one line, before anything else is done."""
@@ -152,12 +152,12 @@ def test_without_the_package_the_command_says_what_to_install(
     assert said.count("\n") == 1
 
 
-def test_without_a_gpu_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package alone does not build."""
     monkeypatch.setitem(sys.modules, "tensorrt", FakeTensorRT())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(Unavailable, match="needs an NVIDIA GPU"):
-        tensorrt.require()
+        tensorrt.require_tensorrt()
 
 
 class FakeContext:
@@ -204,14 +204,14 @@ def test_an_engine_is_fed_no_more_than_its_profile_allows(
     monkeypatch.setattr(
         torch.cuda, "current_stream", lambda: SimpleNamespace(cuda_stream=7, synchronize=lambda: None), raising=False
     )
-    logits = Engine(b"plan", PARAMS, package, device="cpu").logits(np.zeros(features, np.float32))
+    logits = Engine(b"plan", PARAMS, package, device="cpu").compute_logits(np.zeros(features, np.float32))
     assert logits.shape == (decisions, 4)
     assert [run[INPUT][int(streaming)] for run in context.ran] == ([512, 288] if streaming else [64, 6])
     assert all((STATE in run) is streaming for run in context.ran)
 
 
 def test_an_engine_of_another_machine_is_refused() -> None:
-    """What does not load is said, with the mend."""
+    """An engine that does not load is an error with a remedy."""
     package = FakeTensorRT()
     package.Runtime = lambda logger: SimpleNamespace(deserialize_cuda_engine=lambda plan: None)
     with pytest.raises(Unavailable, match="delete it"):

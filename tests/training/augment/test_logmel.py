@@ -14,10 +14,10 @@ from training.augment.colour import add_noise, band_centres_hz, sparsify
 from training.augment.mask import patch_augment, spec_augment
 from training.augment.mix import mixup
 from training.augment.power import to_power
-from training.augment.space import at_distance, in_space
+from training.augment.space import apply_response, simulate_distance
 from training.augment.warp import pitch_shift, time_stretch
-from training.sound.claps import in_room
-from training.sound.rooms import air_absorption_db_per_m, street_response
+from training.sound.claps import add_room
+from training.sound.rooms import air_absorption_db_per_m, make_street_response
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -31,8 +31,8 @@ def seeded(seed: int = 1) -> Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def seen(samples: np.ndarray) -> Tensor:
-    """Return what the front end sees of a sound, shape (1, frames, mels)."""
+def compute_mel(samples: np.ndarray) -> Tensor:
+    """Return the front end's features of a sound, shape (1, frames, mels)."""
     return torch.from_numpy(log_mel(samples.astype(np.float32), PARAMS))[None]
 
 
@@ -62,7 +62,7 @@ def test_no_stripes_leave_the_picture() -> None:
 
 
 def test_patches_are_squares_that_spare_every_band_and_frame() -> None:
-    """Five squares of 10 by 10 blank 100 to 500 cells, and never a whole row."""
+    """Five squares of 10 by 10 mask 100 to 500 cells, and no whole row."""
     holes = patch_augment(torch.zeros(64, 96, 64), 1.0, seeded()) == 1.0
     cells = holes.sum(dim=(1, 2))
     assert cells.min() >= 100
@@ -102,8 +102,8 @@ def test_a_stretch_is_that_of_the_picture_of_a_stretch(speed: float) -> None:
     """A chirp's picture, stretched, is near the picture of a slower or faster chirp."""
     at = np.arange(2 * RATE_HZ) / RATE_HZ
     chirps = [np.sin(2 * np.pi * (500 * t + 400 * t**2)) for t in (at, at[: round(at.size / speed)] * speed)]
-    stretched, wanted = time_stretch(seen(chirps[0]), speed), seen(chirps[1])
-    assert stretched.shape[1] == round(seen(chirps[0]).shape[1] / speed)
+    stretched, wanted = time_stretch(compute_mel(chirps[0]), speed), compute_mel(chirps[1])
+    assert stretched.shape[1] == round(compute_mel(chirps[0]).shape[1] / speed)
     frames = min(stretched.shape[1], wanted.shape[1]) - 4
     loudest = (picture[0, :frames].argmax(dim=1) for picture in (stretched, wanted))
     first, second = loudest
@@ -112,8 +112,8 @@ def test_a_stretch_is_that_of_the_picture_of_a_stretch(speed: float) -> None:
     assert (centres[second] / centres[first]).median().item() == pytest.approx(speed, rel=0.1)
 
 
-def test_a_stretch_refuses_to_stand_still() -> None:
-    """A speed of 0 is said to be wrong."""
+def test_a_stretch_refuses_a_speed_of_0() -> None:
+    """A speed of 0 is an error."""
     with pytest.raises(ValueError, match="speed is 0"):
         time_stretch(torch.zeros(1, 10, 4), 0.0)
 
@@ -122,14 +122,14 @@ def test_a_stretch_refuses_to_stand_still() -> None:
 def test_a_shift_moves_a_tone_to_where_it_would_sound(semitones: float) -> None:
     """The loudest band is that of a tone two semitones higher or lower."""
     for hz in (400.0, 1_500.0, 4_000.0):
-        shifted = pitch_shift(seen(tone(hz)), torch.tensor([semitones]), PARAMS)
-        there = seen(tone(hz * 2 ** (semitones / 12)))
+        shifted = pitch_shift(compute_mel(tone(hz)), torch.tensor([semitones]), PARAMS)
+        there = compute_mel(tone(hz * 2 ** (semitones / 12)))
         assert abs(shifted[0, 20].argmax() - there[0, 20].argmax()) <= 1
 
 
 def test_a_shift_by_nothing_is_nothing_and_what_comes_from_beyond_is_silence() -> None:
     """0 semitones keep the picture; an octave down leaves the upper bands silent, an octave up the lowest ones."""
-    picture = seen(noise()).expand(3, -1, -1)
+    picture = compute_mel(noise()).expand(3, -1, -1)
     out = pitch_shift(picture, torch.tensor([0.0, -12.0, 12.0]), PARAMS)
     assert torch.allclose(out[0], picture[0], atol=1e-4)
     assert (out[1, :, -1] == SILENCE).all()
@@ -140,7 +140,7 @@ def test_a_shift_by_nothing_is_nothing_and_what_comes_from_beyond_is_silence() -
 @pytest.mark.parametrize("snr_db", [5.0, 15.0])
 def test_noise_has_the_ratio_asked_for(snr_db: float) -> None:
     """What is added lies 5 or 15 dB below each sample's mean power."""
-    power = to_power(seen(noise()), PARAMS).expand(4, -1, -1)
+    power = to_power(compute_mel(noise()), PARAMS).expand(4, -1, -1)
     added = add_noise(power, torch.full((4,), snr_db), PARAMS, seeded()) - power
     assert torch.allclose(10 * torch.log10(power.sum((1, 2)) / added.sum((1, 2))), torch.full((4,), snr_db), atol=0.01)
 
@@ -158,17 +158,17 @@ def test_a_codec_drops_what_the_loud_masks() -> None:
 
 def test_distance_is_that_of_the_waveform() -> None:
     """100 m take 40 dB and the air's share of every band."""
-    lost_db = -10 * torch.log10(at_distance(torch.ones(1, 1, 64), torch.tensor([100.0]), PARAMS)).flatten()
+    lost_db = -10 * torch.log10(simulate_distance(torch.ones(1, 1, 64), torch.tensor([100.0]), PARAMS)).flatten()
     air = 100.0 * air_absorption_db_per_m(band_centres_hz(PARAMS).numpy())
     assert lost_db.tolist() == pytest.approx((40.0 + air).tolist(), abs=1e-3)
 
 
 def test_a_street_on_power_is_near_the_street_on_the_waveform() -> None:
     """The tail of a burst falls alike in both, within 3 dB on the mean of all bands."""
-    response = street_response(RATE_HZ, np.random.default_rng(1))
+    response = make_street_response(RATE_HZ, np.random.default_rng(1))
     burst = np.pad(noise(0.1), (4_000, 10_000)).astype(np.float32)
-    heard = to_power(seen(in_room(burst, response)), PARAMS)[0].sum(dim=1)
-    made = in_space(to_power(seen(burst), PARAMS), response, PARAMS)[0].sum(dim=1)
+    heard = to_power(compute_mel(add_room(burst, response)), PARAMS)[0].sum(dim=1)
+    made = apply_response(to_power(compute_mel(burst), PARAMS), response, PARAMS)[0].sum(dim=1)
     audible = heard > heard.max() * 1e-4
     assert audible.sum() > 12
     assert (10 * torch.log10(made / heard))[audible].abs().mean() < 3.0

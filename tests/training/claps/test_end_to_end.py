@@ -16,15 +16,15 @@ from edge.claps.crop import BEFORE_SAMPLES, CLAP_FRONT_END
 from edge.inference.bundle import CLAPS, read_bundle
 from edge.inference.onnx import OnnxClassifier
 from export.__main__ import main as export_main
-from export.bundle.clapcrops import graded_claps
+from export.bundle.clapcrops import make_graded_claps
 from tests.support.claps import OTHERS, TAKES, clap_recordings, row_of_claps, tone_burst
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint
-from training.claps.augment import augmented
-from training.claps.learn import probabilities
+from training.claps.augment import augment_crops
+from training.claps.learn import predict
 from training.config import ClapsConfig
-from training.data.clap_takes import take_of
-from training.sound.scenes import crops_of, onsets_of
+from training.data.clap_takes import make_take
+from training.sound.clap_scenes import cut_crops, detect_onsets
 
 if TYPE_CHECKING:
     from edge.claps.onsets import Onset
@@ -68,24 +68,24 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_checkpoint_rebuilds_the_network(run: Path) -> None:
-    """The file alone tells the architecture, the front end, the label and the step."""
+    """The file alone has the architecture, the front end, the label and the step."""
     checkpoint = load_checkpoint(run / "out" / "last.pt")
     assert (checkpoint.labels, checkpoint.params, checkpoint.step) == (("clap",), CLAP_FRONT_END, 60)
     assert checkpoint.config.claps.people == {"hands": "even"}
     assert checkpoint.model(torch.zeros(3, 40, 32)).shape == (3, 1)
 
 
-def test_claps_and_tones_are_told_apart(run: Path) -> None:
+def test_claps_and_tones_are_distinguished(run: Path) -> None:
     """Claps of new hands score higher than new tones."""
     rng = np.random.default_rng(77)
     model = load_checkpoint(run / "out" / "last.pt").model
-    claps = [crop for _ in range(5) for crop in crops_of(row_of_claps(rng, (0.5, 1.0)))[1]]
-    tones = [crop for _ in range(5) for crop in crops_of(tone_burst(rng))[1]]
-    assert np.median(probabilities(model, np.array(claps))) > 0.5 > np.median(probabilities(model, np.array(tones)))
+    claps = [crop for _ in range(5) for crop in cut_crops(row_of_claps(rng, (0.5, 1.0)))[1]]
+    tones = [crop for _ in range(5) for crop in cut_crops(tone_burst(rng))[1]]
+    assert np.median(predict(model, np.array(claps))) > 0.5 > np.median(predict(model, np.array(tones)))
 
 
 def test_the_same_seed_gives_the_same_network_from_kept_crops(run: Path) -> None:
-    """A second run makes no crops anew and ends with the same weights; another seed ends with others."""
+    """A second run uses the cached crops and ends with the same weights; another seed ends with others."""
     kept = {path: path.stat().st_mtime_ns for path in (run / "cache").rglob("*.npy")}
     places = ["--data", str(run / "data"), "--cache", str(run / "cache"), "--out", str(run / "again")]
     assert training_main(["claps", "--config", str(RECIPE), *settings(), *places]) == 0
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_network_from_kept_crops(run: Path) -> None
 
 @pytest.mark.parametrize("change", ["claps.fold=2", "train.seed=4", "claps.crops=20", 'claps.people={ hands = "all" }'])
 def test_another_recipe_makes_other_crops(change: str, run: Path, tmp_path: Path) -> None:
-    """What the crops depend on is part of the cache's name."""
+    """The cache's name depends on everything that the crops depend on."""
     before = set((run / "cache").iterdir())
     places = ["--data", str(run / "data"), "--cache", str(run / "cache"), "--out", str(tmp_path)]
     changed = settings("claps.crops=30", "claps.other_crops=30", "train.steps=1", change)
@@ -126,24 +126,26 @@ def test_the_bundle_confirms_claps_on_a_device(run: Path) -> None:
     assert bundle.task == CLAPS
     assert bundle.thresholds["clap"]["on"] == load_checkpoint(run / "out" / "last.pt").config.claps.on
 
-    def judged(sound: np.ndarray, onset: Onset) -> float:
+    def evaluate(sound: np.ndarray, onset: Onset) -> float:
         samples = sound[onset.at - BEFORE_SAMPLES :][: CLAP_FRONT_END.window_samples]
         return confirm(onset, samples, network).probability
 
-    claps, _ = take_of(row_of_claps(rng, (0.5, 1.0)), 0)
+    claps, _ = make_take(row_of_claps(rng, (0.5, 1.0)), 0)
     tone = tone_burst(rng)
-    assert min(judged(claps, onset) for onset in onsets_of(claps)) > max(judged(tone, o) for o in onsets_of(tone))
+    assert min(evaluate(claps, onset) for onset in detect_onsets(claps)) > max(
+        evaluate(tone, o) for o in detect_onsets(tone)
+    )
 
 
 def test_the_forms_are_compared_where_they_could_differ(run: Path) -> None:
     """Of the crops that an export is checked by, some are claps to the network and some are not."""
-    chances = probabilities(load_checkpoint(run / "out" / "last.pt").model, graded_claps())
+    chances = predict(load_checkpoint(run / "out" / "last.pt").model, make_graded_claps())
     assert chances.min() < 0.2
     assert chances.max() > 0.8
 
 
-def test_the_bundle_tells_what_was_measured(run: Path) -> None:
-    """Manifest and card carry the same figures, what it was trained on, and how it is made again."""
+def test_the_bundle_has_the_figures(run: Path) -> None:
+    """Manifest and card have the same figures, the training data, and the commands to make it."""
     bundle, card = read_bundle(run / "bundle"), (run / "bundle" / "MODEL_CARD.md").read_text("utf-8")
     strangers = bundle.manifest["measured"]["clap"]["claps"]["strangers"]
     line = " | ".join(str(strangers[key]) for key in ("takes", "claps", "onsets", "confirmed", "recall"))
@@ -175,16 +177,16 @@ def test_augmentation_moves_an_onset_by_a_frame_at_most() -> None:
     crops = torch.full((64, 40, 32), -1.0)
     crops[:, 8] = 1.0
     config = ClapsConfig(tilt_db=0.0, p_noise=0.0, mel_mask=0)
-    changed = augmented(crops, config, torch.Generator().manual_seed(1))
+    changed = augment_crops(crops, config, torch.Generator().manual_seed(1))
     peak = changed.mean(dim=2).argmax(dim=1)
     assert set(peak.tolist()) == {7, 8, 9}
     assert changed.shape == crops.shape
 
 
 def test_augmentation_is_drawn_from_its_generator_and_blanks_whole_bands() -> None:
-    """The same dice change a batch alike, other dice do not, and some bands of some crops are silent throughout."""
+    """The same seed gives the same batch, another one another, and some bands of some crops are silent."""
     crops = torch.full((64, 40, 32), 0.5)
-    first, again, other = (augmented(crops, ClapsConfig(), torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    first, again, other = (augment_crops(crops, ClapsConfig(), torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     blank = (first == CLAP_FRONT_END.silence).all(dim=1).sum(dim=1)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

@@ -23,7 +23,7 @@ def test_no_seeds_are_refused(places: list[str], tmp_path: Path, capsys: pytest.
 def test_an_ablation_names_what_it_left_out(
     places: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The table has the recipe and the one without what was asked for."""
+    """The table has the recipe and the requested variant."""
     command = ["ablate", "--config", str(RECIPE), "--out", str(tmp_path), "--without", "mixup", *QUICK, *places]
     assert main(command) == 0
     out = capsys.readouterr().out

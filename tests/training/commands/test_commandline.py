@@ -54,19 +54,19 @@ def test_a_fault_of_the_user_is_one_line(
 ) -> None:
     """Its exit code is the one of sysexits(3), and no traceback is shown."""
     assert run(error) == code
-    told = capsys.readouterr().err
-    assert told.startswith(f"prog: {said}" if said else "")
-    assert told.count("\n") == bool(said)
+    line = capsys.readouterr().err
+    assert line.startswith(f"prog: {said}" if said else "")
+    assert line.count("\n") == bool(said)
 
 
 @pytest.mark.parametrize("error", [ValueError("shapes (3,) (4,)\ndiffer"), KeyError("labels"), RuntimeError("size")])
-def test_a_bug_is_not_dressed_as_a_fault_of_the_user(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    """Any other error, a `ValueError` of NumPy too, is an internal one of one line, and says how to learn more."""
+def test_a_bug_is_an_internal_error(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any other error, a `ValueError` of NumPy too, is an internal error of one line with the way to learn more."""
     assert run(error) == 70
-    told = capsys.readouterr().err
-    assert told.startswith(f"prog: internal error: {type(error).__name__}: ")
-    assert told.endswith("(run again with --debug and report it)\n")
-    assert told.count("\n") == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"prog: internal error: {type(error).__name__}: ")
+    assert line.endswith("(run again with --debug and report it)\n")
+    assert line.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [("--debug", "go"), ("go", "--debug")])
@@ -76,9 +76,9 @@ def test_debug_shows_the_traceback(
 ) -> None:
     """Wherever the option stands, and the exit code stays."""
     assert run(error, *arguments) == code
-    told = capsys.readouterr().err
-    assert told.startswith("Traceback (most recent call last):")
-    assert "raise error" in told
+    line = capsys.readouterr().err
+    assert line.startswith("Traceback (most recent call last):")
+    assert "raise error" in line
 
 
 @pytest.mark.parametrize("arguments", [("come",), ("go", "--far"), ()])

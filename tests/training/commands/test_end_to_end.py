@@ -13,7 +13,7 @@ import torch
 from edge.inference.bundle import read_bundle
 from edge.inference.onnx import OnnxClassifier
 from export.__main__ import main as export_main
-from export.bundle.golden import golden_features
+from export.bundle.golden import compute_golden_features
 from tests.support.recordings import LABELS, copy_recordings, made_up
 from training.__main__ import main as training_main
 from training.checkpoint import load_checkpoint
@@ -47,7 +47,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_the_checkpoint_rebuilds_the_network(run: Path) -> None:
-    """The file alone tells the architecture, the front end, the labels and the step."""
+    """The file alone has the architecture, the front end, the labels and the step."""
     checkpoint = load_checkpoint(run / "out" / "last.pt")
     assert checkpoint.labels == LABELS
     assert checkpoint.step == checkpoint.config.train.steps == 60
@@ -57,7 +57,7 @@ def test_the_checkpoint_rebuilds_the_network(run: Path) -> None:
 def test_the_bundle_runs_on_a_device(run: Path) -> None:
     """The service's own reader takes the bundle, and its golden replay passes."""
     bundle = read_bundle(run / "bundle")
-    _, windows = golden_features(bundle.golden.waveform, bundle.params)
+    _, windows = compute_golden_features(bundle.golden.waveform, bundle.params)
     chances = OnnxClassifier(bundle).compute_probabilities(windows)
     assert bundle.labels == LABELS
     assert chances.shape == (len(windows), 4)
@@ -65,7 +65,7 @@ def test_the_bundle_runs_on_a_device(run: Path) -> None:
     assert len(bundle.golden.waveform) >= 4 * bundle.params.sample_rate_hz
 
 
-def test_the_bundle_tells_what_was_measured(run: Path) -> None:
+def test_the_bundle_has_the_figures(run: Path) -> None:
     """Manifest and card carry thresholds and figures of every label."""
     bundle, card = read_bundle(run / "bundle"), (run / "bundle" / "MODEL_CARD.md").read_text("utf-8")
     for label in LABELS:
@@ -76,13 +76,13 @@ def test_the_bundle_tells_what_was_measured(run: Path) -> None:
 
 
 def test_verify_puts_the_forms_side_by_side(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The checkpoint and its bundle agree, and the difference is said."""
+    """The checkpoint and its bundle agree, and the difference is printed."""
     assert export_main(["verify", str(run / "out" / "last.pt"), str(run / "bundle")]) == 0
     assert "largest change of a probability: folded" in capsys.readouterr().out
 
 
 def test_evaluate_prints_and_writes_the_figures(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A table on standard output, the same as JSON in a file, and better than chance on what was learnt."""
+    """A table is printed, the same is written as JSON, and known recordings score better than chance."""
     places = ["--data", str(run / "data"), "--cache", str(run / "cache"), "--json", str(run / "figures.json")]
     assert training_main(["evaluate", str(run / "out" / "last.pt"), *places]) == 0
     figures = json.loads((run / "figures.json").read_text("utf-8"))

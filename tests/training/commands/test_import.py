@@ -33,7 +33,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_a_folder_in_one_line(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Labels are the folders, the corpus is called as the folder; a table says what came of it."""
+    """Labels are the folders' names, the corpus has the folder's name, and a table sums up the import."""
     run_import("folder", source, tmp_path / "out")
     assert [(clip.label, clip.corpus) for clip in read_manifest(tmp_path / "out")] == [
         ("door", "home"),
@@ -43,7 +43,7 @@ def test_a_folder_in_one_line(source: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_mapping_and_a_name(source: Path, tmp_path: Path) -> None:
-    """The file says which classes are wanted, and what they are called."""
+    """The file selects classes and gives their names."""
     (tmp_path / "map.toml").write_text('water = ["Tap"]\n', encoding="utf-8")
     run_import("folder", source, tmp_path / "out", "--map", tmp_path / "map.toml", "--corpus", "flat 3")
     assert [(clip.label, clip.corpus) for clip in read_manifest(tmp_path / "out")] == [("water", "flat 3")]
@@ -64,7 +64,7 @@ def test_what_was_imported_is_not_imported_again(source: Path) -> None:
     ],
 )
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    """The message says what is wrong with it."""
+    """The message names the error."""
     (tmp_path / "map.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=said):
         read_classes(tmp_path / "map.toml")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_folds_are_trained_measured_and_reported(
     data: Path, places: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], division: list[str]
 ) -> None:
-    """Every clip is scored by a network that did not hear it, and a second call trains nothing."""
+    """Every clip is scored by a network that was not trained on it, and a second call trains nothing."""
     behind = ["--set", f"data.background={list(LABELS)}"]
     command = ["kfold", "--config", str(RECIPE), "--out", str(tmp_path), *QUICK, *behind, *division, *places]
     assert main(command) == 0

@@ -21,7 +21,7 @@ FILES = {"Door bell": 3, "tap": 4, "keys": 2, "drill": 1}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Import, train for a moment and export recordings of labels that nobody has heard of; return the folder."""
+    """Import, train briefly and export recordings of new labels; return the folder."""
     folder = tmp_path_factory.mktemp("own")
     rng, t = np.random.default_rng(1), np.arange(RATE_HZ) / RATE_HZ
     for pitch, (label, count) in enumerate(FILES.items()):
@@ -40,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_bundle_has_the_labels_of_the_folder(run: Path) -> None:
-    """The service's own reader takes it, though no label is one of the product's and none is a background."""
+    """The service's own reader accepts it, though no label is one of the product's and none is a background."""
     bundle = read_bundle(run / "bundle")
     OnnxClassifier(bundle)
     assert bundle.id == "home"
@@ -48,7 +48,7 @@ def test_the_bundle_has_the_labels_of_the_folder(run: Path) -> None:
 
 
 def test_labels_of_few_recordings_are_learnt_if_not_measured(run: Path) -> None:
-    """Three recordings are one in each part; of two none is measured, of one there is nothing but learning."""
+    """Three recordings go to three parts; two are not measured, and one is only trained on."""
     figures = json.loads((run / "f.json").read_text("utf-8"))
     assert {label: figures[label]["clips"] for label in figures} == {"door_bell": 1, "tap": 1, "keys": 0, "drill": 0}
     assert figures["keys"]["average_precision"] is None

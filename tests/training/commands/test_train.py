@@ -1,4 +1,4 @@
-"""`python -m training train`, ended by a signal and gone on with."""
+"""`python -m training train`, ended by a signal and resumed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECIPE = Path(__file__).parents[2] / "support" / "small.toml"
 
 @pytest.fixture
 def command(tmp_path: Path) -> list[str]:
-    """Return a command that trains for 4 steps and looks after 2."""
+    """Return a command that trains for 4 steps and validates after 2."""
     (tmp_path / "data").mkdir()
     made_up(tmp_path / "data")
     sets = ["train.steps=4", "train.validate_every=2"]
@@ -25,10 +25,10 @@ def command(tmp_path: Path) -> list[str]:
     return ["train", "--config", str(RECIPE), *places, *(f"--set={item}" for item in sets)]
 
 
-def test_a_run_is_ended_and_gone_on_with(
+def test_a_run_is_ended_and_resumed(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """SIGTERM ends it with one line and the status of what is worth another try; `--resume` takes the rest."""
+    """SIGTERM ends it with one line and status 75; `--resume` takes the remaining steps."""
     signal_at_validation(monkeypatch, signal.SIGTERM)
     assert main(command) == 75
     assert "stopped at step 2 of 4; --resume goes on" in capsys.readouterr().err
@@ -47,7 +47,7 @@ def test_going_on_with_other_settings_is_one_clear_line(command: list[str], caps
 def test_a_device_that_is_not_there_is_one_clear_line(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status 69 and what there is instead."""
+    """Status 69, and the available devices."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert main([*command, "--device", "cuda"]) == 69
     assert "torch finds no cuda here" in capsys.readouterr().err

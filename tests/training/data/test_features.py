@@ -1,4 +1,4 @@
-"""The cache of features: of what it is, and that it is whole."""
+"""The cache of features: its key, and its completeness."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge.frontend.params import FrontEndParams
 from tests.support.recordings import LABELS, made_up
 from training.data import features
 from training.data.features import load_audio, open_features
-from training.data.manifest import Clip, labels_of, read_manifest
+from training.data.manifest import Clip, collect_labels, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_features_lie_end_to_end(data: Path, tmp_path: Path) -> None:
     store = open_features(data, CLIPS, tmp_path / "cache", PARAMS)
     for clip in CLIPS:
         wanted = log_mel(load_audio(data / clip.file, PARAMS.sample_rate_hz), PARAMS)
-        assert np.abs(store.of(clip) - wanted).max() < 2e-3
+        assert np.abs(store.get(clip) - wanted).max() < 2e-3
     assert len(store.frames) == store.offsets[-1]
     assert torch.from_numpy(store.frames).data_ptr() == store.frames.ctypes.data
 
@@ -68,7 +68,7 @@ def test_a_changed_file_is_not_found_in_the_cache(data: Path, tmp_path: Path) ->
     before = open_features(data, CLIPS, tmp_path / "cache", PARAMS)
     record(data / CLIPS[1].file, 0.9)
     after = open_features(data, CLIPS, tmp_path / "cache", PARAMS)
-    assert len(after.of(CLIPS[1])) > len(before.of(CLIPS[1]))
+    assert len(after.get(CLIPS[1])) > len(before.get(CLIPS[1]))
 
 
 def test_a_run_that_is_cut_short_leaves_no_cache(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,11 +94,11 @@ def test_of_two_runs_at_once_the_first_to_end_counts(
     monkeypatch.setattr(features, "load_audio", load_while_another_run_ends)
     store = open_features(data, CLIPS, tmp_path / "cache", PARAMS)
     assert len(list((tmp_path / "cache").iterdir())) == 1
-    assert len(store.of(CLIPS[2])) > 0
+    assert len(store.get(CLIPS[2])) > 0
 
 
-def test_what_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
-    """A manifest without clips, and a clip without its file, are said before anything is computed."""
+def test_a_missing_file_is_named(data: Path, tmp_path: Path) -> None:
+    """A manifest without clips, and a clip without its file, are errors before anything is computed."""
     with pytest.raises(DataError, match="lists no clips"):
         open_features(data, [], tmp_path / "cache", PARAMS)
     (data / CLIPS[2].file).unlink()
@@ -108,7 +108,7 @@ def test_what_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
 
 
 def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second opening reads the cache, and holds what the front end gives for the file."""
+    """The second opening reads the cache, with the front end's features of the file."""
     data = tmp_path / "data"
     data.mkdir()
     clips = read_manifest(made_up(data))
@@ -117,12 +117,12 @@ def test_features_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     second = open_features(data, clips, tmp_path / "cache", PARAMS)
     wanted = log_mel(load_audio(data / clips[5].file, PARAMS.sample_rate_hz), PARAMS)
     assert np.array_equal(first.frames, second.frames)
-    assert np.abs(second.of(clips[5]) - wanted).max() < 2e-3
-    assert labels_of(clips) == LABELS
+    assert np.abs(second.get(clips[5]) - wanted).max() < 2e-3
+    assert collect_labels(clips) == LABELS
 
 
 def test_other_front_end_other_cache(tmp_path: Path) -> None:
-    """Features of one front end are never taken for those of another."""
+    """Features of two front ends are not confused."""
     data = tmp_path / "data"
     data.mkdir()
     clips = read_manifest(made_up(data))[:2]
@@ -131,7 +131,7 @@ def test_other_front_end_other_cache(tmp_path: Path) -> None:
     assert open_features(data, clips, tmp_path / "cache", other).frames.shape[1] == 32
 
 
-def test_what_is_not_audio_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_audio_is_named(tmp_path: Path) -> None:
     """The message names the file."""
     (tmp_path / "a.wav").write_bytes(b"text")
     with pytest.raises(DataError, match=r"a\.wav"):

@@ -1,4 +1,4 @@
-"""Folds hold everything out once, and never what they learn from."""
+"""Folds: each clip is held out once, by a network that is not trained on it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from edge.errors import DataError, UsageError
 from tests.support.trials import clip
 from training.config import Config, DataConfig, TrainConfig
-from training.data.folds import Fold, corpus_folds, division, group_folds, published_folds
-from training.data.split import usable
+from training.data.folds import Fold, choose_division, make_corpus_folds, make_group_folds, make_published_folds
+from training.data.split import select_usable
 
 if TYPE_CHECKING:
     from training.data.manifest import Clip
@@ -43,7 +43,7 @@ def recordings() -> list[Clip]:
 
 def test_group_folds_hold_every_clip_out_once() -> None:
     """Five folds of whole families, each with its share of each class."""
-    folds = group_folds(recordings(), 5, CONFIG, 1)
+    folds = make_group_folds(recordings(), 5, CONFIG, 1)
     assert held_out(folds) == Counter(range(60))
     for fold in folds:
         assert_apart(fold)
@@ -52,21 +52,21 @@ def test_group_folds_hold_every_clip_out_once() -> None:
 
 def test_folds_repeat_by_their_seed() -> None:
     """The order of the manifest changes nothing, another seed does."""
-    folds = group_folds(recordings(), 5, CONFIG, 1)
-    assert group_folds(recordings()[::-1], 5, CONFIG, 1) == folds
-    assert group_folds(recordings(), 5, CONFIG, 2) != folds
+    folds = make_group_folds(recordings(), 5, CONFIG, 1)
+    assert make_group_folds(recordings()[::-1], 5, CONFIG, 1) == folds
+    assert make_group_folds(recordings(), 5, CONFIG, 2) != folds
 
 
 def test_more_folds_than_families_are_refused() -> None:
-    """What cannot be divided is said, with both numbers."""
+    """The error has both numbers."""
     with pytest.raises(UsageError, match="1 families of recordings do not make 9 folds"):
-        group_folds([clip(0, "siren", group="g"), clip(1, "siren", group="g")], 9, CONFIG, 1)
+        make_group_folds([clip(0, "siren", group="g"), clip(1, "siren", group="g")], 9, CONFIG, 1)
 
 
 def test_published_folds_are_kept() -> None:
     """The corpus's own folds are held out in turn, and no other corpus takes part."""
     mine = [dataclasses.replace(clip(n, "dog", "esc"), fold=str(1 + n % 3)) for n in range(30)]
-    folds = published_folds([*mine, clip(30, "dog", "other")], "esc", CONFIG, 1)
+    folds = make_published_folds([*mine, clip(30, "dog", "other")], "esc", CONFIG, 1)
     assert [{one.fold for one in fold.test} for fold in folds] == [{"1"}, {"2"}, {"3"}]
     for fold in folds:
         assert_apart(fold)
@@ -76,7 +76,7 @@ def test_published_folds_are_kept() -> None:
 def test_a_corpus_without_folds_is_refused() -> None:
     """The line names the corpus and the column."""
     with pytest.raises(DataError, match=r"esc: 1 clips in 0 published folds.*column 'fold'"):
-        published_folds([clip(0, "dog", "esc")], "esc", CONFIG, 1)
+        make_published_folds([clip(0, "dog", "esc")], "esc", CONFIG, 1)
 
 
 def city() -> list[Clip]:
@@ -86,8 +86,8 @@ def city() -> list[Clip]:
 
 
 def test_every_corpus_with_an_event_is_left_out_once() -> None:
-    """Rain is always learnt from; horns keep their other corpus, sirens keep two."""
-    folds = corpus_folds(city(), {"siren", "horn"}, 3, CONFIG, 1)
+    """Rain is always in training; horns keep their other corpus, sirens keep two."""
+    folds = make_corpus_folds(city(), {"siren", "horn"}, 3, CONFIG, 1)
     assert Counter(corpus for fold in folds for corpus in {one.corpus for one in fold.test}) == Counter("abcd")
     for fold in folds:
         assert_apart(fold)
@@ -99,47 +99,49 @@ def test_every_corpus_with_an_event_is_left_out_once() -> None:
 def test_too_few_corpus_folds_are_refused() -> None:
     """Three corpora of sirens, each to be left out while two remain, need three folds."""
     with pytest.raises(UsageError, match="2 folds are too few"):
-        corpus_folds(city(), {"siren"}, 2, CONFIG, 1)
+        make_corpus_folds(city(), {"siren"}, 2, CONFIG, 1)
 
 
 def test_an_event_of_one_corpus_is_left_out_all_the_same() -> None:
-    """There is nothing left to learn it from, and that is what the figure will show."""
+    """No corpus is left to learn it from, which the figure will show."""
     clips = [clip(n, "siren", "a") for n in range(8)] + [clip(n, "rain", "b") for n in range(8, 30)]
-    (fold,) = corpus_folds(clips, {"siren"}, 1, CONFIG, 1)
+    (fold,) = make_corpus_folds(clips, {"siren"}, 1, CONFIG, 1)
     assert {one.corpus for one in fold.test} == {"a"}
 
 
 def test_a_person_in_two_corpora_is_not_learnt_from() -> None:
     """Who uploaded to a left-out corpus is in no other part, whichever corpus the rest of the clips is of."""
     clips = [dataclasses.replace(one, uploader="ann" if one.index in (0, 40) else "") for one in city()]
-    for fold in corpus_folds(clips, {"siren", "horn"}, 3, CONFIG, 1):
+    for fold in make_corpus_folds(clips, {"siren", "horn"}, 3, CONFIG, 1):
         if 0 in {one.index for one in fold.test}:
             assert 40 not in {one.index for one in (*fold.train, *fold.validation, *fold.test)}
 
 
 def test_a_fold_that_leaves_nothing_is_refused() -> None:
-    """One corpus left out of one: said before hours of training, not after."""
+    """Leaving out the only corpus is an error before hours of training, not after."""
     with pytest.raises(DataError, match=r"1: without a: .*too few recordings are left"):
-        corpus_folds([clip(n, "siren", "a") for n in range(8)], {"siren"}, 1, CONFIG, 1)
+        make_corpus_folds([clip(n, "siren", "a") for n in range(8)], {"siren"}, 1, CONFIG, 1)
 
 
-def test_a_division_says_who_else_has_taught() -> None:
-    """A teacher may have heard what a fold holds out: the report must tell; logits without a weight teach nothing."""
+def test_a_division_names_its_teachers() -> None:
+    """A teacher may know what a fold holds out, so the report names it; logits without a weight do not count."""
     alone, taught = DataConfig(logits="scores.npz"), DataConfig(teacher="classes.npz")
-    assert division(Config(alone), 3, None, None)[1].endswith("without its fold.")
-    assert division(Config(taught, train=TrainConfig(init="a.pt")), 3, None, None)[1].endswith("classes.npz, a.pt.")
+    assert choose_division(Config(alone), 3, None, None)[1].endswith("without its fold.")
+    assert choose_division(Config(taught, train=TrainConfig(init="a.pt")), 3, None, None)[1].endswith(
+        "classes.npz, a.pt."
+    )
 
 
 def test_no_event_nothing_to_leave_out() -> None:
     """A class that no recording holds is named."""
     with pytest.raises(DataError, match="no recording holds gong"):
-        corpus_folds(city(), {"gong"}, 2, CONFIG, 1)
+        make_corpus_folds(city(), {"gong"}, 2, CONFIG, 1)
 
 
 def test_excluded_clips_take_no_part() -> None:
-    """Neither by name nor by corpus, and a left-out corpus takes along what shares a recording or person with it."""
+    """Neither by name nor by corpus; clips that share a recording or person with a left-out corpus are left out too."""
     config = dataclasses.replace(CONFIG, exclude_names=("2.wav",), leave_out=("c0",))
     clips = [dataclasses.replace(one, corpus=f"c{one.index // 2 % 2}") for one in recordings()]
     left = {one.index for one in clips if one.corpus == "c1"} - {2}
     shared = {one.index for one in clips if one.uploader == "ann"}
-    assert {one.index for one in usable(clips, config)} == left - shared
+    assert {one.index for one in select_usable(clips, config)} == left - shared

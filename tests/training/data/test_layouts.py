@@ -1,4 +1,4 @@
-"""What each public layout says about its recordings."""
+"""The fields of recordings in each public layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from edge.errors import DataError, InputMissing
 from training.data.imports import LAYOUTS, esc50, folder, fsd50k, urbansound8k
-from training.data.imports.recording import label_of
+from training.data.imports.recording import make_label
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def test_urbansound8k(tmp_path: Path) -> None:
         tmp_path / "UrbanSound8K" / "metadata" / "UrbanSound8K.csv",
         f"{header}\n7-3-0-0.wav,7,0.0,4.0,1,10,3,dog_bark\n7-3-0-1.wav,7,4.0,8.0,1,10,3,dog_bark\n",
     )
-    first, second = urbansound8k.recordings(tmp_path)
+    first, second = urbansound8k.list_recordings(tmp_path)
     assert first.path == tmp_path / "UrbanSound8K" / "audio" / "fold10" / "7-3-0-0.wav"
     assert (first.labels, first.fold) == (("dog_bark",), "10")
     assert first.group == second.group == "freesound:7"
@@ -35,14 +35,14 @@ def test_urbansound8k(tmp_path: Path) -> None:
 
 
 def test_esc50_and_esc10(tmp_path: Path) -> None:
-    """ESC-10 is the part of ESC-50 that the table says, under a freer licence."""
+    """ESC-10 is the part of ESC-50 marked in the table, under a freer licence."""
     header = "filename,fold,target,category,esc10,src_file,take"
     rows = "1-9-A-0.wav,1,0,dog,True,9,A\n5-8-A-40.wav,5,40,helicopter,False,8,A\n"
     write(tmp_path / "meta" / "esc50.csv", f"{header}\n{rows}")
-    dog, helicopter = esc50.recordings(tmp_path)
+    dog, helicopter = esc50.list_recordings(tmp_path)
     assert (dog.path, dog.group, dog.fold) == (tmp_path / "audio" / "1-9-A-0.wav", "freesound:9", "1")
     assert helicopter.licence == "CC BY-NC 3.0"
-    assert esc50.recordings_of_esc10(tmp_path) == [dog]
+    assert esc50.list_esc10_recordings(tmp_path) == [dog]
 
 
 def test_fsd50k(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_fsd50k(tmp_path: Path) -> None:
     write(tmp_path / "FSD50K.ground_truth" / "eval.csv", "fname,labels,mids\n2,Bark,/m/2\n")
     about = {"1": {"title": "t", "license": "CC0", "uploader": "ann"}}
     write(tmp_path / "FSD50K.metadata" / "dev_clips_info_FSD50K.json", json.dumps(about))
-    dev, evaluation = fsd50k.recordings(tmp_path)
+    dev, evaluation = fsd50k.list_recordings(tmp_path)
     assert (dev.labels, dev.fold, dev.uploader, dev.licence) == (("Guitar", "Music"), "val", "ann", "CC0")
     assert dev.path == tmp_path / "FSD50K.dev_audio" / "1.wav"
     assert (evaluation.fold, evaluation.uploader) == ("eval", "")
@@ -59,7 +59,7 @@ def test_fsd50k(tmp_path: Path) -> None:
 
 
 def test_a_folder_a_label(tmp_path: Path) -> None:
-    """A file is a recording of its own; a folder below the label is one recording; text and hidden files are none."""
+    """A file is a recording; a folder below the label is one recording; text and hidden files are ignored."""
     for name in (
         "door/1.wav",
         "door/1.FLAC",
@@ -70,7 +70,7 @@ def test_a_folder_a_label(tmp_path: Path) -> None:
         "x.wav",
     ):
         write(tmp_path / name)
-    found = {recording.name: recording for recording in folder.recordings(tmp_path)}
+    found = {recording.name: recording for recording in folder.list_recordings(tmp_path)}
     assert set(found) == {"door/1.wav", "door/1.FLAC", "door/hall/a.ogg", "door/hall/b.m4a", "x.wav"}
     assert found["door/1.wav"].group == found["door/1.FLAC"].group == f"{tmp_path.name}:door/1"
     assert found["door/hall/a.ogg"].group == found["door/hall/b.m4a"].group == f"{tmp_path.name}:door/hall"
@@ -79,8 +79,8 @@ def test_a_folder_a_label(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["urbansound8k", "esc50", "esc10", "fsd50k"])
-def test_another_folder_is_told_from_the_corpus(tmp_path: Path, layout: str) -> None:
-    """The message has the folder and what is missing in it."""
+def test_another_folder_is_not_taken_for_the_corpus(tmp_path: Path, layout: str) -> None:
+    """The message has the folder and the missing part."""
     with pytest.raises(InputMissing, match="name the folder of that corpus"):
         LAYOUTS[layout].read(tmp_path)
 
@@ -89,16 +89,16 @@ def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     """Files without a folder of their label teach nothing."""
     write(tmp_path / "x.wav")
     with pytest.raises(DataError, match=r"as in .*/door/1\.wav"):
-        folder.recordings(tmp_path)
+        folder.list_recordings(tmp_path)
     with pytest.raises(InputMissing, match="not a folder"):
-        folder.recordings(tmp_path / "x.wav")
+        folder.list_recordings(tmp_path / "x.wav")
 
 
 def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     """The message names the table and the column."""
     write(tmp_path / "meta" / "esc50.csv", "filename,fold\na.wav,1\n")
     with pytest.raises(DataError, match=r"esc50\.csv: column category, esc10, src_file is missing"):
-        esc50.recordings(tmp_path)
+        esc50.list_recordings(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
 )
 def test_labels_are_plain(text: str, label: str) -> None:
     """Labels are parts of topics and keys, so nothing but letters, digits and underscores is left."""
-    assert label_of(text) == label
+    assert make_label(text) == label
 
 
 def test_a_name_without_latin_letters_is_no_label() -> None:
     """It could not be part of a topic."""
     with pytest.raises(DataError, match="rename it"):
-        label_of("дверь")
+        make_label("дверь")

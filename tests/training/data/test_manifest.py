@@ -9,8 +9,8 @@ import pytest
 from edge.errors import ConfigError, DataError
 from training.config import DataConfig
 from training.data.fit import fit_to_labels
-from training.data.manifest import Clip, labels_of, map_classes, read_manifest
-from training.data.targets import label_matrix
+from training.data.manifest import Clip, collect_labels, map_classes, read_manifest
+from training.data.targets import build_label_matrix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def test_a_clip_may_have_several_labels(tmp_path: Path) -> None:
     assert (one.label, one.labels) == ("door", ("door", "voice"))
     assert two.labels == ("voice",)
     assert none.labels == ()
-    assert labels_of([one, two, none]) == ("door", "voice")
+    assert collect_labels([one, two, none]) == ("door", "voice")
 
 
 def test_fold_and_fine_are_read_where_they_are(tmp_path: Path) -> None:
@@ -57,13 +57,13 @@ def test_fold_and_fine_are_read_where_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, row: str, said: str) -> None:
-    """An empty group would join recordings that have nothing in common; the message tells the clip."""
+    """An empty group would join unrelated recordings; the message names the clip."""
     with pytest.raises(DataError, match=said):
         read_manifest(manifest(tmp_path, "ok.wav,x,c,g,,,,1", row))
 
 
 def test_classes_are_joined_and_dropped() -> None:
-    """Many become one, once; what is not named keeps its row and takes no part."""
+    """Several classes become one, once; a clip of another class keeps its row and takes no part."""
     clips = [clip(0, "police", "ambulance"), clip(1, "car", "police"), clip(2, "bird"), clip(3)]
     mapped = map_classes(clips, {"siren": ["police", "ambulance"], "traffic": ["car"]})
     assert [each.labels for each in mapped] == [("siren",), ("traffic", "siren"), (), ()]
@@ -86,19 +86,19 @@ def test_a_star_takes_the_clips_that_nothing_else_names() -> None:
     ],
 )
 def test_a_wrong_mapping_is_refused(mapping: dict[str, list[str]], said: str) -> None:
-    """A misspelt class is named beside those there are."""
+    """The message has the misspelt class and the known ones."""
     with pytest.raises(ConfigError, match=said):
         map_classes([clip(0, "bird"), clip(1, "police")], mapping)
 
 
 def test_the_matrix_has_every_label_of_a_clip() -> None:
     """One column a label, in their order; a clip without labels is a row without any."""
-    held = label_matrix([clip(0, "b", "a"), clip(1, "c"), clip(2)], ("a", "b", "c"))
+    held = build_label_matrix([clip(0, "b", "a"), clip(1, "c"), clip(2)], ("a", "b", "c"))
     assert held.tolist() == [[True, True, False], [False, False, True], [False, False, False]]
 
 
-def test_settings_that_say_nothing_fit_any_recordings() -> None:
-    """Ambience is what there is of it, else everything; without a background silence is none of the classes."""
+def test_default_settings_fit_any_recordings() -> None:
+    """Ambience is the known ambience classes, else all; without a background silence has no class."""
     street = fit_to_labels(DataConfig(background=(), quiet_label=""), ("background", "horn", "traffic"))
     assert street.background == ("background", "traffic")
     assert street.quiet_label == "background"
@@ -126,7 +126,7 @@ def test_settings_for_classes_that_are_not_there_are_refused(key: str, value: An
 
 
 @pytest.mark.parametrize("content", [b"file,class\n\xff,x\n", b"file,class,corpus\n"])
-def test_a_manifest_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_manifest_is_named(tmp_path: Path, content: bytes) -> None:
     """Bytes that are no text, and a heading without the columns, are faults of the file."""
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(DataError, match=r"manifest\.csv: (the file is not CSV|column)"):
@@ -134,7 +134,7 @@ def test_a_manifest_that_is_none_is_named(tmp_path: Path, content: bytes) -> Non
 
 
 def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
-    """The message names what is missing."""
+    """The message names the missing columns."""
     (tmp_path / "manifest.csv").write_text("file,class\na.wav,clap\n", encoding="utf-8")
     with pytest.raises(DataError, match="corpus"):
         read_manifest(tmp_path)

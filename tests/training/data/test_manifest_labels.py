@@ -11,15 +11,15 @@ from edge.frontend.params import FrontEndParams
 from training.config import Config, DataConfig
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
-from training.learn.sampler import CropSampler, pool_of
-from training.measure.calibration import window_truth
-from training.measure.evaluation import Judge, evaluate
+from training.learn.sampler import CropSampler, make_pool
+from training.measure.calibration import label_windows
+from training.measure.evaluation import Evaluator, evaluate
 
 PARAMS = FrontEndParams()
 LABELS = ("clap", "horn", "rain")
 
 
-def store_of(waves: list[np.ndarray]) -> FeatureStore:
+def make_store(waves: list[np.ndarray]) -> FeatureStore:
     """Return a store of these sounds."""
     mels = [log_mel(wave.astype(np.float32), PARAMS) for wave in waves]
     offsets = np.cumsum([0] + [len(mel) for mel in mels])
@@ -41,7 +41,7 @@ def clap_in_rain() -> np.ndarray:
 def test_every_label_of_a_clip_is_a_target() -> None:
     """Both hold in each window that is drawn, the third does not."""
     sampler = CropSampler(
-        pool_of(store_of([clap_in_rain()]), [clip(0, "rain", "clap")]), LABELS, None, None, Config(), {}
+        make_pool(make_store([clap_in_rain()]), [clip(0, "rain", "clap")]), LABELS, None, None, Config(), {}
     )
     drawn = sampler.draw(5, torch.Generator().manual_seed(1))
     assert drawn.target.tolist() == [[1.0, 0.0, 1.0]] * 5
@@ -50,7 +50,7 @@ def test_every_label_of_a_clip_is_a_target() -> None:
 def test_each_label_holds_where_its_kind_of_sound_is() -> None:
     """The rain is in all windows; the clap in those with its onset, and of unknown truth in the others."""
     config = Config(DataConfig(impulsive={"clap": 1.0}))
-    truth = window_truth(clip(0, "rain", "clap"), LABELS, store_of([clap_in_rain()]), None, config, 8)
+    truth = label_windows(clip(0, "rain", "clap"), LABELS, make_store([clap_in_rain()]), None, config, 8)
     assert (truth[:, 2] == 1).all()
     assert np.isnan(truth[:3, 0]).all()
     assert (truth[-3:, 0] == 1).all()
@@ -66,9 +66,9 @@ class Loudness(nn.Module):
 
 def test_a_clip_counts_for_each_of_its_labels() -> None:
     """It is a hit of both, and ambience of neither."""
-    store = store_of([clap_in_rain(), 1e-4 * clap_in_rain()])
+    store = make_store([clap_in_rain(), 1e-4 * clap_in_rain()])
     clips = [clip(0, "rain", "clap"), clip(1, "horn")]
-    judge = Judge(LABELS, store, None, Config(DataConfig(background=("rain",))))
+    judge = Evaluator(LABELS, store, None, Config(DataConfig(background=("rain",))))
     figures = evaluate(Loudness(), {"train": [], "validation": clips, "test": clips}, judge).figures
     assert [figures[label]["clips"] for label in LABELS] == [1, 1, 1]
     assert figures["rain"]["average_precision"] == figures["clap"]["average_precision"] == 1.0

@@ -1,4 +1,4 @@
-"""Parts never share a recording or a person."""
+"""Parts have no common recording or person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge.errors import DataError
 from training.config import DataConfig
 from training.data.manifest import Clip
-from training.data.split import PARTS, families, require_parts, split
+from training.data.split import PARTS, group_families, require_parts, split
 
 
 def clip(index: int, label: str = "siren", group: str = "", uploader: str = "", corpus: str = "corpus") -> Clip:
@@ -35,7 +35,7 @@ def manifests(draw: st.DrawFn) -> list[Clip]:
 
 @given(manifests(), st.integers(0, 99))
 def test_no_group_and_no_uploader_is_in_two_parts(clips: list[Clip], seed: int) -> None:
-    """Whatever the manifest, a group or an uploader belongs to one part."""
+    """For any manifest, a group or an uploader is in one part only."""
     parts = split(clips, DataConfig(test_share=0.3, validation_share=0.3), seed)
     homes: dict[str, set[str]] = {}
     for part, members in parts.items():
@@ -80,7 +80,7 @@ def test_one_big_recording_is_trained_on() -> None:
 
 
 def test_a_test_corpus_is_in_the_test_as_a_whole() -> None:
-    """A corpus kept for the test is never trained on, and neither is what shares an uploader with it."""
+    """A test corpus is not trained on, nor are clips that share an uploader with it."""
     clips = [
         clip(index, corpus="kept" if index < 5 else "other", uploader="ann" if index in (4, 9) else "")
         for index in range(30)
@@ -90,7 +90,7 @@ def test_a_test_corpus_is_in_the_test_as_a_whole() -> None:
 
 
 def test_excluded_names_take_no_part() -> None:
-    """A clip excluded by its original name is in none of the parts."""
+    """A clip excluded by its original name is in no part."""
     parts = split([clip(index) for index in range(10)], DataConfig(exclude_names=("3.wav",)), 1)
     assert 3 not in {member.index for members in parts.values() for member in members}
 
@@ -98,16 +98,16 @@ def test_excluded_names_take_no_part() -> None:
 def test_families_join_through_others() -> None:
     """Groups that share an uploader, directly or through a third, are one family."""
     chain = [clip(0, group="a", uploader="x"), clip(1, group="a"), clip(2, group="b", uploader="x"), clip(3, group="c")]
-    assert sorted(len(family) for family in families(chain)) == [1, 3]
+    assert sorted(len(family) for family in group_families(chain)) == [1, 3]
 
 
 @given(manifests(), st.integers(0, 99))
 def test_a_class_with_recordings_enough_is_in_every_part(clips: list[Clip], seed: int) -> None:
-    """With `spread`, three families of a class are in three parts, two learn and calibrate, one is learnt from."""
+    """With `spread`, three families of a class go to three parts, two to training and validation, one to training."""
     parts = split(clips, DataConfig(spread=True), seed)
     homes = {member.index: part for part, members in parts.items() for member in members}
     found: dict[str, list[str]] = {}
-    for family in families([clip for clip in clips if clip.label]):
+    for family in group_families([clip for clip in clips if clip.label]):
         label = Counter(member.label for member in family).most_common(1)[0][0]
         found.setdefault(label, []).append(homes[family[0].index])
     for label, there in found.items():
@@ -136,6 +136,6 @@ def test_a_corpus_that_is_only_tested_stays_so() -> None:
 
 
 def test_an_empty_part_is_named() -> None:
-    """What is missing is said before anything is computed."""
+    """The error comes before anything is computed."""
     with pytest.raises(DataError, match="no recordings are left for the validation part"):
         require_parts({"train": [clip(0)], "validation": [], "test": [clip(1)]})

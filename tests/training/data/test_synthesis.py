@@ -1,4 +1,4 @@
-"""Sirens and claps that nobody recorded, and copies of recordings that went another way."""
+"""Synthetic sirens and claps, and varied copies of recordings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.data import varied
 from training.data.features import load_audio, open_features
 from training.data.manifest import read_manifest
 from training.sound import synthesis
-from training.sound.scenes import onsets_of
+from training.sound.clap_scenes import detect_onsets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ PARAMS = FrontEndParams()
 RATE_HZ = PARAMS.sample_rate_hz
 
 
-def dice(seed: int) -> np.random.Generator:
+def make_rng(seed: int) -> np.random.Generator:
     """Return a generator."""
     return np.random.default_rng(seed)
 
@@ -38,7 +38,7 @@ def pitch_hz(sound: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(8))
 def test_a_siren_is_a_tone_that_moves(seed: int) -> None:
     """Its peak is 1, its pitch lies where sirens are and is not the same throughout."""
-    sound = synthesis.siren(dice(seed))
+    sound = synthesis.make_siren(make_rng(seed))
     found = pitch_hz(sound)
     assert sound.shape == (5 * RATE_HZ,)
     assert np.abs(sound).max() == pytest.approx(1.0)
@@ -49,7 +49,7 @@ def test_a_siren_is_a_tone_that_moves(seed: int) -> None:
 def test_a_siren_is_no_noise() -> None:
     """Most of its energy lies in few frequencies at any time, unlike that of noise."""
     flatness = []
-    for sound in (synthesis.siren(dice(3)), dice(3).standard_normal(5 * RATE_HZ)):
+    for sound in (synthesis.make_siren(make_rng(3)), make_rng(3).standard_normal(5 * RATE_HZ)):
         power = np.abs(signal.stft(sound, RATE_HZ, nperseg=1024)[2]) ** 2 + 1e-12
         flatness.append(np.mean(np.exp(np.log(power).mean(axis=0)) / power.mean(axis=0)))
     assert flatness[0] < 0.3 * flatness[1]
@@ -58,7 +58,7 @@ def test_a_siren_is_no_noise() -> None:
 @pytest.mark.parametrize("people", [{}, {"one": [np.hanning(800).astype(np.float32)]}])
 def test_claps_have_onsets(people: dict[str, list[np.ndarray]]) -> None:
     """Each of some sequences has one to a few onsets, also of people there are recordings of."""
-    counts = [len(onsets_of(synthesis.claps(people, dice(seed)))) for seed in range(10)]
+    counts = [len(detect_onsets(synthesis.make_claps(people, make_rng(seed)))) for seed in range(10)]
     assert min(counts) >= 0
     assert max(counts) > 2
     assert np.mean([count > 0 for count in counts]) > 0.7
@@ -79,7 +79,7 @@ def _data(tmp_path: Path) -> Path:
 
 
 def test_made_claps_need_no_recorded_ones(data: Path) -> None:
-    """Where no clip is of claps, all hands are made up."""
+    """Without recorded claps all claps are synthetic."""
     clips = read_manifest(data)
     without = [clip for clip in clips if clip.label != "clap"]
     for some in (clips, without):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_a_teacher_of_other_clips_or_labels_is_refused(tmp_path: Path) -> None:
-    """A teacher must know every label and have heard every clip."""
+    """A teacher must have every label and scores of every clip."""
     path = tmp_path / "t.npz"
     np.savez(path, scores=np.zeros((2, 1), np.uint8), offsets=np.array([0, 1, 2]), labels=np.array(["clap"]))
     assert read_teacher(path, ["clap"], 2).scores.shape == (2, 1)
@@ -28,7 +28,7 @@ def test_a_teacher_of_other_clips_or_labels_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["text", "array", "other", "cut"])
 def test_another_file_is_no_teacher(kind: str, tmp_path: Path) -> None:
-    """The message names the file, whatever is in it."""
+    """The message names the file, for any content."""
     path = tmp_path / "t.npz"
     whole = {"scores": np.zeros((2, 1), np.uint8), "offsets": np.array([0, 1, 2]), "labels": np.array(["clap"])}
     with path.open("wb") as file:
@@ -45,7 +45,7 @@ def test_another_file_is_no_teacher(kind: str, tmp_path: Path) -> None:
 
 
 def test_logits_are_standardised_class_by_class(tmp_path: Path) -> None:
-    """Each class of the public network gets mean 0 and variance 1; a class that never moves stays harmless."""
+    """Each class of the public network gets mean 0 and variance 1; a constant class stays finite."""
     scores = np.random.default_rng(1).integers(0, 255, (500, 2)).astype(np.uint8)
     path = tmp_path / "scores.npz"
     np.savez(path, scores=np.column_stack((scores, np.full(500, 7, np.uint8))), offsets=np.array([0, 500]))

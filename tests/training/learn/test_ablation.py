@@ -1,4 +1,4 @@
-"""Ablation: which recipes are compared, what is measured once, and what is written."""
+"""Ablation: its variants, its results and its files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from edge.errors import DataError, UsageError
 from training.config import AugmentConfig, Config, DataConfig
-from training.learn.ablation import ablate, variants
+from training.learn.ablation import ablate, make_variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ CONFIG = Config(data=DataConfig(copies=2))
 
 
 def measure(seen: list[Config]) -> Callable[[Config], dict[str, float]]:
-    """Return a training that costs nothing: a siren is worth the chance of mixup, a horn was never recorded."""
+    """Return a fake training: a siren scores the chance of mixup, a horn has no recording."""
 
     def train_and_measure(config: Config) -> dict[str, float]:
         seen.append(config)
@@ -30,7 +30,7 @@ def measure(seen: list[Config]) -> Callable[[Config], dict[str, float]]:
 
 def test_every_augmentation_is_left_out_once_and_all_of_them_once() -> None:
     """The recipe, a variant for each chance and range that is on, and the bare one."""
-    made = variants(CONFIG)
+    made = make_variants(CONFIG)
     assert next(iter(made)) == "recipe"
     assert list(made)[-1] == "bare"
     assert {"without mixup", "without gain", "without spec_augment", "without speed", "without copies"} < set(made)
@@ -40,7 +40,7 @@ def test_every_augmentation_is_left_out_once_and_all_of_them_once() -> None:
 
 def test_a_variant_differs_from_the_recipe_in_its_augmentation_alone() -> None:
     """One setting is off, or the two of one augmentation; all else is the recipe's."""
-    made = variants(CONFIG)
+    made = make_variants(CONFIG)
     assert made["recipe"] == CONFIG
     assert made["without mixup"].augment == AugmentConfig(p_mixup=0.0)
     assert made["without gain"].augment == AugmentConfig(gain_db=(0.0, 0.0))
@@ -51,23 +51,23 @@ def test_a_variant_differs_from_the_recipe_in_its_augmentation_alone() -> None:
 
 def test_the_bare_recipe_does_nothing_to_a_recording() -> None:
     """Without all augmentations no chance, range or copy is left."""
-    bare = variants(CONFIG)["bare"]
-    assert set(variants(bare)) == {"recipe", "bare"}
+    bare = make_variants(CONFIG)["bare"]
+    assert set(make_variants(bare)) == {"recipe", "bare"}
     assert bare.train == CONFIG.train
     assert bare.model == CONFIG.model
 
 
 def test_some_may_be_chosen_and_unknown_ones_are_named() -> None:
-    """`without` takes names of augmentations that the recipe has, and says which those are."""
-    assert list(variants(CONFIG, ["mixup", "gain"])) == ["recipe", "without mixup", "without gain", "bare"]
+    """`without` takes names of augmentations in the recipe, and an error lists them."""
+    assert list(make_variants(CONFIG, ["mixup", "gain"])) == ["recipe", "without mixup", "without gain", "bare"]
     with pytest.raises(UsageError, match=r"no augmentation 'mixdown'; did you mean 'mixup'"):
-        variants(CONFIG, ["mixdown"])
+        make_variants(CONFIG, ["mixdown"])
 
 
 def test_every_variant_is_measured_with_every_seed(tmp_path: Path) -> None:
     """A seed goes through all variants before the next one begins."""
     seen: list[Config] = []
-    results = ablate(measure(seen), variants(CONFIG, ["mixup"]), (3, 4), tmp_path, str)
+    results = ablate(measure(seen), make_variants(CONFIG, ["mixup"]), (3, 4), tmp_path, str)
     assert [(config.train.seed, config.augment.p_mixup) for config in seen] == [
         (seed, chance) for seed in (3, 4) for chance in (0.3, 0.0, 0.0)
     ]
@@ -77,8 +77,8 @@ def test_every_variant_is_measured_with_every_seed(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("ablation.[0-9]*"))
 
 
-def test_an_ablation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
-    """What was measured is not trained again, more seeds and variants are added."""
+def test_an_interrupted_ablation_is_resumed(tmp_path: Path) -> None:
+    """Known results are not trained again; more seeds and variants are added."""
 
     def fail_at_the_second(config: Config) -> dict[str, float]:
         if seen:
@@ -87,21 +87,21 @@ def test_an_ablation_that_was_cut_short_goes_on(tmp_path: Path) -> None:
 
     seen: list[Config] = []
     with pytest.raises(KeyboardInterrupt):
-        ablate(fail_at_the_second, variants(CONFIG, ["mixup"]), (3,), tmp_path, str)
+        ablate(fail_at_the_second, make_variants(CONFIG, ["mixup"]), (3,), tmp_path, str)
     again: list[Config] = []
-    ablate(measure(again), variants(CONFIG, ["mixup"]), (3,), tmp_path, str)
+    ablate(measure(again), make_variants(CONFIG, ["mixup"]), (3,), tmp_path, str)
     assert len(again) == 2
     more: list[Config] = []
-    results = ablate(measure(more), variants(CONFIG, ["gain"]), (3,), tmp_path, str)
+    results = ablate(measure(more), make_variants(CONFIG, ["gain"]), (3,), tmp_path, str)
     assert len(more) == 1
     assert set(results) == {"recipe", "without mixup", "without gain", "bare"}
 
 
 def test_results_of_another_recipe_are_not_taken(tmp_path: Path) -> None:
     """Other settings, or a file of something else, are an error that names the file."""
-    ablate(measure([]), variants(CONFIG, ["mixup"]), (3,), tmp_path, str)
+    ablate(measure([]), make_variants(CONFIG, ["mixup"]), (3,), tmp_path, str)
     with pytest.raises(DataError, match=r"ablation.json: 'recipe' was measured with other settings"):
-        ablate(measure([]), variants(Config(), ["mixup"]), (3,), tmp_path, str)
+        ablate(measure([]), make_variants(Config(), ["mixup"]), (3,), tmp_path, str)
     (tmp_path / "ablation.json").write_text("[]", encoding="utf-8")
     with pytest.raises(DataError, match=r"ablation.json: the file does not hold the results"):
-        ablate(measure([]), variants(CONFIG), (3,), tmp_path, str)
+        ablate(measure([]), make_variants(CONFIG), (3,), tmp_path, str)

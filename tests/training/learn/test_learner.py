@@ -1,4 +1,4 @@
-"""The average, the optimiser, the networks and what only learning adds to them."""
+"""The average, the optimiser, the architectures and the learner's additional layers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from edge.errors import ConfigError
 from edge.frontend.params import FrontEndParams
 from training.augment.batch import Batch
 from training.config import ModelConfig, Stage, TrainConfig
-from training.learn.embedding import embedded, embedding_width
+from training.learn.embedding import embed, measure_embedding_width
 from training.learn.learner import Learner
 from training.learn.losses import label_and_teacher_loss, logit_loss
-from training.learn.optimiser import optimiser, update_average
+from training.learn.optimiser import make_optimiser, update_average
 from training.models import REGISTRY, build_model
 
 PARAMS = FrontEndParams()
@@ -39,7 +39,7 @@ def test_the_average_moves_by_its_decay() -> None:
 def test_norms_and_biases_do_not_decay() -> None:
     """Only kernels are pulled towards zero."""
     model = build_model(SMALL, PARAMS.n_mels, 3)
-    decayed, free = optimiser(model, TrainConfig(weight_decay=0.1)).param_groups
+    decayed, free = make_optimiser(model, TrainConfig(weight_decay=0.1)).param_groups
     assert decayed["weight_decay"] == 0.1
     assert free["weight_decay"] == 0.0
     assert all(weight.ndim > 1 for weight in decayed["params"])
@@ -48,7 +48,7 @@ def test_norms_and_biases_do_not_decay() -> None:
 
 @pytest.mark.parametrize("name", ANY_LENGTH)
 def test_every_architecture_maps_windows_to_logits(name: str) -> None:
-    """Whatever the bands, labels and length: one row of logits a window, and a gradient for every weight."""
+    """For all bands, labels and lengths there is one row of logits per window, and a gradient for every weight."""
     model = build_model(dataclasses.replace(SMALL, name=name), 40, 7)
     out = model(torch.randn(2, 50, 40))
     out.sum().backward()
@@ -58,7 +58,7 @@ def test_every_architecture_maps_windows_to_logits(name: str) -> None:
 
 @pytest.mark.parametrize("name", ANY_LENGTH)
 def test_a_sound_at_the_very_end_is_seen(name: str) -> None:
-    """Each of the last frames of a window has a say in the logits, also where earlier ones are heard by more steps."""
+    """Each of the last frames of a window changes the logits, even if earlier ones are in more steps."""
     torch.manual_seed(1)
     model = build_model(dataclasses.replace(SMALL, name=name), PARAMS.n_mels, 3)
     windows = torch.randn(32, PARAMS.window_frames, PARAMS.n_mels, requires_grad=True)
@@ -69,22 +69,22 @@ def test_a_sound_at_the_very_end_is_seen(name: str) -> None:
 
 
 def test_an_unknown_architecture_is_named() -> None:
-    """The message lists what there is."""
+    """The message lists the known ones."""
     with pytest.raises(ConfigError, match="mobilenet, onset, resnet"):
         build_model(dataclasses.replace(SMALL, name="vit"), 64, 3)
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
 def test_every_architecture_has_an_embedding(name: str) -> None:
-    """Its last dense layer makes the logits of it, and nothing is left behind in the network or in torch's dice."""
+    """Its last dense layer turns it into the logits; the network and torch's random state are unchanged."""
     torch.manual_seed(3)
     model = build_model(dataclasses.replace(SMALL, name=name), 64, 7)
     frames = CLAP_FRONT_END.window_frames if name == "onset" else 48
     window, before = torch.randn(2, frames, 64), torch.get_rng_state()
-    width = embedding_width(model, (frames, 64))
+    width = measure_embedding_width(model, (frames, 64))
     assert torch.equal(torch.get_rng_state(), before)
     model.eval()
-    logits, embedding = embedded(model, window)
+    logits, embedding = embed(model, window)
     dense = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
     assert embedding.shape == (2, width)
     assert torch.equal(logits, dense(embedding))
@@ -93,14 +93,14 @@ def test_every_architecture_has_an_embedding(name: str) -> None:
 
 
 def test_a_network_without_an_embedding_is_refused() -> None:
-    """The message says what needs one; losses that need none take the network."""
+    """The message names the settings that need one; other losses work."""
     model = nn.Sequential(nn.Flatten(), nn.LogSoftmax(dim=1))
     Learner(model, TrainConfig(), torch.ones(4), 0, (2, 2))
     with pytest.raises(ConfigError, match="does not end in a dense layer, which a hybrid"):
         Learner(model, TrainConfig(loss="hybrid"), torch.ones(4), 0, (2, 2))
 
 
-def batch_of(size: int, labels: int, classes: int) -> Batch:
+def make_batch(size: int, labels: int, classes: int) -> Batch:
     """Return a batch of noise, one label a sample, and another teacher's logits."""
     generator = torch.Generator().manual_seed(1)
     target = torch.eye(labels)[torch.arange(size) % labels]
@@ -109,11 +109,11 @@ def batch_of(size: int, labels: int, classes: int) -> Batch:
 
 
 def test_a_learner_adds_the_loss_of_its_layers() -> None:
-    """The guess of the logits counts by its weight, beside the loss of the network alone."""
+    """The loss of the predicted logits counts by its weight, in addition to the network's own loss."""
     model = build_model(dataclasses.replace(SMALL, dropout=0.0), 64, 3)
-    config, batch = TrainConfig(logit_weight=0.25), batch_of(4, 3, 5)
+    config, batch = TrainConfig(logit_weight=0.25), make_batch(4, 3, 5)
     learner = Learner(model, config, torch.ones(3), 5, (48, 64))
-    logits, embedding = embedded(model, batch.features)
+    logits, embedding = embed(model, batch.features)
     assert learner.guess is not None
     alone = label_and_teacher_loss(logits, batch, config, torch.ones(3))
     guessed = logit_loss(learner.guess(embedding), batch)
@@ -122,8 +122,8 @@ def test_a_learner_adds_the_loss_of_its_layers() -> None:
 
 @pytest.mark.parametrize("loss", ["hybrid", "hybrid-bce"])
 def test_a_hybrid_loss_teaches_network_and_projection(loss: str) -> None:
-    """Every weight gets a gradient, and without the contrastive share it is the loss beside it."""
-    batch = batch_of(6, 3, 5)
+    """Every weight gets a gradient, and without the contrastive share it is the other loss."""
+    batch = make_batch(6, 3, 5)
     model = build_model(dataclasses.replace(SMALL, dropout=0.0), 64, 3)
     learner = Learner(model, TrainConfig(loss=loss), torch.ones(3), 0, (48, 64))
     learner(batch).backward()

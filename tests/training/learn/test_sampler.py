@@ -1,4 +1,4 @@
-"""Windows: where they are cut, how often a clip is drawn, and what is known of them."""
+"""Windows: their position, the frequency of clips, and their targets."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from edge.errors import DataError
-from tests.support.mels import PARAMS, clicks, level, store_of
+from tests.support.mels import PARAMS, clicks, level, make_store
 from tests.support.trials import clip
 from training.config import AugmentConfig, Config, DataConfig
 from training.data.teacher import LogitTeacher, Teacher
-from training.data.varied import Made
-from training.learn.sampler import CropSampler, draw_weights, pool_of
+from training.data.varied import SyntheticSounds
+from training.learn.sampler import CropSampler, draw_weights, make_pool
 
 
 def test_drawing_balances_classes_corpora_and_recordings() -> None:
@@ -32,10 +32,10 @@ def test_drawing_balances_classes_corpora_and_recordings() -> None:
 def sampler(mel: np.ndarray, impulsive: float, teacher: Teacher | None = None) -> CropSampler:
     """Return a sampler over one clip, without changes of tempo and pitch."""
     config = Config(DataConfig(impulsive={"clap": impulsive}), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
-    return CropSampler(pool_of(store_of([mel]), [clip(0, "clap")]), ("clap", "rain"), teacher, None, config, {})
+    return CropSampler(make_pool(make_store([mel]), [clip(0, "clap")]), ("clap", "rain"), teacher, None, config, {})
 
 
-def test_a_short_sound_begins_inside_its_window_and_is_heard() -> None:
+def test_a_short_sound_begins_inside_its_window() -> None:
     """The click is in every window, at the latest 60 ms before its end, often within the last 300 ms."""
     drawn = sampler(clicks([1.0]), 1.0).draw(400, torch.Generator().manual_seed(1))
     begin = (drawn.features.mean(dim=2) > -0.2).int().argmax(dim=1)
@@ -46,9 +46,9 @@ def test_a_short_sound_begins_inside_its_window_and_is_heard() -> None:
 
 
 def test_a_short_sound_may_come_out_of_silence() -> None:
-    """What was before the click is digital silence, the click and what follows is as it was."""
+    """Digital silence precedes the click, and the rest is unchanged."""
     config = Config(DataConfig(impulsive={"clap": 1.0}, p_sudden=1.0), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
-    pool = pool_of(store_of([clicks([1.5])]), [clip(0, "clap")])
+    pool = make_pool(make_store([clicks([1.5])]), [clip(0, "clap")])
     drawn = CropSampler(pool, ("clap", "rain"), None, None, config, {}).draw(200, torch.Generator().manual_seed(1))
     silent = (drawn.features == PARAMS.silence).all(dim=2)
     begin = (drawn.features.mean(dim=2) > -0.2).int().argmax(dim=1)
@@ -70,8 +70,8 @@ def test_a_short_clip_is_whole_in_its_window() -> None:
     assert (drawn.features > PARAMS.silence + 0.01).any(dim=2).sum(dim=1).max() == len(mel)
 
 
-def test_the_teacher_speaks_for_what_the_label_leaves_out() -> None:
-    """What the teacher suspects is not held against the network; the own label always is."""
+def test_labels_that_the_teacher_suspects_are_unsure() -> None:
+    """A label that the teacher suspects is not trained as absent; the clip's own label always counts."""
     teacher = Teacher(torch.tensor([[10, 200], [30, 250]], dtype=torch.uint8), torch.tensor([0, 2]))
     drawn = sampler(clicks([1.0]), 1.0, teacher).draw(20, torch.Generator().manual_seed(1))
     assert (drawn.target == torch.tensor([1.0, 0.0])).all()
@@ -81,18 +81,18 @@ def test_the_teacher_speaks_for_what_the_label_leaves_out() -> None:
 
 
 def test_a_copy_of_other_recordings_is_refused() -> None:
-    """Its clips would begin in the wrong places; the message says what to remove."""
-    store = store_of([clicks([1.0])])
+    """Its clips would begin in the wrong places; the message names the files to remove."""
+    store = make_store([clicks([1.0])])
     with pytest.raises(DataError, match=r"remove the files copy-\*\.npy"):
-        pool_of(store, [clip(0, "clap")], [np.asarray(store.frames)[1:]])
+        make_pool(store, [clip(0, "clap")], [np.asarray(store.frames)[1:]])
 
 
 def test_windows_are_drawn_from_every_version_of_a_clip() -> None:
     """The recording and its copies are drawn alike, and the right clip of each."""
-    store = store_of([level(0.1), level(0.2)])
+    store = make_store([level(0.1), level(0.2)])
     copies = [np.concatenate((level(1.1), level(1.2))), np.concatenate((level(2.1), level(2.2)))]
     config = Config(DataConfig(), augment=AugmentConfig(mel_shift=0.0, speed=0.0))
-    pool = pool_of(store, [clip(1, "rain")], copies)
+    pool = make_pool(store, [clip(1, "rain")], copies)
     drawn = CropSampler(pool, ("clap", "rain"), None, None, config, {}).draw(300, torch.Generator().manual_seed(1))
     found = drawn.features.amax(dim=(1, 2))
     shares = [(found - height).abs().lt(0.01).float().mean().item() for height in (0.2, 1.2, 2.2)]
@@ -100,12 +100,12 @@ def test_windows_are_drawn_from_every_version_of_a_clip() -> None:
     assert min(shares) > 0.2
 
 
-def test_made_up_sounds_are_drawn_and_no_teacher_has_heard_them() -> None:
-    """A made-up sound has its label for certain, where a recording has what the teachers say of it."""
-    store = store_of([level(0.1)])
+def test_synthetic_sounds_are_drawn_without_a_teacher() -> None:
+    """A synthetic sound has its label for certain, a recording has the teachers' scores."""
+    store = make_store([level(0.1)])
     teacher = Teacher(torch.tensor([[200, 100]], dtype=torch.uint8), torch.tensor([0, 1]))
     logits = LogitTeacher(torch.tensor([[0.5, -0.5]], dtype=torch.float16), torch.tensor([0, 1]))
-    pool = pool_of(store, [clip(0, "rain")], made=[Made("clap", [level(1.0), level(1.0)])])
+    pool = make_pool(store, [clip(0, "rain")], made=[SyntheticSounds("clap", [level(1.0), level(1.0)])])
     sampler_ = CropSampler(pool, ("clap", "rain"), teacher, logits, Config(), {})
     drawn = sampler_.draw(200, torch.Generator().manual_seed(1))
     made = drawn.target[:, 0] > 0
@@ -113,7 +113,7 @@ def test_made_up_sounds_are_drawn_and_no_teacher_has_heard_them() -> None:
     assert drawn.features[made][:, 48].mean() > drawn.features[~made][:, 48].mean()
     assert (drawn.soft[made] == torch.tensor([1.0, 0.0])).all()
     assert torch.allclose(drawn.soft[~made][:, 0], torch.tensor(200 / 255))
-    assert drawn.told is not None
+    assert drawn.logits_weight is not None
     assert drawn.logits is not None
-    assert torch.equal(drawn.told, (~made).float())
+    assert torch.equal(drawn.logits_weight, (~made).float())
     assert (drawn.logits[~made] == torch.tensor([0.5, -0.5])).all()

@@ -37,33 +37,33 @@ FIGURES = [0.1, 0.3, 0.2, 0.3, 0.29, 0.31, 0.1, 0.1, math.nan, 0.2, 0.1, 0.1, 0.
 
 @pytest.mark.parametrize("patience", [0, 1, 3])
 def test_a_plateau_is_where_torch_finds_one(patience: int) -> None:
-    """After every look the rate is that of `ReduceLROnPlateau`."""
+    """After every validation the rate is that of `ReduceLROnPlateau`."""
     config = TrainConfig(schedule="plateau", warmup_steps=0, lr=1.0, plateau_patience=patience, plateau_factor=0.5)
     steps = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     slow = ReduceLROnPlateau(steps, "max", factor=0.5, patience=patience, threshold=0.0, eps=0.0)
     progress = Progress()
     for figure in FIGURES:
         slow.step(figure)
-        progress = progress.looked(figure, config)
+        progress = progress.update(figure, config)
         assert learning_rate(9, config, progress.cuts) == steps.param_groups[0]["lr"], figure
 
 
-def test_patience_counts_looks_since_the_best() -> None:
-    """The run is over after so many without improvement, whatever the rate does meanwhile, and never where it is 0."""
+def test_patience_counts_validations_since_the_best() -> None:
+    """The run ends after so many validations without improvement, independent of the rate, and not at all for 0."""
     config = TrainConfig(schedule="plateau", plateau_patience=0, patience=2)
-    seen = Progress().looked(0.5, config).looked(0.4, config)
-    assert not seen.over(config)
-    assert seen.looked(0.6, config).looked(0.5, config).over(config) is False
-    last = seen.looked(math.nan, config)
-    assert last.over(config)
+    seen = Progress().update(0.5, config).update(0.4, config)
+    assert not seen.is_over(config)
+    assert seen.update(0.6, config).update(0.5, config).is_over(config) is False
+    last = seen.update(math.nan, config)
+    assert last.is_over(config)
     assert (last.best, last.waited, last.cuts) == (0.5, 2, 2)
-    assert not last.over(TrainConfig())
+    assert not last.is_over(TrainConfig())
 
 
 @pytest.mark.parametrize(
     ("setting", "value"), [("loss", "mse"), ("schedule", "step"), ("device", "gpu"), ("amp", "on"), ("workers", 0)]
 )
 def test_settings_that_make_no_run_are_named(setting: str, value: Any) -> None:
-    """A word that is none of the choices, or a count of nothing, is an error that says where."""
+    """An unknown choice or a count of 0 is an error with the setting's name."""
     with pytest.raises(ConfigError, match=rf"config: train\.{setting}: '?{value}'? (is unknown|must be)"):
         TrainConfig(**{setting: value})

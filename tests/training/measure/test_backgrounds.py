@@ -1,4 +1,4 @@
-"""False alarms are counted where the network never was."""
+"""False alarms are counted on corpora that the network does not know."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.trials import clip, trial
-from training.measure.backgrounds import RECALLS, Background, alarm_curve, background_of, highest_of
+from training.measure.backgrounds import RECALLS, Background, collect_background, collect_highest, compute_alarm_curve
 
 LABELS = ("siren", "wind")
 
@@ -25,17 +25,17 @@ def test_only_background_of_unseen_corpora_counts() -> None:
         ],
         corpora=["known"],
     )
-    background = background_of([said], 0, "siren", {"wind"}, 900.0)
+    background = collect_background([said], 0, "siren", {"wind"}, 900.0)
     assert np.concatenate(background.chances) == pytest.approx([0.4, 0.6])
     assert (background.corpora, background.hours) == (1, 0.5)
 
 
 def test_unsure_decisions_are_left_out_on_request() -> None:
-    """Where a teacher hears the event, an alarm may be right: that time can be left out, and is then not counted."""
+    """An alarm may be right where a teacher detects the event: that time can be left out."""
     said = trial(LABELS, [(clip(0, "wind"), [[0.9, 0.5], [0.1, 0.5]])])
     said = dataclasses.replace(said, truths=[np.array([[np.nan, 1.0], [0.0, 1.0]])])
-    assert background_of([said], 0, "siren", {"wind"}, 1.0).chances[0] == pytest.approx([0.9, 0.1])
-    assert background_of([said], 0, "siren", {"wind"}, 1.0, sure=True).chances[0] == pytest.approx([0.1])
+    assert collect_background([said], 0, "siren", {"wind"}, 1.0).chances[0] == pytest.approx([0.9, 0.1])
+    assert collect_background([said], 0, "siren", {"wind"}, 1.0, sure=True).chances[0] == pytest.approx([0.1])
 
 
 def test_alarms_within_a_second_are_one() -> None:
@@ -50,17 +50,17 @@ def test_the_threshold_keeps_the_recall() -> None:
     said = trial(
         LABELS, [(clip(n, "siren"), [[0.01, 0.5], [p, 0.5]]) for n, p in enumerate([0.3, *np.linspace(0.6, 0.95, 9)])]
     )
-    positives = highest_of([said], 0, "siren")
+    positives = collect_highest([said], 0, "siren")
     chances = np.zeros(8 * 3600)
     chances[[100, 500]] = 0.4, 0.7
-    curve = dict(alarm_curve(positives, Background([chances], 1, 1 / 8)))
+    curve = dict(compute_alarm_curve(positives, Background([chances], 1, 1 / 8)))
     assert tuple(curve) == RECALLS
     assert (curve[0.5], curve[0.9], curve[0.98]) == pytest.approx((0.0, 1.0, 2.0))
 
 
 def test_nothing_to_count_on_is_no_curve() -> None:
-    """Without background or without the event there is no figure, and no zero either."""
+    """Without background or without the event there is no figure, not even zero."""
     nothing = Background([], 0, 1 / 8)
-    assert alarm_curve(np.ones(3), nothing) == []
-    assert alarm_curve(np.zeros(0), Background([np.ones(9)], 1, 1 / 8)) == []
+    assert compute_alarm_curve(np.ones(3), nothing) == []
+    assert compute_alarm_curve(np.zeros(0), Background([np.ones(9)], 1, 1 / 8)) == []
     assert np.isnan(nothing.alarms_per_hour(0.5))

@@ -10,9 +10,9 @@ from edge.frontend.params import FrontEndParams
 from training.config import Config, DataConfig
 from training.data.features import FeatureStore
 from training.data.manifest import Clip
-from training.measure.calibration import calibrate, fit_platt, thresholds, window_truth
-from training.measure.evaluation import _share_logits
-from training.measure.scoring import ClipScores, windows_of
+from training.measure.calibration import calibrate, choose_thresholds, fit_platt, label_windows
+from training.measure.evaluation import _to_share_logits
+from training.measure.scoring import ClipScores, cut_windows
 
 PARAMS = FrontEndParams()
 
@@ -57,13 +57,13 @@ def test_the_only_label_of_all_recordings_keeps_its_logit() -> None:
 def test_thresholds_let_the_allowed_share_through() -> None:
     """`on` is passed by the share of windows without the sound that may, `off` is below it."""
     scores = np.stack([np.linspace(0, 1, 1001), np.full(1001, 0.01)], axis=1)
-    chosen = thresholds(["a", "b"], scores, np.zeros((1001, 2)), [0.3, 0.1], (0.2, 0.9))
+    chosen = choose_thresholds(["a", "b"], scores, np.zeros((1001, 2)), [0.3, 0.1], (0.2, 0.9))
     assert chosen["a"]["on"] == pytest.approx(0.7, abs=1e-3)
     assert chosen["b"]["on"] == 0.2
     assert all(pair["off"] == pytest.approx(0.6 * pair["on"], abs=1e-3) for pair in chosen.values())
 
 
-def truth_of(label: str, loud: slice, length: int = 48_000) -> np.ndarray:
+def label_clip(label: str, loud: slice, length: int = 48_000) -> np.ndarray:
     """Return the truth of the windows of a clip that is loud in one place."""
     wave = np.random.default_rng(1).normal(0, 0.1, length)
     quiet = np.ones(length, bool)
@@ -72,14 +72,14 @@ def truth_of(label: str, loud: slice, length: int = 48_000) -> np.ndarray:
     mel = log_mel(wave.astype(np.float32), PARAMS)
     store = FeatureStore(mel.astype(np.float16), np.array([0, len(mel)]), PARAMS)
     config = Config(DataConfig(impulsive={"clap": 1.0}))
-    truth = window_truth(clip(label), ("clap", "siren"), store, None, config, 8)
-    assert len(truth) == len(windows_of(mel, PARAMS, 8))
+    truth = label_windows(clip(label), ("clap", "siren"), store, None, config, 8)
+    assert len(truth) == len(cut_windows(mel, PARAMS, 8))
     return truth
 
 
 def test_a_short_sound_holds_where_its_onset_is() -> None:
-    """Windows without the onset of a clap are of unknown truth, not claps; the siren is in none."""
-    truth = truth_of("clap", slice(36_000, 37_000))
+    """Windows without the onset of a clap have unknown truth; the siren is absent in all."""
+    truth = label_clip("clap", slice(36_000, 37_000))
     assert np.isnan(truth[:5, 0]).all()
     assert (truth[-3:, 0] == 1).all()
     assert (truth[:, 1] == 0).all()
@@ -87,20 +87,20 @@ def test_a_short_sound_holds_where_its_onset_is() -> None:
 
 def test_a_lasting_sound_holds_where_it_is_loud() -> None:
     """Windows with little of a siren are of unknown truth."""
-    truth = truth_of("siren", slice(32_000, 48_000))
+    truth = label_clip("siren", slice(32_000, 48_000))
     assert np.isnan(truth[0, 1])
     assert truth[-1, 1] == 1
 
 
 def test_a_clip_shorter_than_a_window_is_one_window() -> None:
     """It lies at the window's end."""
-    assert truth_of("clap", slice(4_000, 5_000), 8_000).tolist() == [[1.0, 0.0]]
+    assert label_clip("clap", slice(4_000, 5_000), 8_000).tolist() == [[1.0, 0.0]]
 
 
 def test_a_softmax_keeps_its_shares() -> None:
-    """What a network that learnt a softmax gives a label is that label's probability, and they sum to 1."""
+    """The softmax share of a label is its probability, and they sum to 1."""
     logits = np.random.default_rng(1).normal(0, 4, (6, 5)).astype(np.float32)
-    chances = 1 / (1 + np.exp(-_share_logits(logits).astype(np.float64)))
+    chances = 1 / (1 + np.exp(-_to_share_logits(logits).astype(np.float64)))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.allclose(chances, shares, atol=1e-5)
     assert np.allclose(chances.sum(axis=1), 1.0, atol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
-from training.measure.events import Delay, Event, EventCount, count_events, events_of, loud_events
+from training.measure.events import Delay, Event, EventCount, count_events, find_events, find_loud_events
 
 PARAMS = FrontEndParams()
 
@@ -47,23 +47,23 @@ def test_the_matching_is_the_largest() -> None:
 
 
 def test_f1_is_over_all_recordings() -> None:
-    """Counts add up before they are divided; without any event there is no F1."""
+    """Counts are added before they are divided; without any event there is no F1."""
     assert (EventCount(1, 2, 1) + EventCount(0, 0, 1)).f1 == pytest.approx(0.5)
     assert np.isnan(EventCount().f1)
 
 
 def test_events_of_decisions_have_hysteresis() -> None:
-    """What is between `off` and `on` goes on, but does not begin."""
+    """A score between `off` and `on` continues an event, but does not begin one."""
     chances = np.array([0.4, 0.9, 0.4, 0.1, 0.4, 0.9])
-    assert events_of(chances, 0.5, 0.3, 0.125) == [Event(0.125, 0.375), Event(0.625, 0.75)]
-    assert events_of(np.zeros(0), 0.5, 0.3, 0.125) == []
+    assert find_events(chances, 0.5, 0.3, 0.125) == [Event(0.125, 0.375), Event(0.625, 0.75)]
+    assert find_events(np.zeros(0), 0.5, 0.3, 0.125) == []
 
 
 def test_events_are_where_the_sound_was() -> None:
     """The delay of decisions is taken off, and an event still lasts a step."""
     chances = np.array([0.1, 0.1, 0.9, 0.9, 0.1])
-    assert events_of(chances, 0.5, 0.3, 0.125, Delay(0.125, 0.25)) == [Event(0.125, 0.25)]
-    assert events_of(chances, 0.5, 0.3, 0.125, Delay(0.0, 1.0)) == [Event(0.25, 0.375)]
+    assert find_events(chances, 0.5, 0.3, 0.125, Delay(0.125, 0.25)) == [Event(0.125, 0.25)]
+    assert find_events(chances, 0.5, 0.3, 0.125, Delay(0.0, 1.0)) == [Event(0.25, 0.375)]
 
 
 def test_a_loud_stretch_is_the_reference() -> None:
@@ -72,5 +72,5 @@ def test_a_loud_stretch_is_the_reference() -> None:
     level = np.full(5 * rate, 1e-3)
     for begin_s, end_s in ((1.0, 1.5), (1.8, 2.2), (3.5, 4.0)):
         level[int(begin_s * rate) : int(end_s * rate)] = 0.3
-    events = loud_events(log_mel((rng.standard_normal(level.size) * level).astype(np.float32), PARAMS), PARAMS)
+    events = find_loud_events(log_mel((rng.standard_normal(level.size) * level).astype(np.float32), PARAMS), PARAMS)
     assert np.array(events) == pytest.approx(np.array([(1.0, 2.2), (3.5, 4.0)]), abs=0.04)

@@ -1,4 +1,4 @@
-"""Grad-CAM points at what a network listens to."""
+"""Grad-CAM highlights the sound that a network detects."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_what_speaks_for_a_label_lights_up(label: int, frames: tuple[int, int], 
     assert heat[~inside].mean() < 0.01
 
 
-def test_nothing_speaks_in_silence() -> None:
-    """Where no map responds there is no heat, and no division by it."""
+def test_silence_has_no_heat() -> None:
+    """If no map responds, the heat is 0, without a division by 0."""
     assert not grad_cam(LinesNet(), np.zeros((96, 64), np.float32), 0).any()
 
 
 def test_the_network_is_left_as_it_was() -> None:
-    """No gradient stays on it, no hook, and it goes on training if it was."""
+    """It keeps its mode and has no gradient or hook left."""
     model = LinesNet().train()
     grad_cam(model, scene(), 0)
     assert model.training

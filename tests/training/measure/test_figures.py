@@ -10,11 +10,11 @@ import pytest
 from edge.errors import DataError
 from tests.support.trials import clip, trial
 from training.measure.events import EventCount
-from training.measure.figures import measure
-from training.measure.held import pool_trials
+from training.measure.figures import count_figures
+from training.measure.pool import pool_trials
 from training.measure.scenes import SceneCount
-from training.measure.schema import Figures, load_figures, measured, save_figures
-from training.report.tables import markdown
+from training.measure.schema import Figures, load_figures, save_figures, summarize
+from training.report.tables import format_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ LABELS = ("horn", "siren", "wind")
 
 
 def figures(step_s: float = 1.0) -> Figures:
-    """Return what two folds make: each held a corpus out, one siren is taken for a horn, one wind for a siren."""
+    """Return the figures of two folds: each held out a corpus, one siren scores as a horn, one wind as a siren."""
     first = trial(
         LABELS,
         [
@@ -47,11 +47,11 @@ def figures(step_s: float = 1.0) -> Figures:
     )
     scenes = SceneCount({None: [True, True], 10.0: [True, False]}, EventCount(1, 2, 2), EventCount(2, 2, 2))
     held = pool_trials([first, second], LABELS, ["wind"], step_s, 0.1)
-    return measure(held, ["siren", "horn"], "two folds", "Each corpus in turn.", {"siren": scenes})
+    return count_figures(held, ["siren", "horn"], "two folds", "Each corpus in turn.", {"siren": scenes})
 
 
 def test_a_label_is_counted_over_all_folds() -> None:
-    """Four sirens of three recordings; at 0.5 all are found beside one alarm in the wind."""
+    """Four sirens of three recordings; at 0.5 all are found, with one alarm in the wind."""
     siren = figures()["labels"]["siren"]
     assert (siren["clips"], siren["recordings"], siren["corpora"]) == (4, 3, 2)
     assert (siren["precision"], siren["recall"], siren["f1"]) == (0.8, 1.0, 0.8889)
@@ -63,7 +63,7 @@ def test_a_label_is_counted_over_all_folds() -> None:
     assert siren["recall_by_snr"] == {"clean": 1.0, "10": 0.5}
 
 
-def test_alarms_are_counted_on_corpora_that_the_fold_never_heard() -> None:
+def test_alarms_are_counted_on_corpora_unseen_by_the_fold() -> None:
     """Half a minute of wind of two corpora; nine of ten sirens score 0.6 and more, which the wind does once."""
     alarms = figures()["labels"]["siren"]["alarms"]
     assert (alarms["corpora"], alarms["threshold"]) == (2, 0.6)
@@ -72,8 +72,8 @@ def test_alarms_are_counted_on_corpora_that_the_fold_never_heard() -> None:
     assert dict(alarms["curve"])[0.5] == 0.0
 
 
-def test_a_rate_from_no_time_to_speak_of_is_none() -> None:
-    """Four seconds of wind are shown as 0.00 h, and what was counted in them says nothing about an hour."""
+def test_a_rate_over_too_little_time_is_none() -> None:
+    """Four seconds of wind are shown as 0.00 h, too little for a rate per hour."""
     few = figures(1 / 8)
     for label in LABELS[:2]:
         values = few["labels"][label]
@@ -81,8 +81,8 @@ def test_a_rate_from_no_time_to_speak_of_is_none() -> None:
             values["false_alarms_per_hour"] is values["alarms"]["per_hour"] is values["alarms"]["sure_per_hour"] is None
         )
         assert values["alarms"]["curve"] == []
-    assert "| - | - | 0.00 |" in markdown(few)
-    assert "| 112.5 | 112.5 | 0.01 |" in markdown(figures())
+    assert "| - | - | 0.00 |" in format_figures(few)
+    assert "| 112.5 | 112.5 | 0.01 |" in format_figures(figures())
 
 
 def test_each_corpus_stands_by_itself_against_all_others() -> None:
@@ -94,8 +94,8 @@ def test_each_corpus_stands_by_itself_against_all_others() -> None:
     }
 
 
-def test_a_label_that_nobody_held_has_no_figures() -> None:
-    """Horns were never held out: no score, but the false alarms that a horn raised."""
+def test_a_label_without_held_out_clips_has_no_figures() -> None:
+    """Without held-out horns there is no score, only the false alarms of the label."""
     horn = figures()["labels"]["horn"]
     values: Mapping[str, object] = horn
     unknown = ("average_precision", "roc_auc", "f1", "recall", "expected_calibration_error", "event_f1")
@@ -105,8 +105,8 @@ def test_a_label_that_nobody_held_has_no_figures() -> None:
     assert horn["false_alarms_per_hour"] == 0.0
 
 
-def test_the_whole_is_counted_too() -> None:
-    """Five of six are taken for what they are; the mean leaves the horn out; folds keep their own figures."""
+def test_the_summary_is_counted_too() -> None:
+    """Five of six clips are right; the mean leaves the horn out; folds keep their own figures."""
     all_ = figures()
     assert (all_["summary"]["accuracy"], all_["summary"]["mean_average_precision"]) == (0.8333, 1.0)
     assert all_["confusion"]["counts"] == [[0, 0, 0], [1, 3, 0], [0, 0, 2]]
@@ -117,21 +117,21 @@ def test_the_whole_is_counted_too() -> None:
 
 
 def test_probabilities_are_held_to_the_prior() -> None:
-    """Sirens are a tenth of the weight, whatever part of the clips they are."""
+    """Sirens have a tenth of the weight, independent of their share of the clips."""
     bars = figures()["labels"]["siren"]["reliability"]
     assert sum(bar["weight"] for bar in bars) == pytest.approx(1.0, abs=1e-3)
     assert sum(bar["weight"] * bar["share"] for bar in bars) == pytest.approx(0.1, abs=1e-3)
 
 
 def test_figures_survive_their_file(tmp_path: Path) -> None:
-    """What is written is read again, pairs as lists, which is all that JSON has."""
+    """Written figures are read again, with pairs as lists, as in JSON."""
     save_figures(figures(), tmp_path / "figures.json")
     assert load_figures(tmp_path / "figures.json") == json.loads(json.dumps(figures()))
 
 
 def test_a_manifest_carries_single_numbers() -> None:
-    """Counts, figures and alarms of every label, and none of the curves."""
-    siren = measured(figures())["siren"]
+    """Counts, figures and alarms of every label, without the curves."""
+    siren = summarize(figures())["siren"]
     assert (siren["clips"], siren["f1"], siren["false_alarms_per_hour_at_recall_90"]) == (4, 0.8889, 112.5)
     assert all(value is None or isinstance(value, (int, float)) for value in siren.values())
 
@@ -146,8 +146,8 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_markdown_has_every_table() -> None:
-    """A model card can take it as it is: what was done, the whole, labels, noise, corpora, folds."""
-    text = markdown(figures())
+    """It has the method, the summary, labels, noise, corpora and folds."""
+    text = format_figures(figures())
     assert text.startswith("Each corpus in turn.\n\nmAP 1.000, accuracy 0.833")
     for line in (
         "| siren | 4 | 3 | 2 | 1.000 |",

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from training.measure.metrics import (
     accuracy,
     alarms_per_hour,
+    average_known,
     average_precision,
     confusion_matrix,
-    false_positive_rate_at,
-    mean_of,
+    false_positive_rate,
+    find_threshold,
     precision_recall_f1,
-    recording_weights,
     reliability,
     roc_auc,
-    threshold_at,
+    weigh_recordings,
 )
 
 samples = st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(1, 4)), min_size=1, max_size=30)
@@ -52,7 +52,7 @@ def test_false_positive_rate_is_that_of_the_highest_threshold_with_the_recall(
 ) -> None:
     """Of all thresholds that find enough positives, the highest counts."""
     truth, scores = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], float)
-    rate = false_positive_rate_at(truth, scores, recall)
+    rate = false_positive_rate(truth, scores, recall)
     if truth.all() or not truth.any():
         assert np.isnan(rate)
         return
@@ -62,7 +62,7 @@ def test_false_positive_rate_is_that_of_the_highest_threshold_with_the_recall(
 
 def test_recordings_weigh_the_same() -> None:
     """The clips of a recording share a weight of one."""
-    assert recording_weights(["a", "b", "a", "a"]) == pytest.approx([1 / 3, 1.0, 1 / 3, 1 / 3])
+    assert weigh_recordings(["a", "b", "a", "a"]) == pytest.approx([1 / 3, 1.0, 1 / 3, 1 / 3])
 
 
 def test_precision_recall_f1() -> None:
@@ -85,7 +85,7 @@ def test_alarms_close_together_are_one() -> None:
 
 
 def test_no_ambience_no_rate() -> None:
-    """Without a window nothing is known of alarms, least of all that there are none."""
+    """Without a window the rate of alarms is unknown, not 0."""
     assert np.isnan(alarms_per_hour([np.zeros(0, bool)], 1.0, 5))
 
 
@@ -113,15 +113,15 @@ def test_auc_is_the_chance_that_a_positive_scores_higher(rows: list[tuple[bool, 
 def test_a_threshold_keeps_the_share_it_is_asked_for() -> None:
     """Nine of ten scores are kept for 90 %, not all ten for a rounding error; the highest one for next to nothing."""
     scores = np.arange(10.0)
-    assert threshold_at(scores, 0.9) == 1.0
-    assert threshold_at(scores, 1.0) == 0.0
-    assert threshold_at(scores, 0.001) == 9.0
+    assert find_threshold(scores, 0.9) == 1.0
+    assert find_threshold(scores, 1.0) == 0.0
+    assert find_threshold(scores, 0.001) == 9.0
     with pytest.raises(ValueError, match="no positives"):
-        threshold_at(np.empty(0), 0.9)
+        find_threshold(np.empty(0), 0.9)
 
 
 def test_accuracy_and_confusion() -> None:
-    """Two of three are right; the third is a 2 that was taken for a 0."""
+    """Two of three are right; the third is a 2 with the highest score for 0."""
     truth, chosen = np.array([0, 1, 2]), np.array([0, 1, 0])
     assert accuracy(truth, chosen) == pytest.approx(2 / 3)
     assert confusion_matrix(truth, chosen, 3).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
@@ -129,13 +129,13 @@ def test_accuracy_and_confusion() -> None:
 
 
 def test_what_was_not_measured_is_not_in_the_mean() -> None:
-    """None and NaN are left out, and nothing has no mean."""
-    assert mean_of([0.5, None, float("nan"), 1.0]) == 0.75
-    assert np.isnan(mean_of([None]))
+    """None and NaN are left out, and no value has no mean."""
+    assert average_known([0.5, None, float("nan"), 1.0]) == 0.75
+    assert np.isnan(average_known([None]))
 
 
 def test_calibration_error_is_the_weighted_gap() -> None:
-    """Two bins: 0.05 said where none is true, 0.95 said where half is, which is a third of the weight."""
+    """Two bins: 0.05 where no sample is true, 0.95 where half is, with a third of the weight."""
     truth = np.array([False, False, True, False])
     counted = reliability(truth, np.array([0.05, 0.05, 0.95, 0.95]), np.array([2.0, 2.0, 1.0, 1.0]))
     assert counted.error == pytest.approx(2 / 3 * 0.05 + 1 / 3 * 0.45)
@@ -150,5 +150,5 @@ def test_probabilities_that_come_true_have_no_calibration_error() -> None:
 
 
 def test_no_sample_has_no_calibration_error() -> None:
-    """Nothing was said, so nothing was said wrongly or rightly."""
+    """Without a sample the error is NaN."""
     assert np.isnan(reliability(np.zeros(0, bool), np.zeros(0)).error)

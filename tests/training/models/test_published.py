@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, linear, relu
 
 from edge.errors import ConfigError
-from export.graph.fold import folded
+from export.graph.fold import fold
 from training.config import ModelConfig
 from training.models import build_model
-from training.models.mobilenet import published_table, round_to_8
+from training.models.mobilenet import make_published_table, round_to_8
 
 
 def parameters(model: nn.Module) -> int:
@@ -37,7 +37,7 @@ def test_the_size_for_ten_labels_is_the_published_one(
     """Parameters, numbers in a checkpoint, and numbers once the norms are folded."""
     model = build_model(ModelConfig(name=name), n_mels, 10)
     assert (parameters(model), stored(model)) == (count, in_file)
-    assert stored(folded(model)) == once_folded
+    assert stored(fold(model)) == once_folded
 
 
 def test_resnet34_differs_from_that_for_images_by_channels_and_classes_only() -> None:
@@ -48,7 +48,7 @@ def test_resnet34_differs_from_that_for_images_by_channels_and_classes_only() ->
 @pytest.mark.parametrize(("width", "count"), [(1.0, 2_223_872), (0.5, 687_680)])
 def test_mobilenet_has_the_published_blocks_at_any_width(width: float, count: int) -> None:
     """The paper's features for three channels, without their last convolution, which belongs to the head here."""
-    stem, stages, head = published_table(width)
+    stem, stages, head = make_published_table(width)
     last = stages[-1].channels * head + 2 * head
     model = build_model(ModelConfig(name="mobilenet", width=width), 64, 10)
     assert parameters(model.get_submodule("features")) == count - last - 2 * stem * 3 * 3
@@ -56,7 +56,7 @@ def test_mobilenet_has_the_published_blocks_at_any_width(width: float, count: in
 
 def test_own_stages_take_the_place_of_the_published_table() -> None:
     """A recipe with a table of its own is not widened or rounded."""
-    config = ModelConfig(name="mobilenet", stages=published_table(0.25)[1], stem=12, head=20)
+    config = ModelConfig(name="mobilenet", stages=make_published_table(0.25)[1], stem=12, head=20)
     model = build_model(config, 64, 10)
     first, widest = model.get_submodule("features.0.0"), model.get_submodule("head.widen.0")
     assert [first.out_channels, widest.out_channels] == [12, 20]
@@ -66,14 +66,14 @@ def test_own_stages_take_the_place_of_the_published_table() -> None:
     ("channels", "rounded"), [(1, 8), (8, 8), (11.2, 16), (12, 16), (24, 24), (33.6, 32), (44.8, 48)]
 )
 def test_channels_are_multiples_of_8(channels: float, rounded: int) -> None:
-    """Rounding never takes away more than a tenth, and nothing is thinner than 8."""
+    """Rounding removes a tenth at most, and 8 is the minimum."""
     assert round_to_8(channels) == rounded
 
 
 def test_a_width_of_nothing_is_refused() -> None:
     """The key is named."""
     with pytest.raises(ConfigError, match=r"model\.width: 0 must be above 0"):
-        published_table(0)
+        make_published_table(0)
 
 
 def slow_sp4sc(weights: dict[str, Tensor], log_mel: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ def slow_sp4sc(weights: dict[str, Tensor], log_mel: Tensor) -> Tensor:
     return linear(x, weights["head.dense.4.weight"], weights["head.dense.4.bias"])
 
 
-def test_sp4sc_computes_what_its_paper_says() -> None:
+def test_sp4sc_computes_the_network_of_its_paper() -> None:
     """The network equals its layers written out, with every weight and statistic at random."""
     torch.manual_seed(2)
     model = build_model(ModelConfig(name="sp4sc"), 40, 3).eval()

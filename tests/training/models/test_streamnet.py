@@ -10,7 +10,7 @@ import torch
 
 from edge.frontend.params import FrontEndParams
 from training.config import ModelConfig, Stage
-from training.measure.scoring import decisions_of
+from training.measure.scoring import stream_logits
 from training.models import build_model
 from training.models.streamnet import Streaming, StreamNet
 
@@ -46,7 +46,7 @@ def sound(steps: int, batch: int = 2) -> torch.Tensor:
 
 
 def start(model: StreamNet, batch: int = 2) -> torch.Tensor:
-    """Return the state in which nothing was heard."""
+    """Return the state before any sound."""
     return torch.zeros(batch, model.state_size)
 
 
@@ -60,7 +60,7 @@ def test_a_window_is_the_last_decision_of_a_stream_that_begins_with_it(model: St
 
 @pytest.mark.parametrize("cuts", [[1] * 20, [3, 1, 7, 9], [19, 1]])
 @torch.no_grad()
-def test_pieces_are_worth_as_much_as_the_whole(model: StreamNet, cuts: list[int]) -> None:
+def test_pieces_give_the_logits_of_the_whole(model: StreamNet, cuts: list[int]) -> None:
     """However a sound is cut into pieces of whole decisions, its logits and the last state are the same."""
     x = sound(20)
     whole, last = model.sequence(x, start(model))
@@ -73,8 +73,8 @@ def test_pieces_are_worth_as_much_as_the_whole(model: StreamNet, cuts: list[int]
 
 
 @torch.no_grad()
-def test_the_future_is_not_heard(model: StreamNet) -> None:
-    """What comes later changes no decision before it."""
+def test_later_frames_change_no_decision(model: StreamNet) -> None:
+    """Later frames change no earlier decision."""
     x = sound(20)
     changed = x.clone()
     changed[:, 8 * 10 :] += 3.0
@@ -94,7 +94,7 @@ def test_the_past_is_forgotten(model: StreamNet) -> None:
 
 @torch.no_grad()
 def test_streams_in_a_batch_do_not_mix(model: StreamNet) -> None:
-    """Each stream of a batch gets what it would get alone."""
+    """Each stream of a batch has the result that it has alone."""
     x = sound(5)
     together, states = model.sequence(x, start(model))
     alone, state = model.sequence(x[1:], start(model, 1))
@@ -109,18 +109,16 @@ def test_only_the_streaming_network_streams(model: StreamNet) -> None:
 
 
 @pytest.mark.parametrize(("frames", "decisions"), [(96, 1), (104, 2), (111, 2), (200, 14), (50, 1), (3, 1)])
-def test_decisions_that_count_have_heard_a_window_or_the_whole_clip(
-    model: StreamNet, frames: int, decisions: int
-) -> None:
+def test_decisions_count_after_a_window_or_the_whole_clip(model: StreamNet, frames: int, decisions: int) -> None:
     """A clip gives a decision a step once a window is full, and a shorter one the last decision it has."""
     mel = np.random.default_rng(1).normal(size=(frames, PARAMS.n_mels)).astype(np.float32)
-    assert decisions_of(model, mel, PARAMS).shape == (decisions, 3)
+    assert stream_logits(model, mel, PARAMS).shape == (decisions, 3)
 
 
-def test_the_whole_of_a_short_clip_is_heard(model: StreamNet) -> None:
-    """A clip of 50 frames stands behind silence, so that none of it is cut off."""
+def test_a_short_clip_is_used_as_a_whole(model: StreamNet) -> None:
+    """A clip of 50 frames is preceded by silence, so that no frame is cut off."""
     mel = np.random.default_rng(1).normal(size=(50, PARAMS.n_mels)).astype(np.float32)
     padded = np.concatenate((np.full((88 + 6, PARAMS.n_mels), PARAMS.silence, np.float32), mel))
     with torch.no_grad():
         expected = model.sequence(torch.from_numpy(padded)[None], start(model, 1))[0][0, -1:]
-    assert np.allclose(decisions_of(model, mel, PARAMS), expected, atol=1e-6)
+    assert np.allclose(stream_logits(model, mel, PARAMS), expected, atol=1e-6)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from training.report.ablation import ablation_table
+from training.report.ablation import tabulate_ablation
 
 
-def test_the_table_says_what_each_augmentation_is_worth() -> None:
-    """Means over seeds, their spread, the loss against the recipe of the same seed; a dash where there is no figure."""
+def test_the_table_has_the_loss_without_each_augmentation() -> None:
+    """Means over seeds, their spread, the loss against the recipe of the same seed; a dash without a figure."""
     results: dict[str, dict[str, dict[str, float | None]]] = {
         "recipe": {"3": {"siren": 0.33, "horn": None}, "5": {"siren": 0.35, "horn": None}},
         "without mixup": {"3": {"siren": 0.03, "horn": None}, "5": {"siren": 0.05, "horn": None}},
         "bare": {"7": {"siren": 0.07}},
     }
-    assert ablation_table(results, "recipe").markdown().splitlines() == [
+    assert tabulate_ablation(results, "recipe").to_markdown().splitlines() == [
         "| variant | seeds | mean AP | against the recipe | siren | horn |",
         "| --- | --- | --- | --- | --- | --- |",
         "| recipe | 2 | 0.340 ± 0.014 | - | 0.340 | - |",

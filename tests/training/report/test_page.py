@@ -1,4 +1,4 @@
-"""The report opens offline and shows what was measured."""
+"""The report opens offline and shows the figures."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from edge.frontend.params import FrontEndParams
 from tests.support.trials import clip, trial
 from training.data.features import FeatureStore
 from training.measure.events import EventCount
-from training.measure.figures import measure
-from training.measure.held import pool_trials
+from training.measure.figures import count_figures
+from training.measure.pool import pool_trials
 from training.measure.scenes import SceneCount
-from training.report.page import report_page, write_report
-from training.report.pictures import FALSE_ALARM, HIT, MISS, Picture, pictures_of
-from training.report.svg import Axis, Series, line_chart
+from training.report.page import render_page, write_page
+from training.report.pictures import FALSE_ALARM, HIT, MISS, Picture, draw_pictures
+from training.report.svg import Axis, Series, draw_line_chart
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ EMPTY_TAGS = {"meta", "img"}
 
 
 class Page(HTMLParser):
-    """Collects what a page holds, and refuses tags that are not closed."""
+    """Parser that collects the content of a page, and refuses tags that are not closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -72,13 +72,13 @@ def figures() -> Figures:
     heard = [(clip(n, LABELS[n % 3], "</script>"), rng.uniform(0.05, 0.95, (8, 3)).tolist()) for n in range(30)]
     held = pool_trials([trial(LABELS, heard, name="fold <1>")], LABELS, ["wind"], 1.0, 0.1)
     scenes = SceneCount({None: [True], 20.0: [True], 0.0: [False]}, EventCount(1, 1, 1), EventCount(1, 1, 1))
-    return measure(held, ["siren"], "Proof of <i>", "Held out.", {"siren": scenes})
+    return count_figures(held, ["siren"], "Proof of <i>", "Held out.", {"siren": scenes})
 
 
 def test_the_page_asks_for_nothing_from_outside(tmp_path: Path) -> None:
-    """Every source and reference is in the file, and the browser is told to load no other."""
+    """Every source and reference is in the file, and the content policy forbids others."""
     picture = Picture("siren", HIT, "0.9", b"\x89PNG")
-    write_report(figures(), tmp_path / "report.html", [picture])
+    write_page(figures(), tmp_path / "report.html", [picture])
     text = (tmp_path / "report.html").read_text("utf-8")
     page = Page(text)
     used = [value for _, attrs in page.tags for name, value in attrs.items() if name in {"src", "href", "srcset"}]
@@ -91,7 +91,7 @@ def test_the_page_asks_for_nothing_from_outside(tmp_path: Path) -> None:
 def test_the_page_shows_and_carries_the_figures() -> None:
     """They are in its tables, four charts and one script of data that can be read again."""
     made = figures()
-    page = Page(report_page(made))
+    page = Page(render_page(made))
     siren = made["labels"]["siren"]
     for value in (siren["average_precision"], siren["roc_auc"], siren["f1"], made["summary"]["macro_f1"]):
         assert f"{value:.3f}" in page.cells
@@ -102,28 +102,28 @@ def test_the_page_shows_and_carries_the_figures() -> None:
 
 
 def test_what_was_not_measured_is_not_drawn() -> None:
-    """Without scenes and background two of the charts are left out, and no axis is made up."""
+    """Without scenes and background two of the charts are left out."""
     heard = [(clip(n, LABELS[n % 2]), [[0.3, 0.6, 0.1]]) for n in range(4)]
     held = pool_trials([trial(LABELS, heard)], LABELS, [], 1 / 8, 0.1)
-    page = Page(report_page(measure(held, ["siren"], "t", "m")))
+    page = Page(render_page(count_figures(held, ["siren"], "t", "m")))
     assert [attrs["aria-label"] for tag, attrs in page.tags if tag == "svg"] == ["Precision over recall", "Reliability"]
 
 
 def test_many_events_are_drawn_a_few_at_a_time() -> None:
-    """Seven labels make two blocks of charts: more lines than colours could not be told apart."""
+    """Seven labels make two blocks of charts, as there are not enough colours for one."""
     labels = tuple(f"label {n}" for n in range(7))
     heard = [(clip(n, label), [np.linspace(0.2, 0.8, 7).tolist()]) for n, label in enumerate(labels)]
     held = pool_trials([trial(labels, heard)], labels, [], 1 / 8, 0.1)
-    page = Page(report_page(measure(held, labels, "t", "m")))
+    page = Page(render_page(count_figures(held, labels, "t", "m")))
     assert sum(tag == "div" and attrs.get("class") == "charts" for tag, attrs in page.tags) == 2
 
 
 def test_a_chart_puts_points_where_they_belong() -> None:
-    """The middle of a logarithmic axis is its geometric mean, and what is beyond an end stays on it."""
+    """The middle of a logarithmic axis is its geometric mean, and a value beyond an end is moved to it."""
     axis = Axis("y", 0.1, 10.0, [], log=True)
-    assert [axis.place(value) for value in (0.0, 0.1, 1.0, 10.0, 99.0)] == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
+    assert [axis.locate(value) for value in (0.0, 0.1, 1.0, 10.0, 99.0)] == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
     flat = Axis("x", 0.0, 1.0, [(0.5, "a < b")])
-    chart = line_chart([Series("one", [(0.0, 0.0), (1.0, 1.0)])], flat, flat, "about")
+    chart = draw_line_chart([Series("one", [(0.0, 0.0), (1.0, 1.0)])], flat, flat, "about")
     assert 'd="M54.0 254.0L446.0 12.0"' in chart
     assert "a &lt; b" in chart
 
@@ -131,7 +131,7 @@ def test_a_chart_puts_points_where_they_belong() -> None:
 def test_precision_holds_back_to_the_point_before() -> None:
     """Steps begin at the axis and fall where the recall does not grow: their area is the average precision."""
     axis = Axis("", 0.0, 1.0, [])
-    chart = line_chart([Series("one", [(0.5, 1.0), (1.0, 0.5)], steps=True)], axis, axis, "about")
+    chart = draw_line_chart([Series("one", [(0.5, 1.0), (1.0, 0.5)], steps=True)], axis, axis, "about")
     assert 'd="M54.0 12.0V12.0H250.0V133.0H446.0"' in chart
 
 
@@ -163,7 +163,7 @@ def test_pictures_are_of_the_surest_and_the_worst() -> None:
     frames = np.full((7 * 200, PARAMS.n_mels), -1.0, np.float16)
     frames[100:196, :8] = 1.0
     store = FeatureStore(frames, np.arange(0, 1401, 200), PARAMS)
-    made = pictures_of(Loudness(), trial_, LABELS, ["siren"], store, each=2)
+    made = draw_pictures(Loudness(), trial_, LABELS, ["siren"], store, each=2)
     assert [(p.kind, p.caption.split(",")[0]) for p in made] == [
         (HIT, "0.95: 2.wav"),
         (HIT, "0.80: 0.wav"),

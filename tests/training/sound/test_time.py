@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.waveforms import RATE_HZ, click, dice, level_db, pitch_hz, tone
+from tests.support.waveforms import RATE_HZ, click, level_db, make_rng, pitch_hz, tone
 from training.sound.noise import (
-    coloured_noise,
+    make_coloured_noise,
 )
 from training.sound.time import SEMITONES, SPEEDS, pitch_shift, time_stretch
 
@@ -24,18 +24,18 @@ def test_a_stretch_changes_the_length_and_not_the_pitch(speed: float, hz: float)
 
 def test_a_stretch_at_its_own_speed_is_the_sound() -> None:
     """Speed 1 finds every frame where it was."""
-    noise = coloured_noise(RATE_HZ, RATE_HZ, 0.0, dice())
+    noise = make_coloured_noise(RATE_HZ, RATE_HZ, 0.0, make_rng())
     assert np.allclose(time_stretch(noise, RATE_HZ, 1.0), noise, atol=1e-5)
 
 
 def test_a_stretch_moves_an_attack_to_its_new_place() -> None:
-    """What began after 0.5 s begins after 0.5 s / speed, within the search of WSOLA."""
+    """An attack at 0.5 s moves to 0.5 s / speed, within the search of WSOLA."""
     out = time_stretch(click(8_000), RATE_HZ, 0.8)
     assert np.flatnonzero(np.abs(out) > 0.1)[0] == pytest.approx(10_000, abs=round(0.012 * RATE_HZ))
 
 
-def test_a_stretch_refuses_to_stand_still() -> None:
-    """A speed of 0 is said to be wrong."""
+def test_a_stretch_refuses_a_speed_of_0() -> None:
+    """A speed of 0 is an error."""
     with pytest.raises(ValueError, match="speed is 0"):
         time_stretch(tone(440.0), RATE_HZ, 0.0)
 

@@ -1,4 +1,4 @@
-"""Import of public corpora, and of a user's own recordings, into one manifest: a module a layout."""
+"""Import of public corpora and own recordings into one manifest, a module per layout."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layout:
-    """A way in which recordings and their labels lie on disk."""
+    """A layout of recordings and labels on disk."""
 
     corpus: str
-    """Name of the corpus; empty for the name of the folder that is imported."""
+    """Name of the corpus; empty for the name of the imported folder."""
     what: str
     """The layout in a few words."""
     read: Callable[[Path], list[Recording]]
-    """Lists what there is; raises `DataError` for another layout, `InputMissing` when it is not there."""
+    """Lists the recordings; raises `DataError` for another layout, `InputMissing` when it does not exist."""
 
 
 LAYOUTS = {
-    "urbansound8k": Layout("UrbanSound8K", "audio/foldN and metadata/UrbanSound8K.csv", urbansound8k.recordings),
-    "esc50": Layout("ESC-50", "audio and meta/esc50.csv", esc50.recordings),
-    "esc10": Layout("ESC-10", "the ten classes of ESC-50 that make ESC-10", esc50.recordings_of_esc10),
-    "fsd50k": Layout("FSD50K", "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth", fsd50k.recordings),
-    "folder": Layout("", "a folder a label", folder.recordings),
+    "urbansound8k": Layout("UrbanSound8K", "audio/foldN and metadata/UrbanSound8K.csv", urbansound8k.list_recordings),
+    "esc50": Layout("ESC-50", "audio and meta/esc50.csv", esc50.list_recordings),
+    "esc10": Layout("ESC-10", "the ten classes of ESC-50 that make ESC-10", esc50.list_esc10_recordings),
+    "fsd50k": Layout("FSD50K", "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth", fsd50k.list_recordings),
+    "folder": Layout("", "a folder a label", folder.list_recordings),
 }
-"""What `python -m training import` can read."""
+"""The layouts that `python -m training import` reads."""

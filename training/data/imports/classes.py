@@ -1,4 +1,7 @@
-"""The class mapping of an import: a TOML file of new name = [the corpus's own names]."""
+"""The class mapping of an import, a TOML file.
+
+Each line is new name = [the corpus's own names].
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError
 from training.config.toml import read_toml
-from training.data.imports.recording import label_of
-from training.data.manifest import EVERYTHING_ELSE, renaming
+from training.data.imports.recording import make_label
+from training.data.manifest import EVERYTHING_ELSE, invert_mapping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,15 +23,17 @@ def read_classes(path: Path) -> dict[str, str]:
     Raises `ConfigError` for another file, `OSError` when it cannot be read.
     """
     values = read_toml(path)
-    return renaming({new: [_old(old) for old in _olds(path, new, olds)] for new, olds in values.items()})
+    return invert_mapping(
+        {new: [_normalize(old) for old in _check_names(path, new, olds)] for new, olds in values.items()}
+    )
 
 
-def _olds(path: Path, new: str, olds: object) -> list[str]:
+def _check_names(path: Path, new: str, olds: object) -> list[str]:
     if not isinstance(olds, list) or not all(isinstance(old, str) for old in olds):
         msg = 'expected a list of names, as ["police", "ambulance"]'
         raise ConfigError(msg, where=f"{path}: {new}")
     return olds
 
 
-def _old(name: str) -> str:
-    return name if name == EVERYTHING_ELSE else label_of(name)
+def _normalize(name: str) -> str:
+    return name if name == EVERYTHING_ELSE else make_label(name)

@@ -1,4 +1,4 @@
-"""Recordings of any rate, length and number of channels, cut into what networks are taught with."""
+"""Recordings of any rate, length and number of channels, cut into parts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _SHORTEST_REST_S = 1
 """A rest shorter than this stays with the part before it."""
 _SHORTEST_S = 0.05
 _SILENCE = 0.5 / 32768
-"""Nothing below this is left in 16 bits."""
+"""Peak below which 16-bit samples are zero."""
 
 
 class UnusableError(DataError):
-    """A recording cannot be used; the message says why, without its name."""
+    """A recording cannot be used; the message has the reason, without its name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Part:
     """A part of a recording: mono samples at `RATE_HZ`, shape (n,)."""
 
     number: int
-    """Its place in the recording, from 0."""
+    """Its number in the recording, from 0."""
     samples: NDArray[np.float32]
 
 
-def content_of(path: Path) -> str:
-    """Return a digest of a file's bytes; raises `UnusableError` for a file that cannot be read."""
+def hash_file(path: Path) -> str:
+    """Return a digest of a file's bytes; raise `UnusableError` if it is unreadable."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -53,46 +53,52 @@ def content_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def rate_of(path: Path) -> int:
-    """Return a recording's own sampling rate in Hz; raises `UnusableError` for what is not audio."""
-    with _told(), open_recording(path) as clip:
+def read_rate(path: Path) -> int:
+    """Return a recording's own sampling rate in Hz.
+
+    Raises `UnusableError` for a file that is not audio.
+    """
+    with _convert_errors(), open_recording(path) as clip:
         return clip.rate_hz
 
 
-def parts_of(path: Path) -> Iterator[Part]:
-    """Yield a recording in parts of 10 s, the last one of 1 to 11 s, or the whole of a shorter recording.
+def read_parts(path: Path) -> Iterator[Part]:
+    """Yield a recording in parts of 10 s.
 
-    Parts that are silent are left out. Raises `UnusableError`, perhaps after some parts, for a recording that is empty,
-    silent, or broken.
+    The last part has 1 to 11 s; a shorter recording is one part. Silent parts are left out. Raises `UnusableError`,
+    perhaps after some parts, for a recording that is empty, silent, or broken.
     """
-    length, heard = 0, False
-    for number, samples in enumerate(_regrouped(_blocks(path))):
+    length, audible = 0, False
+    for number, samples in enumerate(_regroup(_read_blocks(path))):
         length += len(samples)
         if np.abs(samples).max(initial=0.0) >= _SILENCE:
-            heard = True
+            audible = True
             yield Part(number, samples)
     if length < _SHORTEST_S * RATE_HZ:
         raise UnusableError("it is shorter than 50 ms" if length else "it is empty")
-    if not heard:
+    if not audible:
         msg = "it is silent"
         raise UnusableError(msg)
 
 
-def _blocks(path: Path) -> Iterator[NDArray[np.float32]]:
-    """Yield a recording as mono blocks at `RATE_HZ`, decoded as a device does; it is never in memory as a whole."""
-    with _told(), open_recording(path) as clip:
+def _read_blocks(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Yield a recording as mono blocks at `RATE_HZ`, decoded as a device does.
+
+    The whole recording is never in memory.
+    """
+    with _convert_errors(), open_recording(path) as clip:
         yield from clip.blocks(RATE_HZ, PART_S)
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _convert_errors() -> Iterator[None]:
     try:
         yield
     except TocsinError as exc:
         raise UnusableError(exc.what, remedy=exc.remedy) from exc
 
 
-def _regrouped(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+def _regroup(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
     part, held = PART_S * RATE_HZ, np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate((held, block))
@@ -103,7 +109,10 @@ def _regrouped(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.flo
 
 
 def write_part(path: Path, samples: NDArray[np.float32]) -> None:
-    """Write samples as FLAC of 16 bits: what a device hears too, at half the size. Raises `StorageError`."""
+    """Write samples as FLAC of 16 bits; raise `StorageError` if that fails.
+
+    A device samples 16 bits too; FLAC halves the size.
+    """
     try:
         soundfile.write(path, samples, RATE_HZ, format="FLAC", subtype="PCM_16")
     except soundfile.SoundFileError as exc:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import DataError
 from training.data.csvfile import read_csv
-from training.data.imports.recording import Recording, home_of
+from training.data.imports.recording import Recording, find_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,20 +16,20 @@ _TRUTH = "FSD50K.ground_truth"
 _LICENCE = "CC BY 4.0 as a collection; a clip is CC0, CC BY, CC BY-NC or CC Sampling+"
 
 
-def recordings(source: Path) -> list[Recording]:
-    """List the clips of both parts, each with all of its labels in their order: the more general ones come later.
+def list_recordings(source: Path) -> list[Recording]:
+    """List the clips of both parts, with all labels, the more general ones last.
 
     A clip is a group. `fold` is the published division: `train` and `val` of the part dev, and `eval`. Uploaders and
-    licences are in FSD50K.metadata; without that folder they stay unknown. Raises `DataError` for a table without
-    its columns, `OSError` when a table is not there.
+    licences are in FSD50K.metadata; without that folder they stay unknown. Raises `DataError` for a table without its
+    columns, `OSError` when a table does not exist.
     """
-    home = home_of(source, _TRUTH)
-    dev = [_recording(home, "dev", row, row["split"]) for row in _rows(home, "dev", ("split",))]
-    return dev + [_recording(home, "eval", row, "eval") for row in _rows(home, "eval", ())]
+    home = find_home(source, _TRUTH)
+    dev = [_make_recording(home, "dev", row, row["split"]) for row in _read_rows(home, "dev", ("split",))]
+    return dev + [_make_recording(home, "eval", row, "eval") for row in _read_rows(home, "eval", ())]
 
 
-def _rows(home: Path, part: str, more: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the rows of a part, each with what is known `about` its clip."""
+def _read_rows(home: Path, part: str, more: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Read the rows of a part, each with the metadata of its clip as `about`."""
     about_path = home / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
     about = _read_json(about_path) if about_path.exists() else {}
     rows = read_csv(home / _TRUTH / f"{part}.csv", ("fname", "labels", *more))[1]
@@ -45,7 +45,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return dict(values)
 
 
-def _recording(home: Path, part: str, row: dict[str, Any], fold: str) -> Recording:
+def _make_recording(home: Path, part: str, row: dict[str, Any], fold: str) -> Recording:
     return Recording(
         path=home / f"FSD50K.{part}_audio" / f"{row['fname']}.wav",
         name=f"{part}/{row['fname']}.wav",

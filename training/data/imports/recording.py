@@ -1,4 +1,4 @@
-"""A recording of a corpus, and what every layout is read with."""
+"""A recording of a corpus, and functions shared by the layouts."""
 
 from __future__ import annotations
 
@@ -21,39 +21,43 @@ class Recording:
 
     path: Path
     name: str
-    """Unlike that of any other recording of the corpus."""
+    """Unique name in the corpus."""
     labels: tuple[str, ...]
-    """The corpus's own, the most particular first."""
+    """The corpus's own labels, the most specific first."""
     group: str
-    """Shared by what was cut from one recording or session, also across corpora."""
+    """Shared by parts of one recording or session, also across corpora."""
     origin: str
     licence: str
     uploader: str = ""
     fold: str = ""
 
 
-def plain(text: str) -> str:
-    """Return text in lower-case letters without accents, digits and underscores; empty when nothing is left."""
+def slugify(text: str) -> str:
+    """Return text in lower-case ASCII letters, digits and underscores.
+
+    The result is empty when nothing is left.
+    """
     ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return _NOT_PLAIN.sub("_", ascii_only).strip("_")
 
 
-def label_of(text: str) -> str:
-    """Return text as a label: plain, as it becomes a part of topics and keys.
+def make_label(text: str) -> str:
+    """Return text as a label, as used in topics and keys.
 
     Raises `DataError` when nothing is left of it.
     """
-    label = plain(text)
+    label = slugify(text)
     if not label:
         msg = f"{text!r} cannot be a label, because it has no Latin letter or digit"
         raise DataError(msg, remedy="rename it")
     return label
 
 
-def home_of(source: Path, marker: str) -> Path:
-    """Return the folder that holds `marker`: `source`, or the one folder in it that does, as archives unpack to.
+def find_home(source: Path, marker: str) -> Path:
+    """Return the folder that holds `marker`.
 
-    Raises `InputMissing` when neither does.
+    That is `source`, or the one folder in it that holds it, as after unpacking an archive. Raises `InputMissing`
+    without one.
     """
     for home in (source, *sorted(child for child in source.iterdir() if child.is_dir())):
         if (home / marker).exists():

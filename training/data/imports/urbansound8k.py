@@ -1,11 +1,11 @@
-"""UrbanSound8K (Salamon, Jacoby & Bello, "A dataset and taxonomy for urban sound research", 2014)."""
+"""UrbanSound8K (Salamon, Jacoby & Bello, 2014)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from training.data.csvfile import read_csv
-from training.data.imports.recording import Recording, home_of
+from training.data.imports.recording import Recording, find_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,12 +14,13 @@ _TABLE = "metadata/UrbanSound8K.csv"
 _COLUMNS = ("class", "fold", "fsID", "slice_file_name")
 
 
-def recordings(source: Path) -> list[Recording]:
-    """List the slices; those of one Freesound recording are a group, `fold` is the published one, 1 to 10.
+def list_recordings(source: Path) -> list[Recording]:
+    """List the slices of UrbanSound8K.
 
-    Raises `DataError` for a table without its columns, `OSError` when it is not there.
+    Slices of one Freesound recording are a group; `fold` is the published one, 1 to 10. Raises `DataError` for a table
+    without its columns, `OSError` when it does not exist.
     """
-    home = home_of(source, _TABLE)
+    home = find_home(source, _TABLE)
     return [
         Recording(
             path=home / "audio" / f"fold{row['fold']}" / row["slice_file_name"],

@@ -11,13 +11,13 @@ import torch
 
 from edge.frontend.mel import log_mel
 from edge.frontend.params import FrontEndParams
+from training.augment.augmenter import Augmenter
 from training.augment.batch import Batch
-from training.augment.colour import band_centres_hz, band_limit, colour, noise, reverberate
-from training.augment.level import clip_loud, gain
-from training.augment.mask import silence_before, spec_augment
-from training.augment.mix import loudness, mix_at_snr, presence
+from training.augment.colour import band_centres_hz, band_limit, colour, draw_noise, reverberate
+from training.augment.level import apply_gain, clip_to_full_scale
+from training.augment.mask import silence_start, spec_augment
+from training.augment.mix import loudness, mix_at_snr, snr_to_target
 from training.augment.power import to_features, to_power
-from training.augment.recipe import Recipe
 from training.config import AugmentConfig
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "colour": lambda x, g: colour(to_power(x, PARAMS), 10.0, g),
     "band_limit": lambda x, g: band_limit(to_power(x, PARAMS), PARAMS, g),
     "reverberate": lambda x, g: reverberate(to_power(x, PARAMS), PARAMS, g),
-    "noise": lambda x, g: noise((8, 96, 64), torch.full((8,), -60.0), PARAMS, g),
+    "noise": lambda x, g: draw_noise((8, 96, 64), torch.full((8,), -60.0), PARAMS, g),
     "spec_augment": lambda x, g: spec_augment(x, 10, 5, SILENCE, g),
-    "silence_before": lambda x, g: silence_before(x, torch.ones(8, dtype=torch.bool), SILENCE, g),
+    "silence_before": lambda x, g: silence_start(x, torch.ones(8, dtype=torch.bool), SILENCE, g),
 }
 
 
@@ -87,14 +87,14 @@ def test_the_mix_has_the_ratio_asked_for(features: Tensor) -> None:
 
 
 def test_silence_takes_the_background_as_it_is(features: Tensor) -> None:
-    """Without a signal there is no ratio: the background keeps its level."""
+    """Without a signal there is no ratio, so the background keeps its level."""
     background = to_power(features, PARAMS)
     assert torch.equal(mix_at_snr(torch.zeros_like(background), background, torch.zeros(8)), background)
 
 
 def test_a_faint_background_is_not_reported() -> None:
     """A background counts wholly at 0 dB, not at all 20 dB below."""
-    assert presence(torch.tensor([-5.0, 0.0, 10.0, 20.0, 30.0])).tolist() == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert snr_to_target(torch.tensor([-5.0, 0.0, 10.0, 20.0, 30.0])).tolist() == [1.0, 1.0, 0.5, 0.0, 0.0]
 
 
 def test_a_band_limit_only_takes_away(features: Tensor) -> None:
@@ -110,20 +110,22 @@ def test_a_band_limit_only_takes_away(features: Tensor) -> None:
 
 def test_gain_is_in_decibels() -> None:
     """10 dB are ten times the power."""
-    assert gain(torch.ones(2, 1, 1), torch.tensor([10.0, -20.0])).flatten().tolist() == pytest.approx([10.0, 0.01])
+    assert apply_gain(torch.ones(2, 1, 1), torch.tensor([10.0, -20.0])).flatten().tolist() == pytest.approx(
+        [10.0, 0.01]
+    )
 
 
 def test_clipping_holds_the_loud_and_leaves_the_quiet() -> None:
     """A frame above full scale comes down to about full scale; one below stays as it is."""
     power = torch.stack([torch.full((1, 64), 1.0), torch.full((1, 64), 1e-4)])
-    clipped = clip_loud(power)
+    clipped = clip_to_full_scale(power)
     assert clipped[0].sum().item() == pytest.approx(0.35, rel=0.05)
     assert torch.equal(clipped[1], power[1])
 
 
 def test_noise_has_its_level() -> None:
     """Noise of -40 dBFS has that mean square, give or take its colour."""
-    power = noise((64, 96, 64), torch.full((64,), -40.0), PARAMS, seeded())
+    power = draw_noise((64, 96, 64), torch.full((64,), -40.0), PARAMS, seeded())
     assert 10 * np.log10(power.sum(dim=2).mean().item()) == pytest.approx(-40.0, abs=4.0)
 
 
@@ -141,7 +143,7 @@ def test_a_room_adds_a_tail_and_keeps_the_direct_sound() -> None:
 def test_silence_comes_first_and_ends(features: Tensor) -> None:
     """Silenced frames are the first ones, and the last six always sound; other samples stay."""
     which = torch.tensor([True] * 4 + [False] * 4)
-    out = silence_before(features, which, SILENCE, seeded())
+    out = silence_start(features, which, SILENCE, seeded())
     silent = (out == SILENCE).all(dim=2)
     assert silent[:4, 0].all()
     assert not silent[:4, -6:].any()
@@ -149,8 +151,8 @@ def test_silence_comes_first_and_ends(features: Tensor) -> None:
     assert torch.equal(out[4:], features[4:])
 
 
-def recipe(**changes: Any) -> Recipe:
-    return Recipe(AugmentConfig(**changes), PARAMS, torch.tensor([False, True, False]), 0)
+def recipe(**changes: Any) -> Augmenter:
+    return Augmenter(AugmentConfig(**changes), PARAMS, torch.tensor([False, True, False]), 0)
 
 
 def batch(features: Tensor, label: int) -> Batch:
@@ -160,7 +162,7 @@ def batch(features: Tensor, label: int) -> Batch:
 
 
 def test_the_recipe_is_seeded_and_pure(features: Tensor) -> None:
-    """One seed, one batch; what went in is as it was."""
+    """One seed gives one batch, and the input is unchanged."""
     sounds, behind = batch(features, 1), batch(features.flip(0), 2)
     before = features.clone()
     once, again = recipe()(sounds, behind, seeded()), recipe()(sounds, behind, seeded())
@@ -196,27 +198,31 @@ def test_a_short_sound_is_never_silenced(features: Tensor) -> None:
 def test_logits_rise_to_what_is_mixed_in_and_weigh_less(features: Tensor) -> None:
     """At 0 dB a class of the public teacher is as likely as in either sound, and the mixture counts half."""
     loud = recipe(p_background=1.0, snr_db=(0.0, 0.0), p_mixup=0.0, p_silence=0.0)
-    told = torch.ones(len(features))
-    sounds = dataclasses.replace(batch(features, 1), logits=torch.tensor([[1.0, -1.0]]).repeat(8, 1), told=told)
-    behind = dataclasses.replace(batch(features, 2), logits=torch.tensor([[0.0, 2.0]]).repeat(8, 1), told=told)
+    weight = torch.ones(len(features))
+    sounds = dataclasses.replace(
+        batch(features, 1), logits=torch.tensor([[1.0, -1.0]]).repeat(8, 1), logits_weight=weight
+    )
+    behind = dataclasses.replace(
+        batch(features, 2), logits=torch.tensor([[0.0, 2.0]]).repeat(8, 1), logits_weight=weight
+    )
     out = loud(sounds, behind, seeded())
     assert out.logits is not None
-    assert out.told is not None
+    assert out.logits_weight is not None
     assert out.logits.tolist() == [[1.0, 2.0]] * 8
-    assert out.told.tolist() == [0.5] * 8
+    assert out.logits_weight.tolist() == [0.5] * 8
 
 
-def test_nothing_is_told_of_silence(features: Tensor) -> None:
-    """What the public teacher heard in a sound is not asked for where the recipe makes silence of it."""
-    sounds = dataclasses.replace(batch(features, 1), logits=torch.ones(8, 2), told=torch.ones(8))
+def test_silence_teaches_no_logits(features: Tensor) -> None:
+    """The logit teacher has no weight where the augmenter makes silence."""
+    sounds = dataclasses.replace(batch(features, 1), logits=torch.ones(8, 2), logits_weight=torch.ones(8))
     out = recipe(p_silence=1.0, p_background=0.0, p_mixup=0.0)(sounds, batch(features, 2), seeded())
-    assert out.told is not None
-    assert out.told.tolist() == [0.0] * 8
+    assert out.logits_weight is not None
+    assert out.logits_weight.tolist() == [0.0] * 8
 
 
 @pytest.mark.parametrize("name", ["p_patch", "p_distance", "p_codec"])
 def test_what_a_recipe_may_add_changes_every_sample_it_is_given(features: Tensor, name: str) -> None:
-    """Holes, distance and a codec's losses are chances like the others, and nothing where a recipe has none."""
+    """Patches, distance and codec losses have chances like the others, and are off without one."""
     nothing = dict.fromkeys(
         ("p_background", "p_mixup", "p_silence", "p_noise", "p_reverb", "p_colour", "p_band_limit", "p_left_silence"),
         0.0,

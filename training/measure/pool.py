@@ -1,4 +1,4 @@
-"""The clips that several trials held out, and their scores, end to end."""
+"""Held-out clips of several trials with their scores, concatenated."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Held:
-    """What was held out by some trials, end to end."""
+class PooledTrials:
+    """The held-out clips of some trials, concatenated."""
 
     labels: tuple[str, ...]
     trials: Sequence[Trial]
     background: tuple[str, ...]
-    """Classes that false alarms are counted on."""
+    """Classes on which false alarms are counted."""
     step_s: float
     """Time between two decisions."""
     prior: float
-    """Share of decisions that the calibration takes to hold a label."""
+    """Share of decisions with a label that the calibration assumes."""
     clips: list[Clip]
     chances: list[Floats]
     """The probabilities of every decision, shape (decisions, labels) for each clip."""
     scores: Floats
-    """One score a clip, shape (clips, labels)."""
+    """One score per clip, shape (clips, labels)."""
     on: Floats
     """Each clip's threshold in its own trial, shape (clips, labels)."""
 
 
 def pool_trials(
     trials: Iterable[Trial], labels: Sequence[str], background: Iterable[str], step_s: float, prior: float
-) -> Held:
-    """Pool what the trials held out; raises `DataError` when that is nothing."""
+) -> PooledTrials:
+    """Pool the held-out clips of trials; raise `DataError` without any."""
     full = [trial for trial in trials if trial.scored.clips]
     if not full:
         msg = "no clip was held out, so there is nothing to measure on"
         raise DataError(msg)
     on = [[[trial.thresholds[label]["on"] for label in labels]] * len(trial.scored.clips) for trial in full]
-    return Held(
+    return PooledTrials(
         labels=tuple(labels),
         trials=full,
         background=tuple(background),
@@ -58,6 +58,6 @@ def pool_trials(
         prior=prior,
         clips=[clip for trial in full for clip in trial.scored.clips],
         chances=[chance for trial in full for chance in trial.chances],
-        scores=np.concatenate([trial.scored.pooled() for trial in full]),
+        scores=np.concatenate([trial.scored.pool() for trial in full]),
         on=np.concatenate(on),
     )

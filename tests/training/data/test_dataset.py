@@ -11,8 +11,8 @@ from edge.errors import ConfigError
 from edge.frontend.params import FrontEndParams
 from tests.support.recordings import LABELS
 from training.config import Config, DataConfig, ModelConfig, Stage
+from training.data.dataset import _use_fine_labels, make_front_end, open_recordings, read_clips
 from training.data.manifest import Clip
-from training.data.material import _finely_labelled, clips_of, front_end, open_recordings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,13 @@ def config(**data: object) -> Config:
     return Config(DataConfig(**data))  # type: ignore[arg-type]
 
 
-def made_of(fine: str) -> Clip:
+def make_clip(fine: str) -> Clip:
     return Clip(0, "0.wav", "", "c", "g", "", "", "0.wav", 1.0, fine=fine)
 
 
 def test_a_run_may_be_of_one_corpus_and_its_own_labels(data: Path) -> None:
     """Clips of other corpora keep their row, which teachers count by, and lose their label."""
-    clips = clips_of(data, config(only=("two",), fine=True))
+    clips = read_clips(data, config(only=("two",), fine=True))
     assert {clip.label for clip in clips if clip.corpus == "two"} == {f"{label} of two" for label in LABELS}
     assert {clip.label for clip in clips if clip.corpus == "one"} == {""}
     assert [clip.index for clip in clips] == list(range(len(clips)))
@@ -37,29 +37,29 @@ def test_a_run_may_be_of_one_corpus_and_its_own_labels(data: Path) -> None:
 
 @pytest.mark.parametrize("name", ["only", "leave_out", "test_corpora"])
 def test_a_corpus_that_is_not_there_is_named(name: str, data: Path) -> None:
-    """A typing mistake must not train on nothing, nor on what was to be kept apart."""
+    """A typing mistake must not train on nothing, nor on a held-out corpus."""
     with pytest.raises(ConfigError, match=rf"data\.{name}: .* has no corpus 'three'"):
-        clips_of(data, config(**{name: ("one", "three")}))
+        read_clips(data, config(**{name: ("one", "three")}))
 
 
 def test_a_clip_of_several_own_labels_has_them_all() -> None:
     """They are parted as classes are."""
-    clip = dataclasses.replace(made_of("Bark;Dog"), label="dog")
-    assert _finely_labelled(clip).labels == ("Bark", "Dog")
-    assert _finely_labelled(made_of("")).labels == ()
+    clip = dataclasses.replace(make_clip("Bark;Dog"), label="dog")
+    assert _use_fine_labels(clip).labels == ("Bark", "Dog")
+    assert _use_fine_labels(make_clip("")).labels == ()
 
 
 def test_the_front_end_follows_the_network() -> None:
     """A streaming network decides as often as its strides say, all others as the service does by default."""
     stages = (Stage(8, 1, 2, 2), Stage(8, 1, 2, 2))
-    assert front_end(Config(model=ModelConfig(name="streamnet", stages=stages))).decision_frames == 16
-    assert front_end(Config(model=ModelConfig(name="resnet", stages=stages))) == FrontEndParams()
+    assert make_front_end(Config(model=ModelConfig(name="streamnet", stages=stages))).decision_frames == 16
+    assert make_front_end(Config(model=ModelConfig(name="resnet", stages=stages))) == FrontEndParams()
 
 
 def test_strides_that_do_not_fit_the_window_are_refused() -> None:
-    """A decision in the middle of nowhere would never hear the newest frames of a window."""
+    """Otherwise the last frames of a window would be in no decision."""
     with pytest.raises(ConfigError, match="20 frames between decisions do not divide a window of 96"):
-        front_end(Config(model=ModelConfig(name="streamnet", stages=(Stage(8, 1, 5, 2),))))
+        make_front_end(Config(model=ModelConfig(name="streamnet", stages=(Stage(8, 1, 5, 2),))))
 
 
 def test_features_are_shared_between_decision_rates(data: Path, tmp_path: Path) -> None:
