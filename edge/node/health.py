@@ -1,11 +1,11 @@
-"""State of each source as JSON values, and readiness of a node."""
+"""State of each source, and readiness of a node."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from edge.api.records import SourceStatus
-from edge.node.stream import rounded_scores
+from edge.node.stream import round_scores
 from edge.telemetry import is_up
 from edge.types import SourceState
 
@@ -38,7 +38,7 @@ def source_status(stream: Stream, labels: Sequence[str]) -> SourceStatus:
         last_audio_s=round(age_s, 3) if age_s < float("inf") else None,
         lag_s=round(stats.lag_s, 3),
         laeq=round(stream.pipeline.meter.read_current_db(), 1),
-        scores={} if row is None else rounded_scores(labels, row),
+        scores={} if row is None else round_scores(labels, row),
     )
 
 

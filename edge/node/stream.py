@@ -99,13 +99,13 @@ def live_frame(stream: Stream, window: MelWindow, row: NDArray[np.float32], labe
     return LiveFrame(
         source=stream.name,
         time=format_rfc3339(stream.runner.timeline.utc(window.end)),
-        scores=rounded_scores(labels, row),
+        scores=round_scores(labels, row),
         laeq=round(stream.pipeline.meter.read_current_db(), 1),
         mel=mel.tolist(),
         away=AwayLevels(**away) if away else None,
     )
 
 
-def rounded_scores(labels: Sequence[str], row: NDArray[np.float32]) -> dict[str, float]:
+def round_scores(labels: Sequence[str], row: NDArray[np.float32]) -> dict[str, float]:
     """Return probabilities, shape (labels,), by label, as answers have them."""
     return {label: round(p, 4) for label, p in zip(labels, row.tolist(), strict=True)}
