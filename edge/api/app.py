@@ -57,32 +57,7 @@ def create_app(
     authenticator = Authenticator(token) if token else None
     worker = UploadWorker(settings.classify_queue)
     meters = UploadMeters(worker)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
-        with meters.register(node.registry):
-            yield
-
-    app = FastAPI(
-        title="Tocsin",
-        version=edge.__version__,
-        description=_ABOUT,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
-        default_response_class=NodeJson,
-        lifespan=lifespan,
-        middleware=[
-            Middleware(CountRequests, meters=meters),
-            Middleware(LingeringClose),
-            Middleware(HeadAsGet),
-            Middleware(security.Guard, host=settings.host, authenticator=authenticator),
-            Middleware(Deadline),
-        ],
-    )
+    app = _make_bare_app(node, settings, meters, authenticator)
     app.state.streams = Streams()
     app.state.worker = worker
     problems.install(app)
@@ -101,3 +76,33 @@ def create_app(
     if authenticator:
         app.include_router(login.router(authenticator))
     return app
+
+
+def _make_bare_app(node: NodeApi, settings: Api, meters: UploadMeters, authenticator: Authenticator | None) -> FastAPI:
+    """Return the application with its middleware, and without routes."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        with meters.register(node.registry):
+            yield
+
+    return FastAPI(
+        title="Tocsin",
+        version=edge.__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        default_response_class=NodeJson,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(CountRequests, meters=meters),
+            Middleware(LingeringClose),
+            Middleware(HeadAsGet),
+            Middleware(security.Guard, host=settings.host, authenticator=authenticator),
+            Middleware(Deadline),
+        ],
+    )

@@ -19,6 +19,8 @@ from edge.api.upload import MIB, receive_upload
 from edge.errors import TocsinError
 
 if TYPE_CHECKING:
+    from io import FileIO
+
     from edge.api.meters import UploadMeters
     from edge.api.ports import NodeApi
     from edge.api.upload import Uploads
@@ -64,13 +66,8 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
         WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU and CAF; with ffmpeg M4A, WebM and more.
         """
         with worker.reserve_place():
-            file = uploads.open_unlinked_file()
+            file = await _receive(request, uploads, settings.max_upload_mb * MIB)
             path = Path(f"/proc/self/fd/{file.fileno()}")
-            try:
-                await receive_upload(request, file, max_bytes=settings.max_upload_mb * MIB, reserve=uploads.check_space)
-            except BaseException:
-                file.close()
-                raise
 
             def job() -> ClipAnswer:
                 return _run(node, path, hop_s=hop_s, top_k=top_k, threshold=threshold, max_s=settings.max_clip_s)
@@ -83,6 +80,17 @@ def router(node: NodeApi, settings: Api, worker: UploadWorker, meters: UploadMet
             return answer
 
     return routes
+
+
+async def _receive(request: Request, uploads: Uploads, max_bytes: int) -> FileIO:
+    """Write the upload into an unnamed file, which the caller closes."""
+    file = uploads.open_unlinked_file()
+    try:
+        await receive_upload(request, file, max_bytes=max_bytes, reserve=uploads.check_space)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _run(node: NodeApi, path: Path, **options: Any) -> ClipAnswer:  # noqa: ANN401 - those of `classify`

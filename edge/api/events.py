@@ -57,15 +57,27 @@ def _find_event(event_id: str, store: EventHistory) -> EventDetail:
     return found
 
 
-def _known_labels(node: NodeApi) -> list[str]:
-    """Return the names of events: labels, clap patterns, and the sound of the away mode."""
-    return [*node.model().labels, *node.patterns(), SOUND]
+def _parse_labels(given: list[str], node: NodeApi) -> list[str]:
+    """Return labels, also of former models, clap patterns, and the sound of the away mode."""
+    known = [*node.model().labels, *node.patterns(), SOUND]
+    return parse_values("label", given, known, lambda name: bool(node.store.events(label=[name], limit=1).items))
+
+
+def _parse_sources(given: list[str], node: NodeApi) -> list[str]:
+    """Return names of sources, also of removed ones."""
+    known = [source.name for source in node.sources()] if given else ()
+    return parse_values("source", given, known, lambda name: bool(node.store.events(source=[name], limit=1).items))
 
 
 def router(node: NodeApi) -> APIRouter:
     """Return the routes over the history of `node`."""
     routes = APIRouter(tags=["events"])
+    _add_history(routes, node)
+    _add_event(routes, node)
+    return routes
 
+
+def _add_history(routes: APIRouter, node: NodeApi) -> None:
     @routes.get("/events", responses=describe_answer("EventPage"))
     def events(
         label: Annotated[
@@ -81,19 +93,9 @@ def router(node: NodeApi) -> APIRouter:
         cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=256)] = None,
     ) -> Response:
         """Return a page of the history: one item per event, newest first."""
-        sources = [item.name for item in node.sources()] if source else ()
-        store = node.store
-
-        def has_label(name: str) -> bool:
-            return bool(store.events(label=[name], limit=1).items)
-
-        def has_source(name: str) -> bool:
-            return bool(store.events(source=[name], limit=1).items)
-
-        page = store.events(
-            # A name that is unknown now may belong to a former model or a removed source.
-            label=parse_values("label", label, _known_labels(node), has_label),
-            source=parse_values("source", source, sources, has_source),
+        page = node.store.events(
+            label=_parse_labels(label, node),
+            source=_parse_sources(source, node),
             # An unescaped plus sign arrives as a space.
             after=None if after is None else parse_time_s(after.replace(" ", "+"), "after"),
             before=None if before is None else parse_time_s(before.replace(" ", "+"), "before"),
@@ -103,6 +105,8 @@ def router(node: NodeApi) -> APIRouter:
         )
         return NodeJson(EventPage(list(page.items), page.next_cursor))
 
+
+def _add_event(routes: APIRouter, node: NodeApi) -> None:
     @routes.get("/events/{event_id}", responses=describe_answer("EventDetail") | describe_errors(404))
     def event(event_id: EventId) -> Response:
         """Return one event with all its messages."""
@@ -120,5 +124,3 @@ def router(node: NodeApi) -> APIRouter:
         if path is None or not path.is_file():
             raise HTTPException(404, f"No sound is kept of event {event_id!r}; privacy.keep_clips allows it.")
         return Recording(path, media_type="audio/flac", filename=f"{event_id}.flac")
-
-    return routes

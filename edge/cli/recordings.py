@@ -44,14 +44,7 @@ def classify_recordings(
     An unreadable recording is reported and skipped. Returns the exit code of the last one, or 0.
     """
     set_up_command_log()
-    if hop_s is not None and not 0 < hop_s < math.inf:
-        msg = "the hop must be a number of seconds above 0"
-        raise UsageError(msg, where=f"--hop {hop_s:g}")
-    from edge.pipeline.clip import ClipClassifier
-
-    classifier, settings = load_model(read_settings(config))
-    clips = ClipClassifier(classifier, settings.detection)
-    wanted = top_k if as_json or top_k else _TABLE_LABELS
+    classify = _load_classifier(config, hop_s=hop_s, top_k=top_k if as_json or top_k else _TABLE_LABELS)
     files, code = _collect_files(paths)
     rows: list[tuple[str, ...]] = []
     bugs: list[_InternalError] = []
@@ -59,7 +52,7 @@ def classify_recordings(
         with show_progress("classifying", shown=not (as_json and sys.stdout.isatty())) as on_progress:
             for done, path in enumerate(files):
                 on_progress(done, len(files))
-                answer = _classify_one(functools.partial(clips.classify, hop_s=hop_s, top_k=wanted), path)
+                answer = _classify_one(classify, path)
                 if isinstance(answer, TocsinError):
                     code = answer.exit_code
                     if isinstance(answer, _InternalError):
@@ -81,6 +74,20 @@ def classify_recordings(
     if bugs:
         raise bugs[-1]
     return code
+
+
+def _load_classifier(
+    config: Path | None, *, hop_s: float | None, top_k: int | None
+) -> Callable[[Path], dict[str, Any]]:
+    """Return a function that classifies a recording; raises `UsageError` for an invalid hop."""
+    if hop_s is not None and not 0 < hop_s < math.inf:
+        msg = "the hop must be a number of seconds above 0"
+        raise UsageError(msg, where=f"--hop {hop_s:g}")
+    from edge.pipeline.clip import ClipClassifier
+
+    classifier, settings = load_model(read_settings(config))
+    clips = ClipClassifier(classifier, settings.detection)
+    return functools.partial(clips.classify, hop_s=hop_s, top_k=top_k)
 
 
 class _InternalError(TocsinError):

@@ -44,6 +44,16 @@ class StopRequest:
     deadline_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class PublisherParts:
+    """The parts of the publisher that every connection uses."""
+
+    mail: Mailbox
+    sender: Sender
+    subscriptions: Subscriptions
+    stop_request: StopRequest
+
+
 class Connection:
     """A connection that sends and receives until it is lost or a stop is requested."""
 
@@ -52,11 +62,8 @@ class Connection:
         client: Client,
         settings: Mqtt,
         status: str,
+        parts: PublisherParts,
         *,
-        mail: Mailbox,
-        sender: Sender,
-        subscriptions: Subscriptions,
-        stop_request: StopRequest,
         on_accepted: Callable[[], None],
         warn: Callable[..., None],
     ) -> None:
@@ -65,7 +72,8 @@ class Connection:
         `warn` logs as `logging` does.
         """
         self._client, self._settings, self._status = client, settings, status
-        self._mail, self._sender, self._subscriptions, self._stop_request = mail, sender, subscriptions, stop_request
+        self._mail, self._sender = parts.mail, parts.sender
+        self._subscriptions, self._stop_request = parts.subscriptions, parts.stop_request
         self._stopping = False
         self._on_accepted, self._warn = on_accepted, warn
         self._why: Unavailable | None = None

@@ -20,7 +20,7 @@ from edge.backoff import STEADY_S, Backoff
 from edge.jsontext import encode
 from edge.publish import broker
 from edge.publish.client import CONNECT_S, Client
-from edge.publish.connection import GRACE_S, POLL_S, Connection, StopRequest
+from edge.publish.connection import GRACE_S, POLL_S, Connection, PublisherParts, StopRequest
 from edge.publish.expiring import ExpiringMessage
 from edge.publish.loglimit import LimitedLog
 from edge.publish.mailbox import Mailbox
@@ -192,10 +192,7 @@ class MqttPublisher:
             Client(self._settings, self._client_id, self._password, self._tls),
             self._settings,
             self._status,
-            mail=self._mail,
-            sender=self._sender,
-            subscriptions=self._subscriptions,
-            stop_request=self._stop_request,
+            PublisherParts(self._mail, self._sender, self._subscriptions, self._stop_request),
             on_accepted=self._on_accepted,
             warn=self._warn,
         )

@@ -57,17 +57,13 @@ def cloud_event(
     """
     lasted_s = _measure_s(event.onset, event.decided if event.end is None else event.end, rate_hz)
     until = onset + timedelta(seconds=lasted_s)
+    phase = event.phase.value
+    moment = onset if phase == "start" else until
     return {
-        **_make_envelope(
-            context,
-            stamp,
-            subject=event.label,
-            kind=f"io.tocsin.sound.{event.phase.value}.v1",
-            moment=onset if event.phase.value == "start" else until,
-        ),
+        **_make_envelope(context, stamp, subject=event.label, kind=f"io.tocsin.sound.{phase}.v1", moment=moment),
         "data": {
             "event_id": event.event_id,
-            "phase": event.phase.value,
+            "phase": phase,
             "label": event.label,
             "score": round(event.score, 4),
             "peak_score": round(event.peak_score, 4),

@@ -36,6 +36,36 @@ class Page:
     """The cursor of the next page; None on the last."""
 
 
+@dataclass(frozen=True)
+class Filter:
+    """Conditions on the events of a page; None means all."""
+
+    label: str | Sequence[str] | None
+    """One label, or several alternatives."""
+    source: str | Sequence[str] | None
+    """One source, or several alternatives."""
+    after: float | None
+    """The earliest onset, in Unix seconds."""
+    before: float | None
+    """The end of the onsets, exclusive, in Unix seconds."""
+    min_score: float | None
+
+    def make_conditions(self) -> tuple[list[str], list[object]]:
+        """Return the SQL conditions on a row `s` of `sounds`, and their values."""
+        filters: list[tuple[str, object]] = [
+            ("s.onset_ms >= ?", _to_milliseconds(self.after)),
+            ("s.onset_ms < ?", _to_milliseconds(self.before)),
+            ("s.peak_score >= ?", self.min_score),
+        ]
+        chosen = [(text, value) for text, value in filters if value is not None]
+        texts, values = [text for text, _ in chosen], [value for _, value in chosen]
+        for column, names in (("s.label", self.label), ("s.source_name", self.source)):
+            if chosen_names := [names] if isinstance(names, str) else names:
+                texts.append(f"{column} IN ({', '.join('?' * len(chosen_names))})")
+                values += chosen_names
+        return texts, values
+
+
 @dataclass
 class DamagedRows:
     """Sequences of rows that cannot be read."""
@@ -69,31 +99,10 @@ def parse_message(sequence: int, raw: object) -> Json | None:
 
 
 def read_page(
-    connection: sqlite3.Connection,
-    *,
-    label: str | Sequence[str] | None,
-    source: str | Sequence[str] | None,
-    after: float | None,
-    before: float | None,
-    min_score: float | None,
-    limit: int,
-    cursor: str | None,
+    connection: sqlite3.Connection, wanted: Filter, *, limit: int, cursor: str | None
 ) -> tuple[Page, DamagedRows]:
-    """Return the events that began in [after, before), in Unix seconds, ordered by onset.
-
-    `label` and `source` may name several alternatives; None means all.
-    """
-    filters: list[tuple[str, object]] = [
-        ("s.onset_ms >= ?", _to_milliseconds(after)),
-        ("s.onset_ms < ?", _to_milliseconds(before)),
-        ("s.peak_score >= ?", min_score),
-    ]
-    chosen = [(text, value) for text, value in filters if value is not None]
-    texts, values = [text for text, _ in chosen], [value for _, value in chosen]
-    for column, names in (("s.label", label), ("s.source_name", source)):
-        if chosen_names := [names] if isinstance(names, str) else names:
-            texts.append(f"{column} IN ({', '.join('?' * len(chosen_names))})")
-            values += chosen_names
+    """Return a page of the wanted events, newest onset first."""
+    texts, values = wanted.make_conditions()
     if cursor is not None:
         texts.append("(s.onset_ms, s.sequence) < (?, ?)")
         values += _decode_cursor(cursor)

@@ -18,7 +18,6 @@ from edge.store.reader import Reader
 from edge.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import TypeVar
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge.store.reads import DamagedRows, Json, Page
+    from edge.store.reads import Json, Page
 
     Answer = TypeVar("Answer")
 
@@ -174,20 +173,8 @@ class Store:
 
         Raises `UsageError` for an invalid cursor.
         """
-
-        def query(connection: sqlite3.Connection) -> tuple[Page, DamagedRows]:
-            return reads.read_page(
-                connection,
-                label=label,
-                source=source,
-                after=after,
-                before=before,
-                min_score=min_score,
-                limit=limit,
-                cursor=cursor,
-            )
-
-        return self._reader.read(query)
+        wanted = reads.Filter(label, source, after, before, min_score)
+        return self._reader.read(lambda connection: reads.read_page(connection, wanted, limit=limit, cursor=cursor))
 
     def event(self, event_id: str) -> Json | None:
         """Return one event as in `events`, with all its CloudEvents as `messages`."""

@@ -212,8 +212,14 @@ def test_levels_have_the_threshold_of_a_report(bursts_db: float | None, restless
     assert run(levels, watch=watch) == []
     levels_db = watch.describe_levels(100.0)
     assert levels_db is not None
-    assert set(levels_db) == {"background", "threshold", "restless"}
+    levels_at_0_db = watch.describe_levels(0.0)
+    assert levels_at_0_db is not None
     assert levels_db["restless"] is restless
+    assert levels_db == {
+        "background": pytest.approx(levels_at_0_db["background"] + 100.0),
+        "threshold": pytest.approx(levels_at_0_db["threshold"] + 100.0),
+        "restless": levels_at_0_db["restless"],
+    }
     assert levels_db["threshold"] - levels_db["background"] == pytest.approx(Away().margin_db)
     for more_db, count in ((-1, 0), (1, 1)):
         sound = steady(levels_db["threshold"] - 100.0 + more_db, 0.5)
