@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import time
@@ -62,7 +63,11 @@ def test_the_shell_completes(tocsin: Tocsin, home: dict[str, str], line: str, of
     """Commands and options are completed, and no file is written."""
     asked = {"_TOCSIN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     assert tocsin(env=asked).stdout.split() == offered
-    assert "complete -o default -F _tocsin_completion tocsin" in tocsin("--show-completion", "bash").stdout
+    # The parent process decides for which shell the script is; `; true` keeps bash from becoming Tocsin itself.
+    command = f"{sys.executable} -m edge --show-completion bash; true"
+    environ = {**os.environ, **home}
+    script = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True, check=True)
+    assert "complete -o default -F _tocsin_completion tocsin" in script.stdout
     assert list(Path(home["HOME"]).iterdir()) == []
 
 
